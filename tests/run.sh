@@ -1,0 +1,166 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# sh tests/run.sh [--no-install] [LABEL...]: everything that can be tested on this machine, or the named labels.
+# Installs what is missing by apt (shows the line first), builds with the CMake presets into build/, runs ctest per
+# label, ends with a table and the line "N passed, N failed". Exit code 0 = all passed.
+set -u
+cd "$(dirname "$0")/.." || exit 2
+
+all_labels="unit wire flow kill tidy install clang asan tsan"
+packages="gcc g++ libc6-dev clang cmake ninja-build pkg-config ccache python3 doxygen sqlite3 openssl
+libsqlite3-dev libcjson-dev libzstd-dev libcurl4-openssl-dev libssl-dev libevent-dev libcmocka-dev"
+
+usage() {
+    cat <<EOF
+usage: sh tests/run.sh [--no-install] [LABEL...]
+Without a label all of these run: $all_labels
+  unit wire flow kill tidy install   tests of the release build (gcc)
+  clang                              the whole tree compiles without a warning with clang
+  asan tsan                          unit and flow under the sanitizers
+  coverage                           unit, wire and flow; prints the share of lines run (needs gcov)
+--no-install prints the apt line and stops if a package is missing.
+EOF
+}
+
+install=yes
+labels=""
+for argument in "$@"; do
+    case "$argument" in
+    --no-install) install=no ;;
+    -h | --help) usage && exit 0 ;;
+    unit | wire | flow | kill | tidy | install | clang | asan | tsan | coverage) labels="$labels $argument" ;;
+    *) echo "tests/run.sh: unknown label or option '$argument'" >&2 && usage >&2 && exit 2 ;;
+    esac
+done
+[ -n "$labels" ] || labels=$all_labels
+jobs=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+
+# ---- packages ---------------------------------------------------------------------------------------------------
+# Prints the packages that are not installed.
+missing_packages() {
+    for package in $packages; do
+        state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) || state=""
+        [ "$state" = installed ] || printf ' %s' "$package"
+    done
+}
+
+# Installs what is missing, or says why it cannot.
+install_packages() {
+    if ! command -v dpkg-query >/dev/null 2>&1; then
+        echo "No dpkg here: the tools and libraries of CONTRIBUTING.md must be there already."
+        return 0
+    fi
+    missing=$(missing_packages)
+    [ -n "$missing" ] || return 0
+    line="apt-get install -y --no-install-recommends$missing"
+    as_root=""
+    [ "$(id -u)" -eq 0 ] || as_root="sudo "
+    echo "$as_root$line"
+    [ "$install" = yes ] || exit 1
+    if [ -n "$as_root" ] && ! command -v sudo >/dev/null 2>&1; then
+        echo "tests/run.sh: neither root nor sudo; run the line above as root" >&2
+        exit 1
+    fi
+    # Without package lists (a fresh container) or with old ones the first try fails.
+    DEBIAN_FRONTEND=noninteractive
+    export DEBIAN_FRONTEND
+    # shellcheck disable=SC2086
+    ${as_root}$line >build/apt.log 2>&1 || { ${as_root}apt-get update >>build/apt.log 2>&1 &&
+        ${as_root}$line >>build/apt.log 2>&1; } || {
+        tail -n 20 build/apt.log >&2
+        echo "tests/run.sh: apt could not install the packages" >&2
+        exit 1
+    }
+}
+
+# ---- build and run ----------------------------------------------------------------------------------------------
+# Builds one preset once; says so in built_<preset>. Arguments: preset.
+build() {
+    state_name=built_$(echo "$1" | tr - _)
+    eval "state=\${$state_name:-}"
+    if [ -z "$state" ]; then
+        echo "== build $1"
+        if { cmake --preset "$1" && cmake --build --preset "$1" -j "$jobs"; } >"build/$1.log" 2>&1; then
+            state=good
+        else
+            state=bad
+            grep -nE 'error|warning|FAILED|CMake Error|undefined reference' "build/$1.log" | head -n 40
+            tail -n 15 "build/$1.log"
+            echo "(the whole log: build/$1.log)"
+        fi
+        eval "$state_name=$state"
+    fi
+    [ "$state" = good ]
+}
+
+# Adds a line to the table. Arguments: label, passed, failed, skipped, why.
+note() {
+    printf '%s\t%s\t%s\t%s\t%s\n' "$@" >>build/results
+}
+
+# Runs the tests whose ctest labels match. Arguments: label for the table, preset, expression.
+run_tests() {
+    if ! build "$2"; then
+        note "$1" 0 1 0 "the $2 build failed"
+        return
+    fi
+    echo "== $1"
+    report="$PWD/build/$1.xml"
+    rm -f "$report"
+    $no_aslr ctest --test-dir "build/$2" -L "$3" -j "$jobs" --output-on-failure --no-tests=ignore \
+        --test-output-size-passed 1000000 --test-output-size-failed 1000000 --output-junit "$report" \
+        >"build/$1.ctest.log" 2>&1
+    grep -E '^ *[0-9]+/[0-9]+ ' "build/$1.ctest.log"
+    python3 tests/summary.py "$1" "$report" build/results
+}
+
+# ThreadSanitizer of gcc 12 cannot place its memory under some kernels' address randomisation: finds out, and whether
+# it helps to switch that off for the tests. Sets no_aslr; false when ThreadSanitizer cannot run at all.
+tsan_works() {
+    echo 'int main(void) { return 0; }' >build/probe.c
+    gcc -fsanitize=thread build/probe.c -o build/probe 2>build/probe.log || return 1
+    i=0
+    while [ $i -lt 5 ]; do
+        build/probe 2>/dev/null || break
+        i=$((i + 1))
+    done
+    [ $i -lt 5 ] || return 0
+    no_aslr="setarch $(uname -m) -R"
+    $no_aslr build/probe 2>/dev/null
+}
+
+run_label() {
+    no_aslr=""
+    case "$1" in
+    clang)
+        if build clang-release; then
+            note clang 1 0 0 ""
+        else
+            note clang 0 1 0 "the clang-release build failed"
+        fi
+        ;;
+    asan) run_tests asan asan '^(unit|flow)$' ;;
+    tsan)
+        if tsan_works; then
+            run_tests tsan tsan '^(unit|flow)$'
+        else
+            note tsan 0 0 1 "ThreadSanitizer does not run under this kernel"
+        fi
+        ;;
+    coverage)
+        run_tests coverage coverage '^(unit|wire|flow)$'
+        python3 tests/coverage.py build/coverage
+        ;;
+    *) run_tests "$1" release "^$1\$" ;;
+    esac
+}
+
+mkdir -p build
+install_packages
+: >build/results
+for label in $labels; do
+    run_label "$label"
+done
+
+python3 tests/summary.py --table build/results

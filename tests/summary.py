@@ -1,0 +1,78 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Counts test results for tests/run.sh.
+
+summary.py LABEL JUNIT RESULTS   appends "label passed failed skipped why" (tab-separated) to RESULTS
+summary.py --table RESULTS       prints the table and the last line; exit code 0 when nothing failed
+
+A cmocka executable counts once per test function; anything else counts once. A program that crashed counts one
+failure besides those it reported. A label without any test is a failure: silence is not success.
+"""
+import re
+import sys
+import xml.etree.ElementTree
+
+OK = re.compile(r"^\[ +OK \] (\S+)", re.M)
+FAILED = re.compile(r"^\[ +FAILED +\] ([A-Za-z_]\w*)", re.M)
+SKIPPED = re.compile(r"^\[ +SKIPPED \] ([A-Za-z_]\w*)", re.M)
+
+
+def count_case(case):
+    """Passed, failed, skipped, reasons of one ctest test (an XML element)."""
+    name = case.get("name")
+    output = case.findtext("system-out") or ""
+    passed = set(OK.findall(output))
+    failed = set(FAILED.findall(output))
+    skipped = set(SKIPPED.findall(output)) - failed - passed
+    reasons = [f"{name}: {one}" for one in sorted(skipped)]
+    status = case.get("status")
+    if case.find("skipped") is not None and status != "fail":
+        lines = [line.strip() for line in output.splitlines() if line.strip()]
+        if "SKIP_RETURN_CODE" in (case.find("skipped").get("message") or ""):
+            return 0, 0, 1, [f"{name}: {lines[-1] if lines else 'no reason given'}"]
+        return 0, 1, 0, [f"{name}: could not be run"]
+    if status == "run":
+        return max(len(passed), 1), len(failed), len(skipped), reasons
+    if failed:
+        return len(passed), len(failed), len(skipped), [f"{name}: {', '.join(sorted(failed))}"] + reasons
+    return len(passed), 1, len(skipped), [f"{name}: failed"] + reasons
+
+
+def summarize(label, junit, results):
+    """Appends the line of one label."""
+    total = [0, 0, 0]
+    reasons = []
+    try:
+        cases = xml.etree.ElementTree.parse(junit).getroot().iter("testcase")
+    except (OSError, xml.etree.ElementTree.ParseError) as error:
+        cases = []
+        reasons.append(f"no report: {error.__class__.__name__}")
+    for case in cases:
+        counts = count_case(case)
+        total = [a + b for a, b in zip(total, counts)]
+        reasons += counts[3]
+    if sum(total) == 0:
+        total[1] = 1
+        reasons.append("no tests")
+    with open(results, "a", encoding="utf-8") as file:
+        file.write("\t".join([label] + [str(n) for n in total] + ["; ".join(reasons)]) + "\n")
+
+
+def table(results):
+    """Prints all lines and the sum."""
+    with open(results, encoding="utf-8") as file:
+        rows = [line.rstrip("\n").split("\t") for line in file]
+    print(f"\n{'label':<10} {'passed':>7} {'failed':>7} {'skipped':>8}  why")
+    for label, passed, failed, skipped, why in rows:
+        print(f"{label:<10} {passed:>7} {failed:>7} {skipped:>8}  {why}".rstrip())
+    passed, failed, skipped = (sum(int(row[i]) for row in rows) for i in (1, 2, 3))
+    print(f"\n{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
+    return 0 if failed == 0 and passed > 0 else 1
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 3 and sys.argv[1] == "--table":
+        sys.exit(table(sys.argv[2]))
+    if len(sys.argv) != 4:
+        sys.exit(__doc__)
+    summarize(*sys.argv[1:])
