@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Messages: each is a struct and a table of its members, walked by one encoder and one decoder. Members that hold rows stay raw JSON
+ * (struct span) and are read by their own readers. Unknown members are skipped; a missing required one, a twin or a wrong type is an error
+ * that names it.
+ */
+#ifndef DAYBOOK_PROTOCOL_MESSAGE_H
+#define DAYBOOK_PROTOCOL_MESSAGE_H
+
+#include "engine/protocol/verdict.h"
+#include "engine/protocol/block.h"
+
+struct span {
+    char *bytes; /* raw JSON, writable; NULL: absent */
+    size_t length;
+};
+
+enum message_type {
+    MESSAGE_INT,  /* int64_t: a JSON number up to 2^53 - 1 */
+    MESSAGE_LONG, /* int64_t or uint64_t: a JSON string of decimals */
+    MESSAGE_BOOL, /* bool */
+    MESSAGE_TEXT, /* const char *: NUL-terminated in the arena; NULL: absent */
+    MESSAGE_ID,   /* struct id; zero: absent */
+    MESSAGE_RAW   /* struct span */
+};
+
+struct message_member {
+    const char *name;
+    enum message_type type;
+    size_t offset;
+    bool required;
+};
+
+struct message_table {
+    const char *name;
+    const struct message_member *members;
+    int member_count;
+};
+
+/* POST /v1/sync, up */
+struct sync_request {
+    int64_t protocol;    /* PROTOCOL_VERSION */
+    int64_t schema;      /* SCHEMA_VERSION of the engine */
+    struct id instance;  /* of the device's database file */
+    uint64_t epoch;      /* of `position`; 0: none yet */
+    int64_t position;
+    int64_t settled;     /* every seq up to here has been settled or its rejection undone; never goes back */
+    int64_t sent_ms;     /* device wall clock */
+    uint64_t boot;
+    int64_t steady_ms;
+    int64_t page_bytes;  /* wanted size of the log page; 0: the server's default */
+    struct span scope;   /* array of bucket numbers that the device holds */
+    struct span changesets; /* array of changesets in seq order */
+};
+
+/* POST /v1/sync, down */
+struct sync_reply {
+    int64_t protocol;
+    uint64_t epoch;
+    int64_t server_ms;   /* server wall clock */
+    int64_t position;    /* new cursor: the log has been examined up to here */
+    int64_t head;        /* of the log */
+    int64_t safe_position;
+    bool more;           /* position < head: ask again at once */
+    bool reset;          /* position went back to 0 (new epoch): rows held are stale */
+    struct span scope;   /* array of [bucket, "label"]; absent: as the device said */
+    struct span verdicts; /* array of verdict rows, see PROTOCOL.md */
+    struct span log;     /* array of blocks */
+};
+
+/* POST /v1/enrol */
+struct enrol_request {
+    int64_t protocol;
+    const char *code;
+    struct id instance;
+    const char *device_name; /* optional, shown to the operator */
+};
+struct enrol_reply {
+    int64_t protocol;
+    const char *token;
+    int64_t device_no;
+    struct id organisation, user, territory; /* territory: zero where the user has none */
+    const char *role;
+    uint64_t epoch;
+    int64_t server_ms;
+};
+
+/* POST /v1/lease: a new device number for a new instance of the same device */
+struct lease_request {
+    int64_t protocol;
+    struct id instance, old_instance;
+};
+struct lease_reply {
+    int64_t protocol;
+    int64_t device_no;
+};
+
+/* Body of every HTTP answer but 200 */
+struct error_reply {
+    const char *code;   /* stable word: "SIGN_IN", "UPGRADE_NEEDED", "DIVERGED", "BAD_REQUEST", "GAP", "TOO_LARGE", "BUSY", "BAD_CODE", "INTERNAL" … */
+    const char *detail; /* what is wrong, for developers */
+    int64_t seq;        /* GAP: the first seq that the server expects */
+};
+
+extern const struct message_table dk_sync_request_table, dk_sync_reply_table, dk_enrol_request_table,
+    dk_enrol_reply_table, dk_lease_request_table, dk_lease_reply_table, dk_error_reply_table;
+
+void dk_message_encode(struct buffer *out, const struct message_table *table, const void *message);
+/* `message` is zeroed first. Text goes into the arena, spans point into `bytes`. False: *problem (in the arena) names the member. */
+bool dk_message_decode(const struct message_table *table, char *bytes, size_t length, void *message,
+                       struct arena *arena, const char **problem);
+
+/* Verdict rows: [seq,"accepted",position] …, see PROTOCOL.md. */
+void dk_verdict_write(struct buffer *out, const struct verdict *verdict);
+/* The next of an array that was entered by dk_json_next: 1 a verdict, 0 end, -1 damaged. */
+int dk_verdict_read(struct json_reader *reader, struct verdict *verdict);
+
+#endif
