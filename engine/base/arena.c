@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Owns a list of chunks and hands out slices of the newest. Called where one message or one call needs many
- * allocations that end together. Invariants: `used` is the sum of all slices handed out, rounded up to the alignment, and never
- * passes size_max; only the first chunk of the list is carved further.
+ * Owns a list of chunks and hands out slices of the newest. Called where one message or one call
+ * needs many allocations that end together. Invariants: `used` is the sum of all slices handed out,
+ * rounded up to the alignment, and never passes size_max; only the first chunk of the list is
+ * carved further.
  */
 #include "engine/base/arena.h"
 
@@ -42,8 +43,8 @@ static size_t next_chunk_size(const struct arena *arena)
     return size > CHUNK_LAST ? CHUNK_LAST : size;
 }
 
-/* Adds a chunk for `size` bytes. A slice that is large beside the usual chunk gets one of its own, put behind the
- * first, so that the rest of the first is not wasted. NULL: no memory. */
+/* Adds a chunk for `size` bytes. A slice that is large beside the usual chunk gets one of its own,
+ * put behind the first, so that the rest of the first is not wasted. NULL: no memory. */
 static struct arena_chunk *add_chunk(struct arena *arena, size_t size)
 {
     size_t usual = next_chunk_size(arena);
@@ -65,7 +66,8 @@ static struct arena_chunk *add_chunk(struct arena *arena, size_t size)
     return chunk;
 }
 
-/* A slice with unspecified content: checks the bound, carves the first chunk or adds one. NULL sets `failed`. */
+/* A slice with unspecified content: checks the bound, carves the first chunk or adds one. NULL sets
+ * `failed`. */
 static char *take(struct arena *arena, size_t size)
 {
     size_t step = alignof(max_align_t);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * An arena: many small allocations that end together, such as those of one decoded message. Bounded: past
- * `size_max` bytes it returns NULL. Sticky: after one NULL `failed` stays set, so that a chain is checked once.
+ * An arena: many small allocations that end together, such as those of one decoded message.
+ * Bounded: past `size_max` bytes it returns NULL. Sticky: after one NULL `failed` stays set, so
+ * that a chain is checked once.
  */
 #ifndef DAYBOOK_BASE_ARENA_H
 #define DAYBOOK_BASE_ARENA_H

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Owns one growing block of bytes. Called by every encoder and by all that reads from a socket or file.
- * Invariants: length <= capacity <= size_max; where bytes is not NULL it has capacity + 1 bytes, so that a NUL always fits behind
- * the content; once status is not OK, length does not change until reset.
+ * Owns one growing block of bytes. Called by every encoder and by all that reads from a socket or
+ * file. Invariants: length <= capacity <= size_max; where bytes is not NULL it has capacity + 1
+ * bytes, so that a NUL always fits behind the content; once status is not OK, length does not
+ * change until reset.
  */
 #include "engine/base/buffer.h"
 
@@ -22,7 +23,8 @@ void dk_buffer_init(struct buffer *buffer, size_t size_max)
     buffer->size_max = size_max;
 }
 
-/* Makes room for `length` more bytes by doubling, never past size_max or MEMORY_MAX. False sets status. */
+/* Makes room for `length` more bytes by doubling, never past size_max or MEMORY_MAX. False sets
+ * status. */
 static bool grow(struct buffer *buffer, size_t length)
 {
     if (length > buffer->size_max - buffer->length) {
@@ -47,7 +49,8 @@ static bool grow(struct buffer *buffer, size_t length)
     return true;
 }
 
-/* NULL where the buffer has failed or now fails. The memory behind the pointer is not initialised. */
+/* NULL where the buffer has failed or now fails. The memory behind the pointer is not initialised.
+ */
 char *dk_buffer_reserve(struct buffer *buffer, size_t length)
 {
     if (buffer->status != DAYBOOK_OK) {
@@ -68,7 +71,8 @@ void dk_buffer_advance(struct buffer *buffer, size_t length)
     buffer->length += length;
 }
 
-/* All of `bytes` or nothing. `bytes` may be NULL where length is 0, and may not lie in this buffer. */
+/* All of `bytes` or nothing. `bytes` may be NULL where length is 0, and may not lie in this buffer.
+ */
 void dk_buffer_append(struct buffer *buffer, const void *bytes, size_t length)
 {
     if (length == 0) {
@@ -97,7 +101,8 @@ void dk_buffer_append_char(struct buffer *buffer, char c)
     }
 }
 
-/* Formatted aside first, so that a number that just fits is not refused for want of the room of the longest. */
+/* Formatted aside first, so that a number that just fits is not refused for want of the room of the
+ * longest. */
 void dk_buffer_append_int(struct buffer *buffer, int64_t number)
 {
     char digits[21];
@@ -121,7 +126,8 @@ const char *dk_buffer_text(struct buffer *buffer)
     return buffer->bytes;
 }
 
-/* NULL and length 0 where nothing was ever reserved or the buffer has failed; a NUL stands behind the bytes. */
+/* NULL and length 0 where nothing was ever reserved or the buffer has failed; a NUL stands behind
+ * the bytes. */
 char *dk_buffer_take(struct buffer *buffer, size_t *length)
 {
     if (buffer->status != DAYBOOK_OK) {

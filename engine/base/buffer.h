@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A growing byte buffer that cannot exist without a maximum. Appends are sticky: the first that fails (memory, or
- * `size_max` passed) sets `status`, the following do nothing, and the caller checks `status` once at the end.
+ * A growing byte buffer that cannot exist without a maximum. Appends are sticky: the first that
+ * fails (memory, or `size_max` passed) sets `status`, the following do nothing, and the caller
+ * checks `status` once at the end.
  */
 #ifndef DAYBOOK_BASE_BUFFER_H
 #define DAYBOOK_BASE_BUFFER_H
@@ -24,12 +25,14 @@ void dk_buffer_append(struct buffer *buffer, const void *bytes, size_t length);
 void dk_buffer_append_text(struct buffer *buffer, const char *text);
 void dk_buffer_append_char(struct buffer *buffer, char c);
 void dk_buffer_append_int(struct buffer *buffer, int64_t number); /* decimal */
-/* Makes room for `length` more bytes and returns where to write them; call dk_buffer_advance afterwards. */
+/* Makes room for `length` more bytes and returns where to write them; call dk_buffer_advance
+ * afterwards. */
 char *dk_buffer_reserve(struct buffer *buffer, size_t length);
 void dk_buffer_advance(struct buffer *buffer, size_t length);
 /* Length 0, status OK; keeps the memory. */
 void dk_buffer_reset(struct buffer *buffer);
-/* The text so far with a NUL behind it (not counted in length); "" where empty or failed. Borrowed until the next append. */
+/* The text so far with a NUL behind it (not counted in length); "" where empty or failed. Borrowed
+ * until the next append. */
 const char *dk_buffer_text(struct buffer *buffer);
 /* The bytes become the caller's (dk_memory_free); the buffer is empty afterwards. */
 char *dk_buffer_take(struct buffer *buffer, size_t *length);

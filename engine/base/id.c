@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Owns nothing but the maker's two numbers. Called wherever a record is made or an id is written or read.
- * Invariant: of two ids from one maker the later compares greater, whatever the clock does, up to the year 10889.
+ * Owns nothing but the maker's two numbers. Called wherever a record is made or an id is written or
+ * read. Invariant: of two ids from one maker the later compares greater, whatever the clock does,
+ * up to the year 10889.
  */
 #include "engine/base/id.h"
 
@@ -19,8 +20,9 @@ static void mark(struct id *id, unsigned version)
     id->bytes[8] = (uint8_t)(0x80 | (id->bytes[8] & 0x3F));
 }
 
-/* A new millisecond starts the counter in the lower half of its range, at a random place; a full counter borrows the
- * next millisecond. Clocks outside of 48 bits are taken as the nearest end. Two random bytes start the counter, eight fill the id. */
+/* A new millisecond starts the counter in the lower half of its range, at a random place; a full
+ * counter borrows the next millisecond. Clocks outside of 48 bits are taken as the nearest end. Two
+ * random bytes start the counter, eight fill the id. */
 struct id dk_id_make(struct id_maker *maker, int64_t now_ms, const uint8_t random[10])
 {
     uint16_t start = (uint16_t)((random[0] << 8 | random[1]) & (COUNTER_MAX >> 1));

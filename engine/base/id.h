@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Record ids: UUIDv7 (RFC 9562), 16 bytes, made on the device, final. Monotonic within one maker: the 12 bits of
- * rand_a count within a millisecond (method 1 of RFC 9562 section 6.2), so ids sort as they were made.
+ * Record ids: UUIDv7 (RFC 9562), 16 bytes, made on the device, final. Monotonic within one maker:
+ * the 12 bits of rand_a count within a millisecond (method 1 of RFC 9562 section 6.2), so ids sort
+ * as they were made.
  */
 #ifndef DAYBOOK_BASE_ID_H
 #define DAYBOOK_BASE_ID_H
@@ -11,7 +12,7 @@
 #include <stdint.h>
 
 #define ID_SIZE 16
-#define ID_TEXT_SIZE 37 /* 8-4-4-4-12 and NUL */
+#define ID_TEXT_SIZE 37   /* 8-4-4-4-12 and NUL */
 #define ID_WIRE_LENGTH 22 /* base64url, no NUL */
 
 struct id {
@@ -24,7 +25,8 @@ struct id_maker {
     uint16_t counter;
 };
 
-/* The next id from wall time and 10 random bytes. Goes on counting when the clock stands still or goes back. */
+/* The next id from wall time and 10 random bytes. Goes on counting when the clock stands still or
+ * goes back. */
 struct id dk_id_make(struct id_maker *maker, int64_t now_ms, const uint8_t random[10]);
 /* From a hash (first 16 bytes), version 8 and variant bits set: ids that a rule derives. */
 struct id dk_id_from_hash(const uint8_t hash[16]);

@@ -1,26 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Owns no memory but the gate's copy: walks the caller's bytes. Called by the wire codec, the outbox and the gate
- * before cJSON. Invariants: begin <= next <= end; problem is set exactly when an error was returned, and then
- * next is the offending byte; no byte is changed but those of a string that has been read, and raw skipping changes none.
+ * Owns no memory: walks the caller's bytes. Called by the wire codec, the outbox and the gate
+ * before cJSON. Invariants: begin <= next <= end; problem is set exactly when an error was
+ * returned, and then next is the offending byte; no byte is changed but those of a string that has
+ * been read, and raw skipping changes none.
  */
 #include "engine/base/json.h"
 
-#include "engine/base/memory.h"
 #include "engine/base/text.h"
 #include "engine/base/utf8.h"
 
 #include <assert.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define INTEGER_MAX ((INT64_C(1) << 53) - 1)
-#define NUMBER_LENGTH_MAX 63 /* bytes of one number in a checked text: what cJSON can read */
 
-const char dk_json_no_memory[] = "memory is used up";
-
-/* How a value is read: for the caller; for the gate, with numbers of any form; or only passed over. */
-enum json_mode { MODE_READ, MODE_CHECK, MODE_RAW };
+/* How a value is read: for the caller, or only passed over. */
+enum json_mode { MODE_READ, MODE_RAW };
 
 /* Sets the sticky error at the byte `at`; the first one stays. */
 static enum json_type fail_at(struct json_reader *reader, char *at, const char *problem)
@@ -72,8 +68,9 @@ static inline bool in_object(const struct json_reader *reader)
     return (reader->is_object >> (reader->depth - 1) & 1) != 0;
 }
 
-/* Moves over bytes that stand for themselves in a string: ASCII without control characters, quote and backslash, and
- * well-formed UTF-8. Returns the first other byte (which is above 0x7F only where it is malformed), or end. */
+/* Moves over bytes that stand for themselves in a string: ASCII without control characters, quote
+ * and backslash, and well-formed UTF-8. Returns the first other byte (which is above 0x7F only
+ * where it is malformed), or end. */
 static inline char *scan_plain(char *next, const char *end)
 {
     for (;;) {
@@ -132,8 +129,8 @@ static size_t encode(uint32_t point, char out[4])
     return length;
 }
 
-/* The escape at *next, which is a backslash: moves *next behind it, writes at most 4 bytes, returns how many; 0 with the
- * sticky error set. Surrogates come in pairs or not at all. */
+/* The escape at *next, which is a backslash: moves *next behind it, writes at most 4 bytes, returns
+ * how many; 0 with the sticky error set. Surrogates come in pairs or not at all. */
 static size_t read_escape(struct json_reader *reader, char **next, char out[4])
 {
     static const char names[] = "\"\\/bfnrt";
@@ -170,17 +167,18 @@ static size_t read_escape(struct json_reader *reader, char **next, char out[4])
     return encode(point, out);
 }
 
-/* The rest of a string from its first byte that is not plain: unescapes in place (text never grows by that), or in
- * MODE_RAW only checks. */
-static enum json_type read_string_slowly(struct json_reader *reader, char *next, enum json_mode mode)
+/* The rest of a string from its first byte that is not plain: unescapes in place (text never grows
+ * by that), or in MODE_RAW only checks. */
+static enum json_type read_string_slowly(struct json_reader *reader, char *next,
+                                         enum json_mode mode)
 {
     char *write = next;
     while (next < reader->end && *next != '"') {
         char bytes[4];
         if (*next != '\\') {
-            return fail_at(reader, next, (unsigned char)*next < 0x20
-                                             ? "a raw control character in a string"
-                                             : "malformed UTF-8 in a string");
+            return fail_at(reader, next,
+                           (unsigned char)*next < 0x20 ? "a raw control character in a string"
+                                                       : "malformed UTF-8 in a string");
         }
         size_t count = read_escape(reader, &next, bytes);
         if (count == 0) {
@@ -202,7 +200,8 @@ static enum json_type read_string_slowly(struct json_reader *reader, char *next,
     return JSON_STRING;
 }
 
-/* The string whose opening quote is at next. Without an escape its bytes are borrowed as they are. */
+/* The string whose opening quote is at next. Without an escape its bytes are borrowed as they are.
+ */
 static inline enum json_type read_string(struct json_reader *reader, enum json_mode mode)
 {
     char *begin = reader->next + 1;
@@ -227,14 +226,14 @@ static size_t skip_digits(char **next, const char *end)
 }
 
 /* Moves over a number of any form that RFC 8259 allows. */
-static enum json_type skip_number(struct json_reader *reader, enum json_mode mode)
+static enum json_type skip_number(struct json_reader *reader)
 {
     char *next = reader->next + (*reader->next == '-' ? 1 : 0);
     char *first = next;
     size_t digits = skip_digits(&next, reader->end);
     if (digits == 0 || (digits > 1 && *first == '0')) {
-        return fail_at(reader, first, digits == 0 ? "a digit is expected"
-                                                  : "a number with a leading zero");
+        return fail_at(reader, first,
+                       digits == 0 ? "a digit is expected" : "a number with a leading zero");
     }
     if (next < reader->end && *next == '.') {
         next++;
@@ -249,14 +248,12 @@ static enum json_type skip_number(struct json_reader *reader, enum json_mode mod
             return fail_at(reader, next, "a digit is expected");
         }
     }
-    if (mode == MODE_CHECK && next - reader->next > NUMBER_LENGTH_MAX) {
-        return fail_at(reader, reader->next, "a number of more than 63 characters");
-    }
     reader->next = next;
     return JSON_INTEGER;
 }
 
-/* A whole number within +-(2^53 - 1) in its only form: no leading zero, no fraction, no exponent, no -0. */
+/* A whole number within +-(2^53 - 1) in its only form: no leading zero, no fraction, no exponent,
+ * no -0. */
 static enum json_type read_integer(struct json_reader *reader)
 {
     bool negative = *reader->next == '-';
@@ -291,8 +288,7 @@ static enum json_type read_integer(struct json_reader *reader)
 static enum json_type read_word(struct json_reader *reader, const char *word, enum json_type type)
 {
     size_t length = strlen(word);
-    if ((size_t)(reader->end - reader->next) < length ||
-        memcmp(reader->next, word, length) != 0) {
+    if ((size_t)(reader->end - reader->next) < length || memcmp(reader->next, word, length) != 0) {
         return fail_at(reader, reader->next, "a value is expected");
     }
     reader->next += length;
@@ -325,28 +321,23 @@ static inline enum json_type read_value(struct json_reader *reader, enum json_mo
         return read_string(reader, mode);
     }
     if ((c >= '0' && c <= '9') || c == '-') {
-        return mode == MODE_READ ? read_integer(reader) : skip_number(reader, mode);
+        return mode == MODE_READ && !reader->any_number ? read_integer(reader)
+                                                        : skip_number(reader);
     }
     switch (c) {
-    case '[':
-        return enter(reader, false);
-    case '{':
-        return enter(reader, true);
-    case 'n':
-        return read_word(reader, "null", JSON_NULL);
-    case 't':
-        return read_word(reader, "true", JSON_TRUE);
-    case 'f':
-        return read_word(reader, "false", JSON_FALSE);
-    case '\xEF':
-        return fail_at(reader, reader->next, "a byte order mark");
-    default:
-        return fail_at(reader, reader->next, "a value is expected");
+    case '[': return enter(reader, false);
+    case '{': return enter(reader, true);
+    case 'n': return read_word(reader, "null", JSON_NULL);
+    case 't': return read_word(reader, "true", JSON_TRUE);
+    case 'f': return read_word(reader, "false", JSON_FALSE);
+    case '\xEF': return fail_at(reader, reader->next, "a byte order mark");
+    default: return fail_at(reader, reader->next, "a value is expected");
     }
 }
 
-/* What stands before an element of the innermost container: the closing bracket (JSON_END, the container is left), or
- * the comma, except before the first (JSON_NULL: go on), or an error. depth > 0. */
+/* What stands before an element of the innermost container: the closing bracket (JSON_END, the
+ * container is left), or the comma, except before the first (JSON_NULL: go on), or an error. depth
+ * > 0. */
 static inline enum json_type read_separator(struct json_reader *reader, char close)
 {
     uint32_t bit = UINT32_C(1) << (reader->depth - 1);
@@ -370,8 +361,8 @@ static inline enum json_type read_separator(struct json_reader *reader, char clo
     return JSON_NULL;
 }
 
-/* What stands before a value: in an array the separator, at the top nothing, in an object the key, which
- * read_key has taken with its colon. JSON_NULL, JSON_END or JSON_ERROR. */
+/* What stands before a value: in an array the separator, at the top nothing, in an object the key,
+ * which read_key has taken with its colon. JSON_NULL, JSON_END or JSON_ERROR. */
 static inline enum json_type read_before_value(struct json_reader *reader)
 {
     if (reader->problem != NULL) {
@@ -428,8 +419,8 @@ enum json_type dk_json_key(struct json_reader *reader)
     return read_key(reader, MODE_READ);
 }
 
-/* Walks until the depth is back where it was; strings and numbers are checked, not converted. At the end of an array
- * there is no value to skip, which is an error. */
+/* Walks until the depth is back where it was; strings and numbers are checked, not converted. At
+ * the end of an array there is no value to skip, which is an error. */
 bool dk_json_skip(struct json_reader *reader, const char **raw, size_t *raw_length)
 {
     int depth = reader->depth;
@@ -458,7 +449,8 @@ bool dk_json_skip(struct json_reader *reader, const char **raw, size_t *raw_leng
     return true;
 }
 
-/* Refuses an open container, a text without a value, and anything but white space behind the value. */
+/* Refuses an open container, a text without a value, and anything but white space behind the value.
+ */
 bool dk_json_finish(struct json_reader *reader)
 {
     if (reader->problem != NULL) {
@@ -469,129 +461,4 @@ bool dk_json_finish(struct json_reader *reader)
     }
     skip_space(reader);
     return reader->next == reader->end || dk_json_fail(reader, "bytes behind the value");
-}
-
-/* ---- the gate ---- */
-
-struct key {
-    char *text; /* unescaped, in the gate's copy */
-    size_t length;
-};
-
-struct check {
-    struct json_reader reader;
-    struct key *keys; /* owned: the keys so far of all open objects, outer ones first */
-    size_t key_count;
-    size_t key_capacity;
-    size_t first_key[JSON_DEPTH_MAX]; /* at each depth: where its object's keys begin */
-};
-
-/* Keeps the key that was read last until its object closes. */
-static bool push_key(struct check *check)
-{
-    if (check->key_count == check->key_capacity) {
-        size_t capacity = check->key_capacity == 0 ? 64 : check->key_capacity * 2;
-        struct key *keys = dk_memory_resize(check->keys, capacity * sizeof *keys);
-        if (keys == NULL) {
-            return dk_json_fail(&check->reader, dk_json_no_memory);
-        }
-        check->keys = keys;
-        check->key_capacity = capacity;
-    }
-    struct json_reader *reader = &check->reader;
-    check->keys[check->key_count].text = reader->next - (reader->next - reader->text);
-    check->keys[check->key_count].length = reader->length;
-    check->key_count++;
-    return true;
-}
-
-/* Orders keys so that equal ones are neighbours, the one that comes first in the text first. */
-static int compare_keys(const void *a_key, const void *b_key)
-{
-    const struct key *a = a_key;
-    const struct key *b = b_key;
-    if (a->length != b->length) {
-        return a->length < b->length ? -1 : 1;
-    }
-    int order = memcmp(a->text, b->text, a->length);
-    return order != 0 ? order : (a->text > b->text) - (a->text < b->text);
-}
-
-/* The object at this depth has closed: fails at the second of two equal keys, else forgets its keys. */
-static bool pop_keys(struct check *check, int depth)
-{
-    size_t first = check->first_key[depth - 1];
-    struct key *keys = check->keys + first;
-    size_t count = check->key_count - first;
-    if (count > 1) {
-        qsort(keys, count, sizeof *keys, compare_keys);
-    }
-    for (size_t i = 1; i < count; i++) {
-        if (keys[i].length == keys[i - 1].length &&
-            memcmp(keys[i].text, keys[i - 1].text, keys[i].length) == 0) {
-            (void)fail_at(&check->reader, keys[i].text, "a key that its object has already");
-            return false;
-        }
-    }
-    check->key_count = first;
-    return true;
-}
-
-/* Reads one key or one value. *counts tells whether it was a value that counts as a node. */
-static bool check_step(struct check *check, int depth_max, bool *counts)
-{
-    struct json_reader *reader = &check->reader;
-    int depth = reader->depth;
-    bool object = depth > 0 && in_object(reader);
-    enum json_type type = object ? read_key(reader, MODE_CHECK) : read_before_value(reader);
-    *counts = false;
-    if (type == JSON_ERROR) {
-        return false;
-    }
-    if (type == JSON_END) {
-        return !object || pop_keys(check, depth);
-    }
-    if (object && !push_key(check)) {
-        return false;
-    }
-    type = read_value(reader, MODE_CHECK);
-    if (reader->depth > depth_max) {
-        (void)fail_at(reader, reader->next - 1, "nested too deeply");
-        return false;
-    }
-    if (type == JSON_OBJECT) {
-        check->first_key[depth] = check->key_count;
-    }
-    *counts = true;
-    return type != JSON_ERROR;
-}
-
-/* Reads a copy, because keys must be compared as they read without escapes. Numbers may have any form, but not more
- * characters than cJSON reads. *problem is dk_json_no_memory where the text could not be checked. */
-bool dk_json_check(const char *bytes, size_t length, int depth_max, size_t nodes_max,
-                   const char **problem, size_t *offset)
-{
-    struct check check = {0};
-    size_t nodes = 0;
-    bool counts = false;
-    char *copy = dk_memory_copy_text(bytes, length);
-    if (copy == NULL) {
-        *problem = dk_json_no_memory;
-        *offset = 0;
-        return false;
-    }
-    dk_json_open(&check.reader, copy, length);
-    do {
-        bool read = check_step(&check, depth_max, &counts);
-        nodes += counts ? 1 : 0;
-        if (read && nodes > nodes_max) {
-            (void)dk_json_fail(&check.reader, "too many values");
-        }
-    } while (check.reader.problem == NULL && check.reader.depth > 0);
-    bool valid = dk_json_finish(&check.reader);
-    *problem = check.reader.problem;
-    *offset = dk_json_offset(&check.reader);
-    dk_memory_free(check.keys);
-    dk_memory_free(copy);
-    return valid;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Owns nothing: appends JSON strings to the caller's buffer. Called for each field of each row that is sent, so the
- * common string, without an escape, is one pass. Invariant: what is written is what the strict reader of json.c takes.
+ * Owns nothing: appends JSON strings to the caller's buffer. Called for each field of each row that
+ * is sent, so the common string, without an escape, is one pass. Invariant: what is written is what
+ * the strict reader of json.c takes.
  */
 #include "engine/base/json.h"
 
@@ -27,8 +28,9 @@ static void write_escape(struct buffer *out, char c)
     dk_buffer_append(out, escape, 6);
 }
 
-/* text is valid UTF-8 without NUL, as dk_text_is_utf8 says; all of it above 0x7F passes as it is. Copies plain runs
- * into room for the whole, of which the least that this string can take is reserved. */
+/* text is valid UTF-8 without NUL, as dk_text_is_utf8 says; all of it above 0x7F passes as it is.
+ * Copies plain runs into room for the whole, of which the least that this string can take is
+ * reserved. */
 void dk_json_write_string(struct buffer *out, const char *text, size_t length)
 {
     const char *end = length == 0 ? text : text + length;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Owns nothing: makes one line and gives it to the owner's sink. Called from any layer and thread. Invariant: the
- * sink sees one terminated line without a line break, of at most LINE_SIZE - 1 bytes.
+ * Owns nothing: makes one line and gives it to the owner's sink. Called from any layer and thread.
+ * Invariant: the sink sees one terminated line without a line break, of at most LINE_SIZE - 1
+ * bytes.
  */
 #include "engine/base/log.h"
 
@@ -11,7 +12,8 @@
 
 #define LINE_SIZE 512 /* bytes with NUL; longer lines are cut */
 
-/* Drops what is above the level or has no sink; control characters become spaces, so that a line stays a line. */
+/* Drops what is above the level or has no sink; control characters become spaces, so that a line
+ * stays a line. */
 void dk_log(const struct log *log, int level, const char *format, ...)
 {
     if (log == NULL || log->sink == NULL || level > log->level) {

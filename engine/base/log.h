@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Log lines by allow-list: a level, a code word and numbers; never field values, never ids of persons.
+ * Log lines by allow-list: a level, a code word and numbers; never field values, never ids of
+ * persons.
  */
 #ifndef DAYBOOK_BASE_LOG_H
 #define DAYBOOK_BASE_LOG_H

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Owns nothing: passes requests for memory on to libc, after one bound. Called by everything else of Daybook.
- * Invariant: a NULL result always means "no memory", never "no bytes", because empty blocks take one byte.
+ * Owns nothing: passes requests for memory on to libc, after one bound. Called by everything else
+ * of Daybook. Invariant: a NULL result always means "no memory", never "no bytes", because empty
+ * blocks take one byte.
  */
 #include "engine/base/memory.h"
 
@@ -18,7 +19,8 @@ void *dk_memory_new(size_t count, size_t size)
     return calloc(1, total == 0 ? 1 : total);
 }
 
-/* realloc with the same bound; a NULL block makes a new one. On failure the old block is untouched. */
+/* realloc with the same bound; a NULL block makes a new one. On failure the old block is untouched.
+ */
 void *dk_memory_resize(void *block, size_t size)
 {
     if (size > MEMORY_MAX) {
@@ -27,7 +29,8 @@ void *dk_memory_resize(void *block, size_t size)
     return realloc(block, size == 0 ? 1 : size);
 }
 
-/* Copies length bytes, which may contain anything, and puts a NUL behind them. text may be NULL where length is 0. */
+/* Copies length bytes, which may contain anything, and puts a NUL behind them. text may be NULL
+ * where length is 0. */
 char *dk_memory_copy_text(const char *text, size_t length)
 {
     if (length >= MEMORY_MAX) {

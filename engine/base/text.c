@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Owns nothing: pure functions over bytes, called from all layers. Invariant: what a strict reader here accepts, the
- * writer beside it would have written (numbers, base64url), so every value has one text.
+ * Owns nothing: pure functions over bytes, called from all layers. Invariant: what a strict reader
+ * here accepts, the writer beside it would have written (numbers, base64url), so every value has
+ * one text.
  */
 #include "engine/base/text.h"
 
@@ -12,7 +13,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Eight plain bytes per step; a byte that is not plain must begin a sequence, and NUL is refused. */
+/* Eight plain bytes per step; a byte that is not plain must begin a sequence, and NUL is refused.
+ */
 bool dk_text_is_utf8(const char *text, size_t length)
 {
     if (length == 0) {
@@ -189,7 +191,8 @@ static bool base64url_group(const char *text, size_t count, uint32_t *group)
     return true;
 }
 
-/* The length decides the number of digits, so no third form exists; spare bits of the last digit must be zero. */
+/* The length decides the number of digits, so no third form exists; spare bits of the last digit
+ * must be zero. */
 bool dk_text_from_base64url(const char *text, size_t text_length, uint8_t *out, size_t length)
 {
     size_t rest = length % 3;
@@ -218,7 +221,8 @@ bool dk_text_from_base64url(const char *text, size_t text_length, uint8_t *out, 
     return (group & (rest == 2 ? 0xFFU : 0xFFFFU)) == 0;
 }
 
-/* size counts the NUL and is at least 1. An encoding error counts as too small, with an empty text. */
+/* size counts the NUL and is at least 1. An encoding error counts as too small, with an empty text.
+ */
 bool dk_text_format(char *out, size_t size, const char *format, ...)
 {
     assert(size > 0);

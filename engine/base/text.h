@@ -9,7 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Well-formed UTF-8 (no overlong form, no surrogate, at most U+10FFFF) without NUL. Fast for ASCII. */
+/* Well-formed UTF-8 (no overlong form, no surrogate, at most U+10FFFF) without NUL. Fast for ASCII.
+ */
 bool dk_text_is_utf8(const char *text, size_t length);
 /* Code points of valid UTF-8. */
 size_t dk_text_code_points(const char *text, size_t length);
@@ -21,12 +22,15 @@ size_t dk_text_from_int64(int64_t number, char out[21]);
 void dk_text_to_hex(const uint8_t *bytes, size_t length, char *out);
 /* Exactly `length` bytes from 2 * length hex digits; false on anything else. */
 bool dk_text_from_hex(const char *hex, size_t hex_length, uint8_t *out, size_t length);
-/* RFC 4648 base64url without padding. out gets (length * 4 + 2) / 3 bytes and no NUL; returns that number. */
+/* RFC 4648 base64url without padding. out gets (length * 4 + 2) / 3 bytes and no NUL; returns that
+ * number. */
 size_t dk_text_to_base64url(const uint8_t *bytes, size_t length, char *out);
 /* Exactly `length` bytes, canonical (unused bits zero); false on anything else. */
 bool dk_text_from_base64url(const char *text, size_t text_length, uint8_t *out, size_t length);
-/* snprintf that never cuts silently: false where `size` was too small (out is then cut but terminated). */
-bool dk_text_format(char *out, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* snprintf that never cuts silently: false where `size` was too small (out is then cut but
+ * terminated). */
+bool dk_text_format(char *out, size_t size, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 bool dk_text_equal(const char *a, size_t a_length, const char *b);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * JSON trees for the slow paths (records given as JSON, settings, admin commands): cJSON behind the strict gate.
- * The only header that includes cJSON.h.
+ * JSON trees for the slow paths (records given as JSON, settings, admin commands): cJSON behind the
+ * strict gate. The only header that includes cJSON.h.
  */
 #ifndef DAYBOOK_BASE_TREE_H
 #define DAYBOOK_BASE_TREE_H
@@ -14,8 +14,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Checks strictly (dk_json_check with depth 32 and 100,000 nodes), then parses. BAD_JSON with *problem/*offset set, TOO_LARGE past size_max, or NO_MEMORY.
- * The tree is the caller's: cJSON_Delete. */
+/* Checks strictly (dk_json_check with depth 32 and 100,000 nodes), then parses. BAD_JSON with
+ * problem and offset set, TOO_LARGE past size_max, or NO_MEMORY. The tree is the caller's:
+ * cJSON_Delete. */
 daybook_status dk_tree_parse(const char *bytes, size_t length, size_t size_max, cJSON **tree,
                              const char **problem, size_t *offset);
 /* The integer of a number node that is whole and within +-(2^53 - 1), else false. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The inner step of every UTF-8 check, and eight bytes at a time for the plain ones. Inline, because text.c and json.c spend
- * their time here; included by nobody else.
+ * The inner step of every UTF-8 check, and eight bytes at a time for the plain ones. Inline,
+ * because text.c and json.c spend their time here; included by nobody else.
  */
 #ifndef DAYBOOK_BASE_UTF8_H
 #define DAYBOOK_BASE_UTF8_H
@@ -12,7 +12,8 @@
 #define UTF8_ONES 0x0101010101010101ULL
 #define UTF8_HIGHS 0x8080808080808080ULL
 
-/* Eight bytes as a number whose lowest byte is the first; compilers make one load of it, on any byte order. */
+/* Eight bytes as a number whose lowest byte is the first; compilers make one load of it, on any
+ * byte order. */
 static inline uint64_t dk_utf8_load(const char *text)
 {
     const unsigned char *b = (const unsigned char *)text;
@@ -21,16 +22,17 @@ static inline uint64_t dk_utf8_load(const char *text)
            (uint64_t)b[7] << 56;
 }
 
-/* Index 0..7 of the lowest byte whose high bit is set in `marks`; marks holds high bits only, and at least one. The product
- * moves the byte of the constant that names the index to the top. */
+/* Index 0..7 of the lowest byte whose high bit is set in `marks`; marks holds high bits only, and
+ * at least one. The product moves the byte of the constant that names the index to the top. */
 static inline size_t dk_utf8_first(uint64_t marks)
 {
     uint64_t lowest = (marks & (~marks + 1)) >> 7;
     return (size_t)((lowest * 0x0001020304050607ULL) >> 56);
 }
 
-/* Bytes (2..4) of the well-formed sequence of several bytes that begins at text, or 0 where there is none: no overlong
- * form, no surrogate, nothing past U+10FFFF, not cut by end. text < end and *text >= 0x80. */
+/* Bytes (2..4) of the well-formed sequence of several bytes that begins at text, or 0 where there
+ * is none: no overlong form, no surrogate, nothing past U+10FFFF, not cut by end. text < end and
+ * *text >= 0x80. */
 static inline size_t dk_utf8_sequence(const char *text, const char *end)
 {
     const unsigned char *b = (const unsigned char *)text;

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Owns nothing: pure integer arithmetic for money, prices and rates. Called by the sales rules of both ends.
- * Invariant: every result is exact or the function says false; nothing wraps silently.
+ * Owns nothing: pure integer arithmetic for money, prices and rates. Called by the sales rules of
+ * both ends. Invariant: every result is exact or the function says false; nothing wraps silently.
  */
 #include "engine/base/wide.h"
 
 #include <assert.h>
 
-/* Schoolbook multiplication with digits of 32 bits. The middle sum cannot overflow: (2^32-1)^2 + 2 (2^32-1) < 2^64. */
+/* Schoolbook multiplication with digits of 32 bits. The middle sum cannot overflow: (2^32-1)^2 + 2
+ * (2^32-1) < 2^64. */
 struct wide dk_wide_multiply(uint64_t a, uint64_t b)
 {
     uint64_t a_low = (uint32_t)a;
@@ -37,7 +38,8 @@ bool dk_wide_scale(struct wide wide, uint64_t factor, struct wide *product)
     return true;
 }
 
-/* Long division bit by bit; the remainder stays below the divisor, so one bit may leave at its top (`carry`). */
+/* Long division bit by bit; the remainder stays below the divisor, so one bit may leave at its top
+ * (`carry`). */
 bool dk_wide_divide(struct wide wide, uint64_t divisor, uint64_t *quotient, uint64_t *remainder)
 {
     assert(divisor > 0);
@@ -71,7 +73,8 @@ static uint64_t magnitude(int64_t number)
     return number < 0 ? ~(uint64_t)number + 1 : (uint64_t)number;
 }
 
-/* Works on magnitudes and puts the sign back, which makes half round away from zero on both sides. */
+/* Works on magnitudes and puts the sign back, which makes half round away from zero on both sides.
+ */
 bool dk_wide_ratio(int64_t a, int64_t b, int64_t divisor, int64_t *result)
 {
     assert(divisor > 0);
