@@ -28,12 +28,6 @@
 extern "C" {
 #endif
 
-#if defined(_WIN32)
-#define DAYBOOK_API
-#else
-#define DAYBOOK_API __attribute__((visibility("default")))
-#endif
-
 #define DAYBOOK_VERSION "0.1.0"
 #define DAYBOOK_ID_SIZE 37 /* UUID text and NUL */
 

@@ -13,7 +13,7 @@ extern "C" {
 #endif
 
 /* The hooks of this system; static data, any thread, never NULL. Copy it to replace single hooks. */
-const daybook_platform *daybook_posix_platform(void);
+DAYBOOK_API const daybook_platform *daybook_posix_platform(void);
 
 #ifdef __cplusplus
 }

@@ -11,6 +11,13 @@
 extern "C" {
 #endif
 
+/* Marks what the shared library exports; its export list is made of these declarations. */
+#if defined(_WIN32)
+#define DAYBOOK_API
+#else
+#define DAYBOOK_API __attribute__((visibility("default")))
+#endif
+
 /* What a caller should do about a result. */
 enum daybook_class {
     DAYBOOK_CLASS_OK = 0,
