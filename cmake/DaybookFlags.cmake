@@ -9,7 +9,6 @@ include(CheckPIESupported)
 check_pie_supported(LANGUAGES C)
 
 add_library(daybook_flags INTERFACE)
-target_compile_features(daybook_flags INTERFACE c_std_11)
 target_include_directories(daybook_flags INTERFACE ${PROJECT_SOURCE_DIR}
                                                    ${PROJECT_SOURCE_DIR}/engine/include)
 # Files on phones with a 32-bit off_t or time_t must still pass 2 GiB and the year 2038.

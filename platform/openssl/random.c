@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Strong random bytes from OpenSSL's generator, which seeds itself from the system and reseeds after a fork. Called
- * for identifiers and secrets; on failure the caller must not go on with what the buffer holds.
+ * Strong random bytes from OpenSSL's generator, which seeds itself from the system and reseeds
+ * after a fork. Called for identifiers and secrets; on failure the caller must not go on with what
+ * the buffer holds.
  */
 #include "platform/openssl/random.h"
 

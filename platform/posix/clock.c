@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The wall clock. It may jump either way; whoever needs time that only grows takes the steady clock.
+ * The wall clock. It may jump either way; whoever needs time that only grows takes the steady
+ * clock.
  */
 #include "platform/posix/system.h"
 

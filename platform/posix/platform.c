@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The default platform: the one struct with the hooks of posix/, curl/ and openssl/. Apps hand it to the engine, or
- * copy it and replace single hooks. It is constant; the hooks need no context.
+ * The default platform: the one struct with the hooks of posix/, curl/ and openssl/. Apps hand it
+ * to the engine, or copy it and replace single hooks. It is constant; the hooks need no context.
  */
 #include <daybook/posix.h>
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What Linux and Android have of their own: a clock that counts sleep, and an identifier of the running boot.
+ * What Linux and Android have of their own: a clock that counts sleep, and an identifier of the
+ * running boot.
  */
 #include "platform/posix/system.h"
 
@@ -22,8 +23,8 @@ int64_t dk_posix_steady_ms(void *context)
     return (int64_t)now.tv_sec * 1000 + (int64_t)now.tv_nsec / 1000000;
 }
 
-/* See system.h. The kernel draws a random UUID at each boot; FNV-1a folds its text into 64 bits. 0 when the file
- * is not there or not readable (some sandboxes), as the contract says. */
+/* See system.h. The kernel draws a random UUID at each boot; FNV-1a folds its text into 64 bits. 0
+ * when the file is not there or not readable (some sandboxes), as the contract says. */
 uint64_t dk_posix_boot_id(void *context)
 {
     (void)context;

@@ -7,8 +7,8 @@
 #include <assert.h>
 #include <time.h>
 
-/* See system.h. On Apple's systems this clock counts sleep; elsewhere it may not, and the engine then sees less
- * time pass than did, which only delays it. */
+/* See system.h. On Apple's systems this clock counts sleep; elsewhere it may not, and the engine
+ * then sees less time pass than did, which only delays it. */
 int64_t dk_posix_steady_ms(void *context)
 {
     (void)context;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Threads. A handle belongs to whoever started the thread, until dk_posix_thread_join frees it; every thread that
- * was started is joined.
+ * Threads. A handle belongs to whoever started the thread, until dk_posix_thread_join frees it;
+ * every thread that was started is joined.
  */
 #include "platform/posix/system.h"
 
@@ -53,7 +53,8 @@ bool dk_posix_thread_start(void *context, void (*work)(void *argument), void *ar
     return true;
 }
 
-/* See system.h. A join can only fail for a handle that is not one, or from the thread itself: defects. */
+/* See system.h. A join can only fail for a handle that is not one, or from the thread itself:
+ * defects. */
 void dk_posix_thread_join(void *context, void *thread)
 {
     (void)context;
