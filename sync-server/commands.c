@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The command table and its parser. Pure: no I/O, no state. Called by main, the admin socket and the service.
- * Invariant: each option's place in its command's row is its place in command_line.values.
+ * The command table and its parser. Pure: no I/O, no state. Called by main, the admin socket and
+ * the service. Invariant: each option's place in its command's row is its place in
+ * command_line.values.
  */
 #include "sync-server/commands.h"
 
@@ -18,26 +19,69 @@ static const struct command_option global_options[] = {
 };
 
 static const struct command command_table[] = {
-    {"init", "", 0, 0, "make the data folder, its certificates and the organisation", COMMAND_SERVICE,
+    {"init",
+     "",
+     0,
+     0,
+     "make the data folder, its certificates and the organisation",
+     COMMAND_SERVICE,
      {{"name", "TEXT", "the organisation's name (default: Daybook)"},
       {"currency", "CODE", "its currency, three letters (default: EUR)"},
       {NULL, NULL, NULL}}},
-    {"serve", "", 0, 0, "run the server; makes what is missing first", COMMAND_LOCAL,
-     {{"listen", "HOST:PORT", "the address to listen at; port 0 takes any free one"}, {NULL, NULL, NULL}}},
-    {"user add", "LOGIN", 1, 1, "add a user", COMMAND_SERVICE,
+    {"serve",
+     "",
+     0,
+     0,
+     "run the server; makes what is missing first",
+     COMMAND_LOCAL,
+     {{"listen", "HOST:PORT", "the address to listen at; port 0 takes any free one"},
+      {NULL, NULL, NULL}}},
+    {"user add",
+     "LOGIN",
+     1,
+     1,
+     "add a user",
+     COMMAND_SERVICE,
      {{"name", "TEXT", "the user's full name (default: LOGIN)"},
       {"role", "ROLE", "rep, manager or office (default: rep)"},
       {"territory", "NAME", "the user's territory, made where it is missing"},
       {NULL, NULL, NULL}}},
-    {"device list", "", 0, 0, "list the devices with their users and positions", COMMAND_SERVICE,
+    {"device list",
+     "",
+     0,
+     0,
+     "list the devices with their users and positions",
+     COMMAND_SERVICE,
      {{NULL, NULL, NULL}}},
-    {"enrol", "LOGIN", 1, 1, "make a one-time code with which a device signs in as this user", COMMAND_SERVICE,
-     {{"minutes", "N", "how long the code is good for, 1 to 15 (default: 15)"}, {NULL, NULL, NULL}}},
-    {"import", "FILE", 1, 1, "write the records of a JSON file through the same decision as a device's",
-     COMMAND_SERVICE, {{NULL, NULL, NULL}}},
-    {"config check", "", 0, 0, "show every setting, where it comes from, and what is wrong with it",
-     COMMAND_LOCAL, {{NULL, NULL, NULL}}},
-    {"completion", "SHELL", 1, 1, "print the completions for bash or zsh", COMMAND_LOCAL, {{NULL, NULL, NULL}}},
+    {"enrol",
+     "LOGIN",
+     1,
+     1,
+     "make a one-time code with which a device signs in as this user",
+     COMMAND_SERVICE,
+     {{"minutes", "N", "how long the code is good for, 1 to 15 (default: 15)"},
+      {NULL, NULL, NULL}}},
+    {"import",
+     "FILE",
+     1,
+     1,
+     "write the records of a JSON file through the same decision as a device's",
+     COMMAND_SERVICE,
+     {{NULL, NULL, NULL}}},
+    {"config check",
+     "",
+     0,
+     0,
+     "show every setting, where it comes from, and what is wrong with it",
+     COMMAND_LOCAL,
+     {{NULL, NULL, NULL}}},
+    {"completion",
+     "SHELL",
+     1,
+     1,
+     "print the completions for bash or zsh",
+     COMMAND_LOCAL,
+     {{NULL, NULL, NULL}}},
     {"help", "[COMMAND]", 0, 2, "show help", COMMAND_LOCAL, {{NULL, NULL, NULL}}},
     {NULL, NULL, 0, 0, NULL, COMMAND_LOCAL, {{NULL, NULL, NULL}}},
 };
@@ -62,13 +106,15 @@ static int option_find(const struct command_option *options, const char *name, s
     return -1;
 }
 
-/* The command of one or two words; *words is how many of them its name takes. NULL: there is none. */
+/* The command of one or two words; *words is how many of them its name takes. NULL: there is none.
+ */
 static const struct command *command_find(const char *const *words_given, int count, int *words)
 {
     for (const struct command *command = command_table; command->name != NULL; command++) {
         const char *space = strchr(command->name, ' ');
         size_t first = space == NULL ? strlen(command->name) : (size_t)(space - command->name);
-        if (count < 1 || strlen(words_given[0]) != first || memcmp(words_given[0], command->name, first) != 0)
+        if (count < 1 || strlen(words_given[0]) != first ||
+            memcmp(words_given[0], command->name, first) != 0)
             continue;
         *words = space == NULL ? 1 : 2;
         if (space == NULL || (count >= 2 && strcmp(words_given[1], space + 1) == 0))
@@ -83,8 +129,9 @@ static bool is_option(const char *word)
     return word[0] == '-' && word[1] != '\0';
 }
 
-/* Looks at the option word argv[*i], takes its value (moving *i on where that is the next word) and stores it in
- * the line. `command` may be NULL: then only global options are known. False with `problem` set. */
+/* Looks at the option word argv[*i], takes its value (moving *i on where that is the next word) and
+ * stores it in the line. `command` may be NULL: then only global options are known. False with
+ * `problem` set. */
 static bool take_option(int argc, const char *const *argv, int *i, const struct command *command,
                         struct command_line *line, char *problem, size_t problem_size)
 {
@@ -98,7 +145,8 @@ static bool take_option(int argc, const char *const *argv, int *i, const struct 
         (void)dk_text_format(problem, problem_size, "unknown option %s", word);
         return false;
     }
-    const struct command_option *option = global >= 0 ? &global_options[global] : &command->options[own];
+    const struct command_option *option =
+        global >= 0 ? &global_options[global] : &command->options[own];
     const char *value = "";
     if (option->value == NULL && equals != NULL) {
         (void)dk_text_format(problem, problem_size, "option --%s takes no value", option->name);
@@ -106,7 +154,8 @@ static bool take_option(int argc, const char *const *argv, int *i, const struct 
     }
     if (option->value != NULL) {
         if (equals == NULL && *i + 1 >= argc) {
-            (void)dk_text_format(problem, problem_size, "option --%s needs %s", option->name, option->value);
+            (void)dk_text_format(problem, problem_size, "option --%s needs %s", option->name,
+                                 option->value);
             return false;
         }
         value = equals != NULL ? equals + 1 : argv[++*i];
@@ -127,8 +176,8 @@ static bool take_option(int argc, const char *const *argv, int *i, const struct 
     return true;
 }
 
-/* Whether the word at i is the value of the option before it, so far as the whole table can tell: needed to find the command's words
- * when options stand before them. */
+/* Whether the word at i is the value of the option before it, so far as the whole table can tell:
+ * needed to find the command's words when options stand before them. */
 static bool takes_next(const char *word)
 {
     if (strncmp(word, "--", 2) != 0 || strchr(word, '=') != NULL)
@@ -176,8 +225,8 @@ static bool take_word(const char *word, int *name_words, struct command_line *li
     return true;
 }
 
-daybook_status srv_command_parse(int argc, const char *const *argv, struct command_line *out, char *problem,
-                                 size_t problem_size)
+daybook_status srv_command_parse(int argc, const char *const *argv, struct command_line *out,
+                                 char *problem, size_t problem_size)
 {
     const char *words[2] = {NULL, NULL};
     int name_words = 0;
@@ -208,7 +257,8 @@ daybook_status srv_command_parse(int argc, const char *const *argv, struct comma
             return DAYBOOK_INVALID;
     }
     if (out->command != NULL && !out->help && out->argument_count < out->command->arguments_min) {
-        (void)dk_text_format(problem, problem_size, "%s needs %s", out->command->name, out->command->usage);
+        (void)dk_text_format(problem, problem_size, "%s needs %s", out->command->name,
+                             out->command->usage);
         return DAYBOOK_INVALID;
     }
     return DAYBOOK_OK;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The door between the two halves of the server. Outside: sockets, TLS, HTTP, the command line. Inside: the
- * organisations' store, the decider thread, the readers, accounts. The outer half calls these functions only; the
- * inner half never sees a socket. Every call is answered exactly once.
+ * The door between the two halves of the server. Outside: sockets, TLS, HTTP, the command line.
+ * Inside: the organisations' store, the decider thread, the readers, accounts. The outer half calls
+ * these functions only; the inner half never sees a socket. Every call is answered exactly once.
  */
 #ifndef DAYBOOK_SERVER_SERVICE_H
 #define DAYBOOK_SERVER_SERVICE_H
@@ -23,17 +23,20 @@ struct service_options {
     int worker_threads;      /* readers; 0: the inner half's default */
     int64_t page_bytes;      /* of a pull page before compression; 0: the inner half's default */
     struct log log;
-    const char *public_url;  /* https://host:port that devices reach; printed by `enrol`. NULL: not known */
-    const char *ca_pin;      /* sha256//<base64> of the CA's public key; printed by `enrol`. NULL: not known */
+    const char
+        *public_url; /* https://host:port that devices reach; printed by `enrol`. NULL: not known */
+    const char
+        *ca_pin; /* sha256//<base64> of the CA's public key; printed by `enrol`. NULL: not known */
 };
 
-/* Takes the folder's lock (DAYBOOK_BUSY, with the owner's pid in `problem`), opens or creates the store, starts the decider and
- * the workers. On failure nothing stays open and `problem` says what is wrong with what. */
-daybook_status srv_service_open(const struct service_options *options, struct service **out, char *problem,
-                                size_t problem_size);
+/* Takes the folder's lock (DAYBOOK_BUSY, with the owner's pid in `problem`), opens or creates the
+ * store, starts the decider and the workers. On failure nothing stays open and `problem` says what
+ * is wrong with what. */
+daybook_status srv_service_open(const struct service_options *options, struct service **out,
+                                char *problem, size_t problem_size);
 
-/* Answers what was accepted, joins all threads, closes the store, gives the lock back. After it returns no `done`
- * runs. NULL is fine. */
+/* Answers what was accepted, joins all threads, closes the store, gives the lock back. After it
+ * returns no `done` runs. NULL is fine. */
 void srv_service_close(struct service *service);
 
 /* What one endpoint call came to. */
@@ -52,19 +55,21 @@ struct service_call {
     const char *token;  /* of "Authorization: Bearer <token>", or NULL */
     char *body;         /* taken over (dk_memory_free); NULL with body_size 0: none */
     size_t body_size;   /* bytes */
-    /* Called exactly once, from any thread, perhaps before submit returns. `answer` is borrowed; its body is the receiver's. */
+    /* Called exactly once, from any thread, perhaps before submit returns. `answer` is borrowed;
+     * its body is the receiver's. */
     void (*done)(void *context, const struct service_answer *answer);
     void *context;
 };
 
-/* Routes /v1/sync, /v1/enrol, /v1/lease (POST) and /v1/health (GET); unknown path 404, wrong method 405. Any
- * thread. */
+/* Routes /v1/sync, /v1/enrol, /v1/lease (POST) and /v1/health (GET); unknown path 404, wrong method
+ * 405. Any thread. */
 void srv_service_submit(struct service *service, const struct service_call *call);
 
-/* A command of the admin socket or the command line: argv without the program name, argv[0] and where the command has two words
- * argv[1] name it (see commands.h). *text is the caller's (dk_memory_free) and is set on failure too: the
- * result, or what is wrong, in JSON where `json` is set. `init` on a store that has an organisation is DAYBOOK_EXISTS. Any thread. */
-daybook_status srv_service_command(struct service *service, int argc, const char *const *argv, bool json,
-                                   char **text);
+/* A command of the admin socket or the command line: argv without the program name, argv[0] and
+ * where the command has two words argv[1] name it (see commands.h). *text is the caller's
+ * (dk_memory_free) and is set on failure too: the result, or what is wrong, in JSON where `json` is
+ * set. `init` on a store that has an organisation is DAYBOOK_EXISTS. Any thread. */
+daybook_status srv_service_command(struct service *service, int argc, const char *const *argv,
+                                   bool json, char **text);
 
 #endif

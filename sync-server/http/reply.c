@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The reply head's writer. Pure. Called by the connection for answers and refusals.
- * Invariant: a head never exceeds HTTP_REPLY_HEAD_BYTES_MAX, and its Content-Length is the body's size.
+ * Invariant: a head never exceeds HTTP_REPLY_HEAD_BYTES_MAX, and its Content-Length is the body's
+ * size.
  */
 #include "sync-server/http/reply.h"
 
@@ -49,7 +50,8 @@ const char *srv_http_reason(int status)
     return "Unknown";
 }
 
-/* "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110 section 5.6.7), in no locale. False for a time that has no such form. */
+/* "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110 section 5.6.7), in no locale. False for a time that has
+ * no such form. */
 static bool format_date(int64_t now_s, char out[32])
 {
     static const char days[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
@@ -59,14 +61,17 @@ static bool format_date(int64_t now_s, char out[32])
     struct tm tm;
     if (gmtime_r(&seconds, &tm) == NULL || tm.tm_year < 0 || tm.tm_year > 8000)
         return false;
-    return dk_text_format(out, 32, "%s, %02d %s %04d %02d:%02d:%02d GMT", days[tm.tm_wday], tm.tm_mday,
-                          months[tm.tm_mon], tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
+    return dk_text_format(out, 32, "%s, %02d %s %04d %02d:%02d:%02d GMT", days[tm.tm_wday],
+                          tm.tm_mday, months[tm.tm_mon], tm.tm_year + 1900, tm.tm_hour, tm.tm_min,
+                          tm.tm_sec);
 }
 
 /* Appends formatted text at *length; the sizes are the caller's guarantee. */
-static void append(char out[HTTP_REPLY_HEAD_BYTES_MAX], size_t *length, const char *name, const char *value)
+static void append(char out[HTTP_REPLY_HEAD_BYTES_MAX], size_t *length, const char *name,
+                   const char *value)
 {
-    bool fits = dk_text_format(out + *length, HTTP_REPLY_HEAD_BYTES_MAX - *length, "%s: %s\r\n", name, value);
+    bool fits = dk_text_format(out + *length, HTTP_REPLY_HEAD_BYTES_MAX - *length, "%s: %s\r\n",
+                               name, value);
     assert(fits);
     (void)fits;
     *length += strlen(out + *length);
@@ -104,7 +109,8 @@ size_t srv_http_reply_head(const struct http_reply *reply, char out[HTTP_REPLY_H
 
 size_t srv_http_refusal_body(const char *code, const char *text, char out[HTTP_REFUSAL_BYTES_MAX])
 {
-    bool fits = dk_text_format(out, HTTP_REFUSAL_BYTES_MAX, "{\"error\":\"%s\",\"text\":\"%s\"}", code, text);
+    bool fits = dk_text_format(out, HTTP_REFUSAL_BYTES_MAX, "{\"error\":\"%s\",\"text\":\"%s\"}",
+                               code, text);
     assert(fits);
     (void)fits;
     return strlen(out);

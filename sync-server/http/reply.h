@@ -23,9 +23,11 @@ struct http_reply {
     bool close;               /* the connection ends with this reply */
 };
 
-/* Writes the head into `out`, returns its length (no NUL). It always fits where content_type has at most 100 bytes. */
+/* Writes the head into `out`, returns its length (no NUL). It always fits where content_type has at
+ * most 100 bytes. */
 size_t srv_http_reply_head(const struct http_reply *reply, char out[HTTP_REPLY_HEAD_BYTES_MAX]);
-/* Writes the JSON body of a refusal, {"error":CODE,"text":TEXT}; both are plain ASCII without quotes. Returns its length. */
+/* Writes the JSON body of a refusal, {"error":CODE,"text":TEXT}; both are plain ASCII without
+ * quotes. Returns its length. */
 size_t srv_http_refusal_body(const char *code, const char *text, char out[HTTP_REFUSAL_BYTES_MAX]);
 /* The reason phrase of a status, "Unknown" for one that is not ours. */
 const char *srv_http_reason(int status);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The request head's reader. Bytes are copied into the head's fixed room and checked one by one (CRLF only, no control
- * characters); each line is understood as soon as it is complete. Called by the connection, the unit tests and the fuzzer.
- * Invariant: whatever is not plainly right is refused, and a refusal is final.
+ * The request head's reader. Bytes are copied into the head's fixed room and checked one by one
+ * (CRLF only, no control characters); each line is understood as soon as it is complete. Called by
+ * the connection, the unit tests and the fuzzer. Invariant: whatever is not plainly right is
+ * refused, and a refusal is final.
  */
 #include "sync-server/http/request.h"
 
@@ -60,7 +61,8 @@ static bool equals_ignoring_case(const char *text, size_t length, const char *na
     return true;
 }
 
-/* Origin form (RFC 9112 section 3.2.1): '/' and then path and query characters, each "%" with two hex digits. */
+/* Origin form (RFC 9112 section 3.2.1): '/' and then path and query characters, each "%" with two
+ * hex digits. */
 static bool check_target(struct http_request *request, const char *target, size_t length)
 {
     if (length == 0 || target[0] != '/')
@@ -78,7 +80,8 @@ static bool check_target(struct http_request *request, const char *target, size_
     return true;
 }
 
-/* "METHOD SP target SP HTTP/1.1", one space each. GET and POST only; a method has to be known to know its framing. */
+/* "METHOD SP target SP HTTP/1.1", one space each. GET and POST only; a method has to be known to
+ * know its framing. */
 static bool take_request_line(struct http_request *request, char *line, size_t length)
 {
     char *method_end = memchr(line, ' ', length);
@@ -128,7 +131,8 @@ static bool take_host(struct http_request *request, char *value, size_t length)
     return true;
 }
 
-/* Once, digits only, no sign, list or leading zero. Too many digits are a number that is too large. */
+/* Once, digits only, no sign, list or leading zero. Too many digits are a number that is too large.
+ */
 static bool take_content_length(struct http_request *request, char *value, size_t length)
 {
     if (request->has_length)
@@ -179,7 +183,8 @@ static bool take_authorization(struct http_request *request, char *value, size_t
         padding++;
     if (i == 0 || padding != token_length || token_length > HTTP_TOKEN_BYTES_MAX)
         return true;
-    token[token_length] = '\0'; /* on the line's CR or the white space before it: both are done with */
+    token[token_length] =
+        '\0'; /* on the line's CR or the white space before it: both are done with */
     request->token = token;
     return true;
 }
@@ -231,7 +236,8 @@ static const struct field {
     {"expect", take_expect},
 };
 
-/* "name:" OWS value OWS. No fold (a line that begins with white space), no white space before the colon. */
+/* "name:" OWS value OWS. No fold (a line that begins with white space), no white space before the
+ * colon. */
 static bool take_field(struct http_request *request, char *line, size_t length)
 {
     if (++request->fields > HTTP_FIELDS_MAX)
@@ -256,7 +262,8 @@ static bool take_field(struct http_request *request, char *line, size_t length)
     return true;
 }
 
-/* What can only be said of the whole head: Host is there, and the body's framing fits the method. */
+/* What can only be said of the whole head: Host is there, and the body's framing fits the method.
+ */
 static bool finish_head(struct http_request *request)
 {
     bool is_post = strcmp(request->method, "POST") == 0;
@@ -313,8 +320,8 @@ void srv_http_request_init(struct http_request *request)
     request->progress = HTTP_MORE;
 }
 
-enum http_progress srv_http_request_feed(struct http_request *request, const char *bytes, size_t length,
-                                         size_t *taken)
+enum http_progress srv_http_request_feed(struct http_request *request, const char *bytes,
+                                         size_t length, size_t *taken)
 {
     assert(request->progress == HTTP_MORE);
     size_t i = 0;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A strict reader of HTTP/1.1 request heads (RFC 9112), without I/O. It takes bytes in pieces of any size and says when the
- * head is complete or why the request is refused. It refuses whatever two readers could understand differently; after
- * a refusal the connection is closed, so no byte behind it is ever read as another request.
+ * A strict reader of HTTP/1.1 request heads (RFC 9112), without I/O. It takes bytes in pieces of
+ * any size and says when the head is complete or why the request is refused. It refuses whatever
+ * two readers could understand differently; after a refusal the connection is closed, so no byte
+ * behind it is ever read as another request.
  */
 #ifndef DAYBOOK_SERVER_HTTP_REQUEST_H
 #define DAYBOOK_SERVER_HTTP_REQUEST_H
@@ -13,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define HTTP_HEAD_BYTES_MAX 8192   /* request line, fields and every CRLF */
+#define HTTP_HEAD_BYTES_MAX 8192 /* request line, fields and every CRLF */
 #define HTTP_FIELDS_MAX 64
 #define HTTP_TARGET_BYTES_MAX 1024
 #define HTTP_BODY_BYTES_MAX LIMIT_REQUEST_BYTES
@@ -25,7 +26,8 @@ enum http_progress {
     HTTP_REFUSED
 };
 
-/* One request head. Invariants: 1. `used` <= HTTP_HEAD_BYTES_MAX. 2. `line` <= `used`. 3. the texts point into `head`. */
+/* One request head. Invariants: 1. `used` <= HTTP_HEAD_BYTES_MAX. 2. `line` <= `used`. 3. the texts
+ * point into `head`. */
 struct http_request {
     const char *method;     /* "GET" or "POST"; static text */
     const char *target;     /* origin form: begins with '/' */
@@ -49,9 +51,9 @@ struct http_request {
 
 /* Makes it ready for the first byte of a head. */
 void srv_http_request_init(struct http_request *request);
-/* Reads bytes until the head ends; *taken is how many of them belong to it. May not be called after HTTP_HEAD or
- * HTTP_REFUSED. */
-enum http_progress srv_http_request_feed(struct http_request *request, const char *bytes, size_t length,
-                                         size_t *taken);
+/* Reads bytes until the head ends; *taken is how many of them belong to it. May not be called after
+ * HTTP_HEAD or HTTP_REFUSED. */
+enum http_progress srv_http_request_feed(struct http_request *request, const char *bytes,
+                                         size_t length, size_t *taken);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The route table and its look-up. Pure. Called by the connection when a head is complete.
- * Invariant: targets are compared byte by byte; nothing is decoded, folded or cut, so a path has one spelling.
+ * Invariant: targets are compared byte by byte; nothing is decoded, folded or cut, so a path has
+ * one spelling.
  */
 #include "sync-server/http/router.h"
 
@@ -32,7 +33,8 @@ static const struct http_route *refuse(struct http_refusal *refusal, int status,
     return NULL;
 }
 
-const struct http_route *srv_http_route(const struct http_request *request, struct http_refusal *refusal)
+const struct http_route *srv_http_route(const struct http_request *request,
+                                        struct http_refusal *refusal)
 {
     const struct http_route *route = routes;
     while (route->path != NULL && strcmp(route->path, request->target) != 0)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The endpoints, once: method, path, whether a token is needed, how large a body may be. What the head alone shows to be
- * wrong is refused here, before the body is read. Tests of authorisation are made from this table.
+ * The endpoints, once: method, path, whether a token is needed, how large a body may be. What the
+ * head alone shows to be wrong is refused here, before the body is read. Tests of authorisation are
+ * made from this table.
  */
 #ifndef DAYBOOK_SERVER_HTTP_ROUTER_H
 #define DAYBOOK_SERVER_HTTP_ROUTER_H
@@ -28,6 +29,7 @@ struct http_refusal {
 /* The table; ends with a NULL path. */
 const struct http_route *srv_http_routes(void);
 /* The route of a complete head, or NULL with `refusal` filled in. */
-const struct http_route *srv_http_route(const struct http_request *request, struct http_refusal *refusal);
+const struct http_route *srv_http_route(const struct http_request *request,
+                                        struct http_refusal *refusal);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The request head's reader: what it takes, what it refuses and with which status; each request is given whole, byte by
- * byte and cut in two at every point, and always ends the same.
+ * The request head's reader: what it takes, what it refuses and with which status; each request is
+ * given whole, byte by byte and cut in two at every point, and always ends the same.
  */
 #include "sync-server/http/reply.h"
 #include "sync-server/http/request.h"
@@ -47,8 +47,10 @@ static const struct refused refused_requests[] = {
     {"a field without a name", 400, GET HOST ": value\r\n\r\n"},
     {"a bracket in a field's name", 400, GET HOST "a(b: c\r\n\r\n"},
     {"a byte above 0x7f in a field's name", 400, GET HOST "a\xc3\xa4: c\r\n\r\n"},
-    {"Content-Length twice, equal", 400, POST HOST "Content-Length: 5\r\nContent-Length: 5\r\n\r\n"},
-    {"Content-Length twice, different", 400, POST HOST "Content-Length: 5\r\ncontent-length: 6\r\n\r\n"},
+    {"Content-Length twice, equal", 400,
+     POST HOST "Content-Length: 5\r\nContent-Length: 5\r\n\r\n"},
+    {"Content-Length twice, different", 400,
+     POST HOST "Content-Length: 5\r\ncontent-length: 6\r\n\r\n"},
     {"Content-Length as a list", 400, POST HOST "Content-Length: 5, 5\r\n\r\n"},
     {"Content-Length with a sign", 400, POST HOST "Content-Length: +5\r\n\r\n"},
     {"a negative Content-Length", 400, POST HOST "Content-Length: -5\r\n\r\n"},
@@ -60,12 +62,15 @@ static const struct refused refused_requests[] = {
     {"POST without Content-Length", 411, POST HOST "\r\n"},
     {"GET with a body", 400, GET HOST "Content-Length: 5\r\n\r\n"},
     {"a body one byte over the limit", 413, POST HOST "Content-Length: 4194305\r\n\r\n"},
-    {"a length beyond 64 bits", 413, POST HOST "Content-Length: 99999999999999999999999999\r\n\r\n"},
-    {"a length that would wrap to a small number", 413, POST HOST "Content-Length: 18446744073709551617\r\n\r\n"},
+    {"a length beyond 64 bits", 413,
+     POST HOST "Content-Length: 99999999999999999999999999\r\n\r\n"},
+    {"a length that would wrap to a small number", 413,
+     POST HOST "Content-Length: 18446744073709551617\r\n\r\n"},
     {"Transfer-Encoding: chunked", 400, POST HOST "Transfer-Encoding: chunked\r\n\r\n"},
     {"Transfer-Encoding beside Content-Length", 400,
      POST HOST "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"},
-    {"Transfer-Encoding: identity", 400, POST HOST "Content-Length: 5\r\nTransfer-Encoding: identity\r\n\r\n"},
+    {"Transfer-Encoding: identity", 400,
+     POST HOST "Content-Length: 5\r\nTransfer-Encoding: identity\r\n\r\n"},
     {"Transfer-Encoding in odd case on GET", 400, GET HOST "tRANSFER-eNCODING: xchunked\r\n\r\n"},
     {"Content-Encoding", 415, POST HOST "Content-Length: 5\r\nContent-Encoding: gzip\r\n\r\n"},
     {"no Host", 400, GET "\r\n"},
@@ -101,14 +106,16 @@ static const struct refused refused_requests[] = {
     {"PUT", 501, "PUT /v1/sync HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\n"},
     {"a method in lower case", 501, "get /v1/health HTTP/1.1\r\n" HOST "\r\n"},
     {"a method that is no token", 400, "G{T /v1/health HTTP/1.1\r\n" HOST "\r\n"},
-    {"Authorization twice", 400, POST HOST "Authorization: Bearer a\r\nAuthorization: Bearer b\r\n\r\n"},
+    {"Authorization twice", 400,
+     POST HOST "Authorization: Bearer a\r\nAuthorization: Bearer b\r\n\r\n"},
     {"Connection that is no list", 400, GET HOST "Connection: clo se\r\n\r\n"},
     {"an unknown expectation", 417, POST HOST "Content-Length: 5\r\nExpect: tea\r\n\r\n"},
 };
 
-/* Feeds bytes in two pieces, the second byte by byte where `slowly`; the progress at the end, bytes taken in *taken. */
-static enum http_progress feed(struct http_request *request, const char *bytes, size_t length, size_t split,
-                               bool slowly, size_t *taken)
+/* Feeds bytes in two pieces, the second byte by byte where `slowly`; the progress at the end, bytes
+ * taken in *taken. */
+static enum http_progress feed(struct http_request *request, const char *bytes, size_t length,
+                               size_t split, bool slowly, size_t *taken)
 {
     size_t step = 0;
     srv_http_request_init(request);
@@ -139,7 +146,8 @@ static void assert_refused(const char *story, const char *bytes, size_t length, 
     const char *problem = request.problem;
     for (size_t split = 0; split <= length; split++) {
         size_t taken = 0;
-        assert_int_equal(feed(&request, bytes, length, split, split == length, &taken), HTTP_REFUSED);
+        assert_int_equal(feed(&request, bytes, length, split, split == length, &taken),
+                         HTTP_REFUSED);
         assert_int_equal(request.refusal, status);
         assert_ptr_equal(request.problem, problem);
         assert_int_equal(taken, taken_whole);
@@ -170,18 +178,21 @@ static void test_http_request__a_good_post_is_taken_at_every_split(void **state)
 {
     (void)state;
     /* given a request with body and another request behind it */
-    static const char head[] = "POST /v1/sync HTTP/1.1\r\nHost: [::1]:8443\r\nauthorization:\tbEARER abc-._~+/09==  \r\n"
-                               "Content-Type: application/vnd.daybook+zstd\r\nX: \xe4\xbd\xa0\r\n"
-                               "Connection: keep-alive\r\nExpect: 100-Continue\r\nContent-Length: 5\r\n\r\n";
-    static const char bytes[] = "POST /v1/sync HTTP/1.1\r\nHost: [::1]:8443\r\nauthorization:\tbEARER abc-._~+/09==  \r\n"
-                                "Content-Type: application/vnd.daybook+zstd\r\nX: \xe4\xbd\xa0\r\n"
-                                "Connection: keep-alive\r\nExpect: 100-Continue\r\nContent-Length: 5\r\n\r\n"
-                                "helloGET / HTTP/1.1\r\n";
+    static const char head[] =
+        "POST /v1/sync HTTP/1.1\r\nHost: [::1]:8443\r\nauthorization:\tbEARER abc-._~+/09==  \r\n"
+        "Content-Type: application/vnd.daybook+zstd\r\nX: \xe4\xbd\xa0\r\n"
+        "Connection: keep-alive\r\nExpect: 100-Continue\r\nContent-Length: 5\r\n\r\n";
+    static const char bytes[] =
+        "POST /v1/sync HTTP/1.1\r\nHost: [::1]:8443\r\nauthorization:\tbEARER abc-._~+/09==  \r\n"
+        "Content-Type: application/vnd.daybook+zstd\r\nX: \xe4\xbd\xa0\r\n"
+        "Connection: keep-alive\r\nExpect: 100-Continue\r\nContent-Length: 5\r\n\r\n"
+        "helloGET / HTTP/1.1\r\n";
     static struct http_request request;
     for (size_t split = 0; split <= sizeof(bytes) - 1; split++) {
         /* when it is cut anywhere */
         size_t taken = 0;
-        assert_int_equal(feed(&request, bytes, sizeof(bytes) - 1, split, split % 2 == 1, &taken), HTTP_HEAD);
+        assert_int_equal(feed(&request, bytes, sizeof(bytes) - 1, split, split % 2 == 1, &taken),
+                         HTTP_HEAD);
         /* then the head ends where it ends, and says what it says */
         assert_int_equal(taken, sizeof(head) - 1);
         assert_string_equal(request.method, "POST");
@@ -216,16 +227,20 @@ static void test_http_request__close_and_tokens_are_understood(void **state)
 {
     (void)state;
     static struct http_request request;
-    assert_int_equal(read_head(&request, GET HOST "Connection: Upgrade,  CLOSE\r\n\r\n"), HTTP_HEAD);
+    assert_int_equal(read_head(&request, GET HOST "Connection: Upgrade,  CLOSE\r\n\r\n"),
+                     HTTP_HEAD);
     assert_true(request.close);
-    assert_int_equal(read_head(&request, GET HOST "Connection: closed\r\nContent-Length: 0\r\n\r\n"), HTTP_HEAD);
+    assert_int_equal(
+        read_head(&request, GET HOST "Connection: closed\r\nContent-Length: 0\r\n\r\n"), HTTP_HEAD);
     assert_false(request.close);
     assert_null(request.token);
-    static const char *const no_tokens[] = {"Basic YTpi", "Bearer", "Bearer ", "Bearer  two", "Bearer a b", "Bearer =",
-                                            "Bearer a=b", "Bearer \xc3\xa4", "Bearera"};
+    static const char *const no_tokens[] = {
+        "Basic YTpi", "Bearer",     "Bearer ",         "Bearer  two", "Bearer a b",
+        "Bearer =",   "Bearer a=b", "Bearer \xc3\xa4", "Bearera"};
     for (size_t i = 0; i < sizeof(no_tokens) / sizeof(no_tokens[0]); i++) {
         char bytes[256];
-        (void)snprintf(bytes, sizeof(bytes), "%s%sAuthorization: %s\r\n\r\n", GET, HOST, no_tokens[i]);
+        (void)snprintf(bytes, sizeof(bytes), "%s%sAuthorization: %s\r\n\r\n", GET, HOST,
+                       no_tokens[i]);
         assert_int_equal(read_head(&request, bytes), HTTP_HEAD);
         assert_null(request.token);
     }
@@ -245,7 +260,8 @@ static void test_http_request__limits_hold_on_both_sides(void **state)
         for (int i = 1; i < fields; i++)
             length += snprintf(bytes + length, sizeof(bytes) - (size_t)length, "f%d: v\r\n", i);
         (void)snprintf(bytes + length, sizeof(bytes) - (size_t)length, "\r\n");
-        assert_int_equal(read_head(&request, bytes), fields <= HTTP_FIELDS_MAX ? HTTP_HEAD : HTTP_REFUSED);
+        assert_int_equal(read_head(&request, bytes),
+                         fields <= HTTP_FIELDS_MAX ? HTTP_HEAD : HTTP_REFUSED);
     }
     assert_int_equal(request.refusal, 431);
     /* the head's size, to the byte */
@@ -259,7 +275,8 @@ static void test_http_request__limits_hold_on_both_sides(void **state)
     assert_int_equal(request.refusal, 431);
     /* the target's size */
     for (int over = 0; over <= 1; over++) {
-        (void)snprintf(bytes, sizeof(bytes), "GET /%0*d HTTP/1.1\r\n%s\r\n", HTTP_TARGET_BYTES_MAX - 1 + over, 0, HOST);
+        (void)snprintf(bytes, sizeof(bytes), "GET /%0*d HTTP/1.1\r\n%s\r\n",
+                       HTTP_TARGET_BYTES_MAX - 1 + over, 0, HOST);
         assert_int_equal(read_head(&request, bytes), over == 0 ? HTTP_HEAD : HTTP_REFUSED);
     }
     assert_int_equal(request.refusal, 414);
@@ -288,12 +305,15 @@ static void test_http_request__random_bytes_never_read_past_the_head(void **stat
             bytes[(seed >> 8) % (sizeof(good) - 1)] = (char)(seed >> 24);
         }
         size_t taken = 0;
-        /* when they are read, then the reader ends in one of its three states with its invariants */
-        enum http_progress progress = feed(&request, bytes, sizeof(good) - 1, (size_t)(seed % 60), false, &taken);
+        /* when they are read, then the reader ends in one of its three states with its invariants
+         */
+        enum http_progress progress =
+            feed(&request, bytes, sizeof(good) - 1, (size_t)(seed % 60), false, &taken);
         assert_true(request.used <= HTTP_HEAD_BYTES_MAX && request.line <= request.used);
         if (progress == HTTP_HEAD) {
             taken_whole++;
-            assert_true(request.content_length >= 0 && request.content_length <= HTTP_BODY_BYTES_MAX);
+            assert_true(request.content_length >= 0 &&
+                        request.content_length <= HTTP_BODY_BYTES_MAX);
             assert_int_equal(request.target[0], '/');
         } else if (progress == HTTP_REFUSED) {
             refused_count++;
@@ -338,18 +358,25 @@ static void test_http_reply__a_head_says_all_of_it(void **state)
 {
     (void)state;
     char out[HTTP_REPLY_HEAD_BYTES_MAX];
-    const struct http_reply busy = {.status = 503, .content_type = "application/json", .body_size = 17,
-                                    .retry_after_ms = 1001, .now_s = 784111777, .close = true};
+    const struct http_reply busy = {.status = 503,
+                                    .content_type = "application/json",
+                                    .body_size = 17,
+                                    .retry_after_ms = 1001,
+                                    .now_s = 784111777,
+                                    .close = true};
     size_t length = srv_http_reply_head(&busy, out);
     out[length] = '\0';
-    assert_string_equal(out, "HTTP/1.1 503 Service Unavailable\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
-                             "Content-Length: 17\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n"
-                             "Retry-After: 2\r\nConnection: close\r\n\r\n");
-    const struct http_reply method = {.status = 405, .allow = "POST", .retry_after_ms = -1, .now_s = 0};
+    assert_string_equal(
+        out, "HTTP/1.1 503 Service Unavailable\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+             "Content-Length: 17\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n"
+             "Retry-After: 2\r\nConnection: close\r\n\r\n");
+    const struct http_reply method = {
+        .status = 405, .allow = "POST", .retry_after_ms = -1, .now_s = 0};
     length = srv_http_reply_head(&method, out);
     out[length] = '\0';
-    assert_string_equal(out, "HTTP/1.1 405 Method Not Allowed\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n"
-                             "Content-Length: 0\r\nCache-Control: no-store\r\nAllow: POST\r\n\r\n");
+    assert_string_equal(out,
+                        "HTTP/1.1 405 Method Not Allowed\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n"
+                        "Content-Length: 0\r\nCache-Control: no-store\r\nAllow: POST\r\n\r\n");
 }
 
 int main(void)
