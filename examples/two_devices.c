@@ -7,6 +7,8 @@
  *
  * Both codes are of users in one territory (`daybook-server enrol`).
  */
+#define _POSIX_C_SOURCE 200809L
+
 #include <daybook/daybook.h>
 
 #include <inttypes.h>

@@ -1,0 +1,243 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# sh examples/quickstart.sh [--keep] [--no-install]
+#
+# A day with Daybook, end to end, on this machine: the real server over TLS, four devices as processes of their own, work while the server
+# is down, every kind of conflict that the engine decides, and the proof that all replicas agree. Exit code 0 = all of it is right.
+# --keep leaves the server running and prints how to connect. --no-install only prints the apt line where something is missing.
+set -eu
+cd "$(dirname "$0")/.."
+. tests/support/setup.sh
+
+keep=no
+install=yes
+for argument in "$@"; do
+    case "$argument" in
+    --keep) keep=yes ;;
+    --no-install) install=no ;;
+    *) echo "usage: sh examples/quickstart.sh [--keep] [--no-install]" >&2 && exit 2 ;;
+    esac
+done
+mkdir -p build
+install_packages "$build_packages sqlite3" "$install"
+
+step() { printf '\n== %s\n' "$*"; }
+fail() { echo "quickstart: $*" >&2 && exit 1; }
+
+step "build"
+if ! { cmake --preset release -DDAYBOOK_BUILD_TESTS=OFF && cmake --build --preset release --target daybook-server example_device; } \
+    >build/quickstart.log 2>&1; then
+    tail -n 20 build/quickstart.log >&2
+    fail "the build failed; see build/quickstart.log"
+fi
+server=build/release/daybook-server
+device=build/release/examples/device
+home=$(mktemp -d "${TMPDIR:-/tmp}/daybook-quickstart.XXXXXX")
+data=$home/server
+server_pid=""
+
+finish() {
+    code=$?
+    if [ "$keep" = yes ] && [ $code -eq 0 ]; then
+        echo
+        echo "The server goes on at $url (process $server_pid, data in $data)."
+        echo "A device:  $device $home/my.db $url $data/ca.pem      after: $server enrol li --data $data"
+        echo "Stop it:   kill $server_pid"
+    else
+        [ -z "$server_pid" ] || kill "$server_pid" 2>/dev/null || true
+        [ -z "$server_pid" ] || wait "$server_pid" 2>/dev/null || true
+        rm -rf "$home"
+    fi
+    exit $code
+}
+trap finish EXIT
+trap 'exit 130' INT TERM
+
+start_server() {
+    rm -f "$home/server.out"
+    "$server" serve --data "$data" --listen "127.0.0.1:${port:-0}" >"$home/server.out" 2>"$home/server.err" &
+    server_pid=$!
+    tries=0
+    until url=$(sed -n 's/^listening on \(https:.*\)$/\1/p' "$home/server.out") && [ -n "$url" ]; do
+        kill -0 "$server_pid" 2>/dev/null || { cat "$home/server.err" >&2; fail "the server did not start"; }
+        tries=$((tries + 1))
+        [ $tries -lt 100 ] || fail "the server did not start within 10 s"
+        sleep 0.1
+    done
+    port=${url##*:}
+    echo "server $url (process $server_pid)"
+}
+
+stop_server() {
+    kill "$server_pid"
+    wait "$server_pid" 2>/dev/null || true
+    server_pid=""
+}
+
+# Runs a device's script. Arguments: name; the script is standard input. Output goes to the terminal, indented under the name.
+on() {
+    "$device" "$home/$1.db" "$url" "$data/ca.pem"
+}
+
+# All four devices at once, as separate processes; the script is the argument.
+everybody() {
+    pids=""
+    for name in wang li tom office; do
+        printf '%s\n' "$1" | on "$name" >"$home/$name.out" 2>&1 &
+        pids="$pids $!"
+    done
+    for pid in $pids; do
+        wait "$pid" || { cat "$home"/*.out >&2; fail "a device failed"; }
+    done
+}
+
+step "a server with its own CA, three reps in two territories, a back office, a catalogue and customers"
+"$server" init --data "$data" --name "晨光食品 Morning Foods" --currency CNY
+start_server
+"$server" user add wang --name "王芳" --role rep --territory "华东 East" --data "$data"
+"$server" user add li --name "李雷" --role rep --territory "华东 East" --data "$data"
+"$server" user add tom --name "Tom Becker" --role rep --territory "Süd" --data "$data"
+"$server" user add office --name "Back office" --role back_office --data "$data"
+"$server" import examples/sample/catalogue.jsonl --data "$data"
+for name in wang li tom office; do
+    code=$("$server" enrol "$name" --data "$data" | tail -n 1)
+    printf 'enrol %s\nsync\n' "$code" | on "$name"
+done
+
+step "morning, online: customers, a quote, an opportunity"
+on wang <<'SCRIPT'
+let tea SELECT id FROM product WHERE code = 'TEA-250'
+let cookie SELECT id FROM product WHERE code = 'COOKIE-12'
+begin
+put customer {"name":"好邻居便利店（人民路）","channel":"convenience","phone_e164":"+862155501234","address_city":"上海","address_street":"人民路 18 号","tags":["key","cold drinks"]}
+let x SELECT 1
+commit
+let shop SELECT id FROM customer WHERE name LIKE '好邻居%'
+put customer {"name":"Sunrise Hotel Shanghai","channel":"hotel","address_city":"上海"}
+put contact {"customer_id":"$last","name":"Anna Chen","decision_role":"finance"}
+begin
+put quote {"doc_no":"QU-00001-000001","customer_id":"$shop","cur":"CNY","valid_to":20261231,"note":"first offer"}
+put quote_line {"quote_id":"$last","product_id":"$tea","qty":24000,"uom":"box","price_e4":123456,"disc_bp":500}
+commit
+put opportunity {"subject":"Shelf for the new season","customer_id":"$shop","amount":1300000,"cur":"CNY","priority":2}
+sync
+SCRIPT
+everybody sync
+echo "Wang's quote, 24 boxes at 12.3456 less 5 %, in fen, as Li sees it:"
+on li <<'SCRIPT'
+sql SELECT doc_no, subtotal, tax, total, note FROM quote
+SCRIPT
+
+step "the server stops; the day goes on in basements and lifts"
+stop_server
+on wang <<'SCRIPT'
+let shop SELECT id FROM customer WHERE name LIKE '好邻居%'
+let quote SELECT id FROM quote
+let opp SELECT id FROM opportunity
+let line SELECT id FROM quote_line
+let cookie SELECT id FROM product WHERE code = 'COOKIE-12'
+begin
+put visit {"doc_no":"VI-00001-000001","customer_id":"$shop","kind":"routine","checkin_ts":"1795226400000","checkin_lat_e7":312304000,"checkin_lon_e7":1214737000,"checkin_acc_m":12,"feedback":"货架缺货一半，店主要二十箱。","outcome":["order","stock count"]}
+put visit_action {"visit_id":"$last","kind":"stock_count","qty":7000,"note":"7 boxes left"}
+commit
+begin
+put sales_order {"doc_no":"SO-00001-000001","customer_id":"$shop","cur":"CNY","deliver_by":20261201}
+let cookie SELECT id FROM product WHERE code = 'COOKIE-12'
+put order_line {"order_id":"$last","product_id":"$cookie","qty":20000,"uom":"carton","price_e4":360000}
+commit
+patch quote $quote {"valid_to":20261215}
+patch quote $quote {"note":"Wang: price agreed by phone"}
+patch opportunity $opp {"amount":9000,"cur":"EUR"}
+put quote_line {"quote_id":"$quote","product_id":"$cookie","qty":5000,"uom":"carton","price_e4":380000}
+delete quote_line $line
+SCRIPT
+if printf 'sync\n' | on wang >"$home/offline.out" 2>&1; then fail "a sync without a server succeeded"; fi
+echo "sync says: $(tail -n 1 "$home/offline.out")"
+on wang <<'SCRIPT'
+echo Wang keeps working:
+status
+SCRIPT
+on li <<'SCRIPT'
+let shop SELECT id FROM customer WHERE name LIKE '好邻居%'
+let quote SELECT id FROM quote
+let opp SELECT id FROM opportunity
+let line SELECT id FROM quote_line
+let tea SELECT id FROM product WHERE code = 'TEA-250'
+patch quote $quote {"header_disc_bp":200}
+patch quote $quote {"note":"Li: customer asks for two weeks more"}
+patch opportunity $opp {"amount":14500}
+patch quote_line $line {"qty":30000}
+put quote_line {"quote_id":"$quote","product_id":"$tea","qty":1000,"uom":"box","price_e4":123456}
+patch customer $shop {"custom":{"delivery":"back door"}}
+patch customer $shop {"tags":["key","night shift"]}
+let hotel SELECT id FROM customer WHERE name = 'Sunrise Hotel Shanghai'
+put visit {"customer_id":"$hotel","kind":"care","feedback":"New manager, wants a tasting."}
+put visit_action {"visit_id":"$last","kind":"photo","note":"lobby shelf"}
+SCRIPT
+on office <<'SCRIPT'
+let hotel SELECT id FROM customer WHERE name = 'Sunrise Hotel Shanghai'
+let shop SELECT id FROM customer WHERE name LIKE '好邻居%'
+patch customer $shop {"custom":{"contract":"2027"}}
+delete customer $hotel
+SCRIPT
+on tom <<'SCRIPT'
+put customer {"name":"Bäckerei Huber","channel":"bakery","address_city":"München"}
+put visit {"customer_id":"$last","kind":"first visit","feedback":"Möchte Muster."}
+SCRIPT
+
+step "the server is back; all devices reconcile at the same time"
+start_server
+echo sync | on office
+everybody sync
+everybody sync
+everybody sync
+
+step "what the two reps of the East now see"
+for name in wang li; do
+    echo "$name:"
+    on "$name" <<'SCRIPT'
+sql SELECT 'quote', valid_to, header_disc_bp, note, subtotal, total FROM quote
+sql SELECT 'quote line', qty, price_e4, amount FROM quote_line ORDER BY id
+sql SELECT 'opportunity', amount, cur, priority FROM opportunity
+sql SELECT 'customer', name, tags, custom FROM customer WHERE channel = 'convenience'
+sql SELECT 'inbox', kind, code, entity, field, mine, theirs FROM inbox
+status
+SCRIPT
+done
+echo "tom, in another territory:"
+on tom <<'SCRIPT'
+sql SELECT 'customer', name FROM customer
+sql SELECT 'quotes', count(*) FROM quote
+SCRIPT
+
+step "the decisions, checked"
+expect() { # what, device, SQL, wanted
+    got=$(sqlite3 -readonly "$home/$2.db" "$3")
+    [ "$got" = "$4" ] || fail "$1: expected \"$4\", got \"$got\""
+    printf '  %-66s %s\n' "$1" "$got"
+}
+for name in wang li; do
+    expect "$name: different fields of one quote, both kept" $name \
+        "SELECT valid_to || ' ' || header_disc_bp FROM quote" "20261215 200"
+    expect "$name: the same field, the later edit stands" $name \
+        "SELECT note FROM quote" "Li: customer asks for two weeks more"
+    expect "$name: amount and currency as one unit" $name "SELECT amount || ' ' || cur FROM opportunity" "14500 CNY"
+    expect "$name: line edited here and deleted there, the edit wins" $name \
+        "SELECT count(*) FROM quote_line WHERE qty = 30000" 1
+    expect "$name: lines added on both sides, all kept" $name "SELECT count(*) FROM quote_line" 3
+    expect "$name: keys of one custom map, merged one by one" $name \
+        "SELECT custom FROM customer WHERE channel = 'convenience'" '{"contract":"2027","delivery":"back door"}'
+    expect "$name: nothing pending" $name "SELECT count(*) FROM sync_state" 0
+done
+expect "wang: the earlier note is in the inbox" wang "SELECT count(*) FROM inbox WHERE kind = 'superseded' AND field = 'note'" 1
+expect "li: a visit at a customer that HQ deleted was refused and undone" li \
+    "SELECT count(*) || ' ' || (SELECT count(*) FROM visit WHERE kind = 'care') FROM inbox WHERE kind = 'rejected' AND code = 'REF_MISSING'" "1 0"
+expect "li: what depended on it came back with it, as one item" li \
+    "SELECT chain FROM inbox WHERE kind = 'rejected'" 1
+expect "tom: sees nothing of the East" tom "SELECT (SELECT count(*) FROM quote) || ' ' || (SELECT count(*) FROM visit)" "0 1"
+
+step "proof: each replica equals the server restricted to its scope, entity by entity"
+sh examples/compare.sh "$data/server.db" "$home" wang li tom office || fail "the replicas differ"
+
+step "done"
