@@ -280,6 +280,9 @@ static daybook_status status_of(const struct curl_connection *connection, CURLco
     case CURLE_SSL_ISSUER_ERROR:
     case CURLE_SSL_INVALIDCERTSTATUS: return DAYBOOK_UNTRUSTED;
     case CURLE_SSL_CONNECT_ERROR:
+        if (dk_trust_refused(&connection->trust)) {
+            return DAYBOOK_UNTRUSTED;
+        }
         return dk_trust_peer_broke_tls(&connection->trust) ? DAYBOOK_BAD_REPLY : DAYBOOK_OFFLINE;
     case CURLE_WRITE_ERROR:
         return connection->answer.no_memory ? DAYBOOK_NO_MEMORY : DAYBOOK_BAD_REPLY;

@@ -132,25 +132,32 @@ static bool is_listed(const char *joined, const char *pin)
     return false;
 }
 
+/* True when one key of the chain is pinned. */
+static bool meets_pin(const STACK_OF(X509) *chain, const char *joined)
+{
+    for (int i = 0; i < sk_X509_num(chain); i++) {
+        char pin[PIN_SIZE];
+        if (pin_of(sk_X509_value(chain, i), pin) && is_listed(joined, pin)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* OpenSSL asks whether the server's chain is good. First the usual verification (up to a trusted
  * CA, dates, use); then one key of the chain found by it, including the CA's own, must be pinned.
  * 1: good. */
 static int verify_chain(X509_STORE_CTX *store, void *pointer)
 {
-    const struct dk_trust *trust = pointer;
+    struct dk_trust *trust = pointer;
     int verified = X509_verify_cert(store);
-    if (verified != 1 || trust->pins == NULL) {
-        return verified;
+    if (verified == 1 && trust->pins != NULL &&
+        !meets_pin(X509_STORE_CTX_get0_chain(store), trust->pins)) {
+        X509_STORE_CTX_set_error(store, X509_V_ERR_APPLICATION_VERIFICATION);
+        verified = 0;
     }
-    STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(store);
-    for (int i = 0; i < sk_X509_num(chain); i++) {
-        char pin[PIN_SIZE];
-        if (pin_of(sk_X509_value(chain, i), pin) && is_listed(trust->pins, pin)) {
-            return 1;
-        }
-    }
-    X509_STORE_CTX_set_error(store, X509_V_ERR_APPLICATION_VERIFICATION);
-    return 0;
+    trust->refused = verified != 1;
+    return verified;
 }
 
 /* OpenSSL reports the steps of a connection. Keeps the reason of a handshake that failed, since
@@ -171,6 +178,7 @@ static CURLcode set_up_tls(CURL *curl, void *context, void *pointer)
     SSL_CTX *tls = context;
     struct dk_trust *trust = pointer;
     trust->tls_fault = 0;
+    trust->refused = false;
     if (SSL_CTX_set_app_data(tls, trust) != 1 ||
         SSL_CTX_set_min_proto_version(tls, TLS1_3_VERSION) != 1) {
         return CURLE_SSL_CONNECT_ERROR;
@@ -204,6 +212,12 @@ CURLcode dk_trust_apply(struct dk_trust *trust, CURL *curl)
         code = curl_easy_setopt(curl, CURLOPT_SSL_CTX_DATA, trust);
     }
     return code;
+}
+
+/* See trust.h. */
+bool dk_trust_refused(const struct dk_trust *trust)
+{
+    return trust->refused;
 }
 
 /* See trust.h. OpenSSL says "unexpected EOF" where the line was cut. */

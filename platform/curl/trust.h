@@ -12,10 +12,10 @@
 #include <curl/curl.h>
 
 struct dk_trust {
-    char *ca_file; /* owned; NULL: the system's CAs */
-    char *pins;    /* owned, each pin followed by a line feed; NULL: no pins asked for */
-    unsigned long
-        tls_fault; /* OpenSSL's code of the handshake that failed last; 0: none or a cut line */
+    char *ca_file;           /* owned; NULL: the system's CAs */
+    char *pins;              /* owned, each pin followed by a line feed; NULL: no pins asked for */
+    bool refused;            /* the last handshake showed a chain that is not trusted */
+    unsigned long tls_fault; /* OpenSSL's code of the handshake that failed last; 0: none, or cut */
 };
 
 /* True when the trust is the one described by ca_file and the NULL-terminated pins (each may be
@@ -30,6 +30,10 @@ void dk_trust_clear(struct dk_trust *trust);
  * all connections made with it. Anything but CURLE_OK: this libcurl cannot do it, and no request
  * may be sent. */
 CURLcode dk_trust_apply(struct dk_trust *trust, CURL *curl);
+/* True when the last handshake failed on the certificates. libcurl does not always see that: with
+ * an authority of the right name but another key, OpenSSL's first complaint is about a signature.
+ */
+bool dk_trust_refused(const struct dk_trust *trust);
 /* True when the last handshake failed on what the peer said, not on a line that was cut. */
 bool dk_trust_peer_broke_tls(const struct dk_trust *trust);
 
