@@ -61,13 +61,16 @@ static void count(struct tls_server *server, int *counter)
     (void)pthread_mutex_unlock(&server->lock);
 }
 
-/* Waits until the socket is readable; false when the server shall stop. */
-static bool wait_readable(const struct tls_server *server, int socket)
+/* Waits until the socket is readable; false when the server shall stop, or reset what is idle. */
+static bool wait_readable(struct tls_server *server, int socket)
 {
+    enum { LOOK_MS = 10 }; /* at the play, which may have changed */
     struct pollfd watched[2] = {{.fd = server->stop_pipe[0], .events = POLLIN},
                                 {.fd = socket, .events = POLLIN}};
-    while (poll(watched, 2, -1) < 0) {
-        /* interrupted by a signal: again */
+    while (poll(watched, 2, LOOK_MS) <= 0) {
+        if (socket != server->listener && current_play(server).reset_idle) {
+            return false;
+        }
     }
     return watched[0].revents == 0;
 }
@@ -150,7 +153,7 @@ static bool read_request(const struct peer *peer)
         }
         size += (size_t)length;
         bytes[size] = '\0';
-        whole = is_whole(bytes, size);
+        whole = current_play(peer->server).greet || is_whole(bytes, size);
     }
     if (size > 0) {
         show(peer->server, bytes, size, whole);
@@ -166,6 +169,18 @@ static void close_abruptly(const struct peer *peer)
     (void)setsockopt(peer->socket, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
 }
 
+/* Writes byte by byte; false when the other side has gone or the server shall stop. */
+static bool drip(const struct peer *peer, const char *bytes, size_t size, int wait_ms)
+{
+    struct pollfd stop = {.fd = peer->server->stop_pipe[0], .events = POLLIN};
+    for (size_t i = 0; i < size; i++) {
+        if (poll(&stop, 1, wait_ms) != 0 || !peer_write(peer, bytes + i, 1)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Answers one request; false when the connection shall end. */
 static bool answer(const struct peer *peer)
 {
@@ -177,7 +192,13 @@ static bool answer(const struct peer *peer)
     const char *reply = play.reply != NULL ? play.reply : no_content;
     size_t size = play.reply != NULL ? play.reply_size : sizeof(no_content) - 1;
     bool cut = play.cut_at > 0 && play.cut_at < size;
-    if (!peer_write(peer, reply, cut ? play.cut_at : size)) {
+    bool sent = play.drip_ms > 0 ? drip(peer, reply, size, play.drip_ms)
+                                 : peer_write(peer, reply, cut ? play.cut_at : size);
+    if (!sent) {
+        return false;
+    }
+    if (play.stall_after) {
+        stall(peer);
         return false;
     }
     return !cut && !play.close_after;
@@ -212,16 +233,17 @@ static void serve_peer(struct peer *peer)
             /* the next request on the same connection */
         }
         play = current_play(peer->server);
-        if (peer->ssl != NULL && !play.abrupt && !play.reset_upload) {
+        if (peer->ssl != NULL && !play.abrupt && !play.reset_upload && !play.reset_idle) {
             (void)SSL_shutdown(peer->ssl);
         }
         /* A goodbye with unread bytes behind it would become a reset and could swallow the reply.
          */
-        if (!play.abrupt && !play.reset_upload && shutdown(peer->socket, SHUT_WR) == 0) {
+        if (!play.abrupt && !play.reset_upload && !play.reset_idle &&
+            shutdown(peer->socket, SHUT_WR) == 0) {
             stall(peer);
         }
     }
-    if (play.abrupt || play.reset_upload) {
+    if (play.abrupt || play.reset_upload || play.reset_idle) {
         close_abruptly(peer);
     }
     SSL_free(peer->ssl);

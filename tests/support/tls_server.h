@@ -27,6 +27,10 @@ struct tls_play {
     bool stall_reply;     /* reads the request and says nothing more */
     bool reset_upload;    /* resets when the first bytes of a request have come */
     bool plain;           /* speaks without TLS */
+    bool greet;           /* plain: answers the first bytes, whatever they are */
+    bool stall_after;     /* says nothing more after the reply */
+    bool reset_idle;      /* resets a connection that waits for a request */
+    int drip_ms;          /* waits so long before each byte of the reply; 0: none */
     int tls_version_max;  /* such as TLS1_2_VERSION; 0: any */
 };
 
