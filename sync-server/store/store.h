@@ -141,6 +141,8 @@ daybook_status srv_store_find_device(struct srv_store *store, const uint8_t toke
 daybook_status srv_store_lease(struct srv_store *store, int64_t device, const struct id *instance, uint32_t *device_no);
 daybook_status srv_store_list_devices(struct srv_store *store, int64_t org, struct arena *arena,
                                       struct srv_device **rows, int *count);
+/* The device's token is not accepted any more. */
+daybook_status srv_store_revoke(struct srv_store *store, int64_t device);
 /* decided and settled marks of the present instance, and when it was seen. Verdicts and digests up to `settled` may be dropped. */
 daybook_status srv_store_mark_device(struct srv_store *store, uint32_t device_no, int64_t decided, int64_t settled, int64_t seen_ms);
 
@@ -166,8 +168,19 @@ daybook_status srv_store_put(struct srv_store *store, int64_t org, const struct 
 /* Live children by id order. */
 daybook_status srv_store_children(struct srv_store *store, int64_t org, const struct entity *entity, const struct id *parent,
                                   struct arena *arena, struct srv_record **rows, int *count);
+/* Records of `entity` whose ID field `field` names `value`, by id order, ids above `after` (zero: from the start), at most `limit`.
+ * Tombstones (whose values are those before the delete) only with `tombstones`. For root fields, parent fields and managers. */
+daybook_status srv_store_related(struct srv_store *store, int64_t org, const struct entity *entity, int field, const struct id *value,
+                                 const struct id *after, int limit, bool tombstones, struct arena *arena,
+                                 struct srv_record **rows, int *count);
 /* Bucket number of a label ("organisation", "territory:<uuid>"), made where missing. */
 daybook_status srv_store_bucket(struct srv_store *store, int64_t org, const char *label, int64_t *bucket);
+/* All buckets of the organisation, by number; labels in the arena. */
+struct srv_bucket {
+    int64_t bucket;
+    const char *label;
+};
+daybook_status srv_store_buckets(struct srv_store *store, int64_t org, struct arena *arena, struct srv_bucket **rows, int *count);
 
 /* ---- log */
 daybook_status srv_store_append_log(struct srv_store *store, int64_t org, const struct srv_log_row *row);
@@ -190,6 +203,8 @@ bool srv_log_part_next(const void *body, size_t body_size, size_t *cursor, int64
 /* ---- quarantine */
 daybook_status srv_store_add_quarantine(struct srv_store *store, int64_t org, uint32_t device_no, int64_t seq,
                                         const struct id *changeset, const char *body, size_t length, const char *why);
+/* Whether any changeset of this instance is quarantined. */
+daybook_status srv_store_has_quarantine(struct srv_store *store, uint32_t device_no, bool *has);
 
 /* ---- for tests and proofs: views `<entity>` over live records with org, bucket, id and ref columns as UUID text, readable by the sqlite3 shell, named and
  * ordered like the engine's views. The schema makes them. */
