@@ -114,9 +114,9 @@ daybook_status dk_frame_compress(struct frame_codec *codec, const void *bytes, s
     return out->status;
 }
 
-/* Reads the start of a frame by RFC 8878 section 3.1.1.1: magic 28 B5 2F FD, a descriptor (bit 5:
- * no window byte, the window is the content), the window byte (5 bits exponent, 3 bits mantissa),
- * the rest by zstd. False: no frame. */
+/* Reads the start of a frame by RFC 8878 section 3.1.1.1: magic 28 B5 2F FD; a descriptor (bits 6
+ * and 7 or bit 5: the content size is stated; bit 5: no window byte, the window is the content);
+ * the window byte (5 bits exponent, 3 bits mantissa); the rest by zstd. False: no frame. */
 static bool read_head(const uint8_t *bytes, size_t length, struct frame_head *head)
 {
     static const uint8_t magic[4] = {0x28, 0xB5, 0x2F, 0xFD};
@@ -124,8 +124,9 @@ static bool read_head(const uint8_t *bytes, size_t length, struct frame_head *he
         return false;
     }
     unsigned long long size = ZSTD_getFrameContentSize(bytes, length);
-    if (size == ZSTD_CONTENTSIZE_ERROR) {
-        return false;
+    bool stated = (bytes[4] & 0xE0) != 0;
+    if (size == ZSTD_CONTENTSIZE_ERROR || (stated && size == ZSTD_CONTENTSIZE_UNKNOWN)) {
+        return false; /* 2^64 - 1 stated reads like unknown */
     }
     head->content_size = size;
     if ((bytes[4] & 0x20) != 0) {
