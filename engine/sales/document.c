@@ -199,7 +199,7 @@ daybook_status dk_derive_quote(const struct sales_case *given)
 
 /* "none" where nothing has been shipped, "full" where every line has been, else "part". A return
  * (quantity below zero) is shipped by a quantity below zero. */
-static const char *delivery_of(const struct document_shape *shape, struct record *const *lines,
+static const char *delivery_of(const struct document_shape *shape, const struct record *lines,
                                int count)
 {
     bool any = false;
