@@ -49,8 +49,8 @@ static bool grow(struct buffer *buffer, size_t length)
     return true;
 }
 
-/* NULL where the buffer has failed or now fails. The memory behind the pointer is not initialised.
- */
+/* NULL where the buffer has failed or now fails. The memory behind the pointer is not
+ * initialised. */
 char *dk_buffer_reserve(struct buffer *buffer, size_t length)
 {
     if (buffer->status != DAYBOOK_OK) {
@@ -71,8 +71,8 @@ void dk_buffer_advance(struct buffer *buffer, size_t length)
     buffer->length += length;
 }
 
-/* All of `bytes` or nothing. `bytes` may be NULL where length is 0, and may not lie in this buffer.
- */
+/* All of `bytes` or nothing. `bytes` may be NULL where length is 0, and may not lie in this
+ * buffer. */
 void dk_buffer_append(struct buffer *buffer, const void *bytes, size_t length)
 {
     if (length == 0) {

@@ -165,8 +165,8 @@ static daybook_status check_file(struct database *database, const struct databas
     return status;
 }
 
-/* Prepares the statements that transactions need, so that a rollback works when nothing else does.
- */
+/* Prepares the statements that transactions need, so that a rollback works when nothing else
+ * does. */
 static daybook_status prepare_own(struct database *database)
 {
     static const char *const sql[OWN_COUNT] = {"BEGIN IMMEDIATE", "COMMIT", "ROLLBACK"};

@@ -57,12 +57,14 @@ daybook_status dk_database_run(struct database *database, const char *sql);
  * TOOBIG -> TOO_LARGE, else INTERNAL. */
 daybook_status dk_database_status(struct database *database, int result);
 
-daybook_status dk_database_begin(struct database *database); /* BEGIN IMMEDIATE */
-daybook_status
-dk_database_commit(struct database *database); /* on failure the transaction is rolled back */
-void dk_database_rollback(struct database *database); /* no transaction open: no-op */
-daybook_status dk_database_synchronous(struct database *database,
-                                       bool full); /* outside a transaction */
+/* BEGIN IMMEDIATE. */
+daybook_status dk_database_begin(struct database *database);
+/* On failure the transaction is rolled back. */
+daybook_status dk_database_commit(struct database *database);
+/* No transaction open: no-op. */
+void dk_database_rollback(struct database *database);
+/* FULL or NORMAL from here on; outside a transaction. */
+daybook_status dk_database_synchronous(struct database *database, bool full);
 
 /* A cached statement. `slot` is the address of a caller's member (struct statement *, NULL at
  * first), so each SQL literal stands where it is used and is prepared once per connection; the
@@ -87,11 +89,11 @@ void dk_reset(struct statement *statement);
 
 bool dk_column_is_null(struct statement *statement, int column); /* columns from 0 */
 int64_t dk_column_int(struct statement *statement, int column);
-const char *dk_column_text(struct statement *statement, int column,
-                           size_t *length); /* NULL for SQL NULL */
+/* NULL for SQL NULL. */
+const char *dk_column_text(struct statement *statement, int column, size_t *length);
 const void *dk_column_blob(struct statement *statement, int column, size_t *length);
-bool dk_column_id(struct statement *statement, int column,
-                  struct id *id); /* false unless 16 bytes */
+/* False unless a blob of 16 bytes. */
+bool dk_column_id(struct statement *statement, int column, struct id *id);
 
 /* Rows changed by the last statement. */
 int dk_database_changes(struct database *database);

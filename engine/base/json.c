@@ -200,8 +200,8 @@ static enum json_type read_string_slowly(struct json_reader *reader, char *next,
     return JSON_STRING;
 }
 
-/* The string whose opening quote is at next. Without an escape its bytes are borrowed as they are.
- */
+/* The string whose opening quote is at next. Without an escape its bytes are borrowed as they
+ * are. */
 static inline enum json_type read_string(struct json_reader *reader, enum json_mode mode)
 {
     char *begin = reader->next + 1;
@@ -449,8 +449,8 @@ bool dk_json_skip(struct json_reader *reader, const char **raw, size_t *raw_leng
     return true;
 }
 
-/* Refuses an open container, a text without a value, and anything but white space behind the value.
- */
+/* Refuses an open container, a text without a value, and anything but white space behind the
+ * value. */
 bool dk_json_finish(struct json_reader *reader)
 {
     if (reader->problem != NULL) {

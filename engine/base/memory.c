@@ -19,8 +19,8 @@ void *dk_memory_new(size_t count, size_t size)
     return calloc(1, total == 0 ? 1 : total);
 }
 
-/* realloc with the same bound; a NULL block makes a new one. On failure the old block is untouched.
- */
+/* realloc with the same bound; a NULL block makes a new one. On failure the old block is
+ * untouched. */
 void *dk_memory_resize(void *block, size_t size)
 {
     if (size > MEMORY_MAX) {

@@ -13,8 +13,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Eight plain bytes per step; a byte that is not plain must begin a sequence, and NUL is refused.
- */
+/* Eight plain bytes per step; a byte that is not plain must begin a sequence, and NUL is
+ * refused. */
 bool dk_text_is_utf8(const char *text, size_t length)
 {
     if (length == 0) {
@@ -221,8 +221,8 @@ bool dk_text_from_base64url(const char *text, size_t text_length, uint8_t *out, 
     return (group & (rest == 2 ? 0xFFU : 0xFFFFU)) == 0;
 }
 
-/* size counts the NUL and is at least 1. An encoding error counts as too small, with an empty text.
- */
+/* size counts the NUL and is at least 1. An encoding error counts as too small, with an empty
+ * text. */
 bool dk_text_format(char *out, size_t size, const char *format, ...)
 {
     assert(size > 0);

@@ -9,8 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Well-formed UTF-8 (no overlong form, no surrogate, at most U+10FFFF) without NUL. Fast for ASCII.
- */
+/* Well-formed UTF-8 (no overlong form, no surrogate, at most U+10FFFF) without NUL. Fast
+ * for ASCII. */
 bool dk_text_is_utf8(const char *text, size_t length);
 /* Code points of valid UTF-8. */
 size_t dk_text_code_points(const char *text, size_t length);

@@ -73,8 +73,8 @@ static uint64_t magnitude(int64_t number)
     return number < 0 ? ~(uint64_t)number + 1 : (uint64_t)number;
 }
 
-/* Works on magnitudes and puts the sign back, which makes half round away from zero on both sides.
- */
+/* Works on magnitudes and puts the sign back, which makes half round away from zero on both
+ * sides. */
 bool dk_wide_ratio(int64_t a, int64_t b, int64_t divisor, int64_t *result)
 {
     assert(divisor > 0);

@@ -18,8 +18,8 @@ struct wide dk_wide_multiply(uint64_t a, uint64_t b);
 bool dk_wide_scale(struct wide wide, uint64_t factor, struct wide *product);
 /* Quotient and remainder by divisor > 0; false where the quotient passes 64 bits. */
 bool dk_wide_divide(struct wide wide, uint64_t divisor, uint64_t *quotient, uint64_t *remainder);
-/* round_half_up(a * b / divisor), "up" = away from zero; divisor > 0. False on overflow of int64.
- */
+/* round_half_up(a * b / divisor), "up" = away from zero; divisor > 0. False on overflow of
+ * int64. */
 bool dk_wide_ratio(int64_t a, int64_t b, int64_t divisor, int64_t *result);
 
 #endif
