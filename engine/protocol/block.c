@@ -47,6 +47,7 @@ static bool read_op(struct block_reader *reader)
     return dk_json_fail(json, "a block's op is unknown");
 }
 
+/* The name of the entity and what it stands for here; an unknown one is no damage. */
 static bool read_entity(struct block_reader *reader)
 {
     struct json_reader *json = &reader->json;
@@ -83,6 +84,7 @@ static bool read_fields(struct block_reader *reader)
     }
 }
 
+/* True where two columns have the same name. */
 static bool same_name(const struct block *block, int a, int b)
 {
     return block->columns[a].name_length == block->columns[b].name_length &&

@@ -55,6 +55,7 @@ static int map_place(const struct map *map, const struct element *key, bool *fou
     return 0;
 }
 
+/* The entry of this key, or NULL. */
 static const struct entry *map_find(const struct map *map, const struct element *key)
 {
     bool found;
@@ -79,6 +80,7 @@ static bool map_put(struct map *map, const struct entry *entry, struct fault *fa
     return true;
 }
 
+/* Takes the key away where it is there. */
 static void map_remove(struct map *map, const struct element *key)
 {
     bool found;
@@ -144,6 +146,7 @@ static bool read_map(struct arena *arena, const char *raw, size_t length, bool n
     return type == JSON_END || dk_fault(fault, REJECT_SCHEMA, "map");
 }
 
+/* The canonical text; null for keys that go away; {} where empty. */
 static void write_map(struct buffer *out, const struct map *map)
 {
     for (int i = 0; i < map->count; i++) {
@@ -222,6 +225,7 @@ bool dk_map_apply(const struct value *stored, const struct value *change, struct
     return map_to_value(&map, arena, result, &fault);
 }
 
+/* True where both entries hold the same scalar, whatever their keys. */
 static bool same_scalar(const struct entry *a, const struct entry *b)
 {
     return a->type == b->type && a->integer == b->integer &&

@@ -138,6 +138,7 @@ static bool is_empty(const struct message_member *member, const void *value)
     return true;
 }
 
+/* Appends the value of one member as JSON. */
 static void write_member(struct buffer *out, const struct message_member *member, const void *value)
 {
     switch (member->type) {

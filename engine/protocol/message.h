@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Messages: each is a struct and a table of its members, walked by one encoder and one decoder. Members that hold rows stay raw JSON
- * (struct span) and are read by their own readers. Unknown members are skipped; a missing required one, a twin or a wrong type is an error
- * that names it.
+ * Messages: each is a struct and a table of its members, walked by one encoder and one decoder.
+ * Members that hold rows stay raw JSON (struct span) and are read by their own readers. Unknown
+ * members are skipped; a missing required one, a twin or a wrong type is an error that names it.
  */
 #ifndef DAYBOOK_PROTOCOL_MESSAGE_H
 #define DAYBOOK_PROTOCOL_MESSAGE_H
@@ -39,17 +39,18 @@ struct message_table {
 
 /* POST /v1/sync, up */
 struct sync_request {
-    int64_t protocol;    /* PROTOCOL_VERSION */
-    int64_t schema;      /* SCHEMA_VERSION of the engine */
-    struct id instance;  /* of the device's database file */
-    uint64_t epoch;      /* of `position`; 0: none yet */
+    int64_t protocol;   /* PROTOCOL_VERSION */
+    int64_t schema;     /* SCHEMA_VERSION of the engine */
+    struct id instance; /* of the device's database file */
+    uint64_t epoch;     /* of `position`; 0: none yet */
     int64_t position;
-    int64_t settled;     /* every seq up to here has been settled or its rejection undone; never goes back */
-    int64_t sent_ms;     /* device wall clock */
+    int64_t settled; /* every seq up to here has been settled or its rejection undone; never goes
+                        back */
+    int64_t sent_ms; /* device wall clock */
     uint64_t boot;
     int64_t steady_ms;
-    int64_t page_bytes;  /* wanted size of the log page; 0: the server's default */
-    struct span scope;   /* array of bucket numbers that the device holds */
+    int64_t page_bytes;     /* wanted size of the log page; 0: the server's default */
+    struct span scope;      /* array of bucket numbers that the device holds */
     struct span changesets; /* array of changesets in seq order */
 };
 
@@ -57,15 +58,15 @@ struct sync_request {
 struct sync_reply {
     int64_t protocol;
     uint64_t epoch;
-    int64_t server_ms;   /* server wall clock */
-    int64_t position;    /* new cursor: the log has been examined up to here */
-    int64_t head;        /* of the log */
+    int64_t server_ms; /* server wall clock */
+    int64_t position;  /* new cursor: the log has been examined up to here */
+    int64_t head;      /* of the log */
     int64_t safe_position;
-    bool more;           /* position < head: ask again at once */
-    bool reset;          /* position went back to 0 (new epoch): rows held are stale */
-    struct span scope;   /* array of [bucket, "label"]; absent: as the device said */
+    bool more;            /* position < head: ask again at once */
+    bool reset;           /* position went back to 0 (new epoch): rows held are stale */
+    struct span scope;    /* array of [bucket, "label"]; absent: as the device said */
     struct span verdicts; /* array of verdict rows, see PROTOCOL.md */
-    struct span log;     /* array of blocks */
+    struct span log;      /* array of blocks */
 };
 
 /* POST /v1/enrol */
@@ -97,16 +98,19 @@ struct lease_reply {
 
 /* Body of every HTTP answer but 200 */
 struct error_reply {
-    const char *code;   /* stable word: "SIGN_IN", "UPGRADE_NEEDED", "DIVERGED", "BAD_REQUEST", "GAP", "TOO_LARGE", "BUSY", "BAD_CODE", "INTERNAL" … */
+    const char *code; /* stable word: "SIGN_IN", "UPGRADE_NEEDED", "DIVERGED", "BAD_REQUEST", "GAP",
+                         "TOO_LARGE", "BUSY", "BAD_CODE", "INTERNAL" … */
     const char *detail; /* what is wrong, for developers */
     int64_t seq;        /* GAP: the first seq that the server expects */
 };
 
-extern const struct message_table dk_sync_request_table, dk_sync_reply_table, dk_enrol_request_table,
-    dk_enrol_reply_table, dk_lease_request_table, dk_lease_reply_table, dk_error_reply_table;
+extern const struct message_table dk_sync_request_table, dk_sync_reply_table,
+    dk_enrol_request_table, dk_enrol_reply_table, dk_lease_request_table, dk_lease_reply_table,
+    dk_error_reply_table;
 
 void dk_message_encode(struct buffer *out, const struct message_table *table, const void *message);
-/* `message` is zeroed first. Text goes into the arena, spans point into `bytes`. False: *problem (in the arena) names the member. */
+/* `message` is zeroed first. Text goes into the arena, spans point into `bytes`. False: *problem
+ * (in the arena) names the member. */
 bool dk_message_decode(const struct message_table *table, char *bytes, size_t length, void *message,
                        struct arena *arena, const char **problem);
 

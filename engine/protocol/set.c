@@ -36,6 +36,7 @@ static int set_place(const struct set *set, const struct element *element, bool 
     return 0;
 }
 
+/* True where the element is in the set. */
 static bool set_has(const struct set *set, const struct element *element)
 {
     bool found;
@@ -61,6 +62,7 @@ static bool set_add(struct set *set, const struct element *element, struct fault
     return true;
 }
 
+/* Takes the element away where it is there. */
 static void set_remove(struct set *set, const struct element *element)
 {
     bool found;
@@ -139,6 +141,7 @@ static bool read_set_change(struct arena *arena, const char *raw, size_t length,
     return type == JSON_END || dk_fault(fault, REJECT_SCHEMA, "set");
 }
 
+/* The canonical text; [] where empty. */
 static void write_set(struct buffer *out, const struct set *set)
 {
     for (int i = 0; i < set->count; i++) {

@@ -91,6 +91,7 @@ static bool is_in_range(const struct field *field, int64_t integer)
     return field->limit == 0 || (integer >= -field->limit && integer <= field->limit);
 }
 
+/* Range or calendar of an integer type. */
 static bool check_integer(const struct field *field, int64_t integer, struct refusal *refusal)
 {
     if (field->type == FIELD_DAY) {

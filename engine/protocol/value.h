@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Values of fields, records made of them, their checks and their two text forms: wire JSON and canonical text.
- * Text is borrowed: whoever makes a value says from where (the message's bytes, an arena, a statement's row).
+ * Values of fields, records made of them, their checks and their two text forms: wire JSON and
+ * canonical text. Text is borrowed: whoever makes a value says from where (the message's bytes, an
+ * arena, a statement's row).
  */
 #ifndef DAYBOOK_PROTOCOL_VALUE_H
 #define DAYBOOK_PROTOCOL_VALUE_H
@@ -30,10 +31,10 @@ struct record {
     struct id id;
     int64_t version;
     struct value values[LIMIT_FIELDS];
-    struct value extra; /* fields of newer schemas: VALUE_TEXT, a JSON object {name: value}, or VALUE_NULL */
+    struct value extra; /* fields of newer schemas: VALUE_TEXT, {"name":value}, or VALUE_NULL */
 };
 
-/* Why a value, change or record is refused: one of the verdict codes with where. Static texts only. */
+/* Why a value, change or record is refused: a verdict code with where. Static texts only. */
 struct refusal {
     int code;          /* enum reject_code of verdict.h; 0 = none */
     const char *field; /* name, or NULL */
@@ -44,25 +45,35 @@ bool dk_value_equal(const struct value *a, const struct value *b);
 /* A deep copy whose text is in the arena (arena->failed tells). */
 struct value dk_value_copy(const struct value *value, struct arena *arena);
 
-/* Type, range, length, choices, UTF-8, currency letters, calendar day, canonical set or map. True where fine. NULL value: fine. */
+/* Type, range, length, choices, UTF-8, currency letters, calendar day, canonical set or map (the
+ * empty one is NULL). True where fine. NULL value: fine. */
 bool dk_value_check(const struct field *field, const struct value *value, struct refusal *refusal);
 
 /* Appends the value as the wire's JSON. NULL is null. */
 void dk_value_write(struct buffer *out, const struct field *field, const struct value *value);
-/* Reads the next element of the reader as a value of the field, checked as dk_value_check does. Text is borrowed from the reader's bytes,
- * except SET and MAP, whose canonical form is put into the arena. False: the reader's problem is set, or refusal says what does not fit
- * (a refusal leaves the reader behind the element). */
+/* Reads the next element of the reader as a value of the field, checked as dk_value_check does.
+ * Text is borrowed from the reader's bytes, except SET and MAP, whose canonical form is put into
+ * the arena. False: the reader's problem is set, or refusal says what does not fit (a refusal
+ * leaves the reader behind the element). */
 bool dk_value_read(struct json_reader *reader, const struct field *field, struct arena *arena,
                    struct value *value, struct refusal *refusal);
 
-/* Changes to a SET on the wire are {"add":[…],"remove":[…]}, to a MAP {key: scalar or null = remove}. As values of a change
- * they stay raw JSON text (VALUE_TEXT). These apply such a change to a stored value (NULL: empty) and give the canonical result in the arena. */
-bool dk_set_apply(const struct value *stored, const struct value *change, struct arena *arena, struct value *result);
-bool dk_map_apply(const struct value *stored, const struct value *change, struct arena *arena, struct value *result);
-/* The change that leads from one whole value to another. */
-bool dk_set_difference(const struct value *from, const struct value *to, struct arena *arena, struct value *change);
-bool dk_map_difference(const struct value *from, const struct value *to, struct arena *arena, struct value *change);
-/* Walks the keys of a MAP (raw JSON object): false at the end. *cursor is 0 at first. Key and raw scalar are borrowed from `map`. */
+/* Changes to a SET on the wire are {"add":[…],"remove":[…]}, to a MAP {key: scalar or null =
+ * remove}. As values of a change they stay raw JSON text (VALUE_TEXT). These apply such a change to
+ * a stored value (NULL: empty) and give the canonical result in the arena. A set may also be given
+ * whole, as an array, where a log says what it is now. False: the result passes a limit, the change
+ * is damaged, or memory (arena->failed). */
+bool dk_set_apply(const struct value *stored, const struct value *change, struct arena *arena,
+                  struct value *result);
+bool dk_map_apply(const struct value *stored, const struct value *change, struct arena *arena,
+                  struct value *result);
+/* The change that leads from one whole value to another; {} where they are the same. */
+bool dk_set_difference(const struct value *from, const struct value *to, struct arena *arena,
+                       struct value *change);
+bool dk_map_difference(const struct value *from, const struct value *to, struct arena *arena,
+                       struct value *change);
+/* Walks the keys of a MAP (raw JSON object): false at the end. *cursor is 0 at first. Key and raw
+ * scalar are borrowed from `map`. */
 bool dk_map_next(const struct value *map, size_t *cursor, const char **key, size_t *key_length,
                  const char **raw, size_t *raw_length);
 

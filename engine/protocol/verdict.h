@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The server's answers to one changeset, and why it refuses: two lists, used by both ends, by documentation and tests.
+ * The server's answers to one changeset, and why it refuses: two lists, used by both ends, by
+ * documentation and tests.
  */
 #ifndef DAYBOOK_PROTOCOL_VERDICT_H
 #define DAYBOOK_PROTOCOL_VERDICT_H
@@ -11,50 +12,56 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum verdict_kind { VERDICT_NONE, VERDICT_ACCEPTED, VERDICT_MERGED, VERDICT_REJECTED, VERDICT_QUARANTINED };
+enum verdict_kind {
+    VERDICT_NONE,
+    VERDICT_ACCEPTED,
+    VERDICT_MERGED,
+    VERDICT_REJECTED,
+    VERDICT_QUARANTINED
+};
 
 /* X(NAME, text for developers): codes of REJECTED and QUARANTINED */
-#define REJECT_CODE_LIST(X)                                                                        \
-    X(NONE, "no refusal")                                                                          \
-    X(SCHEMA, "unknown entity or field, or a value that does not fit the field")                   \
-    X(REQUIRED, "a required field has no value")                                                   \
-    X(READONLY, "the field or entity belongs to the server")                                       \
-    X(IMMUTABLE, "the field is set at creation and never again")                                   \
-    X(POLICY, "concurrent changes of this field cannot be merged yet")                             \
-    X(REF_MISSING, "a record that this change names does not exist, or is out of scope")           \
-    X(EXISTS, "a record with this id exists already")                                              \
-    X(DEPENDS, "the changeset builds on one that was rejected")                                    \
-    X(SCOPE, "the record would not be visible to its maker")                                       \
-    X(AUTH, "the user may not do this")                                                            \
-    X(TRANSITION, "the state machine has no such step")                                            \
-    X(RULE, "a domain rule forbids this")                                                          \
-    X(LIMIT, "too many lines, keys or elements")                                                   \
+#define REJECT_CODE_LIST(X)                                                              \
+    X(NONE, "no refusal")                                                                \
+    X(SCHEMA, "unknown entity or field, or a value that does not fit the field")         \
+    X(REQUIRED, "a required field has no value")                                         \
+    X(READONLY, "the field or entity belongs to the server")                             \
+    X(IMMUTABLE, "the field is set at creation and never again")                         \
+    X(POLICY, "concurrent changes of this field cannot be merged yet")                   \
+    X(REF_MISSING, "a record that this change names does not exist, or is out of scope") \
+    X(EXISTS, "a record with this id exists already")                                    \
+    X(DEPENDS, "the changeset builds on one that was rejected")                          \
+    X(SCOPE, "the record would not be visible to its maker")                             \
+    X(AUTH, "the user may not do this")                                                  \
+    X(TRANSITION, "the state machine has no such step")                                  \
+    X(RULE, "a domain rule forbids this")                                                \
+    X(LIMIT, "too many lines, keys or elements")                                         \
     X(INTERNAL, "the server failed on this changeset; an operator has been told")
 
 enum reject_code {
 #define REJECT_CODE_ENUM(name, text) REJECT_##name,
     REJECT_CODE_LIST(REJECT_CODE_ENUM)
 #undef REJECT_CODE_ENUM
-    REJECT_COUNT
+        REJECT_COUNT
 };
 
 struct verdict {
     int64_t seq;
     enum verdict_kind kind;
-    bool duplicate;      /* decided before; this is the stored answer */
-    bool clock_suspect;  /* its stamp was clamped */
-    int64_t position;    /* ACCEPTED, MERGED */
+    bool duplicate;     /* decided before; this is the stored answer */
+    bool clock_suspect; /* its stamp was clamped */
+    int64_t position;   /* ACCEPTED, MERGED */
     enum reject_code code;
-    char field[64];      /* name, or "" */
-    char rule[32];       /* short stable word, or "" */
-    char entity[64];     /* of the record refused, or "" */
-    struct id record;    /* of the record refused, or zero */
-    struct id cause;     /* DEPENDS: the changeset rejected first */
+    char field[64];   /* name, or "" */
+    char rule[32];    /* short stable word, or "" */
+    char entity[64];  /* of the record refused, or "" */
+    struct id record; /* of the record refused, or zero */
+    struct id cause;  /* DEPENDS: the changeset rejected first */
 };
 
 const char *dk_verdict_name(enum verdict_kind kind); /* "accepted" … */
 enum verdict_kind dk_verdict_by_name(const char *name, size_t length);
-const char *dk_reject_name(enum reject_code code); /* "SCHEMA" … */
+const char *dk_reject_name(enum reject_code code);                   /* "SCHEMA" … */
 enum reject_code dk_reject_by_name(const char *name, size_t length); /* unknown: REJECT_INTERNAL */
 const char *dk_reject_text(enum reject_code code);
 

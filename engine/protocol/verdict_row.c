@@ -89,12 +89,14 @@ static bool read_fixed(struct json_reader *json, char *out, size_t size)
     return true;
 }
 
+/* An id as the value of a detail. */
 static bool read_detail_id(struct json_reader *json, struct id *id)
 {
     return (dk_json_next(json) == JSON_STRING && dk_id_from_wire(json->text, json->length, id)) ||
            dk_json_fail(json, "a verdict's detail is no id");
 }
 
+/* A flag as the value of a detail. */
 static bool read_flag(struct json_reader *json, bool *flag)
 {
     enum json_type type = dk_json_next(json);

@@ -14,6 +14,7 @@
  * LIMIT_CHILDREN lines of it stay below 2^63 minor units of any currency. */
 #define LINE_VALUE_MAX UINT64_C(10000000000000000000)
 
+/* True where the field has no value. */
 static bool is_null(const struct record *record, int field)
 {
     return record->values[field].kind == VALUE_NULL;
@@ -55,6 +56,7 @@ static bool in_range(const struct record *record, struct refusal *refusal, int f
            refuse(record, refusal, REJECT_RULE, field, "range");
 }
 
+/* Zero or more, where there is a number. */
 static bool not_negative(const struct record *record, struct refusal *refusal, int field)
 {
     return number(record, field) >= 0 || refuse(record, refusal, REJECT_RULE, field, "negative");

@@ -67,6 +67,7 @@ static int64_t number(const struct record *record, int field)
     return field < 0 || record->values[field].kind != VALUE_INT ? 0 : record->values[field].integer;
 }
 
+/* A value of an integer type. */
 static struct value integer_value(int64_t integer)
 {
     return (struct value){.kind = VALUE_INT, .integer = integer};
@@ -93,6 +94,7 @@ static bool add(int64_t *sum, int64_t n)
     return true;
 }
 
+/* Digits behind the point of the document's currency. */
 static int exponent_of(const struct document_shape *shape, const struct record *document)
 {
     const struct value *cur = &document->values[shape->cur];

@@ -9,11 +9,13 @@
 #include <assert.h>
 #include <string.h>
 
+/* True where the field has no value. */
 static bool is_null(const struct sales_case *given, int field)
 {
     return given->record->values[field].kind == VALUE_NULL;
 }
 
+/* Puts an integer in the field. */
 static void set_int(const struct sales_case *given, int field, int64_t integer)
 {
     given->record->values[field] = (struct value){.kind = VALUE_INT, .integer = integer};

@@ -16,6 +16,7 @@ static const char exponent_0[][4] = {"BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "
 static const char exponent_3[][4] = {"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"};
 static const char exponent_4[][4] = {"CLF", "UYW"};
 
+/* True where the three letters are in the list. */
 static bool is_listed(const char (*list)[4], size_t count, const char *cur)
 {
     for (size_t i = 0; i < count; i++) {

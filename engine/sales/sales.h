@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The domain rules: pure functions over records, compiled into both ends. On the device they give a provisional result at
- * once, on the server the same code is final. One table, by entity: what fills the fields of the server, what checks, what derives.
- * They read other records only through struct sales_reader and change nothing but the record they are given.
+ * The domain rules: pure functions over records, compiled into both ends. On the device they give a
+ * provisional result at once, on the server the same code is final. One table, by entity: what
+ * fills the fields of the server, what checks, what derives. They read other records only through
+ * struct sales_reader and change nothing but the record they are given.
  */
 #ifndef DAYBOOK_SALES_H
 #define DAYBOOK_SALES_H
@@ -11,15 +12,17 @@
 
 #include <daybook/status.h>
 
-/* How a rule sees other records: the overlay on the device, the state inside the deciding transaction on the server. */
+/* How a rule sees other records: the overlay on the device, the state inside the deciding
+ * transaction on the server. */
 struct sales_reader {
     void *context;
     /* One record, or *found false. Text lives in the arena. */
     daybook_status (*get)(void *context, int entity, const struct id *id, struct arena *arena,
                           struct record *record, bool *found);
-    /* All live child rows of `entity` whose parent field names `parent`, ordered by id; the array is in the arena. */
-    daybook_status (*children)(void *context, int entity, const struct id *parent, struct arena *arena,
-                               struct record **records, int *count);
+    /* All live child rows of `entity` whose parent field names `parent`, ordered by id; the array
+     * is in the arena. */
+    daybook_status (*children)(void *context, int entity, const struct id *parent,
+                               struct arena *arena, struct record **records, int *count);
 };
 
 /* Who acts, and when. */
@@ -27,18 +30,20 @@ struct sales_actor {
     struct id user;
     struct id territory; /* zero: none */
     uint32_t device_no;
-    bool is_server;      /* back office, import, timers: may write SERVER fields and entities */
-    int64_t time_ms;     /* of the changeset's stamp (clamped) */
+    bool is_server;  /* back office, import, timers: may write SERVER fields and entities */
+    int64_t time_ms; /* of the changeset's stamp (clamped) */
 };
 
-/* Sets the SERVER fields that follow from the record, its author and other records. `created`: the record is new (common fields, owner, territory,
- * first state, revision 1 …). Fields that a server actor sent stay. */
-daybook_status dk_sales_fill(const struct sales_actor *actor, const struct sales_reader *reader, bool created,
-                             struct record *record, struct arena *arena);
-/* Recomputes the record's own DERIVED fields. For a document the children are read through the reader; for a line, its document. Result texts in the arena.
- * *changed: mask of fields whose value differs now. */
-daybook_status dk_sales_derive(const struct sales_reader *reader, struct record *record, struct arena *arena,
-                               uint64_t *changed);
+/* Sets the SERVER fields that follow from the record, its author and other records. `created`: the
+ * record is new (common fields, owner, territory, first state, revision 1 …). Fields that a server
+ * actor sent stay. */
+daybook_status dk_sales_fill(const struct sales_actor *actor, const struct sales_reader *reader,
+                             bool created, struct record *record, struct arena *arena);
+/* Recomputes the record's own DERIVED fields. For a document the children are read through the
+ * reader; for a line, its document. Result texts in the arena. *changed: mask of fields whose value
+ * differs now. */
+daybook_status dk_sales_derive(const struct sales_reader *reader, struct record *record,
+                               struct arena *arena, uint64_t *changed);
 /* Checks required fields and rules between fields of the merged record. True where fine. */
 bool dk_sales_check(const struct record *record, struct refusal *refusal);
 
