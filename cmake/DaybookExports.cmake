@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# daybook_write_exports(<target>): makes the export list of the shared library out of the DAYBOOK_API functions
-# of the public headers, so that the list cannot disagree with them, and links <target> with it.
+# daybook_write_exports(<target>): makes the export list of the shared library out of the
+# DAYBOOK_API functions of the public headers, so that the list cannot disagree with them, and links
+# <target> with it.
 function(daybook_write_exports target)
     file(GLOB headers CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/engine/include/daybook/*.h")
     set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${headers})
@@ -32,7 +33,8 @@ function(daybook_write_exports target)
             set(lines "    global:\n${lines}")
         endif()
         set(script "${PROJECT_BINARY_DIR}/daybook.map")
-        file(CONFIGURE OUTPUT "${script}" CONTENT "DAYBOOK_0 {\n@lines@    local:\n        *;\n};\n" @ONLY)
+        file(CONFIGURE OUTPUT "${script}"
+             CONTENT "DAYBOOK_0 {\n@lines@    local:\n        *;\n};\n" @ONLY)
         target_link_options(${target} PRIVATE "-Wl,--version-script,${script}")
     endif()
     set_property(TARGET ${target} APPEND PROPERTY LINK_DEPENDS "${script}")

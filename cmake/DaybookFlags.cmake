@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# How the project's own C is compiled: warnings, hardening, sanitizers, coverage. Makes the interface library
-# `daybook_flags`, which every target of ours links privately and no installed target mentions.
+# How the project's own C is compiled: warnings, hardening, sanitizers, coverage. Makes the
+# interface library `daybook_flags`, which every target of ours links privately and no installed
+# target mentions.
 include(CheckCCompilerFlag)
 include(CheckLinkerFlag)
 include(CheckPIESupported)

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# What `cmake --install` puts where: headers, the two libraries, daybookConfig.cmake, daybook.pc, daybook-server.
+# What `cmake --install` puts where: headers, the two libraries, daybookConfig.cmake, daybook.pc,
+# daybook-server.
 include(CMakePackageConfigHelpers)
 
 set(daybook_package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/daybook)
 
-install(DIRECTORY engine/include/daybook DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
+install(DIRECTORY engine/include/daybook DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
+        FILES_MATCHING PATTERN "*.h")
 install(TARGETS daybook EXPORT daybookTargets)
 install(TARGETS daybook_static EXPORT daybookStaticTargets)
 install(EXPORT daybookTargets NAMESPACE daybook:: DESTINATION ${daybook_package_dir})
@@ -18,7 +20,8 @@ configure_package_config_file(cmake/daybookConfig.cmake.in ${PROJECT_BINARY_DIR}
                               INSTALL_DESTINATION ${daybook_package_dir})
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/daybookConfigVersion.cmake
                                  VERSION ${PROJECT_VERSION} COMPATIBILITY SameMinorVersion)
-install(FILES ${PROJECT_BINARY_DIR}/daybookConfig.cmake ${PROJECT_BINARY_DIR}/daybookConfigVersion.cmake
+install(FILES ${PROJECT_BINARY_DIR}/daybookConfig.cmake
+              ${PROJECT_BINARY_DIR}/daybookConfigVersion.cmake
         DESTINATION ${daybook_package_dir})
 
 # Paths inside the file are relative to the file itself, so that an installed tree can be moved.

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""coverage.py BUILD_FOLDER: after a run of the coverage build, the share of lines run per source file (by gcov)."""
+"""coverage.py BUILD_FOLDER: after a run of the coverage build, the share of lines run, by gcov."""
 import gzip
 import json
 import pathlib
@@ -9,7 +9,7 @@ import sys
 
 
 def lines_of(build):
-    """{source path: {line number: times run}} of all objects below the build folder, our own sources only."""
+    """{source path: {line number: times run}} of our own sources, over all objects built."""
     source_root = pathlib.Path(__file__).resolve().parent.parent
     files = {}
     for data in sorted(pathlib.Path(build).rglob("*.gcda")):

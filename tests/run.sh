@@ -1,15 +1,17 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# sh tests/run.sh [--no-install] [LABEL...]: everything that can be tested on this machine, or the named labels.
-# Installs what is missing by apt (shows the line first), builds with the CMake presets into build/, runs ctest per
-# label, ends with a table and the line "N passed, N failed". Exit code 0 = all passed.
+# sh tests/run.sh [--no-install] [LABEL...]: everything that can be tested on this machine, or the
+# named labels. Installs what is missing by apt (shows the line first), builds with the CMake
+# presets into build/, runs ctest per label, ends with a table and the line "N passed, N failed".
+# Exit code 0 = all passed.
 set -u
 cd "$(dirname "$0")/.." || exit 2
 
 all_labels="unit wire flow kill tidy install clang asan tsan"
-packages="gcc g++ libc6-dev clang cmake ninja-build pkg-config ccache python3 doxygen sqlite3 openssl
-libsqlite3-dev libcjson-dev libzstd-dev libcurl4-openssl-dev libssl-dev libevent-dev libcmocka-dev"
+packages="gcc g++ libc6-dev clang cmake ninja-build pkg-config ccache python3 doxygen sqlite3
+openssl libsqlite3-dev libcjson-dev libzstd-dev libcurl4-openssl-dev libssl-dev libevent-dev
+libcmocka-dev"
 
 usage() {
     cat <<EOF
@@ -29,14 +31,16 @@ for argument in "$@"; do
     case "$argument" in
     --no-install) install=no ;;
     -h | --help) usage && exit 0 ;;
-    unit | wire | flow | kill | tidy | install | clang | asan | tsan | coverage) labels="$labels $argument" ;;
+    unit | wire | flow | kill | tidy | install | clang | asan | tsan | coverage)
+        labels="$labels $argument"
+        ;;
     *) echo "tests/run.sh: unknown label or option '$argument'" >&2 && usage >&2 && exit 2 ;;
     esac
 done
 [ -n "$labels" ] || labels=$all_labels
 jobs=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 
-# ---- packages ---------------------------------------------------------------------------------------------------
+# ---- packages ------------------------------------------------------------------------------------
 # Prints the packages that are not installed.
 missing_packages() {
     for package in $packages; do
@@ -74,18 +78,19 @@ install_packages() {
     }
 }
 
-# ---- build and run ----------------------------------------------------------------------------------------------
+# ---- build and run -------------------------------------------------------------------------------
 # Builds one preset once; says so in built_<preset>. Arguments: preset.
 build() {
     state_name=built_$(echo "$1" | tr - _)
     eval "state=\${$state_name:-}"
     if [ -z "$state" ]; then
         echo "== build $1"
-        if { cmake --preset "$1" && cmake --build --preset "$1" -j "$jobs"; } >"build/$1.log" 2>&1; then
+        if { cmake --preset "$1" && cmake --build --preset "$1" -j "$jobs"; } \
+            >"build/$1.log" 2>&1; then
             state=good
         else
             state=bad
-            grep -nE 'error|warning|FAILED|CMake Error|undefined reference' "build/$1.log" | head -n 40
+            grep -nE 'error|warning|FAILED|undefined reference' "build/$1.log" | head -n 40
             tail -n 15 "build/$1.log"
             echo "(the whole log: build/$1.log)"
         fi
@@ -109,14 +114,15 @@ run_tests() {
     report="$PWD/build/$1.xml"
     rm -f "$report"
     $no_aslr ctest --test-dir "build/$2" -L "$3" -j "$jobs" --output-on-failure --no-tests=ignore \
-        --test-output-size-passed 1000000 --test-output-size-failed 1000000 --output-junit "$report" \
-        >"build/$1.ctest.log" 2>&1
+        --test-output-size-passed 1000000 --test-output-size-failed 1000000 \
+        --output-junit "$report" >"build/$1.ctest.log" 2>&1
     grep -E '^ *[0-9]+/[0-9]+ ' "build/$1.ctest.log"
     python3 tests/summary.py "$1" "$report" build/results
 }
 
-# ThreadSanitizer of gcc 12 cannot place its memory under some kernels' address randomisation: finds out, and whether
-# it helps to switch that off for the tests. Sets no_aslr; false when ThreadSanitizer cannot run at all.
+# ThreadSanitizer of gcc 12 cannot place its memory under some kernels' address randomisation: finds
+# out, and whether it helps to switch that off for the tests. Sets no_aslr; false when
+# ThreadSanitizer cannot run at all.
 tsan_works() {
     echo 'int main(void) { return 0; }' >build/probe.c
     gcc -fsanitize=thread build/probe.c -o build/probe 2>build/probe.log || return 1

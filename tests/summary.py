@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Counts test results for tests/run.sh.
 
-summary.py LABEL JUNIT RESULTS   appends "label passed failed skipped why" (tab-separated) to RESULTS
-summary.py --table RESULTS       prints the table and the last line; exit code 0 when nothing failed
+summary.py LABEL JUNIT RESULTS   appends "label passed failed skipped why", tab-separated
+summary.py --table RESULTS       prints the table and the last line; exit code 0: nothing failed
 
-A cmocka executable counts once per test function; anything else counts once. A program that crashed counts one
-failure besides those it reported. A label without any test is a failure: silence is not success.
+A cmocka executable counts once per test function; anything else counts once. A program that crashed
+counts one failure besides those it reported. A label without any test is a failure: silence is not
+success.
 """
 import re
 import sys
@@ -34,7 +35,8 @@ def count_case(case):
     if status == "run":
         return max(len(passed), 1), len(failed), len(skipped), reasons
     if failed:
-        return len(passed), len(failed), len(skipped), [f"{name}: {', '.join(sorted(failed))}"] + reasons
+        reasons.insert(0, f"{name}: {', '.join(sorted(failed))}")
+        return len(passed), len(failed), len(skipped), reasons
     return len(passed), 1, len(skipped), [f"{name}: failed"] + reasons
 
 

@@ -39,9 +39,10 @@ struct curl_connection {
     int64_t used_ms;         /* steady time at the end of the last exchange */
 };
 
-/* Initialises libcurl once per process: the only state in this file that is not a connection's. Its
- * result is not kept, for curl_easy_init tries again and says NULL. */
+/* The only state of this file that is not a connection's: libcurl wants one call per process. */
 static pthread_once_t library_once = PTHREAD_ONCE_INIT;
+
+/* Initialises libcurl. The result is not kept, for curl_easy_init tries again and says NULL. */
 static void start_library(void)
 {
     (void)curl_global_init(CURL_GLOBAL_DEFAULT);
