@@ -254,17 +254,14 @@ daybook_status dk_database_commit(struct database *database)
     return status;
 }
 
-/* SQLite may have rolled back by itself (disk full, no memory). Keeps `problem`, which tells why
- * one rolls back. */
+/* SQLite may have rolled back by itself (disk full, no memory). `problem` goes on telling why one
+ * rolls back. */
 void dk_database_rollback(struct database *database)
 {
     if (database->handle == NULL || sqlite3_get_autocommit(database->handle) != 0) {
         return;
     }
-    char problem[sizeof database->problem];
-    memcpy(problem, database->problem, sizeof problem);
     (void)run_own(database, OWN_ROLLBACK);
-    memcpy(database->problem, problem, sizeof problem);
 }
 
 /* The pragma takes effect while it is prepared, so it cannot be a cached statement. */

@@ -172,8 +172,7 @@ static daybook_status expand_unknown(ZSTD_DCtx *context, const void *bytes, size
     ZSTD_inBuffer in = {bytes, length, 0};
     for (;;) {
         size_t room_size = out->size_max - out->length;
-        bool last = room_size <= BLOCK_SIZE_MAX;
-        room_size = last ? room_size : (size_t)BLOCK_SIZE_MAX;
+        room_size = room_size < BLOCK_SIZE_MAX ? room_size : (size_t)BLOCK_SIZE_MAX;
         char *room = dk_buffer_reserve(out, room_size);
         if (room == NULL) {
             return out->status;

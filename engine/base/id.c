@@ -26,8 +26,7 @@ static void mark(struct id *id, unsigned version)
 struct id dk_id_make(struct id_maker *maker, int64_t now_ms, const uint8_t random[10])
 {
     uint16_t start = (uint16_t)((random[0] << 8 | random[1]) & (COUNTER_MAX >> 1));
-    int64_t time_ms = now_ms < 0 ? 0 : now_ms;
-    time_ms = time_ms > TIME_MAX_MS ? TIME_MAX_MS : time_ms;
+    int64_t time_ms = now_ms > TIME_MAX_MS ? TIME_MAX_MS : now_ms;
     if (time_ms > maker->last_ms) {
         maker->last_ms = time_ms;
         maker->counter = start;

@@ -208,9 +208,25 @@ static void test_frame__each_cut_is_refused(void **state)
     for (size_t length = 0; length < fixture->frame.length; length++) {
         assert_int_equal(expand(fixture, fixture->frame.bytes, length, 100000), DAYBOOK_BAD_REPLY);
     }
-    /* what stands behind it as well: a byte, or a second frame */
-    dk_buffer_append_char(&fixture->frame, '\0');
-    assert_int_equal(expand_frame(fixture, 100000), DAYBOOK_BAD_REPLY);
+    /* what stands behind it as well: a byte, a frame without content, a skippable one, a second */
+    static const struct {
+        const char *bytes;
+        size_t length;
+    } tails[] = {
+        {"\0", 1},
+        {"\x28\xB5\x2F\xFD\x20\x00\x01\x00\x00", 9},
+        {"\x50\x2A\x4D\x18\x00\x00\x00\x00", 8},
+    };
+    size_t whole = fixture->frame.length;
+    for (size_t i = 0; i < COUNT(tails); i++) {
+        fixture->frame.length = whole;
+        dk_buffer_append(&fixture->frame, tails[i].bytes, tails[i].length);
+        assert_int_equal(expand(fixture, fixture->frame.bytes, fixture->frame.length, 100000),
+                         DAYBOOK_BAD_REPLY);
+    }
+    assert_int_equal(expand(fixture, fixture->frame.bytes, whole, 100000), DAYBOOK_OK);
+    assert_int_equal(expand(fixture, tails[1].bytes, tails[1].length, 100000), DAYBOOK_OK);
+    dk_buffer_reset(&fixture->frame);
     for (int i = 0; i < 2; i++) {
         assert_int_equal(dk_frame_compress(fixture->codec, "x", 1, 1, &fixture->frame), DAYBOOK_OK);
     }
