@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * JSON: each malformed text is refused by all three ways of reading (pull, skip, gate) at the right
- * byte; good ones are read as they should; each cut of a good one is refused; what the writer
- * writes comes back. All texts are read from copies of just their size, so that a sanitizer sees
- * each byte read behind them.
+ * byte; good ones are read as they should; each cut of a good one is refused. All texts are
+ * read from copies of just their size, so that a sanitizer sees each byte read behind them.
  */
 #include "engine/base/json.h"
 
