@@ -12,9 +12,9 @@ nm -D --defined-only "$library" | awk '$2 ~ /[TDBRW]/ { sub(/@.*/, "", $3); prin
     LC_ALL=C sort -u >"$folder/exported"
 # Found in another way than the build does: by the preprocessor, which also drops the comments.
 for header in "$root"/engine/include/daybook/*.h; do
-    cc -E -P -DDAYBOOK_API= -I "$root/engine/include" -include "$header" -x c /dev/null
-done | tr '\n' ' ' | tr ';' '\n' | grep -v 'typedef' | grep -oE '\bdaybook_[a-z0-9_]+ ?\(' |
-    tr -d ' (' | LC_ALL=C sort -u >"$folder/declared"
+    cc -E -P -I "$root/engine/include" -include "$header" -x c /dev/null
+done | tr '\n' ' ' | tr ';' '\n' | grep -v 'typedef' | grep -oE '\bdaybook_[a-z0-9_]+\(' |
+    tr -d '(' | LC_ALL=C sort -u >"$folder/declared"
 test -s "$folder/declared"
 diff "$folder/declared" "$folder/exported" || {
     echo "< declared in the headers, > exported by the library"

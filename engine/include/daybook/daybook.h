@@ -3,16 +3,22 @@
  * Daybook: an offline-first sync engine for field sales. This is all that an app may call.
  *
  * Conventions
- *  - Every function returns a daybook_status (0 = OK) unless its result cannot fail. An optional daybook_error says more.
- *  - All text is UTF-8 and NUL-terminated, in and out. Ids are UUID text (36 characters) in and out.
- *  - Handles are opaque. Whatever is opened or begun has one close or end function, which takes the handle's address, sets it to NULL and does
- *    nothing for NULL. Calling any function with a NULL handle gives DAYBOOK_MISUSE.
- *  - Any thread may call any function on an engine. A transaction, a record, a query is used by one thread at a time.
- *  - Callbacks run on a thread of the engine's choice, never while a lock is held. After the matching close, end or stop has returned none runs.
+ *  - Every function returns a daybook_status (0 = OK) unless its result cannot fail. An optional
+ * daybook_error says more.
+ *  - All text is UTF-8 and NUL-terminated, in and out. Ids are UUID text (36 characters) in and
+ * out.
+ *  - Handles are opaque. Whatever is opened or begun has one close or end function, which takes the
+ * handle's address, sets it to NULL and does nothing for NULL. Calling any function with a NULL
+ * handle gives DAYBOOK_MISUSE.
+ *  - Any thread may call any function on an engine. A transaction, a record, a query is used by one
+ * thread at a time.
+ *  - Callbacks run on a thread of the engine's choice, never while a lock is held. After the
+ * matching close, end or stop has returned none runs.
  *  - Structs that begin with `size` are filled with their _INIT macro first, so that they can grow.
  *
- * Numbers: money is int64 in minor units (fen, cents) with a currency beside it; prices int64 in major units x 10^4; quantities int64 x 10^3;
- * rates int32 in basis points; times int64 in milliseconds UTC; days int32 YYYYMMDD; coordinates int32 in degrees x 10^7.
+ * Numbers: money is int64 in minor units (fen, cents) with a currency beside it; prices int64 in
+ * major units x 10^4; quantities int64 x 10^3; rates int32 in basis points; times int64 in
+ * milliseconds UTC; days int32 YYYYMMDD; coordinates int32 in degrees x 10^7.
  */
 #ifndef DAYBOOK_DAYBOOK_H
 #define DAYBOOK_DAYBOOK_H
@@ -28,74 +34,99 @@
 extern "C" {
 #endif
 
+/* The version of these headers, "major.minor.patch"; daybook_version() gives the library's. */
 #define DAYBOOK_VERSION "0.1.0"
 #define DAYBOOK_ID_SIZE 37 /* UUID text and NUL */
 
+/* An open store with its sync; from daybook_open to daybook_close. */
 typedef struct daybook daybook;
+/* Changes staged in memory; from daybook_begin to daybook_end. */
 typedef struct daybook_transaction daybook_transaction;
+/* One record within a transaction, and as long as it. */
 typedef struct daybook_record daybook_record;
+/* A prepared query; from daybook_query_open to daybook_query_close. */
 typedef struct daybook_query daybook_query;
+/* A query whose changes are told; from daybook_watch_open to daybook_watch_close. */
 typedef struct daybook_watch daybook_watch;
 
-/* ---- results ------------------------------------------------------------------------------------------------- */
+/* ---- results --------------------------------------------------------------------------------- */
 
-/* More about a failure. Codes and arguments, not sentences for end users; `text` is English for developers. */
+/* More about a failure. Codes and arguments, not sentences for end users; `text` is English for
+ * developers. */
 typedef struct daybook_error {
-    size_t size;
-    daybook_status status;
-    bool retryable;  /* class OFFLINE or RETRY: the same call may succeed later */
-    char entity[64]; /* the entity concerned, or "" */
-    char field[64];  /* the field concerned, or "" */
-    char rule[32];   /* the rule broken: a stable word such as "range", or "" */
-    char text[256];
+    size_t size;           /* sizeof(daybook_error) */
+    daybook_status status; /* the same that the function returned */
+    bool retryable;        /* class OFFLINE or RETRY: the same call may succeed later */
+    char entity[64];       /* the entity concerned, or "" */
+    char field[64];        /* the field concerned, or "" */
+    char rule[32];         /* the rule broken: a stable word such as "range", or "" */
+    char text[256];        /* one English sentence for developers, or "" */
 } daybook_error;
-#define DAYBOOK_ERROR_INIT {sizeof(daybook_error), DAYBOOK_OK, false, "", "", "", ""}
+/* An error struct that says nothing yet. */
+#define DAYBOOK_ERROR_INIT                                                                         \
+    {                                                                                              \
+        sizeof(daybook_error), DAYBOOK_OK, false, "", "", "", ""                                   \
+    }
 
 /* The library's version, "major.minor.patch". */
 DAYBOOK_API const char *daybook_version(void);
-/* The code's name ("DISK_FULL"), one English sentence, and what to do about it. Any number is fine. */
+/* The code's name, such as "DISK_FULL". Any number is fine. */
 DAYBOOK_API const char *daybook_status_name(daybook_status status);
+/* One English sentence for developers. Any number is fine. */
 DAYBOOK_API const char *daybook_status_text(daybook_status status);
+/* What to do about the code. Any number is fine. */
 DAYBOOK_API enum daybook_class daybook_status_class(daybook_status status);
 
-/* ---- opening ------------------------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
+/* How to open a store. Begin with DAYBOOK_OPTIONS_INIT and set `path`. */
 typedef struct daybook_options {
-    size_t size;
-    const char *path;                  /* the store's file; created where missing. Keep it out of the phone's backups. */
-    const daybook_platform *platform;  /* NULL: daybook_posix_platform(), where the library was built with it */
-    const char *server_url;            /* "https://host[:port]"; NULL: works offline only */
-    const char *ca_file;               /* PEM with the CAs to trust instead of the system's; NULL: the system's */
-    const char *const *pins;           /* NULL-terminated "sha256//<base64>" pins; NULL: none */
-    bool relaxed;                      /* true: a power loss may take the last transactions that were never sent (synchronous=NORMAL) */
-    int cache_kib;                     /* page cache of the writer; 0: 4,096 */
-    int64_t page_bytes;                /* wanted size of a page of the server's log; 0: the server's default */
-    int64_t timeout_ms;                /* of one exchange; 0: 60,000 */
-    const char *vfs;                   /* name of a registered SQLite VFS; NULL: the default */
+    size_t size; /* sizeof(daybook_options) */
+    /* The store's file; created where missing. Keep it out of the phone's backups. */
+    const char *path;
+    /* NULL: daybook_posix_platform(), where the library was built with it. */
+    const daybook_platform *platform;
+    const char *server_url; /* "https://host[:port]"; NULL: works offline only */
+    const char *ca_file; /* PEM with the CAs to trust instead of the system's; NULL: the system's */
+    const char *const *pins; /* NULL-terminated "sha256//<base64>" pins; NULL: none */
+    /* True: a power loss may take the last transactions that were never sent (synchronous=NORMAL).
+     */
+    bool relaxed;
+    int cache_kib;      /* page cache of the writer; 0: 4,096 */
+    int64_t page_bytes; /* wanted size of a page of the server's log; 0: the server's default */
+    int64_t timeout_ms; /* of one exchange; 0: 60,000 */
+    const char *vfs;    /* name of a registered SQLite VFS; NULL: the default */
 } daybook_options;
-#define DAYBOOK_OPTIONS_INIT {sizeof(daybook_options), NULL, NULL, NULL, NULL, NULL, false, 0, 0, 0, NULL}
+/* Options with nothing set. */
+#define DAYBOOK_OPTIONS_INIT                                                                       \
+    {                                                                                              \
+        sizeof(daybook_options), NULL, NULL, NULL, NULL, NULL, false, 0, 0, 0, NULL                \
+    }
 
-/* Opens the store, creating it where missing. One process owns a store: DAYBOOK_BUSY names the other one in error->text.
- * Also NOT_A_STORE, NEWER_STORE, CANNOT_OPEN, DISK_FULL, INVALID (names the option). */
+/* Opens the store, creating it where missing. One process owns a store: DAYBOOK_BUSY names the
+ * other one in error->text. Also NOT_A_STORE, NEWER_STORE, CANNOT_OPEN, DISK_FULL, INVALID (names
+ * the option). */
 DAYBOOK_API daybook_status daybook_open(const daybook_options *options, daybook **engine,
                                         daybook_error *error);
-/* Stops syncing, ends watches, and closes. Transactions and queries that are still open stay valid handles whose calls give MISUSE; end
- * them as usual. */
+/* Stops syncing, ends watches, and closes. Transactions and queries that are still open stay valid
+ * handles whose calls give MISUSE; end them as usual. */
 DAYBOOK_API void daybook_close(daybook **engine);
 
-/* ---- writing ------------------------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 /* The version to name for a record that is new. */
 #define DAYBOOK_NEW ((int64_t)0)
-/* The version to name for a blind write: whatever is there now. It may overwrite what the user has not seen; prefer the version that was read. */
+/* The version to name for a blind write: whatever is there now. It may overwrite what the user has
+ * not seen; prefer the version that was read. */
 #define DAYBOOK_ANY_VERSION ((int64_t)-1)
 
 /* A transaction is staged in memory and takes no lock; any number may be open. */
 DAYBOOK_API daybook_status daybook_begin(daybook *engine, daybook_transaction **transaction);
 
-/* Makes a record (version DAYBOOK_NEW; `id` NULL: a new id is made) or replaces all its fields (version as read).
- * The fields are set afterwards through *record, which lives as long as the transaction. Fields that are not set are empty.
- * UNKNOWN_ENTITY, READONLY (the server's entity), EXISTS, NOT_FOUND, BAD_VERSION, INVALID (id). */
+/* Makes a record (version DAYBOOK_NEW; `id` NULL: a new id is made) or replaces all its fields
+ * (version as read). The fields are set afterwards through *record, which lives as long as the
+ * transaction. Fields that are not set are empty. UNKNOWN_ENTITY, READONLY (the server's entity),
+ * EXISTS, NOT_FOUND, BAD_VERSION, INVALID (id). */
 DAYBOOK_API daybook_status daybook_put(daybook_transaction *transaction, const char *entity,
                                        const char *id, int64_t version, daybook_record **record);
 /* Changes single fields of a record. `version` is the one that was read with what the user saw. */
@@ -105,24 +136,40 @@ DAYBOOK_API daybook_status daybook_patch(daybook_transaction *transaction, const
 DAYBOOK_API daybook_status daybook_delete(daybook_transaction *transaction, const char *entity,
                                           const char *id, int64_t version);
 
-/* Setters. Each checks name, type, range and length at once and stages nothing when it fails:
- * UNKNOWN_FIELD, WRONG_TYPE, OUT_OF_RANGE, TOO_LONG, NOT_UTF8, READONLY (SERVER and DERIVED fields; IMMUTABLE ones of a record that exists). Text is copied. */
-DAYBOOK_API daybook_status daybook_set_text(daybook_record *record, const char *field, const char *text);
-DAYBOOK_API daybook_status daybook_set_int(daybook_record *record, const char *field, int64_t number);
+/* Sets a text field. Like each setter it checks name, type, range and length at once and stages
+ * nothing when it fails: UNKNOWN_FIELD, WRONG_TYPE, OUT_OF_RANGE, TOO_LONG, NOT_UTF8, READONLY
+ * (SERVER and DERIVED fields; IMMUTABLE ones of a record that exists). Text is copied. */
+DAYBOOK_API daybook_status daybook_set_text(daybook_record *record, const char *field,
+                                            const char *text);
+/* Sets a field of a whole number: int32, int64, money, price, quantity, rate, time or day. */
+DAYBOOK_API daybook_status daybook_set_int(daybook_record *record, const char *field,
+                                           int64_t number);
+/* Sets a truth value. */
 DAYBOOK_API daybook_status daybook_set_bool(daybook_record *record, const char *field, bool truth);
-DAYBOOK_API daybook_status daybook_set_id(daybook_record *record, const char *field, const char *id);
+/* Sets an id field to the UUID text of another record. */
+DAYBOOK_API daybook_status daybook_set_id(daybook_record *record, const char *field,
+                                          const char *id);
+/* Empties a field of any type. */
 DAYBOOK_API daybook_status daybook_set_null(daybook_record *record, const char *field);
-/* One element of a set field. */
-DAYBOOK_API daybook_status daybook_set_add(daybook_record *record, const char *field, const char *element);
-DAYBOOK_API daybook_status daybook_set_remove(daybook_record *record, const char *field, const char *element);
-/* One key of the custom map. `json` is a scalar: "text" in quotes, a number, true, false, or null to remove the key. */
-DAYBOOK_API daybook_status daybook_set_custom(daybook_record *record, const char *key, const char *json);
+/* Puts one element into a set field. */
+DAYBOOK_API daybook_status daybook_set_add(daybook_record *record, const char *field,
+                                           const char *element);
+/* Takes one element out of a set field. */
+DAYBOOK_API daybook_status daybook_set_remove(daybook_record *record, const char *field,
+                                              const char *element);
+/* One key of the custom map. `json` is a scalar: "text" in quotes, a number, true, false, or null
+ * to remove the key. */
+DAYBOOK_API daybook_status daybook_set_custom(daybook_record *record, const char *key,
+                                              const char *json);
 
-/* The same with a JSON object {"field": value, …}: int64 fields may be strings or whole numbers up to 2^53 - 1; ids are UUID text; a set is an array; "custom" an object.
- * `id_out` (DAYBOOK_ID_SIZE bytes) may be NULL. BAD_JSON says where. */
+/* The same with a JSON object {"field": value, …}: int64 fields may be strings or whole numbers up
+ * to 2^53 - 1; ids are UUID text; a set is an array; "custom" an object. `id_out` (DAYBOOK_ID_SIZE
+ * bytes) may be NULL. BAD_JSON says where. */
 DAYBOOK_API daybook_status daybook_put_json(daybook_transaction *transaction, const char *entity,
                                             const char *id, int64_t version, const char *json,
                                             char *id_out, daybook_error *error);
+/* daybook_patch with a JSON object of the fields to change, as for daybook_put_json; null empties a
+ * field. */
 DAYBOOK_API daybook_status daybook_patch_json(daybook_transaction *transaction, const char *entity,
                                               const char *id, int64_t version, const char *json,
                                               daybook_error *error);
@@ -130,65 +177,90 @@ DAYBOOK_API daybook_status daybook_patch_json(daybook_transaction *transaction, 
 /* Reads one record as this transaction sees it: the store with what is staged on top. NOT_FOUND. */
 DAYBOOK_API daybook_status daybook_read(daybook_transaction *transaction, const char *entity,
                                         const char *id, daybook_record **record);
-/* Borrowed from the record until it is set again or the transaction ends. */
+/* The record's UUID text, borrowed until the transaction ends. */
 DAYBOOK_API const char *daybook_record_id(const daybook_record *record);
+/* The version that a later patch or delete names as the one it is based on. */
 DAYBOOK_API int64_t daybook_record_version(const daybook_record *record);
-DAYBOOK_API daybook_status daybook_get_text(daybook_record *record, const char *field, const char **text);   /* NULL for empty; sets as JSON arrays, custom as a JSON object */
-DAYBOOK_API daybook_status daybook_get_int(daybook_record *record, const char *field, int64_t *number, bool *is_null);
+/* A text or id field, or NULL for an empty one; a set as a JSON array, custom as a JSON object.
+ * Borrowed from the record until it is set again or the transaction ends. */
+DAYBOOK_API daybook_status daybook_get_text(daybook_record *record, const char *field,
+                                            const char **text);
+/* A number or truth value; *is_null is true, and *number 0, for an empty field. */
+DAYBOOK_API daybook_status daybook_get_int(daybook_record *record, const char *field,
+                                           int64_t *number, bool *is_null);
 
 /* What the last failing call on this transaction found: entity, field, rule. */
-DAYBOOK_API void daybook_transaction_error(const daybook_transaction *transaction, daybook_error *error);
-/* Checks the domain rules and writes records and outbox entry together, durably (see options.relaxed). After OK the transaction is ended;
- * after a failure nothing was written and it can be mended and committed again. An empty transaction is OK.
- * REQUIRED, RULE, BAD_VERSION (a record that was read or patched is gone), TOO_LARGE, DISK_FULL … */
+DAYBOOK_API void daybook_transaction_error(const daybook_transaction *transaction,
+                                           daybook_error *error);
+/* Checks the domain rules and writes records and outbox entry together, durably (see
+ * options.relaxed). After OK the transaction is ended; after a failure nothing was written and it
+ * can be mended and committed again. An empty transaction is OK. REQUIRED, RULE, BAD_VERSION (a
+ * record that was read or patched is gone), TOO_LARGE, DISK_FULL … */
 DAYBOOK_API daybook_status daybook_commit(daybook_transaction *transaction, daybook_error *error);
 /* Frees the transaction and its records; what was not committed is dropped. */
 DAYBOOK_API void daybook_end(daybook_transaction **transaction);
 
-/* ---- reading ------------------------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
-/* SQL over the documented views, read-only: one view per entity with `id`, `version`, all fields by name, `custom`, and for every id column x a
- * column x_key (16 bytes) that is fast to search and join by; sync_state(entity, id, id_key, state, seq); inbox(…); buckets(…).
- * BAD_SQL names what is wrong, in daybook_query_problem or error->text. */
-DAYBOOK_API daybook_status daybook_query_open(daybook *engine, const char *sql, daybook_query **query,
-                                              daybook_error *error);
-/* Positions from 1. Text is copied. bind_id binds the 16 bytes of a UUID text, for the _key columns. */
+/* SQL over the documented views, read-only: one view per entity with `id`, `version`, all fields by
+ * name, `custom`, and for every id column x a column x_key (16 bytes) that is fast to search and
+ * join by; sync_state(entity, id, id_key, state, seq); inbox(…); buckets(…). BAD_SQL names what is
+ * wrong, in daybook_query_problem or error->text. */
+DAYBOOK_API daybook_status daybook_query_open(daybook *engine, const char *sql,
+                                              daybook_query **query, daybook_error *error);
+/* Binds a parameter; positions count from 1. Text is copied. */
 DAYBOOK_API daybook_status daybook_bind_text(daybook_query *query, int position, const char *text);
+/* Binds a whole number. */
 DAYBOOK_API daybook_status daybook_bind_int(daybook_query *query, int position, int64_t number);
+/* Binds the 16 bytes of a UUID text, for the _key columns. */
 DAYBOOK_API daybook_status daybook_bind_id(daybook_query *query, int position, const char *id);
+/* Binds SQL NULL. */
 DAYBOOK_API daybook_status daybook_bind_null(daybook_query *query, int position);
-/* The next row; *row false at the end. The rows of one query come from one snapshot; INTERRUPTED when it was held too long (10 s). */
+/* The next row; *row false at the end. The rows of one query come from one snapshot; INTERRUPTED
+ * when it was held too long (10 s). */
 DAYBOOK_API daybook_status daybook_step(daybook_query *query, bool *row);
 /* Runs again from the start, bindings kept. */
 DAYBOOK_API daybook_status daybook_query_reset(daybook_query *query);
-/* Columns from 0, valid until the next step. */
+/* The number of columns. */
 DAYBOOK_API int daybook_column_count(const daybook_query *query);
+/* The name of a column, valid as long as the query. Columns count from 0. */
 DAYBOOK_API const char *daybook_column_name(const daybook_query *query, int column);
+/* True for SQL NULL. */
 DAYBOOK_API bool daybook_column_is_null(const daybook_query *query, int column);
+/* The value as a whole number. */
 DAYBOOK_API int64_t daybook_column_int(const daybook_query *query, int column);
-DAYBOOK_API const char *daybook_column_text(const daybook_query *query, int column); /* NULL for SQL NULL */
+/* The value as text, valid until the next step; NULL for SQL NULL. */
+DAYBOOK_API const char *daybook_column_text(const daybook_query *query, int column);
+/* Ends the query. */
 DAYBOOK_API void daybook_query_close(daybook_query **query);
-/* All rows as a JSON array of objects, for bridging; `parameters` is a JSON array of strings, whole numbers and nulls, or NULL. Free with daybook_free. */
-DAYBOOK_API daybook_status daybook_query_json(daybook *engine, const char *sql, const char *parameters,
-                                              char **json, daybook_error *error);
+/* All rows as a JSON array of objects, for bridging; `parameters` is a JSON array of strings, whole
+ * numbers and nulls, or NULL. Free with daybook_free. */
+DAYBOOK_API daybook_status daybook_query_json(daybook *engine, const char *sql,
+                                              const char *parameters, char **json,
+                                              daybook_error *error);
+/* Frees what a function said to free with it. */
 DAYBOOK_API void daybook_free(void *block);
 
-/* Calls `changed` soon after each commit, own or synced, that touched a table the query reads; several commits may make one call. */
+/* Calls `changed` soon after each commit, own or synced, that touched a table the query reads;
+ * several commits may make one call. */
 DAYBOOK_API daybook_status daybook_watch_open(daybook *engine, const char *sql,
                                               void (*changed)(void *context), void *context,
                                               daybook_watch **watch, daybook_error *error);
 /* May be called from within the callback. */
 DAYBOOK_API void daybook_watch_close(daybook_watch **watch);
 
-/* ---- syncing ------------------------------------------------------------------------------------------------- */
+/* ---- syncing --------------------------------------------------------------------------------- */
 
-/* Signs the device in with a one-time code from the company. Needs the network. BAD_CODE, OFFLINE, UNTRUSTED, MISUSE (enrolled already). */
+/* Signs the device in with a one-time code from the company. Needs the network. BAD_CODE, OFFLINE,
+ * UNTRUSTED, MISUSE (enrolled already). */
 DAYBOOK_API daybook_status daybook_enrol(daybook *engine, const char *code, const char *device_name,
                                          daybook_error *error);
-/* Pushes what is pending and pulls until the log's head or until budget_ms is used up (INTERRUPTED: call again; what was done stays; 0: no bound).
- * BUSY while the sync thread runs. OFFLINE, TIMEOUT, SIGN_IN, UPGRADE_NEEDED … change nothing. */
+/* Pushes what is pending and pulls until the log's head or until budget_ms is used up (INTERRUPTED:
+ * call again; what was done stays; 0: no bound). BUSY while the sync thread runs. OFFLINE, TIMEOUT,
+ * SIGN_IN, UPGRADE_NEEDED … change nothing. */
 DAYBOOK_API daybook_status daybook_sync(daybook *engine, int64_t budget_ms, daybook_error *error);
-/* A thread that syncs after each commit and every `interval_ms` (0: 60,000), with exponential backoff after failures. */
+/* A thread that syncs after each commit and every `interval_ms` (0: 60,000), with exponential
+ * backoff after failures. */
 DAYBOOK_API daybook_status daybook_start(daybook *engine, int64_t interval_ms);
 /* "Sync now" or "the network is back": forgets the backoff. */
 DAYBOOK_API daybook_status daybook_wake(daybook *engine);
@@ -197,11 +269,11 @@ DAYBOOK_API void daybook_stop(daybook *engine);
 
 /* For a badge. */
 typedef struct daybook_sync_status {
-    size_t size;
-    bool enrolled;
+    size_t size;               /* sizeof(daybook_sync_status) */
+    bool enrolled;             /* the device has signed in */
     bool connected;            /* the last exchange succeeded */
-    bool uploading;
-    bool downloading;
+    bool uploading;            /* changesets are under way */
+    bool downloading;          /* pages are under way */
     bool running;              /* the sync thread runs */
     int64_t pending;           /* changesets without a verdict */
     int64_t unsettled;         /* changesets with a verdict that wait for their place in the log */
@@ -210,24 +282,37 @@ typedef struct daybook_sync_status {
     int64_t clock_offset_ms;   /* server minus device */
     int64_t position;          /* of the server's log */
     int64_t oldest_pending_ms; /* wall clock of the oldest pending changeset; 0: none */
-    int64_t bytes_up, bytes_down, round_trips; /* since open */
+    int64_t bytes_up;          /* sent since open */
+    int64_t bytes_down;        /* received since open */
+    int64_t round_trips;       /* since open */
     int64_t retry_in_ms;       /* until the next try; 0: none planned */
     daybook_status blocked;    /* why the last sync failed; OK where it did not */
 } daybook_sync_status;
-#define DAYBOOK_SYNC_STATUS_INIT {sizeof(daybook_sync_status), false, false, false, false, false, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, DAYBOOK_OK}
+/* A status struct to be filled. */
+#define DAYBOOK_SYNC_STATUS_INIT                                                                   \
+    {                                                                                              \
+        sizeof(daybook_sync_status), false, false, false, false, false, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
+            0, 0, DAYBOOK_OK                                                                       \
+    }
+/* Fills the status. It reads memory and the store only, never the network. */
 DAYBOOK_API daybook_status daybook_get_status(daybook *engine, daybook_sync_status *status);
+/* The number of changesets without a verdict. */
 DAYBOOK_API daybook_status daybook_pending_count(daybook *engine, int64_t *count);
 
-/* ---- inbox --------------------------------------------------------------------------------------------------- */
+/* ---- inbox ----------------------------------------------------------------------------------- */
 
-/* Items are read by SQL from the view inbox(item, kind, code, entity, record_id, field, rule, mine, theirs, changeset, cause, created_ms, chain, body).
- * kind: "rejected" (a changeset that was undone; chain = number of changesets that depended on it and came back with it) or "superseded" (a value that lost). */
+/* Items are read by SQL from the view inbox(item, kind, code, entity, record_id, field, rule, mine,
+ * theirs, changeset, cause, created_ms, chain, body). kind: "rejected" (a changeset that was
+ * undone; chain = number of changesets that depended on it and came back with it) or "superseded"
+ * (a value that lost). */
 
 /* Takes the item away; what it held is dropped for good. NOT_FOUND. */
 DAYBOOK_API daybook_status daybook_inbox_discard(daybook *engine, int64_t item);
-/* Stages all changes of a rejected item and its chain in a new transaction, to be mended and committed; the commit takes the item away. */
+/* Stages all changes of a rejected item and its chain in a new transaction, to be mended and
+ * committed; the commit takes the item away. */
 DAYBOOK_API daybook_status daybook_inbox_reopen(daybook *engine, int64_t item,
-                                                daybook_transaction **transaction, daybook_error *error);
+                                                daybook_transaction **transaction,
+                                                daybook_error *error);
 
 #ifdef __cplusplus
 }

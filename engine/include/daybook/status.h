@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Every result code of Daybook, once: its name, number, retry class and one English sentence for developers.
- * The numbers are part of the ABI and never change; new codes get new numbers. The engine returns codes and
- * arguments, never sentences for end users: an app words them in its own language.
+ * Every result code of Daybook, once: its name, number, retry class and one English sentence for
+ * developers. The numbers are part of the ABI and never change; new codes get new numbers. The
+ * engine returns codes and arguments, never sentences for end users: an app words them in its own
+ * language.
  */
 #ifndef DAYBOOK_STATUS_H
 #define DAYBOOK_STATUS_H
@@ -72,6 +73,7 @@ enum daybook_class {
     X(IO, 83, BROKEN, "the disk reported an error")                                                \
     X(INTERNAL, 84, BROKEN, "a defect in Daybook; please report it")
 
+/* What a function answers; 0 is success. */
 typedef enum daybook_status {
 #define DAYBOOK_STATUS_ENUM(name, number, class_, text) DAYBOOK_##name = number,
     DAYBOOK_STATUS_LIST(DAYBOOK_STATUS_ENUM)
