@@ -96,10 +96,25 @@ struct lease_reply {
     int64_t device_no;
 };
 
+/* X(CODE, HTTP status, meaning): what an answer other than 200 says. A code may come with another
+ * status of its hundred; the code decides. */
+#define ERROR_CODE_LIST(X)                                                          \
+    X(BAD_REQUEST, 400, "the request is malformed: HTTP, frame, JSON or a member")  \
+    X(SIGN_IN, 401, "no token, or one that is not accepted")                        \
+    X(BAD_CODE, 403, "the enrolment code is unknown, used or expired")              \
+    X(NOT_FOUND, 404, "there is nothing at this path")                              \
+    X(METHOD, 405, "the path has another method; see Allow")                        \
+    X(TIMEOUT, 408, "the request came too slowly")                                  \
+    X(DIVERGED, 409, "this database file is a copy: lease a new instance")          \
+    X(GAP, 409, "a changeset was left out; `seq` is the first one expected")        \
+    X(TOO_LARGE, 413, "the body, or what it expands to, passes a limit: send less") \
+    X(UPGRADE_NEEDED, 426, "no protocol version in common")                         \
+    X(BUSY, 503, "come back after Retry-After; also with 429")                      \
+    X(INTERNAL, 500, "the server failed; nothing of the request has been decided")
+
 /* Body of every HTTP answer but 200 */
 struct error_reply {
-    const char *code; /* stable word: "SIGN_IN", "UPGRADE_NEEDED", "DIVERGED", "BAD_REQUEST", "GAP",
-                         "TOO_LARGE", "BUSY", "BAD_CODE", "INTERNAL" … */
+    const char *code;   /* a word of ERROR_CODE_LIST; others may be added */
     const char *detail; /* what is wrong, for developers */
     int64_t seq;        /* GAP: the first seq that the server expects */
 };
