@@ -49,8 +49,9 @@ static daybook_status fail(struct certificates *all, const char *what)
 {
     char reason[160] = "out of memory";
     unsigned long error = ERR_get_error();
-    if (error != 0)
+    if (error != 0) {
         ERR_error_string_n(error, reason, sizeof(reason));
+    }
     ERR_clear_error();
     (void)dk_text_format(all->problem, all->problem_size, "cannot %s in %s: %s", what, all->folder,
                          reason);
@@ -64,8 +65,9 @@ static daybook_status load_key(struct certificates *all, const char *name, EVP_P
     size_t length = 0;
     daybook_status status =
         srv_folder_read(all->folder, name, true, &bytes, &length, all->problem, all->problem_size);
-    if (status != DAYBOOK_OK)
+    if (status != DAYBOOK_OK) {
         return status;
+    }
     BIO *bio = BIO_new_mem_buf(bytes, (int)length);
     *key = bio != NULL ? PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL) : NULL;
     BIO_free(bio);
@@ -82,8 +84,9 @@ static daybook_status load_certificate(struct certificates *all, const char *nam
     size_t length = 0;
     daybook_status status =
         srv_folder_read(all->folder, name, false, &bytes, &length, all->problem, all->problem_size);
-    if (status != DAYBOOK_OK)
+    if (status != DAYBOOK_OK) {
         return status;
+    }
     BIO *bio = BIO_new_mem_buf(bytes, (int)length);
     *certificate = bio != NULL ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
     BIO_free(bio);
@@ -107,10 +110,11 @@ static daybook_status make_key(struct certificates *all, const char *name, EVP_P
     BIO *bio = BIO_new(BIO_s_secmem());
     *key = EVP_EC_gen("P-256");
     if (bio == NULL || *key == NULL ||
-        PEM_write_bio_PKCS8PrivateKey(bio, *key, NULL, NULL, 0, NULL, NULL) != 1)
+        PEM_write_bio_PKCS8PrivateKey(bio, *key, NULL, NULL, 0, NULL, NULL) != 1) {
         status = fail(all, name);
-    else
+    } else {
         status = save(all, bio, name, 0600);
+    }
     BIO_free(bio);
     return status;
 }
@@ -122,10 +126,11 @@ static daybook_status save_certificate(struct certificates *all, X509 *certifica
     daybook_status status = DAYBOOK_OK;
     BIO *bio = BIO_new(BIO_s_mem());
     if (bio == NULL || PEM_write_bio_X509(bio, certificate) != 1 ||
-        (issuer != NULL && PEM_write_bio_X509(bio, issuer) != 1))
+        (issuer != NULL && PEM_write_bio_X509(bio, issuer) != 1)) {
         status = fail(all, name);
-    else
+    } else {
         status = save(all, bio, name, 0644);
+    }
     BIO_free(bio);
     return status;
 }
@@ -134,8 +139,9 @@ static daybook_status save_certificate(struct certificates *all, X509 *certifica
 static bool set_serial(X509 *certificate)
 {
     unsigned char bytes[16];
-    if (RAND_bytes(bytes, sizeof(bytes)) != 1)
+    if (RAND_bytes(bytes, sizeof(bytes)) != 1) {
         return false;
+    }
     bytes[0] = (unsigned char)((bytes[0] & 0x3f) | 0x40);
     BIGNUM *number = BN_bin2bn(bytes, sizeof(bytes), NULL);
     bool fine =
@@ -161,16 +167,18 @@ static bool add_extension(X509 *certificate, X509 *issuer, int kind, const char 
 static X509 *new_certificate(int64_t now_s, EVP_PKEY *key, const char *common_name, int64_t days)
 {
     X509 *certificate = X509_new();
-    if (certificate == NULL)
+    if (certificate == NULL) {
         return NULL;
+    }
     X509_NAME *subject = X509_get_subject_name(certificate);
     if (X509_set_version(certificate, X509_VERSION_3) == 1 && set_serial(certificate) &&
         ASN1_TIME_set(X509_getm_notBefore(certificate), (time_t)(now_s - BACKDATE_S)) != NULL &&
         ASN1_TIME_set(X509_getm_notAfter(certificate), (time_t)(now_s + days * DAY_S)) != NULL &&
         X509_set_pubkey(certificate, key) == 1 &&
         X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8, (const unsigned char *)common_name,
-                                   -1, -1, 0) == 1)
+                                   -1, -1, 0) == 1) {
         return certificate;
+    }
     X509_free(certificate);
     return NULL;
 }
@@ -180,8 +188,9 @@ static daybook_status make_ca(struct certificates *all)
 {
     unsigned char random[4];
     char name[40];
-    if (RAND_bytes(random, sizeof(random)) != 1)
+    if (RAND_bytes(random, sizeof(random)) != 1) {
         return fail(all, "make ca.crt");
+    }
     (void)dk_text_format(name, sizeof(name), "Daybook CA %02x%02x%02x%02x", random[0], random[1],
                          random[2], random[3]);
     all->ca = new_certificate(all->now_s, all->ca_key, name, CA_DAYS);
@@ -189,8 +198,9 @@ static daybook_status make_ca(struct certificates *all)
         !add_extension(all->ca, all->ca, NID_basic_constraints, "critical,CA:TRUE,pathlen:0") ||
         !add_extension(all->ca, all->ca, NID_key_usage, "critical,keyCertSign,cRLSign") ||
         !add_extension(all->ca, all->ca, NID_subject_key_identifier, "hash") ||
-        X509_sign(all->ca, all->ca_key, EVP_sha256()) == 0)
+        X509_sign(all->ca, all->ca_key, EVP_sha256()) == 0) {
         return fail(all, "make ca.crt");
+    }
     return save_certificate(all, all->ca, NULL, "ca.crt");
 }
 
@@ -202,8 +212,9 @@ static daybook_status make_server(struct certificates *all)
     all->server_key = NULL;
     all->server = NULL;
     daybook_status status = make_key(all, "server.key", &all->server_key);
-    if (status != DAYBOOK_OK)
+    if (status != DAYBOOK_OK) {
         return status;
+    }
     all->server = new_certificate(all->now_s, all->server_key, "Daybook server", SERVER_DAYS);
     if (all->server == NULL ||
         X509_set_issuer_name(all->server, X509_get_subject_name(all->ca)) != 1 ||
@@ -214,8 +225,9 @@ static daybook_status make_server(struct certificates *all)
         !add_extension(all->server, all->ca, NID_authority_key_identifier, "keyid") ||
         X509_add1_ext_i2d(all->server, NID_subject_alt_name, all->names, 0, X509V3_ADD_DEFAULT) !=
             1 ||
-        X509_sign(all->server, all->ca_key, EVP_sha256()) == 0)
+        X509_sign(all->server, all->ca_key, EVP_sha256()) == 0) {
         return fail(all, "make server.crt");
+    }
     return save_certificate(all, all->server, all->ca, "server.crt");
 }
 
@@ -247,16 +259,21 @@ static bool lives(const struct certificates *all, X509 *certificate, int64_t day
 /* Why the server's certificate cannot stay, or NULL where it can. */
 static const char *why_remake(struct certificates *all)
 {
-    if (all->server == NULL || all->server_key == NULL)
+    if (all->server == NULL || all->server_key == NULL) {
         return "it is missing";
-    if (!lives(all, all->server, RENEW_DAYS))
+    }
+    if (!lives(all, all->server, RENEW_DAYS)) {
         return "it is expired or about to expire";
-    if (X509_check_private_key(all->server, all->server_key) != 1)
+    }
+    if (X509_check_private_key(all->server, all->server_key) != 1) {
         return "it does not belong to server.key";
-    if (X509_verify(all->server, X509_get0_pubkey(all->ca)) != 1)
+    }
+    if (X509_verify(all->server, X509_get0_pubkey(all->ca)) != 1) {
         return "it was not signed by ca.crt";
-    if (!names_are(all->server, all->names))
+    }
+    if (!names_are(all->server, all->names)) {
         return "the host names have changed";
+    }
     return NULL;
 }
 
@@ -265,18 +282,22 @@ static const char *why_remake(struct certificates *all)
 static daybook_status ensure_ca(struct certificates *all)
 {
     daybook_status key_status = load_key(all, "ca.key", &all->ca_key);
-    if (key_status != DAYBOOK_OK && key_status != DAYBOOK_NOT_FOUND)
+    if (key_status != DAYBOOK_OK && key_status != DAYBOOK_NOT_FOUND) {
         return key_status;
+    }
     daybook_status status = load_certificate(all, "ca.crt", &all->ca);
     if (status == DAYBOOK_NOT_FOUND) {
-        if (key_status == DAYBOOK_NOT_FOUND)
+        if (key_status == DAYBOOK_NOT_FOUND) {
             key_status = make_key(all, "ca.key", &all->ca_key);
+        }
         return key_status == DAYBOOK_OK ? make_ca(all) : key_status;
     }
-    if (status != DAYBOOK_OK)
+    if (status != DAYBOOK_OK) {
         return status;
-    if (all->ca_key != NULL && X509_check_private_key(all->ca, all->ca_key) != 1)
+    }
+    if (all->ca_key != NULL && X509_check_private_key(all->ca, all->ca_key) != 1) {
         return fail(all, "use ca.crt with ca.key");
+    }
     if (!lives(all, all->ca, 0)) {
         (void)dk_text_format(
             all->problem, all->problem_size,
@@ -292,14 +313,17 @@ static daybook_status ensure_ca(struct certificates *all)
 static daybook_status ensure_server(struct certificates *all, bool *made)
 {
     daybook_status status = load_key(all, "server.key", &all->server_key);
-    if (status == DAYBOOK_OK || status == DAYBOOK_NOT_FOUND)
+    if (status == DAYBOOK_OK || status == DAYBOOK_NOT_FOUND) {
         status = load_certificate(all, "server.crt", &all->server);
-    if (status != DAYBOOK_OK && status != DAYBOOK_NOT_FOUND)
+    }
+    if (status != DAYBOOK_OK && status != DAYBOOK_NOT_FOUND) {
         return status;
+    }
     const char *reason = why_remake(all);
     ERR_clear_error();
-    if (reason == NULL)
+    if (reason == NULL) {
         return DAYBOOK_OK;
+    }
     if (all->ca_key == NULL) {
         (void)dk_text_format(
             all->problem, all->problem_size,
@@ -320,8 +344,9 @@ daybook_status srv_certificate_ensure(const char *folder, const char *hosts, int
     *made = false;
     problem[0] = '\0';
     status = srv_names_make(hosts, &all.names, problem, problem_size);
-    if (status != DAYBOOK_OK)
+    if (status != DAYBOOK_OK) {
         return status;
+    }
     /* One process at a time makes certificates; the lock goes with the file. */
     int lock = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (lock < 0 || flock(lock, LOCK_EX) != 0) {
@@ -330,11 +355,13 @@ daybook_status srv_certificate_ensure(const char *folder, const char *hosts, int
         goto out;
     }
     status = ensure_ca(&all);
-    if (status == DAYBOOK_OK)
+    if (status == DAYBOOK_OK) {
         status = ensure_server(&all, made);
+    }
 out:
-    if (lock >= 0)
+    if (lock >= 0) {
         (void)close(lock);
+    }
     EVP_PKEY_free(all.ca_key);
     EVP_PKEY_free(all.server_key);
     X509_free(all.ca);
@@ -359,8 +386,9 @@ daybook_status srv_certificate_pin(const char *folder, char pin[CERTIFICATE_PIN_
     unsigned char digest[SHA256_DIGEST_LENGTH];
     problem[0] = '\0';
     daybook_status status = load_certificate(&all, "ca.crt", &all.ca);
-    if (status != DAYBOOK_OK)
+    if (status != DAYBOOK_OK) {
         return status;
+    }
     int length = i2d_PUBKEY(X509_get0_pubkey(all.ca), &key_bytes);
     if (length <= 0 ||
         EVP_Digest(key_bytes, (size_t)length, digest, NULL, EVP_sha256(), NULL) != 1) {

@@ -100,8 +100,9 @@ const struct command_option *srv_global_options(void)
 static int option_find(const struct command_option *options, const char *name, size_t length)
 {
     for (int i = 0; options[i].name != NULL; i++) {
-        if (dk_text_equal(name, length, options[i].name))
+        if (dk_text_equal(name, length, options[i].name)) {
             return i;
+        }
     }
     return -1;
 }
@@ -114,11 +115,13 @@ static const struct command *command_find(const char *const *words_given, int co
         const char *space = strchr(command->name, ' ');
         size_t first = space == NULL ? strlen(command->name) : (size_t)(space - command->name);
         if (count < 1 || strlen(words_given[0]) != first ||
-            memcmp(words_given[0], command->name, first) != 0)
+            memcmp(words_given[0], command->name, first) != 0) {
             continue;
+        }
         *words = space == NULL ? 1 : 2;
-        if (space == NULL || (count >= 2 && strcmp(words_given[1], space + 1) == 0))
+        if (space == NULL || (count >= 2 && strcmp(words_given[1], space + 1) == 0)) {
             return command;
+        }
     }
     return NULL;
 }
@@ -161,18 +164,20 @@ static bool take_option(int argc, const char *const *argv, int *i, const struct 
         value = equals != NULL ? equals + 1 : argv[++*i];
     }
     const char **place = own >= 0 ? &line->values[own] : NULL;
-    if (global >= 0 && strcmp(option->name, "data") == 0)
+    if (global >= 0 && strcmp(option->name, "data") == 0) {
         place = &line->data;
+    }
     if (place != NULL && *place != NULL) {
         (void)dk_text_format(problem, problem_size, "option --%s is given twice", option->name);
         return false;
     }
-    if (place != NULL)
+    if (place != NULL) {
         *place = value;
-    else if (strcmp(option->name, "json") == 0)
+    } else if (strcmp(option->name, "json") == 0) {
         line->json = true;
-    else
+    } else {
         line->help = true;
+    }
     return true;
 }
 
@@ -180,15 +185,18 @@ static bool take_option(int argc, const char *const *argv, int *i, const struct 
  * needed to find the command's words when options stand before them. */
 static bool takes_next(const char *word)
 {
-    if (strncmp(word, "--", 2) != 0 || strchr(word, '=') != NULL)
+    if (strncmp(word, "--", 2) != 0 || strchr(word, '=') != NULL) {
         return false;
+    }
     int place = option_find(global_options, word + 2, strlen(word + 2));
-    if (place >= 0)
+    if (place >= 0) {
         return global_options[place].value != NULL;
+    }
     for (const struct command *command = command_table; command->name != NULL; command++) {
         place = option_find(command->options, word + 2, strlen(word + 2));
-        if (place >= 0)
+        if (place >= 0) {
             return command->options[place].value != NULL;
+        }
     }
     return false;
 }
@@ -198,12 +206,14 @@ static int first_words(int argc, const char *const *argv, const char *words[2])
 {
     int count = 0;
     for (int i = 0; i < argc && count < 2; i++) {
-        if (strcmp(argv[i], "--") == 0)
+        if (strcmp(argv[i], "--") == 0) {
             break;
-        if (!is_option(argv[i]))
+        }
+        if (!is_option(argv[i])) {
             words[count++] = argv[i];
-        else if (takes_next(argv[i]))
+        } else if (takes_next(argv[i])) {
             i++;
+        }
     }
     return count;
 }
@@ -247,14 +257,16 @@ daybook_status srv_command_parse(int argc, const char *const *argv, struct comma
     }
     for (int i = 0; i < argc; i++) {
         bool fine = true;
-        if (!options_end && strcmp(argv[i], "--") == 0)
+        if (!options_end && strcmp(argv[i], "--") == 0) {
             options_end = true;
-        else if (!options_end && is_option(argv[i]))
+        } else if (!options_end && is_option(argv[i])) {
             fine = take_option(argc, argv, &i, out->command, out, problem, problem_size);
-        else if (out->command != NULL)
+        } else if (out->command != NULL) {
             fine = take_word(argv[i], &name_words, out, problem, problem_size);
-        if (!fine)
+        }
+        if (!fine) {
             return DAYBOOK_INVALID;
+        }
     }
     if (out->command != NULL && !out->help && out->argument_count < out->command->arguments_min) {
         (void)dk_text_format(problem, problem_size, "%s needs %s", out->command->name,

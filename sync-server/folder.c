@@ -21,11 +21,13 @@ static daybook_status fail(const char *verb, const char *path, int error, char *
                            size_t problem_size)
 {
     char reason[128];
-    if (strerror_r(error, reason, sizeof(reason)) != 0)
+    if (strerror_r(error, reason, sizeof(reason)) != 0) {
         (void)dk_text_format(reason, sizeof(reason), "error %d", error);
+    }
     (void)dk_text_format(problem, problem_size, "cannot %s %s: %s", verb, path, reason);
-    if (error == ENOSPC || error == EDQUOT)
+    if (error == ENOSPC || error == EDQUOT) {
         return DAYBOOK_DISK_FULL;
+    }
     return error == EIO ? DAYBOOK_IO : DAYBOOK_CANNOT_OPEN;
 }
 
@@ -36,19 +38,23 @@ daybook_status srv_folder_make(const char *folder, char *problem, size_t problem
         (void)dk_text_format(problem, problem_size, "the data folder's path is too long");
         return DAYBOOK_INVALID;
     }
-    if (mkdir(folder, 0700) != 0 && errno != EEXIST)
+    if (mkdir(folder, 0700) != 0 && errno != EEXIST) {
         return fail("make the data folder", folder, errno, problem, problem_size);
-    if (stat(folder, &about) != 0)
+    }
+    if (stat(folder, &about) != 0) {
         return fail("look at the data folder", folder, errno, problem, problem_size);
-    if (!S_ISDIR(about.st_mode))
+    }
+    if (!S_ISDIR(about.st_mode)) {
         return fail("use as data folder", folder, ENOTDIR, problem, problem_size);
+    }
     if ((about.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
         (void)dk_text_format(problem, problem_size,
                              "others may write to the data folder %s; run chmod 700 on it", folder);
         return DAYBOOK_CANNOT_OPEN;
     }
-    if (access(folder, R_OK | W_OK | X_OK) != 0)
+    if (access(folder, R_OK | W_OK | X_OK) != 0) {
         return fail("write to the data folder", folder, errno, problem, problem_size);
+    }
     return DAYBOOK_OK;
 }
 
@@ -62,8 +68,9 @@ static bool write_all(int file, const char *bytes, size_t length)
 {
     while (length > 0) {
         ssize_t written = write(file, bytes, length);
-        if (written < 0 && errno != EINTR)
+        if (written < 0 && errno != EINTR) {
             return false;
+        }
         if (written > 0) {
             bytes += written;
             length -= (size_t)written;
@@ -76,8 +83,9 @@ static bool write_all(int file, const char *bytes, size_t length)
 static bool sync_folder(const char *folder)
 {
     int file = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (file < 0)
+    if (file < 0) {
         return false;
+    }
     int error = fsync(file) == 0 ? 0 : errno;
     (void)close(file);
     errno = error;
@@ -90,25 +98,31 @@ daybook_status srv_folder_write(const char *folder, const char *name, const char
     char path[FOLDER_PATH_BYTES_MAX];
     char temporary[FOLDER_PATH_BYTES_MAX];
     if (!srv_folder_path(folder, name, path) ||
-        !dk_text_format(temporary, sizeof(temporary), "%s.%ld.new", path, (long)getpid()))
+        !dk_text_format(temporary, sizeof(temporary), "%s.%ld.new", path, (long)getpid())) {
         return fail("write", name, ENAMETOOLONG, problem, problem_size);
+    }
     (void)unlink(temporary); /* of a process with this number that died */
     int file = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, (mode_t)mode);
-    if (file < 0)
+    if (file < 0) {
         return fail("write", path, errno, problem, problem_size);
+    }
     int error = 0;
-    if (!write_all(file, bytes, length) || fchmod(file, (mode_t)mode) != 0 || fsync(file) != 0)
+    if (!write_all(file, bytes, length) || fchmod(file, (mode_t)mode) != 0 || fsync(file) != 0) {
         error = errno;
-    if (close(file) != 0 && error == 0)
+    }
+    if (close(file) != 0 && error == 0) {
         error = errno;
-    if (error == 0 && rename(temporary, path) != 0)
+    }
+    if (error == 0 && rename(temporary, path) != 0) {
         error = errno;
+    }
     if (error != 0) {
         (void)unlink(temporary);
         return fail("write", path, error, problem, problem_size);
     }
-    if (!sync_folder(folder))
+    if (!sync_folder(folder)) {
         return fail("sync", folder, errno, problem, problem_size);
+    }
     return DAYBOOK_OK;
 }
 
@@ -118,12 +132,15 @@ static ssize_t read_all(int file, char *bytes, size_t size)
     size_t length = 0;
     while (length < size) {
         ssize_t got = read(file, bytes + length, size - length);
-        if (got < 0 && errno != EINTR)
+        if (got < 0 && errno != EINTR) {
             return -1;
-        if (got == 0)
+        }
+        if (got == 0) {
             break;
-        if (got > 0)
+        }
+        if (got > 0) {
             length += (size_t)got;
+        }
     }
     return (ssize_t)length;
 }
@@ -137,12 +154,14 @@ daybook_status srv_folder_read(const char *folder, const char *name, bool secret
     char *room = NULL;
     *bytes = NULL;
     *length = 0;
-    if (!srv_folder_path(folder, name, path))
+    if (!srv_folder_path(folder, name, path)) {
         return fail("read", name, ENAMETOOLONG, problem, problem_size);
+    }
     int file = open(path, O_RDONLY | O_CLOEXEC);
-    if (file < 0)
+    if (file < 0) {
         return errno == ENOENT ? DAYBOOK_NOT_FOUND
                                : fail("read", path, errno, problem, problem_size);
+    }
     if (fstat(file, &about) != 0) {
         status = fail("read", path, errno, problem, problem_size);
         goto out;

@@ -23,20 +23,23 @@ static bool is_dns_name(const char *name)
 {
     size_t label = 0;
     size_t length = strlen(name);
-    if (length == 0 || length > NAME_BYTES_MAX)
+    if (length == 0 || length > NAME_BYTES_MAX) {
         return false;
+    }
     for (size_t i = strncmp(name, "*.", 2) == 0 ? 2 : 0; i <= length; i++) {
         char c = name[i];
         if (c == '.' || c == '\0') {
-            if (label == 0 || label > 63 || name[i - 1] == '-')
+            if (label == 0 || label > 63 || name[i - 1] == '-') {
                 return false;
+            }
             label = 0;
             continue;
         }
         bool alphanumeric =
             (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-        if (!alphanumeric && (c != '-' || label == 0))
+        if (!alphanumeric && (c != '-' || label == 0)) {
             return false;
+        }
         label++;
     }
     return true;
@@ -68,8 +71,9 @@ static GENERAL_NAME *new_name(const char *host)
 static daybook_status add_name(GENERAL_NAMES *names, const char *host)
 {
     GENERAL_NAME *name = new_name(host);
-    if (name == NULL)
+    if (name == NULL) {
         return DAYBOOK_NO_MEMORY;
+    }
     for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
         if (GENERAL_NAME_cmp(sk_GENERAL_NAME_value(names, i), name) == 0) {
             GENERAL_NAME_free(name);
@@ -97,8 +101,9 @@ static daybook_status add_list(GENERAL_NAMES *names, const char *hosts, char *pr
         memcpy(host, hosts + begin, copied);
         host[copied] = '\0';
         hosts += begin + length;
-        if (length == 0)
+        if (length == 0) {
             continue;
+        }
         bool is_address =
             inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1;
         if (!fits || (!is_address && !is_dns_name(host))) {
@@ -112,8 +117,9 @@ static daybook_status add_list(GENERAL_NAMES *names, const char *hosts, char *pr
             return DAYBOOK_INVALID;
         }
         daybook_status status = add_name(names, host);
-        if (status != DAYBOOK_OK)
+        if (status != DAYBOOK_OK) {
             return status;
+        }
     }
     return DAYBOOK_OK;
 }
@@ -124,19 +130,24 @@ daybook_status srv_names_make(const char *hosts, GENERAL_NAMES **names, char *pr
     daybook_status status = DAYBOOK_NO_MEMORY;
     problem[0] = '\0';
     *names = sk_GENERAL_NAME_new_null();
-    if (*names != NULL)
+    if (*names != NULL) {
         status = add_name(*names, "localhost");
-    if (status == DAYBOOK_OK)
+    }
+    if (status == DAYBOOK_OK) {
         status = add_name(*names, "127.0.0.1");
-    if (status == DAYBOOK_OK)
+    }
+    if (status == DAYBOOK_OK) {
         status = add_name(*names, "::1");
-    if (status == DAYBOOK_OK)
+    }
+    if (status == DAYBOOK_OK) {
         status = add_list(*names, hosts, problem, problem_size);
+    }
     if (status != DAYBOOK_OK) {
         GENERAL_NAMES_free(*names);
         *names = NULL;
-        if (status == DAYBOOK_NO_MEMORY)
+        if (status == DAYBOOK_NO_MEMORY) {
             (void)dk_text_format(problem, problem_size, "out of memory");
+        }
     }
     return status;
 }

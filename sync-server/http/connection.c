@@ -31,7 +31,7 @@
 #include <unistd.h>
 
 #define BODY_STEP_BYTES ((size_t)16 * 1024) /* a body's first room; doubled as it comes */
-#define REPLY_COPY_BYTES_MAX \
+#define REPLY_COPY_BYTES_MAX                                                                       \
     ((size_t)14 * 1024)       /* copied behind its head, to leave as one TLS record */
 #define REFUSED_RETRY_MS 1000 /* when a limit of ours is reached */
 
@@ -94,8 +94,9 @@ static void forget_request(struct connection *connection)
     connection->body_size = 0;
     connection->body_length = 0;
     connection->body_capacity = 0;
-    if (connection->charged > 0)
+    if (connection->charged > 0) {
         srv_gate_release(srv_loop_shared(connection->loop)->gate, connection->charged);
+    }
     connection->charged = 0;
 }
 
@@ -103,15 +104,18 @@ void srv_connection_close(struct connection *connection)
 {
     struct connection_list *list = srv_loop_connections(connection->loop);
     struct gate *gate = srv_loop_shared(connection->loop)->gate;
-    if (connection->exchange != NULL)
+    if (connection->exchange != NULL) {
         connection->exchange->connection = NULL; /* its answer will find nobody */
+    }
     forget_request(connection);
-    if (connection->next != NULL)
+    if (connection->next != NULL) {
         connection->next->previous = connection->previous;
-    if (connection->previous != NULL)
+    }
+    if (connection->previous != NULL) {
         connection->previous->next = connection->next;
-    else
+    } else {
         list->first = connection->next;
+    }
     bufferevent_free(connection->stream);
     event_free(connection->timer);
     srv_gate_leave(gate, &connection->device);
@@ -148,8 +152,9 @@ static void free_reply_body(const void *bytes, size_t length, void *body)
 static bool add_reply_body(struct evbuffer *out, char *body, size_t size)
 {
     if (size > REPLY_COPY_BYTES_MAX &&
-        evbuffer_add_reference(out, body, size, free_reply_body, body) == 0)
+        evbuffer_add_reference(out, body, size, free_reply_body, body) == 0) {
         return true;
+    }
     bool fine = size <= REPLY_COPY_BYTES_MAX && (size == 0 || evbuffer_add(out, body, size) == 0);
     dk_memory_free(body);
     return fine;
@@ -271,17 +276,21 @@ void srv_connection_answer(struct connection *connection, struct service_answer 
 static bool grow_body(struct connection *connection)
 {
     size_t capacity = connection->body_capacity * 2;
-    if (capacity < BODY_STEP_BYTES)
+    if (capacity < BODY_STEP_BYTES) {
         capacity = BODY_STEP_BYTES;
-    if (capacity > connection->body_size)
+    }
+    if (capacity > connection->body_size) {
         capacity = connection->body_size;
+    }
     int64_t more = (int64_t)(capacity - connection->body_capacity);
-    if (!srv_gate_charge(srv_loop_shared(connection->loop)->gate, more))
+    if (!srv_gate_charge(srv_loop_shared(connection->loop)->gate, more)) {
         return false;
+    }
     connection->charged += more;
     char *body = dk_memory_resize(connection->body, capacity);
-    if (body == NULL)
+    if (body == NULL) {
         return false;
+    }
     connection->body = body;
     connection->body_capacity = capacity;
     return true;
@@ -301,8 +310,9 @@ static void read_body(struct connection *connection)
         assert(taken > 0);
         connection->body_length += (size_t)taken;
     }
-    if (connection->body_length == connection->body_size)
+    if (connection->body_length == connection->body_size) {
         submit(connection);
+    }
 }
 
 /* The head is complete: checks all that it shows, then goes on to the body. */
@@ -323,8 +333,9 @@ static void begin_body(struct connection *connection)
     connection->body_size = (size_t)request->content_length;
     connection->close = request->close;
     if (request->expects_continue &&
-        evbuffer_get_length(bufferevent_get_input(connection->stream)) == 0)
+        evbuffer_get_length(bufferevent_get_input(connection->stream)) == 0) {
         (void)bufferevent_write(connection->stream, HTTP_CONTINUE, strlen(HTTP_CONTINUE));
+    }
     enter_phase(connection, PHASE_BODY, transfer_ms(connection, connection->body_size));
     read_body(connection);
 }
@@ -335,8 +346,9 @@ static void read_head(struct connection *connection)
     struct evbuffer *input = bufferevent_get_input(connection->stream);
     struct evbuffer_iovec piece;
     if (connection->request == NULL) {
-        if (evbuffer_get_length(input) == 0)
+        if (evbuffer_get_length(input) == 0) {
             return;
+        }
         connection->request = dk_memory_new(1, sizeof(*connection->request));
         if (connection->request == NULL) {
             refuse_busy(connection, 503, "no memory");
@@ -369,8 +381,9 @@ static void on_read(struct bufferevent *stream, void *context)
     struct evbuffer *input = bufferevent_get_input(stream);
     switch (connection->phase) {
     case PHASE_IDLE:
-        if (evbuffer_get_length(input) == 0)
+        if (evbuffer_get_length(input) == 0) {
             return;
+        }
         enter_phase(connection, PHASE_HEAD, limits_of(connection)->head_ms);
         read_head(connection);
         break;
@@ -387,8 +400,10 @@ static void on_read(struct bufferevent *stream, void *context)
 static void on_written(struct bufferevent *stream, void *context)
 {
     struct connection *connection = context;
-    if (connection->phase != PHASE_REPLY || evbuffer_get_length(bufferevent_get_output(stream)) > 0)
+    if (connection->phase != PHASE_REPLY ||
+        evbuffer_get_length(bufferevent_get_output(stream)) > 0) {
         return;
+    }
     forget_request(connection);
     if (connection->close || srv_loop_is_draining(connection->loop)) {
         begin_linger(connection);
@@ -445,10 +460,11 @@ void srv_connection_drain(struct connection *connection)
 {
     bool waits = connection->phase == PHASE_IDLE || connection->phase == PHASE_HANDSHAKE ||
                  (connection->phase == PHASE_HEAD && connection->request == NULL);
-    if (waits)
+    if (waits) {
         srv_connection_close(connection);
-    else
+    } else {
         connection->close = true;
+    }
 }
 
 /* The TLS stream over the socket, which it owns from now on; NULL: the socket is closed. */
@@ -484,17 +500,20 @@ void srv_connection_open(struct loop *loop, int socket)
     connection->timer = evtimer_new(srv_loop_base(loop), on_deadline, connection);
     connection->stream = open_stream(loop, socket);
     if (connection->timer == NULL || connection->stream == NULL) {
-        if (connection->timer != NULL)
+        if (connection->timer != NULL) {
             event_free(connection->timer);
-        if (connection->stream != NULL)
+        }
+        if (connection->stream != NULL) {
             bufferevent_free(connection->stream);
+        }
         dk_memory_free(connection);
         srv_gate_leave(gate, &nobody);
         return;
     }
     connection->next = list->first;
-    if (list->first != NULL)
+    if (list->first != NULL) {
         list->first->previous = connection;
+    }
     list->first = connection;
     bufferevent_setcb(connection->stream, on_read, on_written, on_event, connection);
     enter_phase(connection, PHASE_HANDSHAKE, limits_of(connection)->head_ms);

@@ -56,16 +56,18 @@ struct http_limits srv_http_limits_default(void)
 static bool start_locks(struct gate *gate)
 {
     pthread_condattr_t attributes;
-    if (pthread_mutex_init(&gate->mutex, NULL) != 0)
+    if (pthread_mutex_init(&gate->mutex, NULL) != 0) {
         return false;
+    }
     bool fine = pthread_condattr_init(&attributes) == 0;
     if (fine) {
         fine = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0 &&
                pthread_cond_init(&gate->emptied, &attributes) == 0;
         (void)pthread_condattr_destroy(&attributes);
     }
-    if (!fine)
+    if (!fine) {
         (void)pthread_mutex_destroy(&gate->mutex);
+    }
     return fine;
 }
 
@@ -73,8 +75,9 @@ struct gate *srv_gate_new(const struct http_limits *limits)
 {
     assert(limits->connections_max > 0 && limits->device_connections_max > 0);
     struct gate *gate = dk_memory_new(1, sizeof(*gate));
-    if (gate == NULL)
+    if (gate == NULL) {
         return NULL;
+    }
     size_t places = (size_t)limits->connections_max;
     gate->limits = *limits;
     gate->entries = dk_memory_new(places, sizeof(*gate->entries));
@@ -94,8 +97,9 @@ struct gate *srv_gate_new(const struct http_limits *limits)
 
 void srv_gate_free(struct gate *gate)
 {
-    if (gate == NULL)
+    if (gate == NULL) {
         return;
+    }
     assert(gate->connections == 0);
     (void)pthread_cond_destroy(&gate->emptied);
     (void)pthread_mutex_destroy(&gate->mutex);
@@ -113,8 +117,9 @@ bool srv_gate_enter(struct gate *gate)
 {
     (void)pthread_mutex_lock(&gate->mutex);
     bool room = gate->connections < gate->limits.connections_max;
-    if (room)
+    if (room) {
         gate->connections++;
+    }
     (void)pthread_mutex_unlock(&gate->mutex);
     return room;
 }
@@ -126,22 +131,25 @@ static int *find_link(struct gate *gate, const uint8_t key[GATE_DEVICE_SIZE])
     uint32_t hash = 0; /* the key is a hash already */
     memcpy(&hash, key, sizeof(hash));
     int *link = &gate->chains[hash % (uint32_t)gate->limits.connections_max];
-    while (*link != NONE && memcmp(gate->entries[*link].key, key, GATE_DEVICE_SIZE) != 0)
+    while (*link != NONE && memcmp(gate->entries[*link].key, key, GATE_DEVICE_SIZE) != 0) {
         link = &gate->entries[*link].next;
+    }
     return link;
 }
 
 /* Takes the device's place back. The lock is held. */
 static void leave_device(struct gate *gate, struct gate_device *device)
 {
-    if (!device->known)
+    if (!device->known) {
         return;
+    }
     device->known = false;
     int *link = find_link(gate, device->key);
     assert(*link != NONE);
     struct entry *entry = &gate->entries[*link];
-    if (--entry->count > 0)
+    if (--entry->count > 0) {
         return;
+    }
     int index = *link;
     *link = entry->next;
     entry->next = gate->free_entry;
@@ -153,18 +161,21 @@ void srv_gate_leave(struct gate *gate, struct gate_device *device)
     (void)pthread_mutex_lock(&gate->mutex);
     leave_device(gate, device);
     assert(gate->connections > 0);
-    if (--gate->connections == 0)
+    if (--gate->connections == 0) {
         (void)pthread_cond_broadcast(&gate->emptied);
+    }
     (void)pthread_mutex_unlock(&gate->mutex);
 }
 
 bool srv_gate_enter_device(struct gate *gate, struct gate_device *device, const char *token)
 {
     uint8_t digest[32];
-    if (EVP_Digest(token, strlen(token), digest, NULL, EVP_sha256(), NULL) != 1)
+    if (EVP_Digest(token, strlen(token), digest, NULL, EVP_sha256(), NULL) != 1) {
         return false;
-    if (device->known && memcmp(device->key, digest, GATE_DEVICE_SIZE) == 0)
+    }
+    if (device->known && memcmp(device->key, digest, GATE_DEVICE_SIZE) == 0) {
         return true;
+    }
     (void)pthread_mutex_lock(&gate->mutex);
     leave_device(gate, device);
     memcpy(device->key, digest, GATE_DEVICE_SIZE);
@@ -181,8 +192,9 @@ bool srv_gate_enter_device(struct gate *gate, struct gate_device *device, const 
     }
     struct entry *entry = &gate->entries[*link];
     device->known = entry->count < gate->limits.device_connections_max;
-    if (device->known)
+    if (device->known) {
         entry->count++;
+    }
     (void)pthread_mutex_unlock(&gate->mutex);
     return device->known;
 }
@@ -191,8 +203,9 @@ bool srv_gate_charge(struct gate *gate, int64_t bytes)
 {
     (void)pthread_mutex_lock(&gate->mutex);
     bool room = bytes <= gate->limits.body_bytes_max - gate->bytes;
-    if (room)
+    if (room) {
         gate->bytes += bytes;
+    }
     (void)pthread_mutex_unlock(&gate->mutex);
     return room;
 }
@@ -217,8 +230,9 @@ bool srv_gate_wait_empty(struct gate *gate, int64_t wait_ms)
     }
     (void)pthread_mutex_lock(&gate->mutex);
     int result = 0;
-    while (gate->connections > 0 && result == 0)
+    while (gate->connections > 0 && result == 0) {
         result = pthread_cond_timedwait(&gate->emptied, &gate->mutex, &until);
+    }
     bool empty = gate->connections == 0;
     (void)pthread_mutex_unlock(&gate->mutex);
     return empty;

@@ -132,15 +132,18 @@ static int listen_at(const struct addrinfo *address)
     int on = 1;
     int off = 0;
     int file = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (file < 0)
+    if (file < 0) {
         return -1;
+    }
     /* A restart may bind while connections of the last run still fade; two servers on one port stay
      * impossible. */
     (void)setsockopt(file, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    if (address->ai_family == AF_INET6)
+    if (address->ai_family == AF_INET6) {
         (void)setsockopt(file, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
-    if (bind(file, address->ai_addr, address->ai_addrlen) == 0 && listen(file, BACKLOG) == 0)
+    }
+    if (bind(file, address->ai_addr, address->ai_addrlen) == 0 && listen(file, BACKLOG) == 0) {
         return file;
+    }
     int error = errno;
     (void)close(file);
     errno = error;
@@ -157,8 +160,9 @@ static int bound_port(int file)
     if (getsockname(file, (struct sockaddr *)&address, &length) != 0 ||
         getnameinfo((struct sockaddr *)&address, length, NULL, 0, service, sizeof(service),
                     NI_NUMERICSERV) != 0 ||
-        !dk_text_to_int64(service, strlen(service), &port))
+        !dk_text_to_int64(service, strlen(service), &port)) {
         return 0;
+    }
     return (int)port;
 }
 
@@ -200,12 +204,14 @@ static bool make_loops(struct listener *listener, const struct listener_options 
 {
     listener->shared.gate = srv_gate_new(&options->limits);
     listener->base = event_base_new();
-    if (listener->shared.gate == NULL || listener->base == NULL)
+    if (listener->shared.gate == NULL || listener->base == NULL) {
         return false;
+    }
     for (; listener->loop_count < options->loops; listener->loop_count++) {
         listener->loops[listener->loop_count] = srv_loop_new(&listener->shared);
-        if (listener->loops[listener->loop_count] == NULL)
+        if (listener->loops[listener->loop_count] == NULL) {
             return false;
+        }
     }
     listener->rest = evtimer_new(listener->base, on_rest_over, listener);
     listener->stop = event_new(listener->base, -1, EV_PERSIST, on_stop, listener);
@@ -220,8 +226,9 @@ daybook_status srv_listener_open(const struct listener_options *options, struct 
     struct listener *listener = dk_memory_new(1, sizeof(*listener));
     *out = NULL;
     problem[0] = '\0';
-    if (listener == NULL)
+    if (listener == NULL) {
         goto fail;
+    }
     listener->socket = -1;
     listener->shared.log = options->log;
     listener->shared.tls = present_tls;
@@ -233,16 +240,19 @@ daybook_status srv_listener_open(const struct listener_options *options, struct 
     }
     (void)signal(SIGPIPE,
                  SIG_IGN); /* a client that left is an error of its write, not the process's end */
-    if (evthread_use_pthreads() != 0 || !make_loops(listener, options))
+    if (evthread_use_pthreads() != 0 || !make_loops(listener, options)) {
         goto fail;
+    }
     status = bind_socket(listener, options->host, options->port, problem, problem_size);
-    if (status != DAYBOOK_OK)
+    if (status != DAYBOOK_OK) {
         goto fail;
+    }
     *out = listener;
     return DAYBOOK_OK;
 fail:
-    if (problem[0] == '\0')
+    if (problem[0] == '\0') {
         (void)dk_text_format(problem, problem_size, "no memory for the listener");
+    }
     srv_listener_free(listener);
     return status;
 }
@@ -266,12 +276,15 @@ daybook_status srv_listener_start(struct listener *listener, SSL_CTX *tls, struc
     listener->acceptor = evconnlistener_new(listener->base, on_accept, listener,
                                             LEV_OPT_CLOSE_ON_EXEC, 0, listener->socket);
     bool fine = listener->acceptor != NULL;
-    if (fine)
+    if (fine) {
         evconnlistener_set_error_cb(listener->acceptor, on_accept_error);
-    for (int i = 0; fine && i < listener->loop_count; i++)
+    }
+    for (int i = 0; fine && i < listener->loop_count; i++) {
         fine = srv_loop_start(listener->loops[i]);
-    if (fine)
+    }
+    if (fine) {
         fine = pthread_create(&listener->thread, NULL, run, listener) == 0;
+    }
     if (!fine) {
         (void)dk_text_format(problem, problem_size, "cannot start the listener's threads");
         return DAYBOOK_NO_MEMORY;
@@ -295,37 +308,48 @@ void srv_listener_stop(struct listener *listener, int64_t grace_ms)
         (void)close(listener->socket);
         listener->socket = -1;
     }
-    for (int i = 0; i < listener->loop_count; i++)
+    for (int i = 0; i < listener->loop_count; i++) {
         srv_loop_drain(listener->loops[i]);
-    if (srv_gate_wait_empty(listener->shared.gate, grace_ms))
+    }
+    if (srv_gate_wait_empty(listener->shared.gate, grace_ms)) {
         return;
+    }
     dk_log(&listener->shared.log, LOG_WARN, "http stop cuts %d connections",
            srv_gate_connections(listener->shared.gate));
-    for (int i = 0; i < listener->loop_count; i++)
+    for (int i = 0; i < listener->loop_count; i++) {
         srv_loop_cut(listener->loops[i]);
+    }
     /* The loops never block, so this is a matter of milliseconds; the bound is for a broken
      * machine. */
-    if (!srv_gate_wait_empty(listener->shared.gate, 60000))
+    if (!srv_gate_wait_empty(listener->shared.gate, 60000)) {
         dk_log(&listener->shared.log, LOG_ERROR, "http loops do not stop");
+    }
 }
 
 void srv_listener_free(struct listener *listener)
 {
-    if (listener == NULL)
+    if (listener == NULL) {
         return;
+    }
     assert(!listener->started);
-    for (int i = 0; i < listener->loop_count; i++)
+    for (int i = 0; i < listener->loop_count; i++) {
         srv_loop_free(listener->loops[i]);
-    if (listener->acceptor != NULL)
+    }
+    if (listener->acceptor != NULL) {
         evconnlistener_free(listener->acceptor);
-    if (listener->rest != NULL)
+    }
+    if (listener->rest != NULL) {
         event_free(listener->rest);
-    if (listener->stop != NULL)
+    }
+    if (listener->stop != NULL) {
         event_free(listener->stop);
-    if (listener->base != NULL)
+    }
+    if (listener->base != NULL) {
         event_base_free(listener->base);
-    if (listener->socket >= 0)
+    }
+    if (listener->socket >= 0) {
         (void)close(listener->socket);
+    }
     srv_gate_free(listener->shared.gate);
     SSL_CTX_free(listener->tls);
     (void)pthread_mutex_destroy(&listener->mutex);

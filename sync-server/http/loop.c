@@ -55,10 +55,11 @@ static void take_answers(struct exchange *answers)
     while (answers != NULL) {
         struct exchange *exchange = answers;
         answers = exchange->next;
-        if (exchange->connection != NULL)
+        if (exchange->connection != NULL) {
             srv_connection_answer(exchange->connection, &exchange->answer);
-        else
+        } else {
             dk_memory_free(exchange->answer.body);
+        }
         dk_memory_free(exchange);
     }
 }
@@ -97,10 +98,12 @@ static void on_wake(evutil_socket_t socket, short what, void *context)
         loop->draining = true;
         visit_connections(loop, srv_connection_drain);
     }
-    if (cut || end)
+    if (cut || end) {
         visit_connections(loop, srv_connection_close);
-    if (end)
+    }
+    if (end) {
         (void)event_base_loopbreak(loop->base);
+    }
 }
 
 /* The thread. */
@@ -114,17 +117,21 @@ static void *run(void *context)
 struct loop *srv_loop_new(const struct loop_shared *shared)
 {
     struct loop *loop = dk_memory_new(1, sizeof(*loop));
-    if (loop == NULL)
+    if (loop == NULL) {
         return NULL;
+    }
     loop->shared = shared;
-    if (pthread_mutex_init(&loop->mutex, NULL) != 0)
+    if (pthread_mutex_init(&loop->mutex, NULL) != 0) {
         goto free_loop;
+    }
     loop->base = event_base_new();
-    if (loop->base == NULL)
+    if (loop->base == NULL) {
         goto free_mutex;
+    }
     loop->wake = event_new(loop->base, -1, EV_PERSIST, on_wake, loop);
-    if (loop->wake == NULL)
+    if (loop->wake == NULL) {
         goto free_base;
+    }
     return loop;
 free_base:
     event_base_free(loop->base);
@@ -144,8 +151,9 @@ bool srv_loop_start(struct loop *loop)
 bool srv_loop_give(struct loop *loop, int socket)
 {
     struct parcel *parcel = dk_memory_new(1, sizeof(*parcel));
-    if (parcel == NULL)
+    if (parcel == NULL) {
         return false;
+    }
     parcel->socket = socket;
     (void)pthread_mutex_lock(&loop->mutex);
     parcel->next = loop->parcels;
@@ -188,8 +196,9 @@ void srv_loop_cut(struct loop *loop)
 
 void srv_loop_free(struct loop *loop)
 {
-    if (loop == NULL)
+    if (loop == NULL) {
         return;
+    }
     if (loop->started) {
         want(loop, &loop->end_wanted);
         (void)pthread_join(loop->thread, NULL);

@@ -44,8 +44,9 @@ static const struct {
 const char *srv_http_reason(int status)
 {
     for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
-        if (reasons[i].status == status)
+        if (reasons[i].status == status) {
             return reasons[i].reason;
+        }
     }
     return "Unknown";
 }
@@ -59,8 +60,9 @@ static bool format_date(int64_t now_s, char out[32])
                                        "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
     time_t seconds = (time_t)now_s;
     struct tm tm;
-    if (gmtime_r(&seconds, &tm) == NULL || tm.tm_year < 0 || tm.tm_year > 8000)
+    if (gmtime_r(&seconds, &tm) == NULL || tm.tm_year < 0 || tm.tm_year > 8000) {
         return false;
+    }
     return dk_text_format(out, 32, "%s, %02d %s %04d %02d:%02d:%02d GMT", days[tm.tm_wday],
                           tm.tm_mday, months[tm.tm_mon], tm.tm_year + 1900, tm.tm_hour, tm.tm_min,
                           tm.tm_sec);
@@ -85,24 +87,29 @@ size_t srv_http_reply_head(const struct http_reply *reply, char out[HTTP_REPLY_H
     (void)dk_text_format(out, HTTP_REPLY_HEAD_BYTES_MAX, "HTTP/1.1 %d %s\r\n", reply->status,
                          srv_http_reason(reply->status));
     size_t length = strlen(out);
-    if (format_date(reply->now_s, text))
+    if (format_date(reply->now_s, text)) {
         append(out, &length, "Date", text);
+    }
     (void)dk_text_format(text, sizeof(text), "%zu", reply->body_size);
     append(out, &length, "Content-Length", text);
-    if (reply->content_type != NULL)
+    if (reply->content_type != NULL) {
         append(out, &length, "Content-Type", reply->content_type);
+    }
     append(out, &length, "Cache-Control", "no-store");
     if (reply->retry_after_ms >= 0) {
         int64_t seconds = reply->retry_after_ms / 1000 + (reply->retry_after_ms % 1000 > 0 ? 1 : 0);
         (void)dk_text_format(text, sizeof(text), "%" PRId64, seconds);
         append(out, &length, "Retry-After", text);
     }
-    if (reply->allow != NULL)
+    if (reply->allow != NULL) {
         append(out, &length, "Allow", reply->allow);
-    if (reply->status == 401)
+    }
+    if (reply->status == 401) {
         append(out, &length, "WWW-Authenticate", "Bearer");
-    if (reply->close)
+    }
+    if (reply->close) {
         append(out, &length, "Connection", "close");
+    }
     memcpy(out + length, "\r\n", 2);
     return length + 2;
 }

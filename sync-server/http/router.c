@@ -37,18 +37,22 @@ const struct http_route *srv_http_route(const struct http_request *request,
                                         struct http_refusal *refusal)
 {
     const struct http_route *route = routes;
-    while (route->path != NULL && strcmp(route->path, request->target) != 0)
+    while (route->path != NULL && strcmp(route->path, request->target) != 0) {
         route++;
-    if (route->path == NULL)
+    }
+    if (route->path == NULL) {
         return refuse(refusal, 404, "NOT_FOUND", "there is nothing at this path");
+    }
     if (strcmp(route->method, request->method) != 0) {
         (void)refuse(refusal, 405, "METHOD", "the path has another method");
         refusal->allow = route->method;
         return NULL;
     }
-    if (route->needs_token && request->token == NULL)
+    if (route->needs_token && request->token == NULL) {
         return refuse(refusal, 401, "SIGN_IN", "a bearer token is needed");
-    if (request->content_length > route->body_max)
+    }
+    if (request->content_length > route->body_max) {
         return refuse(refusal, 413, "TOO_LARGE", "the body is too large for this path");
+    }
     return route;
 }

@@ -25,8 +25,9 @@ static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *o
     (void)ssl;
     (void)context;
     if (SSL_select_next_proto(&chosen, out_length, ours, sizeof(ours), offered, offered_length) !=
-        OPENSSL_NPN_NEGOTIATED)
+        OPENSSL_NPN_NEGOTIATED) {
         return SSL_TLSEXT_ERR_ALERT_FATAL;
+    }
     *out = chosen;
     return SSL_TLSEXT_ERR_OK;
 }
@@ -36,8 +37,10 @@ static bool load_pair(SSL_CTX *tls, const char *folder, const char **what)
 {
     char path[FOLDER_PATH_BYTES_MAX];
     *what = "server.crt";
-    if (!srv_folder_path(folder, *what, path) || SSL_CTX_use_certificate_chain_file(tls, path) != 1)
+    if (!srv_folder_path(folder, *what, path) ||
+        SSL_CTX_use_certificate_chain_file(tls, path) != 1) {
         return false;
+    }
     *what = "server.key";
     return srv_folder_path(folder, *what, path) &&
            SSL_CTX_use_PrivateKey_file(tls, path, SSL_FILETYPE_PEM) == 1 &&
@@ -57,8 +60,9 @@ daybook_status srv_tls_open(const char *folder, bool allow_tls12, SSL_CTX **out,
         SSL_CTX_set_num_tickets(tls, 1) != 1 || !load_pair(tls, folder, &what)) {
         char reason[160] = "out of memory";
         unsigned long error = ERR_get_error();
-        if (error != 0)
+        if (error != 0) {
             ERR_error_string_n(error, reason, sizeof(reason));
+        }
         ERR_clear_error();
         (void)dk_text_format(problem, problem_size, "cannot use %s in %s: %s", what, folder,
                              reason);

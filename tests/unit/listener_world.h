@@ -94,16 +94,18 @@ void srv_service_submit(struct service *service, const struct service_call *call
     (void)snprintf(service->path, sizeof(service->path), "%s %s", call->method, call->path);
     enum echo_mode mode = service->mode;
     size_t reply_size = service->reply_size;
-    if (mode == ECHO_WHEN_TOLD)
+    if (mode == ECHO_WHEN_TOLD) {
         service->held[service->held_count++] = *call;
+    }
     if (mode == ECHO_FROM_THREAD) {
         struct service_call *copy = malloc(sizeof(*copy));
         *copy = *call;
         (void)pthread_create(&service->threads[service->thread_count++], NULL, echo_later, copy);
     }
     (void)pthread_mutex_unlock(&service->mutex);
-    if (mode == ECHO_AT_ONCE)
+    if (mode == ECHO_AT_ONCE) {
         echo(call, reply_size);
+    }
 }
 
 /* Answers all calls that are held. */
@@ -113,8 +115,9 @@ static inline void service_release(struct service *service)
     int count = service->held_count;
     service->held_count = 0;
     (void)pthread_mutex_unlock(&service->mutex);
-    for (int i = 0; i < count; i++)
+    for (int i = 0; i < count; i++) {
         echo(&service->held[i], 0);
+    }
 }
 
 static inline int service_submitted(struct service *service)
@@ -187,11 +190,13 @@ static inline void world_close(struct world *world)
 {
     static const char *const files[] = {"ca.key", "ca.crt", "server.key", "server.crt"};
     char path[FOLDER_PATH_BYTES_MAX];
-    if (!world->stopped)
+    if (!world->stopped) {
         srv_listener_stop(world->listener, 200);
+    }
     service_release(&world->service);
-    for (int i = 0; i < world->service.thread_count; i++)
+    for (int i = 0; i < world->service.thread_count; i++) {
         (void)pthread_join(world->service.threads[i], NULL);
+    }
     assert_int_equal(srv_gate_connections(srv_listener_gate(world->listener)), 0);
     assert_int_equal(srv_gate_bytes(srv_listener_gate(world->listener)), 0);
     srv_listener_free(world->listener);
@@ -224,8 +229,9 @@ static inline int tcp_connect(int port, int receive_buffer)
     (void)setsockopt(file, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
     (void)setsockopt(file, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
     (void)setsockopt(file, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    if (receive_buffer > 0)
+    if (receive_buffer > 0) {
         (void)setsockopt(file, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof(receive_buffer));
+    }
     if (connect(file, (struct sockaddr *)&address, sizeof(address)) != 0) {
         (void)close(file);
         return -1;
@@ -238,8 +244,9 @@ static inline bool client_open(struct client *client, struct world *world, int r
 {
     client->ssl = NULL;
     client->socket = tcp_connect(world->port, receive_buffer);
-    if (client->socket < 0)
+    if (client->socket < 0) {
         return false;
+    }
     client->ssl = SSL_new(world->client);
     SSL_set1_host(client->ssl, "localhost");
     SSL_set_fd(client->ssl, client->socket);
@@ -252,16 +259,18 @@ enum goodbye { GOODBYE_CLEAN, GOODBYE_FIN, GOODBYE_RESET };
 
 static inline void client_close(struct client *client, enum goodbye goodbye)
 {
-    if (client->ssl != NULL && goodbye == GOODBYE_CLEAN)
+    if (client->ssl != NULL && goodbye == GOODBYE_CLEAN) {
         (void)SSL_shutdown(client->ssl);
+    }
     if (client->socket >= 0 && goodbye == GOODBYE_RESET) {
         struct linger linger = {.l_onoff = 1, .l_linger = 0};
         (void)setsockopt(client->socket, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
     }
     SSL_free(client->ssl);
     ERR_clear_error();
-    if (client->socket >= 0)
+    if (client->socket >= 0) {
         (void)close(client->socket);
+    }
     client->ssl = NULL;
     client->socket = -1;
 }
@@ -272,8 +281,9 @@ static inline bool client_write(struct client *client, const char *bytes, size_t
     while (length > 0) {
         int written = SSL_write(client->ssl, bytes, length > 65536 ? 65536 : (int)length);
         ERR_clear_error();
-        if (written <= 0)
+        if (written <= 0) {
             return false;
+        }
         bytes += written;
         length -= (size_t)written;
     }
@@ -292,8 +302,9 @@ struct reply {
 static inline int client_read_byte(struct client *client, char *byte)
 {
     int got = SSL_read(client->ssl, byte, 1);
-    if (got == 1)
+    if (got == 1) {
         return 1;
+    }
     int error = SSL_get_error(client->ssl, got);
     ERR_clear_error();
     return error == SSL_ERROR_ZERO_RETURN ? 0 : -1;
@@ -306,14 +317,16 @@ static inline int client_read(struct client *client, struct reply *reply)
     while (used < 4 || memcmp(reply->head + used - 4, "\r\n\r\n", 4) != 0) {
         assert_true(used < sizeof(reply->head) - 1);
         int got = client_read_byte(client, &reply->head[used]);
-        if (got != 1)
+        if (got != 1) {
             return got == 0 && used == 0 ? 0 : -1;
+        }
         used++;
     }
     assert_int_equal(sscanf(reply->head, "HTTP/1.1 %d ", &reply->status), 1);
     const char *length = strstr(reply->head, "Content-Length: ");
-    if (length != NULL)
+    if (length != NULL) {
         reply->body_size = (size_t)strtoull(length + 16, NULL, 10);
+    }
     reply->body = malloc(reply->body_size + 1);
     for (size_t got_all = 0; got_all < reply->body_size;) {
         size_t left = reply->body_size - got_all;
@@ -355,8 +368,10 @@ static inline void expect_end(struct client *client)
 static inline void wait_for_connections(struct world *world, int count)
 {
     int64_t until_ms = now_ms() + 5000;
-    while (srv_gate_connections(srv_listener_gate(world->listener)) > count && now_ms() < until_ms)
+    while (srv_gate_connections(srv_listener_gate(world->listener)) > count &&
+           now_ms() < until_ms) {
         sleep_ms(2);
+    }
     assert_true(srv_gate_connections(srv_listener_gate(world->listener)) <= count);
 }
 
@@ -364,8 +379,9 @@ static inline void wait_for_connections(struct world *world, int count)
 static inline void wait_for_submitted(struct world *world, int count)
 {
     int64_t until_ms = now_ms() + 5000;
-    while (service_submitted(&world->service) < count && now_ms() < until_ms)
+    while (service_submitted(&world->service) < count && now_ms() < until_ms) {
         sleep_ms(2);
+    }
     assert_int_equal(service_submitted(&world->service), count);
 }
 

@@ -34,8 +34,9 @@ static const char *const files[] = {"ca.key", "ca.crt", "server.key", "server.cr
 static int make_folder(void **state)
 {
     char pattern[] = "test_certificate-XXXXXX";
-    if (mkdtemp(pattern) == NULL)
+    if (mkdtemp(pattern) == NULL) {
         return -1;
+    }
     *state = strdup(pattern);
     return 0;
 }
@@ -58,8 +59,9 @@ static void ensure(const char *folder, const char *hosts, int64_t now_s, bool ex
     bool made = false;
     daybook_status status =
         srv_certificate_ensure(folder, hosts, now_s, &made, problem, sizeof(problem));
-    if (status != DAYBOOK_OK)
+    if (status != DAYBOOK_OK) {
         print_error("%s\n", problem);
+    }
     assert_int_equal(status, DAYBOOK_OK);
     assert_int_equal(made, expected_made);
 }
@@ -105,10 +107,11 @@ static bool client_trusts(const char *folder, const char *host, bool is_address,
     X509_VERIFY_PARAM_set_time(parameters, (time_t)now_s);
     X509_VERIFY_PARAM_set_flags(parameters, X509_V_FLAG_X509_STRICT);
     X509_VERIFY_PARAM_set_purpose(parameters, X509_PURPOSE_SSL_SERVER);
-    if (is_address)
+    if (is_address) {
         X509_VERIFY_PARAM_set1_ip_asc(parameters, host);
-    else
+    } else {
         X509_VERIFY_PARAM_set1_host(parameters, host, 0);
+    }
     bool trusted = X509_verify_cert(context) == 1;
     X509_STORE_CTX_free(context);
     X509_STORE_free(store);
@@ -154,8 +157,9 @@ static void test_certificate__a_second_start_changes_nothing(void **state)
     int64_t now_s = (int64_t)time(NULL);
     char *before[4];
     ensure(folder, "shop.example, 192.0.2.7", now_s, true);
-    for (size_t i = 0; i < 4; i++)
+    for (size_t i = 0; i < 4; i++) {
         before[i] = bytes_of(folder, files[i]);
+    }
     ensure(folder, "shop.example,192.0.2.7", now_s + 300 * DAY_S, false);
     for (size_t i = 0; i < 4; i++) {
         char *after = bytes_of(folder, files[i]);
@@ -275,15 +279,18 @@ static void test_certificate__hosts_are_checked(void **state)
                                        "xn--fiq228c.example"};
     static const char *const bad[] = {"-a",    "a-",    "a..b",      ".a",       "a.", "*",
                                       "a.*.b", "a b_c", "1.2.3.4/8", "http://a", "a:1"};
-    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
         assert_int_equal(srv_certificate_check_hosts(good[i], problem, sizeof(problem)),
                          DAYBOOK_OK);
-    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+    }
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         assert_int_equal(srv_certificate_check_hosts(bad[i], problem, sizeof(problem)),
                          DAYBOOK_INVALID);
+    }
     char many[1024] = "";
-    for (int i = 0; i < CERTIFICATE_HOSTS_MAX; i++)
+    for (int i = 0; i < CERTIFICATE_HOSTS_MAX; i++) {
         (void)snprintf(many + strlen(many), sizeof(many) - strlen(many), "h%d.example,", i);
+    }
     assert_int_equal(srv_certificate_check_hosts(many, problem, sizeof(problem)), DAYBOOK_INVALID);
 }
 

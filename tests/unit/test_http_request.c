@@ -123,8 +123,9 @@ static enum http_progress feed(struct http_request *request, const char *bytes, 
     enum http_progress progress = HTTP_MORE;
     while (progress == HTTP_MORE && *taken < length) {
         size_t piece = *taken < split ? split - *taken : length - *taken;
-        if (slowly)
+        if (slowly) {
             piece = 1;
+        }
         progress = srv_http_request_feed(request, bytes + *taken, piece, &step);
         *taken += step;
     }
@@ -137,9 +138,10 @@ static void assert_refused(const char *story, const char *bytes, size_t length, 
     static struct http_request request;
     size_t taken_whole = 0;
     enum http_progress progress = feed(&request, bytes, length, length, false, &taken_whole);
-    if (progress != HTTP_REFUSED || request.refusal != status)
+    if (progress != HTTP_REFUSED || request.refusal != status) {
         print_error("%s: got %d (%s)\n", story, request.refusal,
                     request.problem != NULL ? request.problem : "no refusal");
+    }
     assert_int_equal(progress, HTTP_REFUSED);
     assert_int_equal(request.refusal, status);
     assert_non_null(request.problem);
@@ -257,8 +259,9 @@ static void test_http_request__limits_hold_on_both_sides(void **state)
     /* the number of fields: Host is one of them */
     for (int fields = HTTP_FIELDS_MAX; fields <= HTTP_FIELDS_MAX + 1; fields++) {
         int length = snprintf(bytes, sizeof(bytes), "%s%s", GET, HOST);
-        for (int i = 1; i < fields; i++)
+        for (int i = 1; i < fields; i++) {
             length += snprintf(bytes + length, sizeof(bytes) - (size_t)length, "f%d: v\r\n", i);
+        }
         (void)snprintf(bytes + length, sizeof(bytes) - (size_t)length, "\r\n");
         assert_int_equal(read_head(&request, bytes),
                          fields <= HTTP_FIELDS_MAX ? HTTP_HEAD : HTTP_REFUSED);
@@ -349,8 +352,9 @@ static void test_http_router__heads_are_refused_before_their_bodies(void **state
         assert_int_equal(read_head(&request, cases[i].head), HTTP_HEAD);
         const struct http_route *route = srv_http_route(&request, &refusal);
         assert_int_equal(route == NULL ? refusal.status : 0, cases[i].status);
-        if (cases[i].status == 405)
+        if (cases[i].status == 405) {
             assert_non_null(refusal.allow);
+        }
     }
 }
 

@@ -11,8 +11,9 @@ static void echo_once(struct client *client, size_t size)
     char head[256];
     struct reply reply;
     char *body = malloc(size + 1);
-    for (size_t i = 0; i < size; i++)
+    for (size_t i = 0; i < size; i++) {
         body[i] = (char)(i * 31 + i / 251);
+    }
     int length = snprintf(head, sizeof(head), "%sContent-Length: %zu\r\n\r\n", SYNC_HEAD, size);
     assert_true(client_write(client, head, (size_t)length));
     assert_true(client_write(client, body, size));
@@ -36,8 +37,9 @@ static void test_listener__bodies_of_all_sizes_come_back_on_one_connection(void 
         world.service.mode = (enum echo_mode)mode;
         assert_true(client_open(&client, &world, 0));
         assert_string_equal(SSL_get_version(client.ssl), "TLSv1.3");
-        for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+        for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
             echo_once(&client, sizes[i]);
+        }
         assert_string_equal(world.service.token, "abc");
         assert_string_equal(world.service.path, "POST /v1/sync");
         client_close(&client, GOODBYE_CLEAN);
@@ -91,8 +93,9 @@ static void test_listener__close_is_honoured_and_half_closed_clients_are_answere
         world.service.mode = ECHO_FROM_THREAD;
         assert_true(client_open(&client, &world, 0));
         assert_true(client_write(&client, HEALTH, strlen(HEALTH)));
-        if (later == 1)
+        if (later == 1) {
             sleep_ms(1);
+        }
         (void)SSL_shutdown(client.ssl);
         (void)shutdown(client.socket, SHUT_WR);
         /* then it still gets its reply, and the end */
@@ -169,8 +172,9 @@ static void test_listener__connections_are_limited_in_all_and_per_device(void **
     client_close(&clients[4], GOODBYE_RESET);
     wait_for_connections(&world, 5);
     assert_true(client_open(&clients[4], &world, 0));
-    for (int i = 0; i < 6; i++)
+    for (int i = 0; i < 6; i++) {
         client_close(&clients[i], GOODBYE_CLEAN);
+    }
     wait_for_connections(&world, 0);
     world_close(&world);
 }
@@ -388,8 +392,9 @@ static void test_listener__a_port_in_use_or_a_wrong_host_is_said(void **state)
                      DAYBOOK_INVALID);
     options.host = "::1";
     daybook_status status = srv_listener_open(&options, &second, problem, sizeof(problem));
-    if (status == DAYBOOK_OK) /* a machine may have no IPv6 */
+    if (status == DAYBOOK_OK) { /* a machine may have no IPv6 */
         srv_listener_free(second);
+    }
     world_close(&world);
 }
 
