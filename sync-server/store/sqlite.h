@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The inside of the SQLite backend, shared by the sqlite_*.c files and nobody else: the
+ * connection's struct, and the few helpers that all verbs use. sqlite_open.c puts their functions
+ * into one table.
+ */
+#ifndef DAYBOOK_SERVER_STORE_SQLITE_H
+#define DAYBOOK_SERVER_STORE_SQLITE_H
+
+#include "engine/base/buffer.h"
+#include "engine/base/database.h"
+#include "sync-server/store/intern.h"
+#include "sync-server/store/store_operations.h"
+
+#define SQLITE_LANES 64 /* log statements of one connection, shared by its cursors */
+
+/* The kinds of text with numbers that a connection remembers. */
+enum sqlite_intern {
+    INTERN_HEADERS, /* headers of log parts; scope 0 */
+    INTERN_BUCKETS, /* labels of buckets; scope: the organisation */
+    INTERN_LANES,   /* the bucket's 8 bytes -> its lane; scope: the organisation */
+    INTERN_COUNT
+};
+
+/* Statements whose SQL stands where they are used; see dk_statement. */
+struct sqlite_statements {
+    struct statement *savepoint, *release, *rollback_to, *begin_read, *end_read;
+    struct statement *add_organisation, *organisations, *set_head, *get_head;
+    struct statement *put_account, *get_account, *find_login;
+    struct statement *add_code, *take_code, *drop_codes;
+    struct statement *add_device, *add_instance, *find_instance, *set_instance, *find_device,
+        *list_devices, *revoke, *find_dropped, *mark_device;
+    struct statement *add_decision, *find_decision, *markers, *drop_verdicts;
+    struct statement *add_rejected, *find_rejected, *add_quarantine, *has_quarantine;
+    struct statement *find_bucket, *next_bucket, *add_bucket, *buckets, *find_lane;
+    struct statement *append_log;
+    struct statement *find_header, *add_header, *header_text;
+};
+
+/* Statements of one entity; their SQL is made from the entity table. */
+struct sqlite_entity_statements {
+    struct statement *get, *insert, *update;
+    struct statement *related[LIMIT_FIELDS]; /* by ID field */
+};
+
+/* A log statement, lent to one cursor at a time. */
+struct sqlite_lane_slot {
+    struct statement *statement;
+    bool lent;
+};
+
+struct sqlite_store {
+    struct srv_store base; /* first: the two are cast into each other */
+    struct database database;
+    struct log log;
+    uint64_t epoch;
+    daybook_status lost; /* not OK: SQLite gave up the transaction under way by itself */
+    struct sqlite_statements statements;
+    struct sqlite_entity_statements entities[ENTITY_COUNT];
+    struct sqlite_lane_slot lanes[SQLITE_LANES];
+    int lanes_promised; /* to the cursors that are open */
+    struct srv_intern interns[INTERN_COUNT];
+    int begin_marks[INTERN_COUNT], savepoint_marks[INTERN_COUNT];
+    struct buffer stamps; /* of the record being written */
+};
+
+static inline struct sqlite_store *srv_sqlite(struct srv_store *store)
+{
+    return (struct sqlite_store *)store;
+}
+
+/* ---- sqlite_open.c */
+
+/* A cached statement, or NULL with *status. For writes of a transaction that SQLite has given up by
+ * itself (disk full, no memory), it refuses with the status of that failure, so that nothing is
+ * written outside of a transaction. */
+struct statement *srv_sqlite_statement(struct sqlite_store *sqlite, struct statement **slot,
+                                       const char *sql, daybook_status *status);
+/* dk_step and dk_step_done; a failure is logged, and one of uniqueness is EXISTS. */
+daybook_status srv_sqlite_step(struct sqlite_store *sqlite, struct statement *statement, bool *row);
+daybook_status srv_sqlite_run(struct sqlite_store *sqlite, struct statement *statement);
+/* Room for one more element of an array in an arena: the array, moved to one of twice the size
+ * where it was full, or NULL. */
+void *srv_sqlite_grow(struct arena *arena, void *rows, int count, int *capacity, size_t size);
+
+/* ---- sqlite_schema.c */
+
+/* Writer: makes the schema in an empty file, brings an older one up to date. Reader: checks only.
+ * NOT_A_STORE, NEWER_STORE, CORRUPT with a text in `problem`. Sets sqlite->epoch. */
+daybook_status srv_sqlite_schema(struct sqlite_store *sqlite, bool writer, char *problem,
+                                 size_t problem_size);
+
+/* ---- sqlite_accounts.c, sqlite_devices.c */
+daybook_status srv_sqlite_add_organisation(struct srv_store *store, const struct id *id,
+                                           int64_t *org);
+daybook_status srv_sqlite_organisations(struct srv_store *store, struct arena *arena,
+                                        struct srv_organisation **rows, int *count);
+daybook_status srv_sqlite_set_head(struct srv_store *store, int64_t org, int64_t head);
+daybook_status srv_sqlite_get_head(struct srv_store *store, int64_t org, int64_t *head);
+daybook_status srv_sqlite_put_account(struct srv_store *store, const struct srv_account *account);
+daybook_status srv_sqlite_get_account(struct srv_store *store, const struct id *user,
+                                      struct srv_account *account, bool *found);
+daybook_status srv_sqlite_find_login(struct srv_store *store, int64_t org, const char *login,
+                                     struct id *user, bool *found);
+daybook_status srv_sqlite_add_code(struct srv_store *store, const uint8_t code_hash[SRV_HASH_SIZE],
+                                   int64_t org, const struct id *user, int64_t expires_ms);
+daybook_status srv_sqlite_take_code(struct srv_store *store, const uint8_t code_hash[SRV_HASH_SIZE],
+                                    int64_t now_ms, int64_t *org, struct id *user, bool *found);
+daybook_status srv_sqlite_add_device(struct srv_store *store, struct srv_device *device,
+                                     const uint8_t token_hash[SRV_HASH_SIZE]);
+daybook_status srv_sqlite_find_device(struct srv_store *store,
+                                      const uint8_t token_hash[SRV_HASH_SIZE],
+                                      struct srv_device *device, bool *found);
+daybook_status srv_sqlite_lease(struct srv_store *store, int64_t device, const struct id *instance,
+                                uint32_t *device_no);
+daybook_status srv_sqlite_list_devices(struct srv_store *store, int64_t org, struct arena *arena,
+                                       struct srv_device **rows, int *count);
+daybook_status srv_sqlite_revoke(struct srv_store *store, int64_t device);
+daybook_status srv_sqlite_mark_device(struct srv_store *store, uint32_t device_no, int64_t decided,
+                                      int64_t settled, int64_t seen_ms);
+
+/* ---- sqlite_decisions.c */
+daybook_status srv_sqlite_add_decision(struct srv_store *store, int64_t org,
+                                       const struct srv_decision *decision);
+daybook_status srv_sqlite_find_decision(struct srv_store *store, int64_t org,
+                                        const struct id *changeset, struct arena *arena,
+                                        struct srv_decision *decision, bool *found);
+daybook_status srv_sqlite_markers(struct srv_store *store, uint32_t device_no, int64_t settled,
+                                  int64_t after, int64_t upto, struct arena *arena,
+                                  struct srv_decision **rows, int *count);
+/* Drops verdicts and digests of an instance's decisions with seq in (after, upto]; ids stay. */
+daybook_status srv_sqlite_drop_verdicts(struct sqlite_store *sqlite, uint32_t device_no,
+                                        int64_t after, int64_t upto);
+daybook_status srv_sqlite_add_rejected_record(struct srv_store *store, int64_t org,
+                                              const struct id *record, const struct id *changeset);
+daybook_status srv_sqlite_find_rejected_record(struct srv_store *store, int64_t org,
+                                               const struct id *record, struct id *changeset,
+                                               bool *found);
+daybook_status srv_sqlite_add_quarantine(struct srv_store *store, int64_t org, uint32_t device_no,
+                                         int64_t seq, const struct id *changeset, const char *body,
+                                         size_t length, const char *why);
+daybook_status srv_sqlite_has_quarantine(struct srv_store *store, uint32_t device_no, bool *has);
+
+/* ---- sqlite_records.c */
+daybook_status srv_sqlite_get(struct srv_store *store, int64_t org, const struct entity *entity,
+                              const struct id *id, struct arena *arena, struct srv_record *record,
+                              bool *found);
+daybook_status srv_sqlite_put(struct srv_store *store, int64_t org, const struct srv_record *record,
+                              bool existed);
+daybook_status srv_sqlite_related(struct srv_store *store, int64_t org, const struct entity *entity,
+                                  int field, const struct id *value, const struct id *after,
+                                  int limit, bool tombstones, struct arena *arena,
+                                  struct srv_record **rows, int *count);
+
+/* ---- sqlite_texts.c: buckets and headers */
+daybook_status srv_sqlite_bucket(struct srv_store *store, int64_t org, const char *label,
+                                 int64_t *bucket);
+daybook_status srv_sqlite_buckets(struct srv_store *store, int64_t org, struct arena *arena,
+                                  struct srv_bucket **rows, int *count);
+/* The lane of a bucket, the high part of its log keys; *found false: no such bucket. */
+daybook_status srv_sqlite_lane(struct sqlite_store *sqlite, int64_t org, int64_t bucket,
+                               int64_t *lane, bool *found);
+daybook_status srv_sqlite_header(struct srv_store *store, const char *text, size_t length,
+                                 int64_t *number);
+daybook_status srv_sqlite_header_text(struct srv_store *store, int64_t number, const char **text,
+                                      size_t *length);
+
+/* ---- sqlite_log.c */
+daybook_status srv_sqlite_append_log(struct srv_store *store, int64_t org,
+                                     const struct srv_log_row *row);
+daybook_status srv_sqlite_log_open(struct srv_store *store, int64_t org, const int64_t *buckets,
+                                   int bucket_count, int64_t after, int64_t upto,
+                                   struct srv_log_cursor **cursor);
+daybook_status srv_sqlite_log_next(struct srv_log_cursor *cursor, struct srv_log_row *row,
+                                   bool *found);
+void srv_sqlite_log_close(struct srv_log_cursor *cursor);
+
+#endif

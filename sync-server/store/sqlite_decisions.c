@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What was decided: decisions with their verdicts, records whose creation was rejected, and the
+ * quarantine. Written by the decider in the transaction of the effect. Invariant: a changeset id
+ * and an (instance, seq) are decided at most once, and the id stays known when verdict and digest
+ * of an acknowledged decision are dropped.
+ */
+#include "sync-server/store/sqlite.h"
+
+#include <string.h>
+
+/* EXISTS: the changeset, or this seq of the instance, was decided before. */
+daybook_status srv_sqlite_add_decision(struct srv_store *store, int64_t org,
+                                       const struct srv_decision *decision)
+{
+    struct sqlite_store *sqlite = srv_sqlite(store);
+    daybook_status status;
+    struct statement *statement =
+        srv_sqlite_statement(sqlite, &sqlite->statements.add_decision,
+                             "INSERT INTO decision(device_no, seq, org, changeset, digest,"
+                             " position, verdict) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                             &status);
+    if (statement == NULL) {
+        return status;
+    }
+    dk_bind_int(statement, 1, decision->device_no);
+    dk_bind_int(statement, 2, decision->seq);
+    dk_bind_int(statement, 3, org);
+    dk_bind_id(statement, 4, &decision->changeset);
+    dk_bind_blob(statement, 5, decision->digest, SRV_HASH_SIZE);
+    dk_bind_int(statement, 6, decision->position);
+    dk_bind_text(statement, 7, decision->verdict, decision->verdict_length);
+    return srv_sqlite_run(sqlite, statement);
+}
+
+/* Reads what find_decision selects; the verdict is copied into the arena. */
+static daybook_status read_decision(struct statement *statement, struct arena *arena,
+                                    struct srv_decision *decision)
+{
+    size_t length = 0;
+    const void *digest = dk_column_blob(statement, 2, &length);
+    decision->device_no = (uint32_t)dk_column_int(statement, 0);
+    decision->seq = dk_column_int(statement, 1);
+    decision->position = dk_column_int(statement, 3);
+    if (digest != NULL && length == SRV_HASH_SIZE) {
+        memcpy(decision->digest, digest, SRV_HASH_SIZE);
+    } else if (digest != NULL) {
+        return DAYBOOK_CORRUPT;
+    }
+    const char *verdict = dk_column_text(statement, 4, &length);
+    if (verdict != NULL) {
+        decision->verdict = dk_arena_copy(arena, verdict, length);
+        decision->verdict_length = length;
+        return decision->verdict == NULL ? DAYBOOK_NO_MEMORY : DAYBOOK_OK;
+    }
+    return DAYBOOK_OK;
+}
+
+/* See store.h. A dropped digest reads as zeros. */
+daybook_status srv_sqlite_find_decision(struct srv_store *store, int64_t org,
+                                        const struct id *changeset, struct arena *arena,
+                                        struct srv_decision *decision, bool *found)
+{
+    struct sqlite_store *sqlite = srv_sqlite(store);
+    bool row = false;
+    daybook_status status;
+    struct statement *statement =
+        srv_sqlite_statement(sqlite, &sqlite->statements.find_decision,
+                             "SELECT device_no, seq, digest, position, verdict FROM decision"
+                             " WHERE org = ?1 AND changeset = ?2",
+                             &status);
+    if (statement == NULL) {
+        return status;
+    }
+    dk_bind_int(statement, 1, org);
+    dk_bind_id(statement, 2, changeset);
+    status = srv_sqlite_step(sqlite, statement, &row);
+    if (status == DAYBOOK_OK && row) {
+        memset(decision, 0, sizeof *decision);
+        decision->changeset = *changeset;
+        status = read_decision(statement, arena, decision);
+        *found = status == DAYBOOK_OK;
+        dk_reset(statement);
+    }
+    return status;
+}
+
+/* Only what a marker needs: number, seq, changeset and position. Rejections have no position and
+ * are never among them. */
+daybook_status srv_sqlite_markers(struct srv_store *store, uint32_t device_no, int64_t settled,
+                                  int64_t after, int64_t upto, struct arena *arena,
+                                  struct srv_decision **rows, int *count)
+{
+    struct sqlite_store *sqlite = srv_sqlite(store);
+    struct srv_decision *list = NULL;
+    int used = 0;
+    int capacity = 0;
+    bool row = false;
+    daybook_status status;
+    struct statement *statement = srv_sqlite_statement(
+        sqlite, &sqlite->statements.markers,
+        "SELECT seq, changeset, position FROM decision WHERE device_no = ?1 AND seq > ?2"
+        " AND position > max(?3, 0) AND position <= ?4 ORDER BY seq",
+        &status);
+    if (statement == NULL) {
+        return status;
+    }
+    dk_bind_int(statement, 1, device_no);
+    dk_bind_int(statement, 2, settled);
+    dk_bind_int(statement, 3, after);
+    dk_bind_int(statement, 4, upto);
+    status = srv_sqlite_step(sqlite, statement, &row);
+    while (status == DAYBOOK_OK && row) {
+        list = srv_sqlite_grow(arena, list, used, &capacity, sizeof *list);
+        if (list == NULL) {
+            status = DAYBOOK_NO_MEMORY;
+            break;
+        }
+        memset(&list[used], 0, sizeof list[used]);
+        list[used].device_no = device_no;
+        list[used].seq = dk_column_int(statement, 0);
+        list[used].position = dk_column_int(statement, 2);
+        if (!dk_column_id(statement, 1, &list[used].changeset)) {
+            status = DAYBOOK_CORRUPT;
+            break;
+        }
+        used++;
+        status = srv_sqlite_step(sqlite, statement, &row);
+    }
+    dk_reset(statement);
+    if (status == DAYBOOK_OK) {
+        *rows = list;
+        *count = used;
+    }
+    return status;
+}
+
+/* See sqlite.h. */
+daybook_status srv_sqlite_drop_verdicts(struct sqlite_store *sqlite, uint32_t device_no,
+                                        int64_t after, int64_t upto)
+{
+    daybook_status status;
+    struct statement *statement =
+        srv_sqlite_statement(sqlite, &sqlite->statements.drop_verdicts,
+                             "UPDATE decision SET digest = NULL, verdict = NULL"
+                             " WHERE device_no = ?1 AND seq > ?2 AND seq <= ?3",
+                             &status);
+    if (statement == NULL) {
+        return status;
+    }
+    dk_bind_int(statement, 1, device_no);
+    dk_bind_int(statement, 2, after);
+    dk_bind_int(statement, 3, upto);
+    return srv_sqlite_run(sqlite, statement);
+}
+
+/* ---- rejected records, quarantine ---- */
+
+/* A later rejection of the same record's creation takes the earlier one's place. */
+daybook_status srv_sqlite_add_rejected_record(struct srv_store *store, int64_t org,
+                                              const struct id *record, const struct id *changeset)
+{
+    struct sqlite_store *sqlite = srv_sqlite(store);
+    daybook_status status;
+    struct statement *statement = srv_sqlite_statement(
+        sqlite, &sqlite->statements.add_rejected,
+        "INSERT OR REPLACE INTO rejected_record(org, record, changeset) VALUES(?1, ?2, ?3)",
+        &status);
+    if (statement == NULL) {
+        return status;
+    }
+    dk_bind_int(statement, 1, org);
+    dk_bind_id(statement, 2, record);
+    dk_bind_id(statement, 3, changeset);
+    return srv_sqlite_run(sqlite, statement);
+}
+
+/* See store.h. */
+daybook_status srv_sqlite_find_rejected_record(struct srv_store *store, int64_t org,
+                                               const struct id *record, struct id *changeset,
+                                               bool *found)
+{
+    struct sqlite_store *sqlite = srv_sqlite(store);
+    bool row = false;
+    daybook_status status;
+    struct statement *statement = srv_sqlite_statement(
+        sqlite, &sqlite->statements.find_rejected,
+        "SELECT changeset FROM rejected_record WHERE org = ?1 AND record = ?2", &status);
+    if (statement == NULL) {
+        return status;
+    }
+    dk_bind_int(statement, 1, org);
+    dk_bind_id(statement, 2, record);
+    status = srv_sqlite_step(sqlite, statement, &row);
+    if (status == DAYBOOK_OK && row) {
+        *found = dk_column_id(statement, 0, changeset);
+        status = *found ? DAYBOOK_OK : DAYBOOK_CORRUPT;
+        dk_reset(statement);
+    }
+    return status;
+}
+
+/* EXISTS: this seq of the instance is there already. */
+daybook_status srv_sqlite_add_quarantine(struct srv_store *store, int64_t org, uint32_t device_no,
+                                         int64_t seq, const struct id *changeset, const char *body,
+                                         size_t length, const char *why)
+{
+    struct sqlite_store *sqlite = srv_sqlite(store);
+    daybook_status status;
+    struct statement *statement =
+        srv_sqlite_statement(sqlite, &sqlite->statements.add_quarantine,
+                             "INSERT INTO quarantine(device_no, seq, org, changeset, why, body)"
+                             " VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+                             &status);
+    if (statement == NULL) {
+        return status;
+    }
+    dk_bind_int(statement, 1, device_no);
+    dk_bind_int(statement, 2, seq);
+    dk_bind_int(statement, 3, org);
+    dk_bind_id(statement, 4, changeset);
+    dk_bind_text(statement, 5, why, strlen(why));
+    dk_bind_text(statement, 6, body, length);
+    return srv_sqlite_run(sqlite, statement);
+}
+
+/* See store.h. */
+daybook_status srv_sqlite_has_quarantine(struct srv_store *store, uint32_t device_no, bool *has)
+{
+    struct sqlite_store *sqlite = srv_sqlite(store);
+    daybook_status status;
+    struct statement *statement =
+        srv_sqlite_statement(sqlite, &sqlite->statements.has_quarantine,
+                             "SELECT 1 FROM quarantine WHERE device_no = ?1 LIMIT 1", &status);
+    if (statement == NULL) {
+        return status;
+    }
+    dk_bind_int(statement, 1, device_no);
+    status = srv_sqlite_step(sqlite, statement, has);
+    dk_reset(statement);
+    return status;
+}

@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Records and tombstones, one table per entity, columns from the entity table. The decider reads
+ * and writes them, workers read them. Invariant: what is read equals what was put, for every kind
+ * of value and stamp; a value of another kind than its field's is CORRUPT and never passed on.
+ */
+#include "sync-server/store/sqlite.h"
+#include "sync-server/store/stamps.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define SQL_SIZE_MAX ((size_t)64 * 1024)
+/* Columns of a read record, before its fields. */
+enum {
+    COLUMN_ID,
+    COLUMN_VERSION,
+    COLUMN_BUCKET,
+    COLUMN_DELETED,
+    COLUMN_STAMPS,
+    COLUMN_EXTRA,
+    COLUMN_FIELDS
+};
+/* Parameters of a written one, before its fields. */
+enum {
+    BIND_ORG = 1,
+    BIND_ID,
+    BIND_VERSION,
+    BIND_BUCKET,
+    BIND_DELETED,
+    BIND_STAMPS,
+    BIND_EXTRA,
+    BIND_FIELDS
+};
+
+/* ---- SQL from the entity table ---- */
+
+/* Appends two texts. */
+static void append(struct buffer *sql, const char *a, const char *b)
+{
+    dk_buffer_append_text(sql, a);
+    dk_buffer_append_text(sql, b);
+}
+
+/* SELECT of all columns as read_record takes them, without a condition. */
+static void append_select(struct buffer *sql, const struct entity *entity)
+{
+    append(sql, "SELECT id, version, bucket, deleted, stamps, extra", "");
+    for (int i = 0; i < entity->field_count; i++) {
+        append(sql, ", ", entity->fields[i].name);
+    }
+    append(sql, " FROM s_", entity->name);
+}
+
+/* SELECT of one record. */
+static void append_get(struct buffer *sql, const struct entity *entity, int field)
+{
+    (void)field;
+    append_select(sql, entity);
+    append(sql, " WHERE org = ?1 AND id = ?2", "");
+}
+
+/* SELECT of the records whose ID field is ?2. */
+static void append_related(struct buffer *sql, const struct entity *entity, int field)
+{
+    append_select(sql, entity);
+    append(sql, " WHERE org = ?1 AND ", entity->fields[field].name);
+    append(sql, " = ?2 AND id > ?3 AND (deleted = 0 OR ?5) ORDER BY id LIMIT ?4", "");
+}
+
+/* INSERT with the parameters of enum bind. */
+static void append_insert(struct buffer *sql, const struct entity *entity, int field)
+{
+    (void)field;
+    append(sql, "INSERT INTO s_", entity->name);
+    append(sql, "(org, id, version, bucket, deleted, stamps, extra", "");
+    for (int i = 0; i < entity->field_count; i++) {
+        append(sql, ", ", entity->fields[i].name);
+    }
+    append(sql, ") VALUES(?1", "");
+    for (int i = BIND_ORG + 1; i < BIND_FIELDS + entity->field_count; i++) {
+        append(sql, ", ?", "");
+        dk_buffer_append_int(sql, i);
+    }
+    append(sql, ")", "");
+}
+
+/* UPDATE with the same parameters. */
+static void append_update(struct buffer *sql, const struct entity *entity, int field)
+{
+    (void)field;
+    append(sql, "UPDATE s_", entity->name);
+    append(sql, " SET version = ?3, bucket = ?4, deleted = ?5, stamps = ?6, extra = ?7", "");
+    for (int i = 0; i < entity->field_count; i++) {
+        append(sql, ", ", entity->fields[i].name);
+        append(sql, " = ?", "");
+        dk_buffer_append_int(sql, BIND_FIELDS + i);
+    }
+    append(sql, " WHERE org = ?1 AND id = ?2", "");
+}
+
+/* The statement of a slot; its SQL is made by append_sql at the first use only. */
+static struct statement *
+entity_statement(struct sqlite_store *sqlite, struct statement **slot,
+                 void (*append_sql)(struct buffer *sql, const struct entity *entity, int field),
+                 const struct entity *entity, int field, daybook_status *status)
+{
+    if (*slot != NULL) {
+        return srv_sqlite_statement(sqlite, slot, "", status);
+    }
+    struct statement *statement = NULL;
+    struct buffer sql;
+    dk_buffer_init(&sql, SQL_SIZE_MAX);
+    append_sql(&sql, entity, field);
+    *status = sql.status;
+    if (*status == DAYBOOK_OK) {
+        statement = srv_sqlite_statement(sqlite, slot, dk_buffer_text(&sql), status);
+    }
+    dk_buffer_clear(&sql);
+    return statement;
+}
+
+/* ---- values ---- */
+
+/* How a field's value is stored. */
+static enum value_kind kind_of(const struct field *field)
+{
+    switch (field->type) {
+    case FIELD_TEXT:
+    case FIELD_CHOICE:
+    case FIELD_CURRENCY:
+    case FIELD_SET:
+    case FIELD_MAP: return VALUE_TEXT;
+    case FIELD_ID: return VALUE_ID;
+    case FIELD_INT:
+    case FIELD_RATE:
+    case FIELD_DAY:
+    case FIELD_E7:
+    case FIELD_BOOL:
+    case FIELD_MONEY:
+    case FIELD_PRICE:
+    case FIELD_QUANTITY:
+    case FIELD_TIME: return VALUE_INT;
+    }
+    return VALUE_NULL;
+}
+
+/* Binds a value; NULL is what an unbound parameter is anyway. */
+static void bind_value(struct statement *statement, int position, const struct value *value)
+{
+    switch (value->kind) {
+    case VALUE_NULL: break;
+    case VALUE_INT: dk_bind_int(statement, position, value->integer); break;
+    case VALUE_TEXT:
+        dk_bind_text(statement, position, value->length == 0 ? "" : value->text, value->length);
+        break;
+    case VALUE_ID: dk_bind_id(statement, position, &value->id); break;
+    }
+}
+
+/* Reads a column that holds a value of this kind or NULL; text goes into the arena. That integers
+ * and texts are what they should be is the STRICT table's promise. */
+static daybook_status read_value(struct statement *statement, int column, enum value_kind kind,
+                                 struct arena *arena, struct value *value)
+{
+    size_t length = 0;
+    const char *text = NULL;
+    value->kind = VALUE_NULL;
+    value->length = 0;
+    if (dk_column_is_null(statement, column)) {
+        return DAYBOOK_OK;
+    }
+    switch (kind) {
+    case VALUE_NULL: return DAYBOOK_CORRUPT;
+    case VALUE_INT: value->integer = dk_column_int(statement, column); break;
+    case VALUE_ID:
+        if (!dk_column_id(statement, column, &value->id)) {
+            return DAYBOOK_CORRUPT;
+        }
+        break;
+    case VALUE_TEXT:
+        text = dk_column_text(statement, column, &length);
+        value->text = text == NULL ? NULL : dk_arena_copy(arena, text, length);
+        if (value->text == NULL) {
+            return DAYBOOK_NO_MEMORY;
+        }
+        value->length = (uint32_t)length;
+        break;
+    }
+    value->kind = kind;
+    return DAYBOOK_OK;
+}
+
+/* ---- records ---- */
+
+/* Reads the row that the statement stands on. */
+static daybook_status read_record(struct statement *statement, const struct entity *entity,
+                                  struct arena *arena, struct srv_record *record)
+{
+    size_t length = 0;
+    record->record.entity = entity;
+    record->record.version = dk_column_int(statement, COLUMN_VERSION);
+    record->bucket = dk_column_int(statement, COLUMN_BUCKET);
+    record->deleted = dk_column_int(statement, COLUMN_DELETED) != 0;
+    const void *stamps = dk_column_blob(statement, COLUMN_STAMPS, &length);
+    if (stamps == NULL || !dk_column_id(statement, COLUMN_ID, &record->record.id)) {
+        return DAYBOOK_CORRUPT;
+    }
+    daybook_status status = srv_stamps_read(stamps, length, arena, record);
+    if (status == DAYBOOK_OK) {
+        status = read_value(statement, COLUMN_EXTRA, VALUE_TEXT, arena, &record->record.extra);
+    }
+    for (int i = 0; i < entity->field_count && status == DAYBOOK_OK; i++) {
+        status = read_value(statement, COLUMN_FIELDS + i, kind_of(&entity->fields[i]), arena,
+                            &record->record.values[i]);
+    }
+    return status;
+}
+
+/* See store.h. */
+daybook_status srv_sqlite_get(struct srv_store *store, int64_t org, const struct entity *entity,
+                              const struct id *id, struct arena *arena, struct srv_record *record,
+                              bool *found)
+{
+    struct sqlite_store *sqlite = srv_sqlite(store);
+    bool row = false;
+    daybook_status status;
+    struct statement *statement = entity_statement(sqlite, &sqlite->entities[entity->kind].get,
+                                                   append_get, entity, -1, &status);
+    if (statement == NULL) {
+        return status;
+    }
+    dk_bind_int(statement, 1, org);
+    dk_bind_id(statement, 2, id);
+    status = srv_sqlite_step(sqlite, statement, &row);
+    if (status == DAYBOOK_OK && row) {
+        status = read_record(statement, entity, arena, record);
+        *found = status == DAYBOOK_OK;
+        dk_reset(statement);
+    }
+    return status;
+}
+
+/* INSERT gives EXISTS where `existed` is wrongly false, UPDATE gives NOT_FOUND where wrongly true.
+ */
+daybook_status srv_sqlite_put(struct srv_store *store, int64_t org, const struct srv_record *record,
+                              bool existed)
+{
+    struct sqlite_store *sqlite = srv_sqlite(store);
+    const struct entity *entity = record->record.entity;
+    struct sqlite_entity_statements *slots = &sqlite->entities[entity->kind];
+    daybook_status status;
+    dk_buffer_reset(&sqlite->stamps);
+    status = srv_stamps_write(&sqlite->stamps, record);
+    if (status != DAYBOOK_OK) {
+        return status;
+    }
+    struct statement *statement =
+        entity_statement(sqlite, existed ? &slots->update : &slots->insert,
+                         existed ? append_update : append_insert, entity, -1, &status);
+    if (statement == NULL) {
+        return status;
+    }
+    dk_bind_int(statement, BIND_ORG, org);
+    dk_bind_id(statement, BIND_ID, &record->record.id);
+    dk_bind_int(statement, BIND_VERSION, record->record.version);
+    dk_bind_int(statement, BIND_BUCKET, record->bucket);
+    dk_bind_int(statement, BIND_DELETED, record->deleted ? 1 : 0);
+    dk_bind_blob(statement, BIND_STAMPS, sqlite->stamps.bytes, sqlite->stamps.length);
+    bind_value(statement, BIND_EXTRA, &record->record.extra);
+    for (int i = 0; i < entity->field_count; i++) {
+        const struct value *value = &record->record.values[i];
+        assert(value->kind == VALUE_NULL || value->kind == kind_of(&entity->fields[i]));
+        bind_value(statement, BIND_FIELDS + i, value);
+    }
+    status = srv_sqlite_run(sqlite, statement);
+    if (status == DAYBOOK_OK && existed && dk_database_changes(&sqlite->database) == 0) {
+        return DAYBOOK_NOT_FOUND;
+    }
+    return status;
+}
+
+/* See store.h. */
+daybook_status srv_sqlite_related(struct srv_store *store, int64_t org, const struct entity *entity,
+                                  int field, const struct id *value, const struct id *after,
+                                  int limit, bool tombstones, struct arena *arena,
+                                  struct srv_record **rows, int *count)
+{
+    struct sqlite_store *sqlite = srv_sqlite(store);
+    struct srv_record *list = NULL;
+    int used = 0;
+    int capacity = 0;
+    bool row = false;
+    daybook_status status;
+    struct statement *statement =
+        entity_statement(sqlite, &sqlite->entities[entity->kind].related[field], append_related,
+                         entity, field, &status);
+    if (statement == NULL) {
+        return status;
+    }
+    dk_bind_int(statement, 1, org);
+    dk_bind_id(statement, 2, value);
+    dk_bind_id(statement, 3, after);
+    dk_bind_int(statement, 4, limit);
+    dk_bind_int(statement, 5, tombstones ? 1 : 0);
+    status = srv_sqlite_step(sqlite, statement, &row);
+    while (status == DAYBOOK_OK && row) {
+        list = srv_sqlite_grow(arena, list, used, &capacity, sizeof *list);
+        status =
+            list == NULL ? DAYBOOK_NO_MEMORY : read_record(statement, entity, arena, &list[used]);
+        if (status == DAYBOOK_OK) {
+            used++;
+            status = srv_sqlite_step(sqlite, statement, &row);
+        }
+    }
+    dk_reset(statement);
+    if (status == DAYBOOK_OK) {
+        *rows = list;
+        *count = used;
+    }
+    return status;
+}

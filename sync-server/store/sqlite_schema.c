@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Owns the schema of the server's file: makes it in an empty one, adds what a newer entity table
+ * brings, refuses files of others and of newer servers. Runs once, at open, in one transaction.
+ * Invariant: the columns of s_<entity> behind `extra` are the entity's fields in the table's order;
+ * stamps count on it, so new fields stand at the end of their entity.
+ *
+ *   meta             epoch: random number of this store
+ *   org              organisations and the heads of their logs
+ *   bucket           labels of buckets; lane: store-wide number, high part of log keys
+ *   user_access      what access decisions need of a user
+ *   device           one row per enrolled device; device_no: its present instance
+ *   device_instance  every instance ever leased; verdicts up to `dropped` are gone
+ *   enrol_code       one-time codes not yet used
+ *   decision         one row per changeset ever decided; position 0: rejected
+ *   rejected_record  records whose creation was rejected, and by which changeset
+ *   quarantine       bodies of changesets that wait for an operator
+ *   header           headers of log parts
+ *   log              lane * 2^41 + position -> what a changeset did in a bucket
+ *   s_<entity>       records and tombstones; <entity>: view of live records
+ *
+ * The log's key is one number because a body may have any size: a table WITHOUT ROWID keeps
+ * whole rows in its inner nodes too (twice the bytes and three times the time for rows of 1,500
+ * bytes), and a second index costs a look-up per row read.
+ */
+#include "sync-server/store/sqlite.h"
+
+#include "engine/base/text.h"
+
+#include <string.h>
+
+#define APPLICATION_ID 1145196115 /* "DBSS" */
+#define LAYOUT 1                  /* of the tables below; the entity table has its own number */
+#define USER_VERSION (LAYOUT * 10000 + SCHEMA_VERSION)
+#define SQL_SIZE_MAX ((size_t)256 * 1024)
+
+static const char fixed_tables[] =
+    "CREATE TABLE meta(name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE org(org INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE,"
+    " head INTEGER NOT NULL) STRICT;"
+    "CREATE TABLE bucket(lane INTEGER PRIMARY KEY, org INTEGER NOT NULL, bucket INTEGER NOT NULL,"
+    " label TEXT NOT NULL, UNIQUE(org, bucket), UNIQUE(org, label)) STRICT;"
+    "CREATE TABLE user_access(user_id BLOB PRIMARY KEY, org INTEGER NOT NULL, role TEXT NOT NULL,"
+    " territory BLOB, disabled INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE device(device INTEGER PRIMARY KEY, org INTEGER NOT NULL, user_id BLOB NOT NULL,"
+    " name TEXT NOT NULL, revoked INTEGER NOT NULL, enrolled_ms INTEGER NOT NULL,"
+    " token_hash BLOB NOT NULL UNIQUE, device_no INTEGER NOT NULL) STRICT;"
+    "CREATE TABLE device_instance(device_no INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " device INTEGER NOT NULL, instance BLOB NOT NULL, decided INTEGER NOT NULL,"
+    " settled INTEGER NOT NULL, dropped INTEGER NOT NULL, seen_ms INTEGER NOT NULL,"
+    " UNIQUE(device, instance)) STRICT;"
+    "CREATE TABLE enrol_code(hash BLOB PRIMARY KEY, org INTEGER NOT NULL, user_id BLOB NOT NULL,"
+    " expires_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE decision(device_no INTEGER NOT NULL, seq INTEGER NOT NULL, org INTEGER NOT NULL,"
+    " changeset BLOB NOT NULL, digest BLOB, position INTEGER NOT NULL, verdict TEXT,"
+    " PRIMARY KEY(device_no, seq), UNIQUE(org, changeset)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE rejected_record(org INTEGER NOT NULL, record BLOB NOT NULL,"
+    " changeset BLOB NOT NULL, PRIMARY KEY(org, record)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE quarantine(device_no INTEGER NOT NULL, seq INTEGER NOT NULL,"
+    " org INTEGER NOT NULL, changeset BLOB NOT NULL, why TEXT NOT NULL, body TEXT NOT NULL,"
+    " UNIQUE(device_no, seq)) STRICT;"
+    "CREATE TABLE header(number INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE) STRICT;"
+    "CREATE TABLE log(key INTEGER PRIMARY KEY, device_no INTEGER NOT NULL,"
+    " time_ms INTEGER NOT NULL, body BLOB NOT NULL, own BLOB) STRICT;";
+
+/* ---- entities ---- */
+
+/* Type of a field's column. */
+static const char *column_type(const struct field *field)
+{
+    switch (field->type) {
+    case FIELD_TEXT:
+    case FIELD_CHOICE:
+    case FIELD_CURRENCY:
+    case FIELD_SET:
+    case FIELD_MAP: return "TEXT";
+    case FIELD_ID: return "BLOB";
+    case FIELD_INT:
+    case FIELD_RATE:
+    case FIELD_DAY:
+    case FIELD_E7:
+    case FIELD_BOOL:
+    case FIELD_MONEY:
+    case FIELD_PRICE:
+    case FIELD_QUANTITY:
+    case FIELD_TIME: return "INTEGER";
+    }
+    return "BLOB";
+}
+
+/* Appends up to three texts; NULL ends early. */
+static void append(struct buffer *sql, const char *a, const char *b, const char *c)
+{
+    dk_buffer_append_text(sql, a);
+    if (b != NULL) {
+        dk_buffer_append_text(sql, b);
+        if (c != NULL) {
+            dk_buffer_append_text(sql, c);
+        }
+    }
+}
+
+/* Appends the UUID text of an id column, NULL for NULL, under a name. */
+static void append_id_text(struct buffer *sql, const char *column, const char *name)
+{
+    static const struct {
+        const char *start, *length;
+    } parts[] = {{"1", "8"}, {"9", "4"}, {"13", "4"}, {"17", "4"}, {"21", "12"}};
+    append(sql, "CASE WHEN ", column, " IS NOT NULL THEN lower(");
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        append(sql, i == 0 ? "substr(hex(" : "||'-'||substr(hex(", column, "),");
+        append(sql, parts[i].start, ",", parts[i].length);
+        dk_buffer_append_char(sql, ')');
+    }
+    append(sql, ") END AS ", name, NULL);
+}
+
+/* Fields that records are looked up by: roots (a move between buckets), parents, managers. */
+static bool is_indexed(const struct entity *entity, int field)
+{
+    return field == entity->root_field || field == entity->parent_field ||
+           (entity->kind == ENTITY_USER && field == USER_MANAGER_ID);
+}
+
+/* Appends the statements that make an entity's table and its indexes. */
+static void append_table(struct buffer *sql, const struct entity *entity)
+{
+    append(sql, "CREATE TABLE s_", entity->name,
+           "(org INTEGER NOT NULL, id BLOB NOT NULL, version INTEGER NOT NULL,"
+           " bucket INTEGER NOT NULL, deleted INTEGER NOT NULL, stamps BLOB NOT NULL, extra TEXT");
+    for (int field = 0; field < entity->field_count; field++) {
+        append(sql, ", ", entity->fields[field].name, " ");
+        append(sql, column_type(&entity->fields[field]), NULL, NULL);
+    }
+    append(sql, ", PRIMARY KEY(org, id)) STRICT, WITHOUT ROWID;", NULL, NULL);
+    for (int field = 0; field < entity->field_count; field++) {
+        if (is_indexed(entity, field)) {
+            append(sql, "CREATE INDEX s_", entity->name, "_by_");
+            append(sql, entity->fields[field].name, " ON s_", entity->name);
+            append(sql, "(org, ", entity->fields[field].name, ");");
+        }
+    }
+    if (entity->kind == ENTITY_USER) {
+        append(sql, "CREATE INDEX s_app_user_by_login ON s_app_user(login);", NULL, NULL);
+    }
+}
+
+/* Appends the statements that make the documented view anew: id, version, fields, keys of ids, org
+ * and bucket. */
+static void append_view(struct buffer *sql, const struct entity *entity)
+{
+    append(sql, "DROP VIEW IF EXISTS ", entity->name, ";CREATE VIEW ");
+    append(sql, entity->name, " AS SELECT ", NULL);
+    append_id_text(sql, "id", "id");
+    append(sql, ", version", NULL, NULL);
+    for (int i = 0; i < entity->field_count; i++) {
+        const struct field *field = &entity->fields[i];
+        append(sql, ", ", NULL, NULL);
+        if (field->type == FIELD_ID) {
+            append_id_text(sql, field->name, field->name);
+        } else {
+            append(sql, field->name, NULL, NULL);
+        }
+    }
+    append(sql, ", id AS id_key", NULL, NULL);
+    for (int i = 0; i < entity->field_count; i++) {
+        const struct field *field = &entity->fields[i];
+        if (field->type == FIELD_ID) {
+            append(sql, ", ", field->name, " AS ");
+            append(sql, field->name, "_key", NULL);
+        }
+    }
+    append(sql, ", org, bucket FROM s_", entity->name, " WHERE deleted = 0;");
+}
+
+/* Runs the SQL of a buffer and empties it. */
+static daybook_status run_buffer(struct sqlite_store *sqlite, struct buffer *sql)
+{
+    daybook_status status = sql->status;
+    if (status == DAYBOOK_OK && sql->length > 0) {
+        status = dk_database_run(&sqlite->database, dk_buffer_text(sql));
+    }
+    dk_buffer_reset(sql);
+    return status;
+}
+
+/* Compares the columns of an entity's table with its fields: *present counts the fields that are
+ * there, in order. A column that is another than the field at its place is CORRUPT. -1: no table.
+ */
+static daybook_status count_columns(struct sqlite_store *sqlite, struct statement **slot,
+                                    const struct entity *entity, int *present)
+{
+    char table[LIMIT_LABEL_BYTES];
+    bool row = false;
+    daybook_status status;
+    struct statement *statement = srv_sqlite_statement(
+        sqlite, slot, "SELECT cid, name FROM pragma_table_info(?1) ORDER BY cid", &status);
+    if (statement == NULL) {
+        return status;
+    }
+    (void)dk_text_format(table, sizeof table, "s_%s", entity->name);
+    dk_bind_text(statement, 1, table, strlen(table));
+    int column = 0;
+    *present = -1;
+    status = srv_sqlite_step(sqlite, statement, &row);
+    for (; status == DAYBOOK_OK && row; column++) {
+        static const char *const fixed[] = {"org",     "id",     "version", "bucket",
+                                            "deleted", "stamps", "extra"};
+        int first = (int)(sizeof fixed / sizeof fixed[0]);
+        int field = column - first;
+        size_t length = 0;
+        const char *name = dk_column_text(statement, 1, &length);
+        const char *expected = field < 0                     ? fixed[column]
+                               : field < entity->field_count ? entity->fields[field].name
+                                                             : "";
+        if (name == NULL || !dk_text_equal(name, length, expected)) {
+            dk_reset(statement);
+            return DAYBOOK_CORRUPT;
+        }
+        *present = field < 0 ? 0 : field + 1;
+        status = srv_sqlite_step(sqlite, statement, &row);
+    }
+    return status;
+}
+
+/* Makes the entity's table or adds the columns that it lacks; *changed where it did. */
+static daybook_status bring_up(struct sqlite_store *sqlite, struct statement **slot,
+                               const struct entity *entity, struct buffer *sql, bool *changed)
+{
+    int present = 0;
+    daybook_status status = count_columns(sqlite, slot, entity, &present);
+    if (status != DAYBOOK_OK || present == entity->field_count) {
+        return status;
+    }
+    *changed = true;
+    if (present < 0) {
+        append_table(sql, entity);
+    }
+    for (int field = present; present >= 0 && field < entity->field_count; field++) {
+        append(sql, "ALTER TABLE s_", entity->name, " ADD COLUMN ");
+        append(sql, entity->fields[field].name, " ", column_type(&entity->fields[field]));
+        append(sql, ";", NULL, NULL);
+    }
+    return run_buffer(sqlite, sql);
+}
+
+/* Tables and views of all entities. Views are made anew when any table or the number changed. */
+static daybook_status bring_up_entities(struct sqlite_store *sqlite, bool changed,
+                                        const char **which)
+{
+    struct buffer sql;
+    struct statement *columns = NULL;
+    daybook_status status = DAYBOOK_OK;
+    dk_buffer_init(&sql, SQL_SIZE_MAX);
+    for (int kind = 0; kind < ENTITY_COUNT && status == DAYBOOK_OK; kind++) {
+        *which = dk_entity(kind)->name;
+        status = bring_up(sqlite, &columns, dk_entity(kind), &sql, &changed);
+    }
+    for (int kind = 0; kind < ENTITY_COUNT && status == DAYBOOK_OK && changed; kind++) {
+        *which = dk_entity(kind)->name;
+        append_view(&sql, dk_entity(kind));
+        status = run_buffer(sqlite, &sql);
+    }
+    dk_buffer_clear(&sql);
+    return status;
+}
+
+/* ---- the file ---- */
+
+/* One number of a query without parameters. No row: 0. */
+static daybook_status read_number(struct sqlite_store *sqlite, const char *sql, int64_t *number)
+{
+    struct statement *slot = NULL;
+    daybook_status status;
+    bool row = false;
+    struct statement *statement = srv_sqlite_statement(sqlite, &slot, sql, &status);
+    *number = 0;
+    if (statement == NULL) {
+        return status;
+    }
+    status = srv_sqlite_step(sqlite, statement, &row);
+    if (status == DAYBOOK_OK && row) {
+        *number = dk_column_int(statement, 0);
+        dk_reset(statement);
+    }
+    return status;
+}
+
+/* Whose file it is: *version 0 for an empty one, else that of a store of ours that is not newer. */
+static daybook_status check_file(struct sqlite_store *sqlite, int64_t *version, char *problem,
+                                 size_t problem_size)
+{
+    int64_t application = 0;
+    int64_t tables = 0;
+    daybook_status status =
+        read_number(sqlite, "SELECT application_id FROM pragma_application_id", &application);
+    if (status == DAYBOOK_OK) {
+        status = read_number(sqlite, "SELECT user_version FROM pragma_user_version", version);
+    }
+    if (status == DAYBOOK_OK) {
+        status = read_number(sqlite, "SELECT count(*) FROM sqlite_schema", &tables);
+    }
+    if (status != DAYBOOK_OK) {
+        (void)dk_text_format(problem, problem_size, "server.db: %s", sqlite->database.problem);
+        return status;
+    }
+    if (application == 0 && *version == 0 && tables == 0) {
+        return DAYBOOK_OK;
+    }
+    if (application != APPLICATION_ID) {
+        (void)dk_text_format(problem, problem_size, "server.db is a database of something else");
+        return DAYBOOK_NOT_A_STORE;
+    }
+    if (*version > USER_VERSION) {
+        (void)dk_text_format(problem, problem_size,
+                             "server.db has schema %d; this server knows up to %d", (int)*version,
+                             USER_VERSION);
+        return DAYBOOK_NEWER_STORE;
+    }
+    return DAYBOOK_OK;
+}
+
+/* The fixed tables and the epoch: 1 to 2^63 - 1. */
+static daybook_status create(struct sqlite_store *sqlite)
+{
+    char sql[160];
+    uint64_t epoch = 0;
+    daybook_status status = dk_database_run(&sqlite->database, fixed_tables);
+    if (status != DAYBOOK_OK) {
+        return status;
+    }
+    do {
+        sqlite3_randomness((int)sizeof epoch, &epoch);
+        epoch &= INT64_MAX;
+    } while (epoch == 0);
+    (void)dk_text_format(sql, sizeof sql,
+                         "INSERT INTO meta(name, value) VALUES('epoch', %lld);"
+                         "PRAGMA application_id = %d",
+                         (long long)epoch, APPLICATION_ID);
+    return dk_database_run(&sqlite->database, sql);
+}
+
+/* The writer's part, in one transaction. `version` is 0 in an empty file. */
+static daybook_status write_schema(struct sqlite_store *sqlite, int64_t version, char *problem,
+                                   size_t problem_size)
+{
+    char sql[64];
+    const char *which = "";
+    daybook_status status = dk_database_begin(&sqlite->database);
+    if (status == DAYBOOK_OK && version == 0) {
+        status = create(sqlite);
+    }
+    if (status == DAYBOOK_OK) {
+        status = bring_up_entities(sqlite, version != USER_VERSION, &which);
+    }
+    if (status == DAYBOOK_OK && version != USER_VERSION) {
+        (void)dk_text_format(sql, sizeof sql, "PRAGMA user_version = %d", USER_VERSION);
+        status = dk_database_run(&sqlite->database, sql);
+    }
+    if (status == DAYBOOK_OK) {
+        status = dk_database_commit(&sqlite->database);
+    }
+    if (status == DAYBOOK_CORRUPT) {
+        (void)dk_text_format(problem, problem_size,
+                             "server.db: the columns of %s are not its fields in their order",
+                             which);
+    } else if (status != DAYBOOK_OK) {
+        (void)dk_text_format(problem, problem_size, "server.db: %s: %s", which,
+                             sqlite->database.problem);
+    }
+    dk_database_rollback(&sqlite->database);
+    return status;
+}
+
+/* See sqlite.h. A reader takes the file as its writer has left it, which is of the same version. */
+daybook_status srv_sqlite_schema(struct sqlite_store *sqlite, bool writer, char *problem,
+                                 size_t problem_size)
+{
+    int64_t version = 0;
+    int64_t epoch = 0;
+    daybook_status status = check_file(sqlite, &version, problem, problem_size);
+    if (status != DAYBOOK_OK) {
+        return status;
+    }
+    if (writer) {
+        status = write_schema(sqlite, version, problem, problem_size);
+    } else if (version != USER_VERSION) {
+        (void)dk_text_format(problem, problem_size,
+                             "server.db has not been opened by a writer yet");
+        status = DAYBOOK_NOT_A_STORE;
+    }
+    if (status != DAYBOOK_OK) {
+        return status;
+    }
+    status = read_number(sqlite, "SELECT value FROM meta WHERE name = 'epoch'", &epoch);
+    if (status == DAYBOOK_OK && epoch <= 0) {
+        status = DAYBOOK_CORRUPT;
+    }
+    if (status != DAYBOOK_OK) {
+        (void)dk_text_format(problem, problem_size, "server.db: its epoch cannot be read");
+    }
+    sqlite->epoch = (uint64_t)epoch;
+    return status;
+}

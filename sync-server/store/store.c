@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The store's functions for all backends: each checks what its caller guarantees (a writer writes,
+ * inside of a transaction; savepoints do not nest) and calls the backend. Invariant: `phase` says
+ * what the connection is in the middle of, also after a failure.
+ */
+#include "sync-server/store/store_operations.h"
+
+#include <assert.h>
+#include <limits.h>
+#include <string.h>
+
+/* Within a transaction that writes. */
+static bool is_writing(const struct srv_store *store)
+{
+    return store->phase == STORE_WRITING || store->phase == STORE_SAVEPOINT;
+}
+
+/* NULL is fine. Cursors are closed before; a transaction under way is rolled back. */
+void srv_store_close(struct srv_store *store)
+{
+    if (store == NULL) {
+        return;
+    }
+    assert(store->cursor_count == 0);
+    if (is_writing(store)) {
+        srv_store_rollback(store);
+    } else if (store->phase == STORE_READING) {
+        srv_store_end_read(store);
+    }
+    store->operations->close(store);
+}
+
+/* See the header. */
+uint64_t srv_store_epoch(struct srv_store *store)
+{
+    return store->operations->epoch(store);
+}
+
+/* ---- transactions ---- */
+
+/* See the header. */
+daybook_status srv_store_begin(struct srv_store *store)
+{
+    assert(store->writer && store->phase == STORE_IDLE);
+    daybook_status status = store->operations->begin(store);
+    if (status == DAYBOOK_OK) {
+        store->phase = STORE_WRITING;
+    }
+    return status;
+}
+
+/* See the header. */
+daybook_status srv_store_commit(struct srv_store *store)
+{
+    assert(store->phase == STORE_WRITING);
+    store->phase = STORE_IDLE;
+    return store->operations->commit(store);
+}
+
+/* Also with a savepoint open; without a transaction it does nothing. */
+void srv_store_rollback(struct srv_store *store)
+{
+    assert(store->writer);
+    if (is_writing(store)) {
+        store->phase = STORE_IDLE;
+        store->operations->rollback(store);
+    }
+}
+
+/* See the header. */
+daybook_status srv_store_savepoint(struct srv_store *store)
+{
+    assert(store->phase == STORE_WRITING);
+    daybook_status status = store->operations->savepoint(store);
+    if (status == DAYBOOK_OK) {
+        store->phase = STORE_SAVEPOINT;
+    }
+    return status;
+}
+
+/* After a failure the savepoint is still open: the caller rolls back, to it or all. */
+daybook_status srv_store_release(struct srv_store *store)
+{
+    assert(store->phase == STORE_SAVEPOINT);
+    daybook_status status = store->operations->release(store);
+    if (status == DAYBOOK_OK) {
+        store->phase = STORE_WRITING;
+    }
+    return status;
+}
+
+/* After a failure only srv_store_rollback is left to do. */
+daybook_status srv_store_rollback_to(struct srv_store *store)
+{
+    assert(store->phase == STORE_SAVEPOINT);
+    daybook_status status = store->operations->rollback_to(store);
+    if (status == DAYBOOK_OK) {
+        store->phase = STORE_WRITING;
+    }
+    return status;
+}
+
+/* See the header. */
+daybook_status srv_store_begin_read(struct srv_store *store)
+{
+    assert(store->phase == STORE_IDLE);
+    daybook_status status = store->operations->begin_read(store);
+    if (status == DAYBOOK_OK) {
+        store->phase = STORE_READING;
+    }
+    return status;
+}
+
+/* Cursors are closed before. Without a read under way it does nothing. */
+void srv_store_end_read(struct srv_store *store)
+{
+    if (store->phase == STORE_READING) {
+        assert(store->cursor_count == 0);
+        store->phase = STORE_IDLE;
+        store->operations->end_read(store);
+    }
+}
+
+/* ---- organisations, accounts, devices ---- */
+
+/* See the header. */
+daybook_status srv_store_add_organisation(struct srv_store *store, const struct id *id,
+                                          int64_t *org)
+{
+    assert(is_writing(store));
+    return store->operations->add_organisation(store, id, org);
+}
+
+/* See the header. */
+daybook_status srv_store_organisations(struct srv_store *store, struct arena *arena,
+                                       struct srv_organisation **rows, int *count)
+{
+    *rows = NULL;
+    *count = 0;
+    return store->operations->organisations(store, arena, rows, count);
+}
+
+/* See the header. */
+daybook_status srv_store_set_head(struct srv_store *store, int64_t org, int64_t head)
+{
+    assert(is_writing(store) && head >= 0);
+    return store->operations->set_head(store, org, head);
+}
+
+/* See the header. */
+daybook_status srv_store_get_head(struct srv_store *store, int64_t org, int64_t *head)
+{
+    return store->operations->get_head(store, org, head);
+}
+
+/* See the header. */
+daybook_status srv_store_put_account(struct srv_store *store, const struct srv_account *account)
+{
+    assert(is_writing(store) && memchr(account->role, '\0', sizeof account->role) != NULL);
+    return store->operations->put_account(store, account);
+}
+
+/* See the header. */
+daybook_status srv_store_get_account(struct srv_store *store, const struct id *user,
+                                     struct srv_account *account, bool *found)
+{
+    *found = false;
+    return store->operations->get_account(store, user, account, found);
+}
+
+/* See the header. */
+daybook_status srv_store_find_login(struct srv_store *store, int64_t org, const char *login,
+                                    struct id *user, bool *found)
+{
+    *found = false;
+    return store->operations->find_login(store, org, login, user, found);
+}
+
+/* See the header. */
+daybook_status srv_store_add_code(struct srv_store *store, const uint8_t code_hash[SRV_HASH_SIZE],
+                                  int64_t org, const struct id *user, int64_t expires_ms)
+{
+    assert(is_writing(store));
+    return store->operations->add_code(store, code_hash, org, user, expires_ms);
+}
+
+/* See the header. */
+daybook_status srv_store_take_code(struct srv_store *store, const uint8_t code_hash[SRV_HASH_SIZE],
+                                   int64_t now_ms, int64_t *org, struct id *user, bool *found)
+{
+    assert(is_writing(store));
+    *found = false;
+    return store->operations->take_code(store, code_hash, now_ms, org, user, found);
+}
+
+/* See the header. */
+daybook_status srv_store_add_device(struct srv_store *store, struct srv_device *device,
+                                    const uint8_t token_hash[SRV_HASH_SIZE])
+{
+    assert(is_writing(store) && memchr(device->name, '\0', sizeof device->name) != NULL);
+    return store->operations->add_device(store, device, token_hash);
+}
+
+/* See the header. */
+daybook_status srv_store_find_device(struct srv_store *store,
+                                     const uint8_t token_hash[SRV_HASH_SIZE],
+                                     struct srv_device *device, bool *found)
+{
+    *found = false;
+    return store->operations->find_device(store, token_hash, device, found);
+}
+
+/* See the header. */
+daybook_status srv_store_lease(struct srv_store *store, int64_t device, const struct id *instance,
+                               uint32_t *device_no)
+{
+    assert(is_writing(store));
+    return store->operations->lease(store, device, instance, device_no);
+}
+
+/* See the header. */
+daybook_status srv_store_list_devices(struct srv_store *store, int64_t org, struct arena *arena,
+                                      struct srv_device **rows, int *count)
+{
+    *rows = NULL;
+    *count = 0;
+    return store->operations->list_devices(store, org, arena, rows, count);
+}
+
+/* See the header. */
+daybook_status srv_store_revoke(struct srv_store *store, int64_t device)
+{
+    assert(is_writing(store));
+    return store->operations->revoke(store, device);
+}
+
+/* See the header. */
+daybook_status srv_store_mark_device(struct srv_store *store, uint32_t device_no, int64_t decided,
+                                     int64_t settled, int64_t seen_ms)
+{
+    assert(is_writing(store));
+    return store->operations->mark_device(store, device_no, decided, settled, seen_ms);
+}
+
+/* ---- decisions ---- */
+
+/* See the header. */
+daybook_status srv_store_add_decision(struct srv_store *store, int64_t org,
+                                      const struct srv_decision *decision)
+{
+    assert(is_writing(store) && decision->device_no != 0 && decision->seq > 0);
+    return store->operations->add_decision(store, org, decision);
+}
+
+/* See the header. */
+daybook_status srv_store_find_decision(struct srv_store *store, int64_t org,
+                                       const struct id *changeset, struct arena *arena,
+                                       struct srv_decision *decision, bool *found)
+{
+    *found = false;
+    return store->operations->find_decision(store, org, changeset, arena, decision, found);
+}
+
+/* See the header. */
+daybook_status srv_store_markers(struct srv_store *store, uint32_t device_no, int64_t settled,
+                                 int64_t after, int64_t upto, struct arena *arena,
+                                 struct srv_decision **rows, int *count)
+{
+    *rows = NULL;
+    *count = 0;
+    return store->operations->markers(store, device_no, settled, after, upto, arena, rows, count);
+}
+
+/* See the header. */
+daybook_status srv_store_add_rejected_record(struct srv_store *store, int64_t org,
+                                             const struct id *record, const struct id *changeset)
+{
+    assert(is_writing(store));
+    return store->operations->add_rejected_record(store, org, record, changeset);
+}
+
+/* See the header. */
+daybook_status srv_store_find_rejected_record(struct srv_store *store, int64_t org,
+                                              const struct id *record, struct id *changeset,
+                                              bool *found)
+{
+    *found = false;
+    return store->operations->find_rejected_record(store, org, record, changeset, found);
+}
+
+/* See the header. */
+daybook_status srv_store_add_quarantine(struct srv_store *store, int64_t org, uint32_t device_no,
+                                        int64_t seq, const struct id *changeset, const char *body,
+                                        size_t length, const char *why)
+{
+    assert(is_writing(store));
+    return store->operations->add_quarantine(store, org, device_no, seq, changeset, body, length,
+                                             why);
+}
+
+/* See the header. */
+daybook_status srv_store_has_quarantine(struct srv_store *store, uint32_t device_no, bool *has)
+{
+    *has = false;
+    return store->operations->has_quarantine(store, device_no, has);
+}
+
+/* ---- records ---- */
+
+/* See the header. */
+daybook_status srv_store_get(struct srv_store *store, int64_t org, const struct entity *entity,
+                             const struct id *id, struct arena *arena, struct srv_record *record,
+                             bool *found)
+{
+    *found = false;
+    return store->operations->get(store, org, entity, id, arena, record, found);
+}
+
+/* See the header. */
+daybook_status srv_store_put(struct srv_store *store, int64_t org, const struct srv_record *record,
+                             bool existed)
+{
+    assert(is_writing(store));
+    return store->operations->put(store, org, record, existed);
+}
+
+/* See the header. */
+daybook_status srv_store_related(struct srv_store *store, int64_t org, const struct entity *entity,
+                                 int field, const struct id *value, const struct id *after,
+                                 int limit, bool tombstones, struct arena *arena,
+                                 struct srv_record **rows, int *count)
+{
+    assert(field >= 0 && field < entity->field_count && limit > 0);
+    assert(entity->fields[field].type == FIELD_ID);
+    *rows = NULL;
+    *count = 0;
+    return store->operations->related(store, org, entity, field, value, after, limit, tombstones,
+                                      arena, rows, count);
+}
+
+/* All that name the parent; nobody has an id of zeros. */
+daybook_status srv_store_children(struct srv_store *store, int64_t org, const struct entity *entity,
+                                  const struct id *parent, struct arena *arena,
+                                  struct srv_record **rows, int *count)
+{
+    const struct id start = {{0}};
+    return srv_store_related(store, org, entity, entity->parent_field, parent, &start, INT_MAX,
+                             false, arena, rows, count);
+}
+
+/* See the header. */
+daybook_status srv_store_bucket(struct srv_store *store, int64_t org, const char *label,
+                                int64_t *bucket)
+{
+    assert(is_writing(store) || !store->writer);
+    return store->operations->bucket(store, org, label, bucket);
+}
+
+/* See the header. */
+daybook_status srv_store_buckets(struct srv_store *store, int64_t org, struct arena *arena,
+                                 struct srv_bucket **rows, int *count)
+{
+    *rows = NULL;
+    *count = 0;
+    return store->operations->buckets(store, org, arena, rows, count);
+}
+
+/* ---- log ---- */
+
+/* See the header. */
+daybook_status srv_store_append_log(struct srv_store *store, int64_t org,
+                                    const struct srv_log_row *row)
+{
+    assert(is_writing(store) && row->position > 0);
+    return store->operations->append_log(store, org, row);
+}
+
+/* See the header. */
+daybook_status srv_store_log_open(struct srv_store *store, int64_t org, const int64_t *buckets,
+                                  int bucket_count, int64_t after, int64_t upto,
+                                  struct srv_log_cursor **cursor)
+{
+    assert(bucket_count >= 0 && bucket_count <= LIMIT_BUCKETS);
+    *cursor = NULL;
+    daybook_status status =
+        store->operations->log_open(store, org, buckets, bucket_count, after, upto, cursor);
+    if (status == DAYBOOK_OK) {
+        store->cursor_count++;
+    }
+    return status;
+}
+
+/* See the header. */
+daybook_status srv_store_log_next(struct srv_log_cursor *cursor, struct srv_log_row *row,
+                                  bool *found)
+{
+    return cursor->store->operations->log_next(cursor, row, found);
+}
+
+/* NULL is fine. */
+void srv_store_log_close(struct srv_log_cursor *cursor)
+{
+    if (cursor != NULL) {
+        cursor->store->cursor_count--;
+        cursor->store->operations->log_close(cursor);
+    }
+}
+
+/* See the header. */
+daybook_status srv_store_header(struct srv_store *store, const char *text, size_t length,
+                                int64_t *number)
+{
+    assert(is_writing(store) || !store->writer);
+    return store->operations->header(store, text, length, number);
+}
+
+/* See the header. */
+daybook_status srv_store_header_text(struct srv_store *store, int64_t number, const char **text,
+                                     size_t *length)
+{
+    return store->operations->header_text(store, number, text, length);
+}
