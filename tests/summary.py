@@ -13,6 +13,8 @@ import re
 import sys
 import xml.etree.ElementTree
 
+OUTPUT_LINES = 60  # of a test that failed, the last ones are shown
+
 OK = re.compile(r"^\[ +OK \] (\S+)", re.M)
 FAILED = re.compile(r"^\[ +FAILED +\] ([A-Za-z_]\w*)", re.M)
 SKIPPED = re.compile(r"^\[ +SKIPPED \] ([A-Za-z_]\w*)", re.M)
@@ -51,6 +53,9 @@ def summarize(label, junit, results):
         reasons.append(f"no report: {error.__class__.__name__}")
     for case in cases:
         counts = count_case(case)
+        if counts[1]:
+            output = (case.findtext("system-out") or "").rstrip().splitlines()
+            print("\n".join([f"---- {case.get('name')}"] + output[-OUTPUT_LINES:]))
         total = [a + b for a, b in zip(total, counts)]
         reasons += counts[3]
     if sum(total) == 0:
