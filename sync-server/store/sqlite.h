@@ -30,7 +30,7 @@ struct sqlite_statements {
     struct statement *add_code, *take_code, *drop_codes;
     struct statement *add_device, *add_instance, *find_instance, *set_instance, *find_device,
         *list_devices, *revoke, *find_dropped, *mark_device;
-    struct statement *add_decision, *find_decision, *markers, *drop_verdicts;
+    struct statement *add_decision, *adopt_decision, *find_decision, *markers, *drop_verdicts;
     struct statement *add_rejected, *find_rejected, *add_quarantine, *has_quarantine;
     struct statement *find_bucket, *next_bucket, *add_bucket, *buckets, *find_lane;
     struct statement *append_log;
@@ -122,6 +122,9 @@ daybook_status srv_sqlite_mark_device(struct srv_store *store, uint32_t device_n
 /* ---- sqlite_decisions.c */
 daybook_status srv_sqlite_add_decision(struct srv_store *store, int64_t org,
                                        const struct srv_decision *decision);
+daybook_status srv_sqlite_adopt_decision(struct srv_store *store, int64_t org,
+                                         const struct id *changeset, uint32_t device_no,
+                                         int64_t seq);
 daybook_status srv_sqlite_find_decision(struct srv_store *store, int64_t org,
                                         const struct id *changeset, struct arena *arena,
                                         struct srv_decision *decision, bool *found);

@@ -33,6 +33,32 @@ daybook_status srv_sqlite_add_decision(struct srv_store *store, int64_t org,
     return srv_sqlite_run(sqlite, statement);
 }
 
+/* See store.h. The row's key moves. */
+daybook_status srv_sqlite_adopt_decision(struct srv_store *store, int64_t org,
+                                         const struct id *changeset, uint32_t device_no,
+                                         int64_t seq)
+{
+    struct sqlite_store *sqlite = srv_sqlite(store);
+    daybook_status status;
+    struct statement *statement =
+        srv_sqlite_statement(sqlite, &sqlite->statements.adopt_decision,
+                             "UPDATE decision SET device_no = ?3, seq = ?4"
+                             " WHERE org = ?1 AND changeset = ?2",
+                             &status);
+    if (statement == NULL) {
+        return status;
+    }
+    dk_bind_int(statement, 1, org);
+    dk_bind_id(statement, 2, changeset);
+    dk_bind_int(statement, 3, device_no);
+    dk_bind_int(statement, 4, seq);
+    status = srv_sqlite_run(sqlite, statement);
+    if (status == DAYBOOK_OK && dk_database_changes(&sqlite->database) == 0) {
+        return DAYBOOK_NOT_FOUND;
+    }
+    return status;
+}
+
 /* Reads what find_decision selects; the verdict is copied into the arena. */
 static daybook_status read_decision(struct statement *statement, struct arena *arena,
                                     struct srv_decision *decision)

@@ -261,6 +261,7 @@ static const struct srv_store_operations operations = {
     .revoke = srv_sqlite_revoke,
     .mark_device = srv_sqlite_mark_device,
     .add_decision = srv_sqlite_add_decision,
+    .adopt_decision = srv_sqlite_adopt_decision,
     .find_decision = srv_sqlite_find_decision,
     .markers = srv_sqlite_markers,
     .add_rejected_record = srv_sqlite_add_rejected_record,
@@ -300,7 +301,7 @@ static daybook_status open_database(struct sqlite_store *sqlite,
     daybook_status status = dk_database_open(&sqlite->database, path, &database);
     if (status == DAYBOOK_OK && options->writer) {
         /* Larger steps than SQLite's 1,000 pages: a checkpoint costs two more fsyncs. */
-        status = dk_database_run(&sqlite->database, "PRAGMA wal_autocheckpoint = 4000;"
+        status = dk_database_run(&sqlite->database, "PRAGMA wal_autocheckpoint = 16000;"
                                                     "PRAGMA journal_size_limit = 67108864");
     }
     if (status != DAYBOOK_OK) {

@@ -254,6 +254,14 @@ daybook_status srv_store_add_decision(struct srv_store *store, int64_t org,
 }
 
 /* See the header. */
+daybook_status srv_store_adopt_decision(struct srv_store *store, int64_t org, const struct id *changeset,
+                                        uint32_t device_no, int64_t seq)
+{
+    assert(is_writing(store) && device_no != 0 && seq > 0);
+    return store->operations->adopt_decision(store, org, changeset, device_no, seq);
+}
+
+/* See the header. */
 daybook_status srv_store_find_decision(struct srv_store *store, int64_t org,
                                        const struct id *changeset, struct arena *arena,
                                        struct srv_decision *decision, bool *found)

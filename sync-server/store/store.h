@@ -204,6 +204,10 @@ daybook_status srv_store_mark_device(struct srv_store *store, uint32_t device_no
 /* EXISTS: the changeset of this organisation, or the seq of this instance, was decided before. */
 daybook_status srv_store_add_decision(struct srv_store *store, int64_t org,
                                       const struct srv_decision *decision);
+/* A changeset that an earlier instance had sent was sent again: its decision goes over to this seq of the new instance, which gets its
+ * marker. NOT_FOUND, or EXISTS where this seq was decided before. */
+daybook_status srv_store_adopt_decision(struct srv_store *store, int64_t org, const struct id *changeset,
+                                        uint32_t device_no, int64_t seq);
 daybook_status srv_store_find_decision(struct srv_store *store, int64_t org,
                                        const struct id *changeset, struct arena *arena,
                                        struct srv_decision *decision, bool *found);

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One decision from beginning to end: the parent of the steps in this folder. Called by the decider's thread for each changeset of a group, and
+ * for the server's own commands. Invariant: whatever a step does, the store is left as if the decision had been made whole or not at all.
+ */
+#include "sync-server/decide/work.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define MEMORY_DEFAULT ((size_t)256 * 1024 * 1024)
+#define TEXT_BYTES_MAX ((size_t)2 * LIMIT_TEXT_BYTES * 6)
+
+struct decide *srv_decide_new(struct srv_store *store, const struct log *log, size_t memory_max)
+{
+    struct decide *decide = dk_memory_new(1, sizeof *decide);
+    if (decide == NULL) {
+        return NULL;
+    }
+    if (!srv_random(decide->seeds, sizeof decide->seeds)) {
+        dk_memory_free(decide);
+        return NULL;
+    }
+    decide->store = store;
+    decide->log = *log;
+    decide->epoch = srv_store_epoch(store);
+    decide->memory_max = memory_max == 0 ? MEMORY_DEFAULT : memory_max;
+    dk_arena_init(&decide->arena, decide->memory_max);
+    dk_buffer_init(&decide->header, LIMIT_TEXT_BYTES);
+    dk_buffer_init(&decide->tail, DECIDE_ENTRY_BYTES_MAX);
+    dk_buffer_init(&decide->text, TEXT_BYTES_MAX);
+    return decide;
+}
+
+void srv_decide_free(struct decide *decide)
+{
+    if (decide == NULL) {
+        return;
+    }
+    for (int i = 0; i < decide->entry_capacity; i++) {
+        dk_buffer_clear(&decide->entries[i].body);
+        dk_buffer_clear(&decide->entries[i].own);
+    }
+    dk_memory_free(decide->entries);
+    dk_buffer_clear(&decide->header);
+    dk_buffer_clear(&decide->tail);
+    dk_buffer_clear(&decide->text);
+    dk_arena_clear(&decide->arena);
+    dk_memory_free(decide);
+}
+
+bool srv_decide_digest(const char *text, size_t length, uint8_t digest[HASH_SIZE])
+{
+    static const char member[] = "\"changes\"";
+    size_t from = 0;
+    for (size_t i = 0; i + sizeof member - 1 <= length; i++) {
+        if (text[i] == '"' && memcmp(text + i, member, sizeof member - 1) == 0) {
+            from = i;
+            break;
+        }
+    }
+    return srv_hash(text + from, length - from, digest);
+}
+
+/* Everything that a decision needs, before its first step. */
+static void begin(struct decision *decision)
+{
+    const struct changeset *changeset = &decision->input->changeset;
+    const struct decide_author *author = decision->author;
+    memset(decision->verdict, 0, sizeof *decision->verdict);
+    decision->verdict->seq = changeset->seq;
+    decision->status = DAYBOOK_OK;
+    decision->position = decision->org->head + 1;
+    decision->time = dk_hlc_clamp(changeset->time, decision->now_ms, &decision->clamped);
+    decision->actor = (struct sales_actor){.user = author->account.user,
+                                           .territory = author->account.territory,
+                                           .device_no = author->device_no,
+                                           .is_server = author->is_server,
+                                           .time_ms = dk_hlc_ms(decision->time)};
+    decision->reader = srv_work_reader(decision);
+}
+
+/* The steps, in order. True: accepted. */
+static bool run_steps(struct decision *decision)
+{
+    const struct decide_input *input = decision->input;
+    if (decision->author->account.disabled) {
+        (void)srv_decision_reject(decision, REJECT_AUTH, NULL, NULL, NULL, "disabled");
+        decision->verdict->kind = VERDICT_QUARANTINED;
+        return false;
+    }
+    if (input->refusal.code != REJECT_NONE) {
+        const struct id *record = dk_id_is_zero(&input->refused.id) ? NULL : &input->refused.id;
+        return srv_decision_reject(decision, (enum reject_code)input->refusal.code, input->refused.entity, record,
+                                   input->refusal.field, input->refusal.rule);
+    }
+    return srv_works_init(decision) && srv_decide_attach(decision) && srv_decide_merge(decision) &&
+           srv_decide_revive_parents(decision) && srv_decide_deletes(decision) &&
+           srv_decide_references(decision) && srv_decide_fill(decision) && srv_decide_place(decision) &&
+           srv_decide_derive(decision) && srv_decide_write(decision);
+}
+
+/* Whether the group cannot go on after this failure: it lies in the machine, not in the changeset. */
+static bool is_fatal(daybook_status status)
+{
+    switch (status) {
+    case DAYBOOK_DISK_FULL:
+    case DAYBOOK_NO_MEMORY:
+    case DAYBOOK_IO:
+    case DAYBOOK_CORRUPT:
+    case DAYBOOK_CANNOT_OPEN:
+    case DAYBOOK_BUSY:
+    case DAYBOOK_INTERRUPTED: return true;
+    default: return false;
+    }
+}
+
+/* Runs the steps in a savepoint and sets the verdict. */
+static daybook_status attempt(struct decision *decision)
+{
+    struct verdict *verdict = decision->verdict;
+    daybook_status status = srv_store_savepoint(decision->store);
+    if (status != DAYBOOK_OK) {
+        return status;
+    }
+    if (run_steps(decision)) {
+        verdict->kind = decision->merged ? VERDICT_MERGED : VERDICT_ACCEPTED;
+        verdict->position = decision->position;
+        verdict->clock_suspect = decision->clamped;
+        return srv_store_release(decision->store);
+    }
+    status = srv_store_rollback_to(decision->store);
+    if (status != DAYBOOK_OK) {
+        return status;
+    }
+    if (decision->status == DAYBOOK_OK) {
+        assert(verdict->kind == VERDICT_REJECTED || verdict->kind == VERDICT_QUARANTINED);
+        return DAYBOOK_OK;
+    }
+    if (is_fatal(decision->status) || decision->author->is_server) {
+        return decision->status;
+    }
+    dk_log(&decision->decide->log, LOG_ERROR, "decision failed device=%u seq=%lld status=%d",
+           (unsigned)decision->author->device_no, (long long)decision->input->changeset.seq, (int)decision->status);
+    memset(verdict, 0, sizeof *verdict);
+    verdict->seq = decision->input->changeset.seq;
+    verdict->kind = VERDICT_QUARANTINED;
+    verdict->code = REJECT_INTERNAL;
+    return DAYBOOK_OK;
+}
+
+/* Keeps what was decided under this seq, or that an earlier decision now belongs to it. */
+static daybook_status keep(struct decision *decision, enum seen seen, const struct srv_decision *before)
+{
+    switch (seen) {
+    case SEEN_NEW: return srv_decide_record(decision);
+    case SEEN_RESENT:
+        return srv_store_adopt_decision(decision->store, decision->org->org, &before->changeset,
+                                        decision->author->device_no, decision->input->changeset.seq);
+    default: return DAYBOOK_OK;
+    }
+}
+
+/* Decides a changeset whose seq is the author's next. */
+static daybook_status decide_next(struct decision *decision, enum seen seen, const struct srv_decision *before)
+{
+    daybook_status status = seen == SEEN_NEW ? attempt(decision) : DAYBOOK_OK;
+    if (status == DAYBOOK_OK) {
+        status = keep(decision, seen, before);
+    }
+    if (status != DAYBOOK_OK) {
+        return status;
+    }
+    decision->author->decided = decision->input->changeset.seq;
+    if (seen == SEEN_NEW && decision->verdict->position > 0) {
+        decision->org->head = decision->position;
+    }
+    if (decision->verdict->kind == VERDICT_QUARANTINED) {
+        decision->author->has_quarantine = true;
+    }
+    return DAYBOOK_OK;
+}
+
+daybook_status srv_decide(struct decide *decide, struct decide_org *org, struct decide_author *author,
+                          const struct decide_input *input, int64_t now_ms, struct verdict *verdict,
+                          enum decide_answer *answer)
+{
+    struct decision decision = {.decide = decide,
+                                .store = decide->store,
+                                .arena = &decide->arena,
+                                .org = org,
+                                .author = author,
+                                .input = input,
+                                .now_ms = now_ms,
+                                .verdict = verdict};
+    struct srv_decision before;
+    enum seen seen = SEEN_NEW;
+    dk_arena_reset(&decide->arena);
+    begin(&decision);
+    daybook_status status = srv_decide_seen(&decision, &seen, &before);
+    *answer = seen == SEEN_GAP ? DECIDE_GAP : seen == SEEN_DIVERGED ? DECIDE_DIVERGED : DECIDE_VERDICT;
+    bool next = input->changeset.seq == author->decided + 1;
+    if (status == DAYBOOK_OK && *answer == DECIDE_VERDICT && next) {
+        status = decide_next(&decision, seen, &before);
+    }
+    return status;
+}

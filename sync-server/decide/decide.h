@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Deciding one changeset, once: seen before, may they, merge, validate, verdict. Runs on the thread that owns the store's writer, inside a
+ * transaction that the caller began and commits; each decision is in a savepoint of its own. The order of the steps:
+ *
+ *   seen.c    decided before? then the stored answer
+ *   rights.c  may this author touch these records and name those
+ *   merge.c   each field, group, key against what stands (deletion.c: records as wholes)
+ *   validate.c  fields of the server, domain rules, derived columns
+ *   place.c   the bucket of each record; what moves takes its dependents along
+ *   write.c   records, log rows, conflict entries, the decision
+ *
+ * Invariants: 1. A position is taken if and only if the changeset was accepted or merged. 2. All records that an accepted changeset names and
+ * that are there afterwards have its position as their version, and the log row names them, if need be without a field, so that all replicas
+ * agree on versions too. 3. What is not accepted changes no record and no log row.
+ */
+#ifndef DAYBOOK_SERVER_DECIDE_H
+#define DAYBOOK_SERVER_DECIDE_H
+
+#include "sync-server/hash.h"
+#include "sync-server/scope/scope.h"
+#include "sync-server/store/store.h"
+
+/* One organisation, as the decider holds it. */
+struct decide_org {
+    int64_t org;
+    struct id id;
+    int64_t head; /* last position given, also in the transaction under way */
+};
+
+/* Who sends changesets. */
+struct decide_author {
+    struct srv_account account;
+    uint32_t device_no;
+    bool is_server;      /* commands, import: may write what belongs to the server */
+    bool has_quarantine; /* of this instance: later changesets may have to wait */
+    int64_t decided;     /* highest seq decided; moves on with each decision */
+    struct scope scope;  /* outlives the author */
+};
+
+/* One changeset as it came. */
+struct decide_input {
+    struct changeset changeset;     /* changes only where refusal.code is 0 */
+    uint8_t digest[HASH_SIZE];      /* srv_decide_digest */
+    struct refusal refusal;         /* of the decoder: it can be answered, not applied */
+    struct change refused;          /* the change that the refusal is about */
+    const struct id *made;          /* refused: ids of the records that it would have made */
+    int made_count;
+    /* Its text for the quarantine, borrowed; called at most once. */
+    daybook_status (*text)(void *context, const char **bytes, size_t *length);
+    void *context;
+};
+
+enum decide_answer {
+    DECIDE_VERDICT,  /* *verdict is the answer */
+    DECIDE_DIVERGED, /* another changeset had this seq: the device's store is a copy */
+    DECIDE_GAP       /* a seq is missing before this one */
+};
+
+struct decide;
+
+/* `memory_max`: bytes that one decision may take (tests make it small); 0: the default. NULL: no memory. */
+struct decide *srv_decide_new(struct srv_store *store, const struct log *log, size_t memory_max);
+void srv_decide_free(struct decide *decide);
+
+/* Decides the author's next changeset. OK: *answer, and with DECIDE_VERDICT the verdict, and all that follows from it is
+ * written. Otherwise the transaction cannot go on (disk, memory) and must be rolled back. A changeset on which the server fails by itself
+ * is QUARANTINED(INTERNAL), alone. */
+daybook_status srv_decide(struct decide *decide, struct decide_org *org, struct decide_author *author,
+                          const struct decide_input *input, int64_t now_ms, struct verdict *verdict,
+                          enum decide_answer *answer);
+
+/* SHA-256 of a changeset's text from its member "changes" on: what stands before it, the seq above all, may be another when a device
+ * sends the changeset again under a new instance. False: no memory. */
+bool srv_decide_digest(const char *text, size_t length, uint8_t digest[HASH_SIZE]);
+
+#endif

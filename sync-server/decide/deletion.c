@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Records as wholes: deletes against concurrent edits, documents with their children (one level, as the entity table has it), tombstones that
+ * come back. Part of the third step of the decision. Invariant: an edit that the deleting side had not seen is never lost, in either order of
+ * arrival.
+ */
+#include "sync-server/decide/work.h"
+
+#include <string.h>
+
+#define CHILD_PAGE 500 /* tombstones of children read at once */
+
+/* The latest stamp on a record that another instance wrote; position 0: none. */
+static struct stamp latest_other(const struct srv_record *row, uint32_t device_no)
+{
+    struct stamp latest = {0, 0, 0};
+    for (int i = 0; i < row->record.entity->field_count; i++) {
+        if (row->stamps[i].device_no != device_no && row->stamps[i].position > latest.position) {
+            latest = row->stamps[i];
+        }
+    }
+    for (int i = 0; i < row->key_stamp_count; i++) {
+        const struct stamp *stamp = &row->key_stamps[i].stamp;
+        if (stamp->device_no != device_no && stamp->position > latest.position) {
+            latest = *stamp;
+        }
+    }
+    return latest;
+}
+
+/* Notes that a delete lost: the field "*" stands for the whole record. */
+static bool note_delete(struct decision *decision, const struct work *work, uint32_t editor, uint32_t deleter)
+{
+    static const char kept[] = "\"edit\"", lost[] = "\"delete\"";
+    struct value kept_text = {.kind = VALUE_TEXT, .length = sizeof kept - 1, .text = kept};
+    struct value lost_text = {.kind = VALUE_TEXT, .length = sizeof lost - 1, .text = lost};
+    decision->merged = true;
+    return srv_decide_note(decision, work, "*", 1, &kept_text, editor, &lost_text, deleter);
+}
+
+/* ---- revival */
+
+static void revive_row(struct work *work)
+{
+    work->row.deleted = false;
+    work->row.deletion = (struct stamp){0, 0, 0};
+    work->revived = true;
+    work->own_whole = true;
+    work->effect = EFFECT_WHOLE;
+}
+
+/* Brings back the children of one entity that were deleted together with their document. */
+static bool revive_children(struct decision *decision, const struct work *document, const struct entity *entity,
+                            int64_t deleted_at)
+{
+    struct id after = {{0}};
+    struct srv_record *rows;
+    int count;
+    do {
+        daybook_status status =
+            srv_store_related(decision->store, decision->org->org, entity, entity->parent_field,
+                              &document->row.record.id, &after, CHILD_PAGE, true, decision->arena, &rows, &count);
+        if (status != DAYBOOK_OK) {
+            return srv_decision_fail(decision, status);
+        }
+        for (int i = 0; i < count; i++) {
+            after = rows[i].record.id;
+            if (!rows[i].deleted || rows[i].deletion.position != deleted_at) {
+                continue;
+            }
+            struct work *work = srv_work_adopt(decision, &rows[i]);
+            if (work == NULL) {
+                return false;
+            }
+            bool deleted_again = work->change != NULL && work->change->op == BLOCK_DELETE;
+            if (work->row.deleted && !deleted_again) {
+                revive_row(work);
+            }
+        }
+    } while (count == CHILD_PAGE);
+    return true;
+}
+
+/* Revives a tombstone and what was deleted with it. */
+static bool revive(struct decision *decision, struct work *work)
+{
+    struct stamp deletion = work->row.deletion;
+    const struct entity *child;
+    revive_row(work);
+    if (!note_delete(decision, work, decision->author->device_no, deletion.device_no)) {
+        return false;
+    }
+    for (int n = 0; (child = dk_entity_child(work->row.record.entity->kind, n)) != NULL; n++) {
+        if (!revive_children(decision, work, child, deletion.position)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool srv_decide_revive(struct decision *decision, struct work *work)
+{
+    const struct stamp *deletion = &work->row.deletion;
+    bool had_seen = deletion->device_no == decision->author->device_no ||
+                    deletion->position <= srv_work_seen(decision, work->change);
+    return had_seen ? srv_decide_missing(decision, work, NULL, work) : revive(decision, work);
+}
+
+bool srv_decide_revive_parents(struct decision *decision)
+{
+    for (struct work *work = decision->works; work != NULL; work = work->next) {
+        const struct id *parent = srv_work_parent(work);
+        if (parent == NULL || work->change == NULL || work->change->op == BLOCK_DELETE) {
+            continue;
+        }
+        const struct entity *entity = work->row.record.entity;
+        struct work *document =
+            srv_work_load(decision, dk_entity(entity->fields[entity->parent_field].target), parent);
+        if (document == NULL) {
+            return false;
+        }
+        /* What the author deleted, or may not see, stays away; the check of references says so. */
+        bool concurrent = document->found && document->row.deleted && document->effect == EFFECT_NONE &&
+                          document->row.deletion.device_no != decision->author->device_no &&
+                          srv_decide_sees(decision, document->old_bucket);
+        if (concurrent && !revive(decision, document)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- deletes */
+
+static void delete_row(struct decision *decision, struct work *work)
+{
+    work->row.deleted = true;
+    work->row.deletion = srv_merge_stamp(decision, &(struct stamp){0, 0, 0}, false);
+    work->effect = EFFECT_DELETE;
+}
+
+/* The author's delete does not happen: the author gets the record back. */
+static void drop_delete(struct work *work)
+{
+    work->dropped = true;
+    work->own_whole = true;
+    work->effect = EFFECT_SET;
+}
+
+/* Draws in the live children of a document that the store has. */
+static bool adopt_children(struct decision *decision, const struct work *document)
+{
+    const struct entity *child;
+    for (int n = 0; (child = dk_entity_child(document->row.record.entity->kind, n)) != NULL; n++) {
+        struct srv_record *rows;
+        int count;
+        daybook_status status = srv_store_children(decision->store, decision->org->org, child,
+                                                   &document->row.record.id, decision->arena, &rows, &count);
+        if (status != DAYBOOK_OK) {
+            return srv_decision_fail(decision, status);
+        }
+        for (int i = 0; i < count; i++) {
+            if (srv_work_adopt(decision, &rows[i]) == NULL) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+/* True where the work is a live child row of the document that the store has. */
+static bool is_stored_child(const struct work *work, const struct work *document)
+{
+    const struct id *parent = srv_work_parent(work);
+    const struct entity *entity = work->row.record.entity;
+    return parent != NULL && work->found && !work->row.deleted &&
+           entity->fields[entity->parent_field].target == (int)document->row.record.entity->kind &&
+           dk_id_compare(parent, &document->row.record.id) == 0;
+}
+
+/* The latest edit of the document or a child that the author had not seen; position 0: none. An unknown child counts by what the
+ * author had seen of the document. */
+static struct stamp unseen_edit(struct decision *decision, const struct work *document)
+{
+    uint32_t mine = decision->author->device_no;
+    int64_t seen = srv_work_seen(decision, document->change);
+    struct stamp unseen = {0, 0, 0};
+    struct stamp latest = latest_other(&document->row, mine);
+    if (latest.position > seen) {
+        unseen = latest;
+    }
+    for (const struct work *work = srv_work_children(decision, &document->row.record.id); work != NULL;
+         work = work->same_parent_slot) {
+        if (!is_stored_child(work, document)) {
+            continue;
+        }
+        latest = latest_other(&work->row, mine);
+        int64_t bound = work->change == NULL ? seen : srv_work_seen(decision, work->change);
+        if (latest.position > bound && latest.position > unseen.position) {
+            unseen = latest;
+        }
+    }
+    return unseen;
+}
+
+/* Deletes a document with all its children, or, against an unseen edit, nothing of it. */
+static bool delete_document(struct decision *decision, struct work *document)
+{
+    if (!adopt_children(decision, document)) {
+        return false;
+    }
+    struct stamp edit = unseen_edit(decision, document);
+    for (struct work *work = srv_work_children(decision, &document->row.record.id); work != NULL;
+         work = work->same_parent_slot) {
+        if (!is_stored_child(work, document)) {
+            continue;
+        }
+        if (edit.position == 0) {
+            delete_row(decision, work);
+        } else if (work->change != NULL && work->change->op == BLOCK_DELETE) {
+            drop_delete(work);
+        }
+    }
+    if (edit.position == 0) {
+        delete_row(decision, document);
+        return true;
+    }
+    drop_delete(document);
+    return note_delete(decision, document, edit.device_no, decision->author->device_no);
+}
+
+/* Deletes a record without children, against its own edits only. */
+static bool delete_single(struct decision *decision, struct work *work)
+{
+    struct stamp latest = latest_other(&work->row, decision->author->device_no);
+    if (latest.position <= srv_work_seen(decision, work->change)) {
+        delete_row(decision, work);
+        return true;
+    }
+    drop_delete(work);
+    return note_delete(decision, work, latest.device_no, decision->author->device_no);
+}
+
+bool srv_decide_deletes(struct decision *decision)
+{
+    for (int documents = 1; documents >= 0; documents--) {
+        for (struct work *work = decision->works; work != NULL; work = work->next) {
+            bool waits = work->change != NULL && work->change->op == BLOCK_DELETE &&
+                         work->effect == EFFECT_NONE && !work->row.deleted;
+            bool document = dk_entity_child(work->row.record.entity->kind, 0) != NULL;
+            if (!waits || document != (documents == 1)) {
+                continue;
+            }
+            if (!(document ? delete_document(decision, work) : delete_single(decision, work))) {
+                return false;
+            }
+        }
+    }
+    return true;
+}

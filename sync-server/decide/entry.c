@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The log rows of one accepted changeset, one per bucket: `body` for everybody else, `own` for the author. Part of the last step of the
+ * decision. Invariants: 1. `body` names every record of the changeset that is there afterwards, if need be without a field. 2. `own` alone, put
+ * on what the author sent, gives the same as `body`. 3. Nothing in a row of one bucket tells of a record in another.
+ */
+#include "sync-server/decide/work.h"
+
+/* Columns of one part. */
+struct columns {
+    struct field_value values[LIMIT_FIELDS];
+    int count;
+};
+
+/* The entry of a bucket, made where missing. NULL: the decision has failed. */
+static struct entry *entry_of(struct decision *decision, int64_t bucket)
+{
+    struct decide *decide = decision->decide;
+    for (int i = 0; i < decide->entry_count; i++) {
+        if (decide->entries[i].bucket == bucket) {
+            return &decide->entries[i];
+        }
+    }
+    if (decide->entry_count == decide->entry_capacity) {
+        int capacity = decide->entry_capacity == 0 ? 4 : decide->entry_capacity * 2;
+        struct entry *entries = dk_memory_resize(decide->entries, (size_t)capacity * sizeof *entries);
+        if (entries == NULL) {
+            (void)srv_decision_fail(decision, DAYBOOK_NO_MEMORY);
+            return NULL;
+        }
+        for (int i = decide->entry_capacity; i < capacity; i++) {
+            dk_buffer_init(&entries[i].body, DECIDE_ENTRY_BYTES_MAX);
+            dk_buffer_init(&entries[i].own, DECIDE_ENTRY_BYTES_MAX);
+        }
+        decide->entries = entries;
+        decide->entry_capacity = capacity;
+    }
+    struct entry *entry = &decide->entries[decide->entry_count++];
+    entry->bucket = bucket;
+    dk_buffer_reset(&entry->body);
+    dk_buffer_reset(&entry->own);
+    return entry;
+}
+
+/* A column without its bound being passed: a changeset has no more columns than a block. */
+static bool add_column(struct decision *decision, const struct work *work, struct columns *columns,
+                       const struct field_value *value)
+{
+    if (columns->count == LIMIT_FIELDS) {
+        const struct record *record = &work->row.record;
+        return srv_decision_reject(decision, REJECT_LIMIT, record->entity, &record->id, NULL, "newer");
+    }
+    columns->values[columns->count++] = *value;
+    return true;
+}
+
+/* One field of a newer schema as it is stored now; null where it is gone. */
+static struct field_value extra_column(const struct work *work, const char *name, uint32_t length)
+{
+    static const char null_text[] = "null";
+    struct field_value column = {.field = -1, .name = name, .name_length = length};
+    column.value = srv_extra_get(&work->row.record.extra, name, length);
+    if (column.value.kind == VALUE_NULL) {
+        column.value = (struct value){.kind = VALUE_TEXT, .length = sizeof null_text - 1, .text = null_text};
+    }
+    return column;
+}
+
+static bool is_sent(const struct work *work, int field)
+{
+    return work->row.record.entity->fields[field].policy != POLICY_DERIVED;
+}
+
+/* The whole record: all that is not null. */
+static bool whole_columns(struct decision *decision, const struct work *work, struct columns *columns)
+{
+    const struct record *record = &work->row.record;
+    const char *key, *raw;
+    size_t cursor = 0, key_length, raw_length;
+    columns->count = 0;
+    for (int i = 0; i < record->entity->field_count; i++) {
+        struct field_value column = {.field = i, .value = record->values[i]};
+        if (is_sent(work, i) && column.value.kind != VALUE_NULL && !add_column(decision, work, columns, &column)) {
+            return false;
+        }
+    }
+    while (dk_map_next(&record->extra, &cursor, &key, &key_length, &raw, &raw_length)) {
+        struct field_value column = extra_column(work, key, (uint32_t)key_length);
+        if (!add_column(decision, work, columns, &column)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Some fields: those of a mask, and of the newer ones those that changed, or that are not as the author sent them. */
+static bool some_columns(struct decision *decision, const struct work *work, uint64_t mask, bool own,
+                         struct columns *columns)
+{
+    const struct record *record = &work->row.record;
+    columns->count = 0;
+    for (int i = 0; i < record->entity->field_count; i++) {
+        struct field_value column = {.field = i, .value = record->values[i]};
+        bool wanted = (mask >> i & 1) != 0 && is_sent(work, i);
+        if (wanted && !add_column(decision, work, columns, &column)) {
+            return false;
+        }
+    }
+    for (const struct work_extra *extra = work->extra; extra != NULL; extra = extra->next) {
+        struct field_value column = extra_column(work, extra->name, extra->length);
+        if ((own ? extra->own : extra->changed) && !add_column(decision, work, columns, &column)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Appends one part. bucket 0: none in the header. */
+static bool add_part(struct decision *decision, struct buffer *out, enum block_op op, const struct work *work,
+                     int64_t bucket, const struct columns *columns)
+{
+    struct decide *decide = decision->decide;
+    const struct record *record = &work->row.record;
+    int64_t number;
+    dk_buffer_reset(&decide->header);
+    dk_buffer_reset(&decide->tail);
+    dk_block_header(&decide->header, op, record->entity, bucket, columns->values, columns->count);
+    dk_block_row_tail(&decide->tail, record->entity, &record->id, columns->values, columns->count);
+    daybook_status status = decide->header.status != DAYBOOK_OK ? decide->header.status : decide->tail.status;
+    if (status == DAYBOOK_OK) {
+        status = srv_store_header(decision->store, decide->header.bytes, decide->header.length, &number);
+    }
+    if (status == DAYBOOK_OK) {
+        srv_log_part_append(out, number, decide->tail.bytes, decide->tail.length);
+        status = out->status;
+    }
+    return status == DAYBOOK_OK || srv_decision_fail(decision, status);
+}
+
+/* A part without columns. */
+static bool add_bare(struct decision *decision, struct buffer *out, enum block_op op, const struct work *work,
+                     int64_t bucket)
+{
+    struct columns none = {.count = 0};
+    return add_part(decision, out, op, work, bucket, &none);
+}
+
+static bool add_whole(struct decision *decision, struct buffer *out, const struct work *work)
+{
+    struct columns columns;
+    return whole_columns(decision, work, &columns) &&
+           add_part(decision, out, BLOCK_NEW, work, work->row.bucket, &columns);
+}
+
+/* True where readers of the old bucket lose sight of the record. A tombstone that comes back was not seen by anybody. */
+static bool leaves(const struct work *work)
+{
+    return work->effect == EFFECT_WHOLE && work->found && !work->revived && work->old_bucket != work->row.bucket;
+}
+
+/* What everybody else gets of one record. */
+static bool add_body(struct decision *decision, const struct work *work)
+{
+    struct columns columns;
+    int64_t bucket = work->effect == EFFECT_DELETE ? work->old_bucket : work->row.bucket;
+    struct entry *entry = entry_of(decision, bucket);
+    if (entry == NULL) {
+        return false;
+    }
+    if (work->effect == EFFECT_DELETE) {
+        return add_bare(decision, &entry->body, BLOCK_DELETE, work, 0);
+    }
+    if (work->effect == EFFECT_SET) {
+        return some_columns(decision, work, work->changed, false, &columns) &&
+               add_part(decision, &entry->body, BLOCK_SET, work, 0, &columns);
+    }
+    if (!add_whole(decision, &entry->body, work)) {
+        return false;
+    }
+    entry = leaves(work) ? entry_of(decision, work->old_bucket) : entry;
+    return entry != NULL &&
+           (!leaves(work) || add_bare(decision, &entry->body, BLOCK_EVICT, work, work->old_bucket));
+}
+
+/* What the author gets of one record beside what it sent. Where the changeset reaches into several buckets, its records are named with theirs,
+ * because a marker has only one. */
+static bool add_own(struct decision *decision, const struct work *work)
+{
+    struct columns columns;
+    bool several = decision->decide->entry_count > 1;
+    int64_t bucket = work->effect == EFFECT_DELETE ? work->old_bucket : work->row.bucket;
+    struct entry *entry = entry_of(decision, bucket);
+    if (entry == NULL) {
+        return false;
+    }
+    if (work->effect == EFFECT_DELETE) {
+        return work->change != NULL || add_bare(decision, &entry->own, BLOCK_DELETE, work, 0);
+    }
+    if (leaves(work)) {
+        struct entry *old = entry_of(decision, work->old_bucket);
+        if (old == NULL || !add_bare(decision, &old->own, BLOCK_EVICT, work, work->old_bucket)) {
+            return false;
+        }
+        entry = entry_of(decision, bucket); /* the array may have moved */
+    }
+    if (work->own_whole || work->change == NULL) {
+        return entry != NULL && add_whole(decision, &entry->own, work);
+    }
+    if (!some_columns(decision, work, work->own, true, &columns)) {
+        return false;
+    }
+    return (columns.count == 0 && !several) ||
+           add_part(decision, &entry->own, BLOCK_SET, work, several ? bucket : 0, &columns);
+}
+
+/* Deletes that were deletes already, and what is only stored, are nothing to anybody. */
+static bool is_logged(const struct work *work)
+{
+    return work->effect != EFFECT_NONE && work->effect != EFFECT_STORED;
+}
+
+bool srv_decide_entries(struct decision *decision)
+{
+    struct decide *decide = decision->decide;
+    size_t bytes = 0;
+    decide->entry_count = 0;
+    for (const struct work *work = decision->works; work != NULL; work = work->next) {
+        if (is_logged(work) && !add_body(decision, work)) {
+            return false;
+        }
+    }
+    /* Nobody pulls in the server's own name. */
+    for (const struct work *work = decision->works; work != NULL && !decision->author->is_server; work = work->next) {
+        if (is_logged(work) && !add_own(decision, work)) {
+            return false;
+        }
+    }
+    for (int i = 0; i < decide->entry_count; i++) {
+        bytes += decide->entries[i].body.length + decide->entries[i].own.length;
+    }
+    return bytes <= 2 * DECIDE_ENTRY_BYTES_MAX || srv_decision_fail(decision, DAYBOOK_TOO_LARGE);
+}

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What merges key by key: maps (`custom`) and the fields of newer schemas; and conflict entries. Called by merge.c. Invariant: each key has a
+ * stamp of its own, also after it was taken away, so that a concurrent removal is seen.
+ */
+#include "sync-server/decide/work.h"
+
+#include <string.h>
+
+#define KEY_BYTES_MAX 100        /* what a conflict entry can name */
+#define NEWER_NAME_BYTES_MAX 90  /* of a field that this schema does not know */
+
+struct stamp srv_key_stamp_get(const struct srv_record *row, const char *key, size_t length)
+{
+    for (int i = 0; i < row->key_stamp_count; i++) {
+        if (row->key_stamps[i].key_length == length && memcmp(row->key_stamps[i].key, key, length) == 0) {
+            return row->key_stamps[i].stamp;
+        }
+    }
+    return (struct stamp){0, 0, 0};
+}
+
+/* The key stamp that was written longest ago: the one to give up when there are too many. */
+static int oldest_key_stamp(const struct srv_record *row)
+{
+    int oldest = 0;
+    for (int i = 1; i < row->key_stamp_count; i++) {
+        if (row->key_stamps[i].stamp.position < row->key_stamps[oldest].stamp.position) {
+            oldest = i;
+        }
+    }
+    return oldest;
+}
+
+/* Room for one more key stamp; the array moves to a larger one. NULL: arena. */
+static struct srv_key_stamp *new_key_stamp(struct decision *decision, struct srv_record *row)
+{
+    if (row->key_stamp_count >= DECIDE_KEY_STAMPS_MAX) {
+        return &row->key_stamps[oldest_key_stamp(row)];
+    }
+    size_t count = (size_t)row->key_stamp_count;
+    struct srv_key_stamp *stamps = dk_arena_new(decision->arena, (count + 1) * sizeof *stamps);
+    if (stamps == NULL) {
+        return NULL;
+    }
+    if (count > 0) {
+        memcpy(stamps, row->key_stamps, count * sizeof *stamps);
+    }
+    row->key_stamps = stamps;
+    row->key_stamp_count++;
+    return &stamps[count];
+}
+
+bool srv_key_stamp_put(struct decision *decision, struct srv_record *row, const char *key, size_t length,
+                       const struct stamp *stamp)
+{
+    for (int i = 0; i < row->key_stamp_count; i++) {
+        if (row->key_stamps[i].key_length == length && memcmp(row->key_stamps[i].key, key, length) == 0) {
+            row->key_stamps[i].stamp = *stamp;
+            return true;
+        }
+    }
+    struct srv_key_stamp *slot = new_key_stamp(decision, row);
+    if (slot == NULL) {
+        return srv_decision_out_of_memory(decision);
+    }
+    slot->key = dk_arena_copy(decision->arena, key, length);
+    slot->key_length = (uint32_t)length;
+    slot->stamp = *stamp;
+    return slot->key != NULL || srv_decision_out_of_memory(decision);
+}
+
+/* "custom" and "colour" to "custom.colour"; the length, 0 where it is too long. */
+static size_t join_key(char out[KEY_BYTES_MAX], const char *map, const char *key, size_t length)
+{
+    size_t head = strlen(map);
+    if (head + 1 + length > KEY_BYTES_MAX) {
+        return 0;
+    }
+    memcpy(out, map, head);
+    out[head] = '.';
+    memcpy(out + head + 1, key, length);
+    return head + 1 + length;
+}
+
+/* Decides one key under LATEST: *applies, *loses. Stored and incoming are raw JSON or VALUE_NULL; sets the key's stamp and notes the loser. */
+static bool merge_key(struct decision *decision, struct work *work, const char *name, size_t name_length,
+                      const struct value *stored, const struct value *incoming, bool *applies, bool *loses)
+{
+    struct merge_side there = {srv_key_stamp_get(&work->row, name, name_length), stored};
+    struct merge_side here = {{decision->position, decision->time, decision->author->device_no}, incoming};
+    int64_t seen = srv_work_seen(decision, work->change);
+    enum merge_result result = dk_merge(POLICY_LATEST, &there, &here, 1, seen);
+    bool known = there.stamp.position <= seen || there.stamp.device_no == here.stamp.device_no;
+    struct stamp stamp = srv_merge_stamp(decision, &there.stamp, known);
+    *applies = result == MERGE_APPLY || result == MERGE_WINS;
+    *loses = result == MERGE_LOSES;
+    bool later =
+        dk_stamp_compare(stamp.time, stamp.device_no, there.stamp.time, there.stamp.device_no) > 0;
+    if ((*applies || (result == MERGE_SAME && later)) &&
+        !srv_key_stamp_put(decision, &work->row, name, name_length, &stamp)) {
+        return false;
+    }
+    if (result != MERGE_WINS && result != MERGE_LOSES) {
+        return true;
+    }
+    decision->merged = true;
+    const struct merge_side *winner = *applies ? &here : &there;
+    const struct merge_side *loser = *applies ? &there : &here;
+    return srv_decide_note(decision, work, name, name_length, winner->values, winner->stamp.device_no, loser->values,
+                           loser->stamp.device_no);
+}
+
+/* The raw value of a key of a canonical map. */
+static struct value map_get(const struct value *map, const char *key, size_t length)
+{
+    return srv_extra_get(map, key, length);
+}
+
+/* The keys of a change that apply, as a change of its own in the decision's text buffer. False: the decision has ended. */
+static bool filter_keys(struct decision *decision, struct work *work, int field, const struct value *change,
+                        bool *any)
+{
+    const struct field *definition = &work->row.record.entity->fields[field];
+    const struct value *stored = &work->row.record.values[field];
+    const char *key, *raw;
+    size_t cursor = 0, key_length, raw_length;
+    struct buffer kept;
+    bool fine = true;
+    *any = false;
+    dk_buffer_init(&kept, LIMIT_TEXT_BYTES);
+    while (fine && dk_map_next(change, &cursor, &key, &key_length, &raw, &raw_length)) {
+        char name[KEY_BYTES_MAX];
+        bool applies = false, loses = false;
+        bool remove = raw_length == 4 && memcmp(raw, "null", 4) == 0;
+        struct value incoming = {.kind = remove ? VALUE_NULL : VALUE_TEXT, .length = (uint32_t)raw_length, .text = raw};
+        struct value there = map_get(stored, key, key_length);
+        size_t length = join_key(name, definition->name, key, key_length);
+        fine = length > 0 && merge_key(decision, work, name, length, &there, &incoming, &applies, &loses);
+        if (loses) {
+            work->own |= (uint64_t)1 << field;
+        }
+        if (applies) {
+            dk_buffer_append_text(&kept, *any ? ",\"" : "{\"");
+            dk_buffer_append(&kept, key, key_length);
+            dk_buffer_append_text(&kept, "\":");
+            dk_buffer_append(&kept, raw, raw_length);
+            *any = true;
+        }
+    }
+    dk_buffer_append_char(&kept, '}');
+    if (fine && kept.status != DAYBOOK_OK) {
+        fine = srv_decision_fail(decision, kept.status);
+    }
+    dk_buffer_reset(&decision->decide->text);
+    dk_buffer_append(&decision->decide->text, kept.bytes, fine ? kept.length : 0);
+    dk_buffer_clear(&kept);
+    return fine;
+}
+
+bool srv_merge_map(struct decision *decision, struct work *work, int field, const struct value *change)
+{
+    struct record *record = &work->row.record;
+    struct value result;
+    bool any;
+    if (change->kind == VALUE_NULL) {
+        return true;
+    }
+    if (!filter_keys(decision, work, field, change, &any)) {
+        return false;
+    }
+    if (!any) {
+        return true;
+    }
+    const struct buffer *text = &decision->decide->text;
+    struct value step = {.kind = VALUE_TEXT, .length = (uint32_t)text->length, .text = text->bytes};
+    if (!dk_map_apply(&record->values[field], &step, decision->arena, &result)) {
+        return decision->arena->failed
+                   ? srv_decision_out_of_memory(decision)
+                   : srv_decision_reject(decision, REJECT_LIMIT, record->entity, &record->id,
+                                         record->entity->fields[field].name, "keys");
+    }
+    if (!dk_value_equal(&record->values[field], &result)) {
+        record->values[field] = result;
+        work->changed |= (uint64_t)1 << field;
+    }
+    work->row.stamps[field] = srv_merge_stamp(decision, &work->row.stamps[field], true);
+    return true;
+}
+
+/* Whether this schema can keep the value: a change of a collection would have to be understood first. */
+static bool check_extra(struct decision *decision, const struct work *work, const struct field_value *value)
+{
+    const struct record *record = &work->row.record;
+    for (uint32_t i = 0; i < value->name_length; i++) {
+        unsigned char c = (unsigned char)value->name[i];
+        if (c < 0x20 || c == '"' || c == '\\') {
+            return srv_decision_reject(decision, REJECT_SCHEMA, record->entity, &record->id, NULL, "name");
+        }
+    }
+    if (value->name_length == 0 || value->name_length > NEWER_NAME_BYTES_MAX) {
+        return srv_decision_reject(decision, REJECT_SCHEMA, record->entity, &record->id, NULL, "name");
+    }
+    if (work->change->op == BLOCK_SET && value->value.length > 0 && value->value.text[0] == '{') {
+        return srv_decision_reject(decision, REJECT_SCHEMA, record->entity, &record->id, NULL, "newer");
+    }
+    return true;
+}
+
+/* The whole of the record's fields, known and new, must fit into the columns of one block. */
+static bool check_extra_size(struct decision *decision, const struct work *work)
+{
+    const struct record *record = &work->row.record;
+    bool fits = record->extra.kind != VALUE_TEXT || record->extra.length <= DECIDE_EXTRA_BYTES_MAX;
+    fits = fits && srv_extra_count(&record->extra) + record->entity->field_count <= LIMIT_FIELDS;
+    return fits || srv_decision_reject(decision, REJECT_LIMIT, record->entity, &record->id, NULL, "newer");
+}
+
+bool srv_merge_extra(struct decision *decision, struct work *work, const struct field_value *value)
+{
+    char name[KEY_BYTES_MAX];
+    bool applies, loses;
+    struct record *record = &work->row.record;
+    if (!check_extra(decision, work, value)) {
+        return false;
+    }
+    bool remove = value->value.length == 4 && memcmp(value->value.text, "null", 4) == 0;
+    struct value incoming = remove ? (struct value){.kind = VALUE_NULL} : value->value;
+    struct value stored = srv_extra_get(&record->extra, value->name, value->name_length);
+    size_t length = join_key(name, "extra", value->name, value->name_length);
+    if (!merge_key(decision, work, name, length, &stored, &incoming, &applies, &loses)) {
+        return false;
+    }
+    struct work_extra *extra = dk_arena_new(decision->arena, sizeof *extra);
+    if (extra == NULL) {
+        return srv_decision_out_of_memory(decision);
+    }
+    *extra = (struct work_extra){value->name, value->name_length, applies, loses, work->extra};
+    work->extra = extra;
+    if (applies &&
+        !srv_extra_put(&record->extra, value->name, value->name_length, &incoming, decision->arena)) {
+        return srv_decision_out_of_memory(decision);
+    }
+    return check_extra_size(decision, work);
+}
+
+/* ---- conflict entries */
+
+/* The entry's id follows from what it is about, so that the same decision always makes the same entry. */
+static bool note_id(struct decision *decision, const struct work *about, const char *field, size_t length,
+                    struct id *id)
+{
+    const struct record *record = &about->row.record;
+    uint8_t hash[HASH_SIZE];
+    const struct hash_part parts[] = {{decision->input->changeset.id.bytes, ID_SIZE},
+                                      {record->entity->name, strlen(record->entity->name)},
+                                      {record->id.bytes, ID_SIZE},
+                                      {field, length}};
+    if (!srv_hash_parts(parts, (int)(sizeof parts / sizeof parts[0]), hash)) {
+        return srv_decision_fail(decision, DAYBOOK_NO_MEMORY);
+    }
+    *id = dk_id_from_hash(hash);
+    return true;
+}
+
+/* A copy of a text as a value. */
+static struct value text_value(struct arena *arena, const char *text, size_t length)
+{
+    return (struct value){.kind = VALUE_TEXT, .length = (uint32_t)length, .text = dk_arena_copy(arena, text, length)};
+}
+
+bool srv_decide_note(struct decision *decision, const struct work *about, const char *field, size_t field_length,
+                     const struct value *kept, uint32_t kept_device, const struct value *lost, uint32_t lost_device)
+{
+    const struct record *record = &about->row.record;
+    char text[ID_TEXT_SIZE];
+    struct id id;
+    if (!note_id(decision, about, field, field_length, &id)) {
+        return false;
+    }
+    struct work *work = srv_work_load(decision, dk_entity(ENTITY_CONFLICT), &id);
+    if (work == NULL) {
+        return false;
+    }
+    struct value *values = work->row.record.values;
+    work->effect = EFFECT_NEW;
+    work->about = about;
+    values[CONFLICT_ENTITY] = text_value(decision->arena, record->entity->name, strlen(record->entity->name));
+    dk_id_to_text(&record->id, text);
+    values[CONFLICT_RECORD] = text_value(decision->arena, text, strlen(text));
+    values[CONFLICT_FIELD] = text_value(decision->arena, field, field_length);
+    values[CONFLICT_KEPT] = *kept;
+    values[CONFLICT_LOST] = *lost;
+    values[CONFLICT_KEPT_DEV] = (struct value){.kind = VALUE_INT, .integer = (int64_t)kept_device};
+    values[CONFLICT_LOST_DEV] = (struct value){.kind = VALUE_INT, .integer = (int64_t)lost_device};
+    dk_id_to_text(&decision->input->changeset.id, text);
+    values[CONFLICT_CHANGESET] = text_value(decision->arena, text, strlen(text));
+    return !decision->arena->failed || srv_decision_out_of_memory(decision);
+}

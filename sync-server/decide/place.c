@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The bucket of each record, from its root. Fifth step of the decision. Invariant: a record and all that hangs from it by root fields are in one
+ * bucket, also tombstones; a record that its maker could not see is not made.
+ */
+#include "sync-server/decide/work.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define DEPENDENT_PAGE 500
+
+bool srv_decide_bucket(struct decision *decision, const char *label, int64_t *bucket)
+{
+    daybook_status status = srv_store_bucket(decision->store, decision->org->org, label, bucket);
+    return status == DAYBOOK_OK || srv_decision_fail(decision, status);
+}
+
+/* The field that gives the bucket of a record with a territory of its own. */
+static int territory_field(const struct entity *entity)
+{
+    static const char name[] = "territory_id";
+    int field = dk_entity_field(entity, name, sizeof name - 1, -1);
+    assert(field >= 0);
+    return field;
+}
+
+/* The bucket of the territory named by an ID field. */
+static bool place_by_territory(struct decision *decision, struct work *work, const struct value *territory)
+{
+    char label[SCOPE_LABEL_SIZE];
+    srv_scope_territory_label(territory->kind == VALUE_ID ? &territory->id : NULL, label);
+    return srv_decide_bucket(decision, label, &work->row.bucket);
+}
+
+static bool place(struct decision *decision, struct work *work, int depth);
+
+/* The bucket of the record that the root field names. */
+static bool place_by_root(struct decision *decision, struct work *work, int depth)
+{
+    const struct entity *entity = work->row.record.entity;
+    int field = entity->root_field;
+    struct work *root = NULL;
+    if (field < 0) {
+        assert(work->about != NULL);
+        root = (struct work *)work->about;
+    } else if (work->row.record.values[field].kind == VALUE_ID) {
+        const struct entity *target = dk_entity(entity->fields[field].target);
+        const struct id *id = &work->row.record.values[field].id;
+        bool same = work->found && (work->changed >> field & 1) == 0;
+        root = same ? srv_work_find(decision, target, id) : srv_work_load(decision, target, id);
+        if (root == NULL) {
+            /* An unchanged root that this changeset does not concern: nothing moves. */
+            return same;
+        }
+    } else {
+        return place_by_territory(decision, work, &(struct value){.kind = VALUE_NULL});
+    }
+    if (!place(decision, root, depth + 1)) {
+        return false;
+    }
+    work->row.bucket = root->row.bucket;
+    return true;
+}
+
+/* Computes row.bucket once. */
+static bool place(struct decision *decision, struct work *work, int depth)
+{
+    const struct entity *entity = work->row.record.entity;
+    bool placed = true;
+    if (work->placed) {
+        return true;
+    }
+    if (depth > DECIDE_ROOTS_MAX || (!work->found && work->effect != EFFECT_NEW)) {
+        return srv_decision_fail(decision, DAYBOOK_INTERNAL); /* references were checked before */
+    }
+    switch (entity->root) {
+    case ROOT_ORGANISATION: placed = srv_decide_bucket(decision, SCOPE_ORGANISATION, &work->row.bucket); break;
+    case ROOT_TERRITORY:
+        placed = place_by_territory(decision, work, &work->row.record.values[territory_field(entity)]);
+        break;
+    case ROOT_RECORD: placed = place_by_root(decision, work, depth); break;
+    }
+    work->placed = placed;
+    return placed;
+}
+
+static bool relocate(struct decision *decision, struct work *work, int depth);
+
+/* All records of one entity whose root field names a record that has moved. */
+static bool relocate_entity(struct decision *decision, const struct work *root, const struct entity *entity, int depth)
+{
+    struct id after = {{0}};
+    struct srv_record *rows;
+    int count;
+    do {
+        daybook_status status =
+            srv_store_related(decision->store, decision->org->org, entity, entity->root_field,
+                              &root->row.record.id, &after, DEPENDENT_PAGE, true, decision->arena, &rows, &count);
+        if (status != DAYBOOK_OK) {
+            return srv_decision_fail(decision, status);
+        }
+        for (int i = 0; i < count; i++) {
+            after = rows[i].record.id;
+            struct work *work = srv_work_adopt(decision, &rows[i]);
+            if (work == NULL || !relocate(decision, work, depth + 1)) {
+                return false;
+            }
+        }
+    } while (count == DEPENDENT_PAGE);
+    return true;
+}
+
+/* Places a record; where it has moved, its dependents follow and readers get it whole. */
+static bool relocate(struct decision *decision, struct work *work, int depth)
+{
+    if (work->relocated) {
+        return true;
+    }
+    work->relocated = true;
+    if (!place(decision, work, depth)) {
+        return false;
+    }
+    if (!work->found || work->row.bucket == work->old_bucket) {
+        return true;
+    }
+    if (work->row.deleted && work->effect == EFFECT_NONE) {
+        work->effect = EFFECT_STORED;
+    } else if (!work->row.deleted) {
+        work->effect = EFFECT_WHOLE;
+        work->own_whole = true;
+    }
+    for (int kind = 0; kind < ENTITY_COUNT; kind++) {
+        const struct entity *entity = dk_entity(kind);
+        bool depends = entity->root == ROOT_RECORD && entity->root_field >= 0 &&
+                       entity->fields[entity->root_field].target == (int)work->row.record.entity->kind;
+        if (depends && !relocate_entity(decision, work, entity, depth)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool srv_decide_place(struct decision *decision)
+{
+    for (struct work *work = decision->works; work != NULL; work = work->next) {
+        const struct record *record = &work->row.record;
+        if (work->effect == EFFECT_NONE || work->effect == EFFECT_STORED) {
+            continue;
+        }
+        if (!relocate(decision, work, 0)) {
+            return false;
+        }
+        bool made = work->change != NULL && work->row.bucket != work->old_bucket;
+        if (made && !srv_decide_sees(decision, work->row.bucket)) {
+            return srv_decision_reject(decision, REJECT_SCOPE, record->entity, &record->id, NULL, NULL);
+        }
+    }
+    return true;
+}

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * May they: entities and fields of the server, scope of the records touched and named. Second step of the decision, and again after merging
+ * for references. Invariant: what is out of scope and what does not exist give the same answer.
+ */
+#include "sync-server/decide/work.h"
+
+bool srv_decide_sees(const struct decision *decision, int64_t bucket)
+{
+    return decision->author->is_server || srv_scope_has(&decision->author->scope, bucket);
+}
+
+/* Whether the creation of a record that is not there was rejected or quarantined: then the verdict says so, with the changeset that
+ * was first. */
+static bool answer_depends(struct decision *decision, const struct work *work, const char *field,
+                           const struct id *missing)
+{
+    struct id cause;
+    bool found, quarantined = false;
+    daybook_status status =
+        srv_store_find_rejected_record(decision->store, decision->org->org, missing, &cause, &found);
+    if (status == DAYBOOK_OK && found) {
+        status = srv_decide_is_quarantined(decision, &cause, &quarantined);
+    }
+    if (status != DAYBOOK_OK) {
+        (void)srv_decision_fail(decision, status);
+        return true;
+    }
+    if (found) {
+        decision->verdict->cause = cause;
+        (void)srv_decision_reject(decision, REJECT_DEPENDS, work->row.record.entity, &work->row.record.id, field, NULL);
+        if (quarantined) {
+            decision->verdict->kind = VERDICT_QUARANTINED;
+        }
+    }
+    return found;
+}
+
+bool srv_decide_missing(struct decision *decision, const struct work *work, const char *field, const struct work *named)
+{
+    const struct record *record = &work->row.record;
+    /* Where the record is there, out of scope or deleted, how it came to be says nothing. */
+    if (!named->found && answer_depends(decision, work, field, &named->row.record.id)) {
+        return false;
+    }
+    return srv_decision_reject(decision, REJECT_REF_MISSING, record->entity, &record->id, field, NULL);
+}
+
+/* What may be written at all, whoever stands in the store. */
+static bool check_change(struct decision *decision, const struct change *change)
+{
+    const struct entity *entity = change->entity;
+    if (entity->writer == WRITER_SERVER && !decision->author->is_server) {
+        return srv_decision_reject(decision, REJECT_READONLY, entity, &change->id, NULL, "entity");
+    }
+    if (entity->growth == GROWTH_APPEND && change->op != BLOCK_NEW) {
+        return srv_decision_reject(decision, REJECT_READONLY, entity, &change->id, NULL, "append");
+    }
+    for (int i = 0; i < change->value_count; i++) {
+        if (change->values[i].field < 0) {
+            continue;
+        }
+        const struct field *field = &entity->fields[change->values[i].field];
+        if (field->policy == POLICY_DERIVED) {
+            return srv_decision_reject(decision, REJECT_READONLY, entity, &change->id, field->name, "derived");
+        }
+        if (field->policy == POLICY_SERVER && !decision->author->is_server) {
+            return srv_decision_reject(decision, REJECT_READONLY, entity, &change->id, field->name, "server");
+        }
+    }
+    return true;
+}
+
+/* A record that a quarantined changeset of this instance touches waits behind it. */
+static bool check_quarantine(struct decision *decision, const struct change *change)
+{
+    struct id cause;
+    struct srv_decision before;
+    bool found, quarantined = false;
+    daybook_status status =
+        srv_store_find_rejected_record(decision->store, decision->org->org, &change->id, &cause, &found);
+    if (status == DAYBOOK_OK && found) {
+        status = srv_decide_is_quarantined(decision, &cause, &quarantined);
+    }
+    if (status == DAYBOOK_OK && quarantined) {
+        status = srv_store_find_decision(decision->store, decision->org->org, &cause, decision->arena, &before, &found);
+    }
+    if (status != DAYBOOK_OK) {
+        return srv_decision_fail(decision, status);
+    }
+    if (!quarantined || !found || before.device_no != decision->author->device_no) {
+        return true;
+    }
+    decision->verdict->cause = cause;
+    (void)srv_decision_reject(decision, REJECT_DEPENDS, change->entity, &change->id, NULL, NULL);
+    decision->verdict->kind = VERDICT_QUARANTINED;
+    return false;
+}
+
+/* Makes a record of the changeset out of a work that the store does not have. */
+static bool begin_new(struct decision *decision, struct work *work)
+{
+    const struct record *record = &work->row.record;
+    if (work->found) {
+        return srv_decision_reject(decision, REJECT_EXISTS, record->entity, &record->id, NULL, NULL);
+    }
+    work->effect = EFFECT_NEW;
+    return true;
+}
+
+/* Draws in one change's record and checks that the author may see it. */
+static bool attach(struct decision *decision, const struct change *change)
+{
+    if (!check_change(decision, change) ||
+        (decision->author->has_quarantine && !check_quarantine(decision, change))) {
+        return false;
+    }
+    struct work *work = srv_work_load(decision, change->entity, &change->id);
+    if (work == NULL) {
+        return false;
+    }
+    if (work->change != NULL) {
+        return srv_decision_reject(decision, REJECT_SCHEMA, change->entity, &change->id, NULL, "twice");
+    }
+    work->change = change;
+    if (change->op == BLOCK_NEW) {
+        return begin_new(decision, work);
+    }
+    bool visible = work->found && srv_decide_sees(decision, work->row.bucket);
+    return visible || srv_decide_missing(decision, work, NULL, work);
+}
+
+bool srv_decide_attach(struct decision *decision)
+{
+    const struct changeset *changeset = &decision->input->changeset;
+    for (int i = 0; i < changeset->change_count; i++) {
+        if (!attach(decision, &changeset->changes[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* One ID field of a change: the record named is live, and in scope unless it is being made here. */
+static bool check_reference(struct decision *decision, const struct work *work, const struct field *field,
+                            const struct id *target)
+{
+    const struct work *named = srv_work_load(decision, dk_entity(field->target), target);
+    if (named == NULL) {
+        return false;
+    }
+    bool fine = srv_work_is_live(named) &&
+                (named->effect == EFFECT_NEW || srv_decide_sees(decision, named->old_bucket));
+    return fine || srv_decide_missing(decision, work, field->name, named);
+}
+
+bool srv_decide_references(struct decision *decision)
+{
+    for (struct work *work = decision->works; work != NULL; work = work->next) {
+        const struct change *change = work->change;
+        if (change == NULL || change->op == BLOCK_DELETE) {
+            continue;
+        }
+        for (int i = 0; i < change->value_count; i++) {
+            const struct field_value *value = &change->values[i];
+            const struct field *field = value->field < 0 ? NULL : &change->entity->fields[value->field];
+            if (field == NULL || field->type != FIELD_ID || field->target < 0 || value->value.kind != VALUE_ID) {
+                continue;
+            }
+            if (!check_reference(decision, work, field, &value->value.id)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}

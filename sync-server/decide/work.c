@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The records that one decision concerns: found by id and by parent, loaded once, and shown to the domain rules as they will be.
+ * Used by all steps of the decision. Invariant: one work per record.
+ */
+#include "sync-server/decide/work.h"
+
+#include "engine/base/text.h"
+
+#include <assert.h>
+#include <string.h>
+
+bool srv_decision_fail(struct decision *decision, daybook_status status)
+{
+    assert(status != DAYBOOK_OK);
+    decision->status = status;
+    return false;
+}
+
+bool srv_decision_out_of_memory(struct decision *decision)
+{
+    bool bound = decision->arena->used > decision->decide->memory_max / 2;
+    return srv_decision_fail(decision, bound ? DAYBOOK_TOO_LARGE : DAYBOOK_NO_MEMORY);
+}
+
+/* Copies a static word; longer ones than the verdict holds are cut. */
+static void copy_word(char *out, size_t size, const char *word)
+{
+    if (word != NULL) {
+        (void)dk_text_format(out, size, "%s", word);
+    }
+}
+
+bool srv_decision_reject(struct decision *decision, enum reject_code code, const struct entity *entity,
+                         const struct id *record, const char *field, const char *rule)
+{
+    struct verdict *verdict = decision->verdict;
+    verdict->kind = VERDICT_REJECTED;
+    verdict->code = code;
+    copy_word(verdict->entity, sizeof verdict->entity, entity == NULL ? NULL : entity->name);
+    copy_word(verdict->field, sizeof verdict->field, field);
+    copy_word(verdict->rule, sizeof verdict->rule, rule);
+    if (record != NULL) {
+        verdict->record = *record;
+    }
+    return false;
+}
+
+bool srv_works_init(struct decision *decision)
+{
+    size_t wanted = (size_t)decision->input->changeset.change_count * 2;
+    decision->slot_count = 16;
+    while (decision->slot_count < wanted && decision->slot_count < 32768) {
+        decision->slot_count *= 2;
+    }
+    decision->works = NULL;
+    decision->works_end = &decision->works;
+    decision->work_count = 0;
+    decision->by_id = dk_arena_new(decision->arena, decision->slot_count * sizeof *decision->by_id);
+    decision->by_parent = dk_arena_new(decision->arena, decision->slot_count * sizeof *decision->by_parent);
+    return !decision->arena->failed || srv_decision_out_of_memory(decision);
+}
+
+/* The slot of an id. A sender chooses ids, so the process mixes in a secret of its own: nobody outside can fill one slot. */
+static size_t slot_of(const struct decision *decision, const struct id *id)
+{
+    uint64_t halves[2];
+    memcpy(halves, id->bytes, sizeof halves);
+    uint64_t hash = (halves[0] ^ decision->decide->seeds[0]) * UINT64_C(0x9E3779B97F4A7C15);
+    hash ^= hash >> 32;
+    hash = (hash ^ halves[1] ^ decision->decide->seeds[1]) * UINT64_C(0xC2B2AE3D27D4EB4F);
+    return (size_t)(hash ^ hash >> 32) & (decision->slot_count - 1);
+}
+
+struct work *srv_work_find(const struct decision *decision, const struct entity *entity, const struct id *id)
+{
+    struct work *work = decision->by_id[slot_of(decision, id)];
+    while (work != NULL &&
+           (work->row.record.entity != entity || dk_id_compare(&work->row.record.id, id) != 0)) {
+        work = work->same_slot;
+    }
+    return work;
+}
+
+/* Enters a work whose row has entity and id. */
+static bool enter(struct decision *decision, struct work *work)
+{
+    if (decision->work_count == DECIDE_WORKS_MAX) {
+        return srv_decision_reject(decision, REJECT_LIMIT, work->row.record.entity, NULL, NULL, "records");
+    }
+    size_t slot = slot_of(decision, &work->row.record.id);
+    work->same_slot = decision->by_id[slot];
+    decision->by_id[slot] = work;
+    *decision->works_end = work;
+    decision->works_end = &work->next;
+    decision->work_count++;
+    return true;
+}
+
+const struct id *srv_work_parent(const struct work *work)
+{
+    int field = work->row.record.entity->parent_field;
+    if (field < 0 || work->row.record.values[field].kind != VALUE_ID) {
+        return NULL;
+    }
+    return &work->row.record.values[field].id;
+}
+
+void srv_work_link_parent(struct decision *decision, struct work *work)
+{
+    const struct id *parent = srv_work_parent(work);
+    if (parent != NULL) {
+        size_t slot = slot_of(decision, parent);
+        work->same_parent_slot = decision->by_parent[slot];
+        decision->by_parent[slot] = work;
+    }
+}
+
+struct work *srv_work_children(const struct decision *decision, const struct id *parent)
+{
+    return decision->by_parent[slot_of(decision, parent)];
+}
+
+/* What is known of a work whose row came from the store. */
+static bool enter_found(struct decision *decision, struct work *work)
+{
+    work->found = true;
+    work->old_bucket = work->row.bucket;
+    srv_work_link_parent(decision, work);
+    return enter(decision, work);
+}
+
+struct work *srv_work_load(struct decision *decision, const struct entity *entity, const struct id *id)
+{
+    struct work *work = srv_work_find(decision, entity, id);
+    bool found = false;
+    if (work != NULL) {
+        return work;
+    }
+    work = dk_arena_new(decision->arena, sizeof *work);
+    if (work == NULL) {
+        (void)srv_decision_out_of_memory(decision);
+        return NULL;
+    }
+    daybook_status status =
+        srv_store_get(decision->store, decision->org->org, entity, id, decision->arena, &work->row, &found);
+    if (status != DAYBOOK_OK) {
+        (void)srv_decision_fail(decision, status);
+        return NULL;
+    }
+    if (!found) {
+        memset(&work->row, 0, sizeof work->row);
+        work->row.record.entity = entity;
+        work->row.record.id = *id;
+    }
+    bool entered = found ? enter_found(decision, work) : enter(decision, work);
+    return entered ? work : NULL;
+}
+
+struct work *srv_work_adopt(struct decision *decision, const struct srv_record *row)
+{
+    struct work *work = srv_work_find(decision, row->record.entity, &row->record.id);
+    if (work != NULL) {
+        return work;
+    }
+    work = dk_arena_new(decision->arena, sizeof *work);
+    if (work == NULL) {
+        (void)srv_decision_out_of_memory(decision);
+        return NULL;
+    }
+    work->row = *row;
+    return enter_found(decision, work) ? work : NULL;
+}
+
+bool srv_work_is_live(const struct work *work)
+{
+    return (work->found || work->effect == EFFECT_NEW) && !work->row.deleted;
+}
+
+int64_t srv_work_seen(const struct decision *decision, const struct change *change)
+{
+    if (decision->input->changeset.epoch != decision->decide->epoch) {
+        return 0;
+    }
+    return change->seen < decision->org->head ? change->seen : decision->org->head;
+}
+
+/* ---- what the domain rules see */
+
+static daybook_status reader_get(void *context, int entity, const struct id *id, struct arena *arena,
+                                 struct record *record, bool *found)
+{
+    struct decision *decision = context;
+    struct srv_record row;
+    const struct work *work = srv_work_find(decision, dk_entity(entity), id);
+    if (work != NULL) {
+        *found = srv_work_is_live(work);
+        *record = work->row.record;
+        return DAYBOOK_OK;
+    }
+    daybook_status status =
+        srv_store_get(decision->store, decision->org->org, dk_entity(entity), id, arena, &row, found);
+    *found = status == DAYBOOK_OK && *found && !row.deleted;
+    if (*found) {
+        *record = row.record;
+    }
+    return status;
+}
+
+/* Inserts a record into a list that is ordered by id and has room. */
+static void insert_by_id(struct record **records, int *count, struct record *record)
+{
+    int at = (*count)++;
+    while (at > 0 && dk_id_compare(&records[at - 1]->id, &record->id) > 0) {
+        records[at] = records[at - 1];
+        at--;
+    }
+    records[at] = record;
+}
+
+/* Stored children that are no works, and live works, as pointers ordered by id. */
+static int collect_children(struct decision *decision, const struct entity *entity, const struct id *parent,
+                            struct srv_record *rows, int row_count, struct record **list)
+{
+    int count = 0;
+    for (int i = 0; i < row_count; i++) {
+        if (srv_work_find(decision, entity, &rows[i].record.id) == NULL) {
+            list[count++] = &rows[i].record;
+        }
+    }
+    for (struct work *work = srv_work_children(decision, parent); work != NULL; work = work->same_parent_slot) {
+        const struct id *of = srv_work_parent(work);
+        if (work->row.record.entity == entity && srv_work_is_live(work) && dk_id_compare(of, parent) == 0) {
+            insert_by_id(list, &count, &work->row.record);
+        }
+    }
+    return count;
+}
+
+static daybook_status reader_children(void *context, int entity, const struct id *parent, struct arena *arena,
+                                      struct record **records, int *count)
+{
+    struct decision *decision = context;
+    struct srv_record *rows;
+    int row_count;
+    daybook_status status = srv_store_children(decision->store, decision->org->org, dk_entity(entity), parent,
+                                               arena, &rows, &row_count);
+    if (status != DAYBOOK_OK) {
+        return status;
+    }
+    size_t room = (size_t)row_count + (size_t)decision->work_count + 1;
+    struct record **list = dk_arena_new(arena, room * sizeof *list);
+    *count = list == NULL ? 0 : collect_children(decision, dk_entity(entity), parent, rows, row_count, list);
+    *records = dk_arena_new(arena, ((size_t)*count + 1) * sizeof **records);
+    if (*records == NULL || list == NULL) {
+        return DAYBOOK_NO_MEMORY;
+    }
+    for (int i = 0; i < *count; i++) {
+        (*records)[i] = *list[i];
+    }
+    return DAYBOOK_OK;
+}
+
+struct sales_reader srv_work_reader(struct decision *decision)
+{
+    return (struct sales_reader){.context = decision, .get = reader_get, .children = reader_children};
+}

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The state of one decision: the records that it concerns, as they stand and as they will be. Internal to decide/.
+ *
+ * A step returns true to go on. False ends the decision: `status` is not OK (the server failed), or the verdict is set.
+ * All memory is the decision's arena.
+ */
+#ifndef DAYBOOK_SERVER_DECIDE_WORK_H
+#define DAYBOOK_SERVER_DECIDE_WORK_H
+
+#include "engine/base/memory.h"
+#include "engine/protocol/merge.h"
+#include "engine/sales/sales.h"
+#include "sync-server/decide/decide.h"
+
+#define DECIDE_WORKS_MAX (2 * LIMIT_CHANGESET_CHANGES + 4096) /* records that one decision may concern */
+#define DECIDE_ENTRY_BYTES_MAX (12u * 1024 * 1024)            /* of all log rows of one changeset */
+#define DECIDE_ROOTS_MAX 8                                    /* steps from a record to the root of its bucket */
+#define DECIDE_EXTRA_BYTES_MAX ((size_t)64 * 1024)            /* fields of newer schemas of one record */
+#define DECIDE_KEY_STAMPS_MAX (4 * LIMIT_CUSTOM_KEYS)         /* removed keys included */
+
+enum effect {
+    EFFECT_NONE,    /* only read */
+    EFFECT_STORED,  /* columns that nobody is sent: derived ones, a tombstone's bucket */
+    EFFECT_SET,     /* some fields change, or only the version */
+    EFFECT_NEW,
+    EFFECT_WHOLE,   /* revived, or moved to another bucket: readers get the whole record */
+    EFFECT_DELETE
+};
+
+/* A field of a newer schema that this changeset sets. */
+struct work_extra {
+    const char *name;
+    uint32_t length;
+    bool changed; /* the stored value is another now */
+    bool own;     /* it is not what the author sent */
+    struct work_extra *next;
+};
+
+struct work {
+    struct srv_record row;       /* as it will be stored */
+    const struct change *change; /* of the changeset; NULL: a rule drew it in */
+    const struct work *about;    /* conflict entries: the record that they are about */
+    bool found;                  /* the store has a row of it, perhaps a tombstone */
+    bool revived;
+    bool dropped;   /* the author's delete lost against an edit */
+    bool placed;    /* row.bucket is final */
+    bool relocated; /* so are those of its dependents */
+    bool derive;    /* derived columns are to be computed */
+    bool grows;     /* a document that gets children */
+    bool own_whole; /* the author needs the whole record */
+    int64_t old_bucket; /* 0: none */
+    enum effect effect;
+    uint64_t changed; /* fields with another value than before */
+    uint64_t own;     /* fields that are not as the author sent them */
+    struct work_extra *extra;
+    struct work *next;       /* in the order of drawing in */
+    struct work *same_slot;  /* by entity and id */
+    struct work *same_parent_slot; /* child rows: by parent */
+};
+
+/* What one changeset does in one bucket. */
+struct entry {
+    int64_t bucket;
+    struct buffer body, own;
+};
+
+struct decision {
+    struct decide *decide;
+    struct srv_store *store;
+    struct arena *arena;
+    struct decide_org *org;
+    struct decide_author *author;
+    const struct decide_input *input;
+    int64_t now_ms;
+
+    int64_t position; /* that it takes if it is accepted */
+    hlc time;         /* its stamp, clamped */
+    bool clamped;
+    bool merged;      /* something was superseded or combined */
+    struct sales_actor actor;
+    struct sales_reader reader; /* sees the works over the store */
+    daybook_status status;
+    struct verdict *verdict;
+
+    struct work *works, **works_end;
+    int work_count;
+    struct work **by_id, **by_parent; /* slots, a power of two */
+    size_t slot_count;
+};
+
+struct decide {
+    struct srv_store *store;
+    struct log log;
+    uint64_t epoch;
+    struct arena arena;
+    size_t memory_max;
+    uint64_t seeds[2]; /* random: slots of ids */
+    struct buffer header, tail, text; /* being built */
+    struct entry *entries;            /* reused; entry_count of them are in use */
+    int entry_count, entry_capacity;
+};
+
+/* ---- work.c */
+bool srv_decision_fail(struct decision *decision, daybook_status status); /* returns false */
+/* NO_MEMORY, or TOO_LARGE where the decision's own bound is what was reached. Returns false. */
+bool srv_decision_out_of_memory(struct decision *decision);
+/* REJECTED; texts are static or live in the arena. Returns false. */
+bool srv_decision_reject(struct decision *decision, enum reject_code code, const struct entity *entity,
+                         const struct id *record, const char *field, const char *rule);
+/* Makes the tables of works for a changeset of this size. */
+bool srv_works_init(struct decision *decision);
+/* The work of a record if it is concerned already, else NULL. */
+struct work *srv_work_find(const struct decision *decision, const struct entity *entity, const struct id *id);
+/* The work of a record, loaded from the store where it is not concerned yet (`found` tells). NULL: the decision has failed. */
+struct work *srv_work_load(struct decision *decision, const struct entity *entity, const struct id *id);
+/* The work of a row that was just read from the store. NULL: the decision has failed. */
+struct work *srv_work_adopt(struct decision *decision, const struct srv_record *row);
+/* Enters a child row into its parent's list, once its parent field is known. */
+void srv_work_link_parent(struct decision *decision, struct work *work);
+/* The first work in the list of a parent's possible children; the caller compares entity and parent, and goes on by same_parent_slot. */
+struct work *srv_work_children(const struct decision *decision, const struct id *parent);
+/* There and not deleted, after what is decided so far. */
+bool srv_work_is_live(const struct work *work);
+/* The parent's id of a child row; NULL for other records and where there is none. */
+const struct id *srv_work_parent(const struct work *work);
+/* The position that the author had seen of the record when the change was made. */
+int64_t srv_work_seen(const struct decision *decision, const struct change *change);
+/* The reader of the domain rules: works over the store. */
+struct sales_reader srv_work_reader(struct decision *decision);
+
+/* ---- extra.c: fields of newer schemas, a JSON object {name: value} kept as text */
+/* The raw value of a name; VALUE_NULL where there is none. */
+struct value srv_extra_get(const struct value *extra, const char *name, size_t length);
+/* Puts a raw value, or takes the name away for VALUE_NULL. False: arena. */
+bool srv_extra_put(struct value *extra, const char *name, size_t length, const struct value *raw, struct arena *arena);
+int srv_extra_count(const struct value *extra);
+
+/* ---- seen.c */
+enum seen {
+    SEEN_NEW,
+    SEEN_REPEAT,   /* the same (instance, seq) again */
+    SEEN_RESENT,   /* decided under an earlier instance, sent again under a new one */
+    SEEN_IMPOSTOR, /* another text under an id that was decided: the verdict is REJECTED, and nothing is recorded of it but its seq */
+    SEEN_DIVERGED,
+    SEEN_GAP
+};
+/* Whether the changeset was decided before; REPEAT and RESENT fill the verdict and *before. */
+daybook_status srv_decide_seen(struct decision *decision, enum seen *seen, struct srv_decision *before);
+/* True where the decision that this changeset caused is QUARANTINED. */
+daybook_status srv_decide_is_quarantined(struct decision *decision, const struct id *changeset, bool *quarantined);
+
+/* ---- rights.c */
+/* Draws in the records that the changeset touches and checks each. */
+bool srv_decide_attach(struct decision *decision);
+/* After merging: every record named exists and is in scope. */
+bool srv_decide_references(struct decision *decision);
+/* Rejects for `named`, a record that is missing, deleted or out of scope; DEPENDS where its creation was rejected. Returns false. */
+bool srv_decide_missing(struct decision *decision, const struct work *work, const char *field, const struct work *named);
+/* True where the author may see the bucket. */
+bool srv_decide_sees(const struct decision *decision, int64_t bucket);
+
+/* ---- merge.c, merge_keys.c */
+bool srv_decide_merge(struct decision *decision);
+/* The change's fields onto the work's row, which is live. */
+bool srv_merge_set(struct decision *decision, struct work *work);
+/* The change's keys of a MAP field, one by one; fields of newer schemas likewise. */
+bool srv_merge_map(struct decision *decision, struct work *work, int field, const struct value *change);
+bool srv_merge_extra(struct decision *decision, struct work *work, const struct field_value *value);
+/* The stamp of a key ("custom.colour"), or a zero stamp. */
+struct stamp srv_key_stamp_get(const struct srv_record *row, const char *key, size_t length);
+bool srv_key_stamp_put(struct decision *decision, struct srv_record *row, const char *key, size_t length,
+                       const struct stamp *stamp);
+/* The incoming stamp, above `stored` where the author had seen that. */
+struct stamp srv_merge_stamp(const struct decision *decision, const struct stamp *stored, bool seen);
+/* Adds a conflict entry: values as JSON texts, NULL for none. */
+bool srv_decide_note(struct decision *decision, const struct work *about, const char *field, size_t field_length,
+                     const struct value *kept, uint32_t kept_device, const struct value *lost, uint32_t lost_device);
+/* A value as JSON text (VALUE_TEXT in the arena), VALUE_NULL as it is. False: the decision has failed. */
+bool srv_value_text(struct decision *decision, const struct field *field, const struct value *value, struct value *text);
+
+/* ---- deletion.c */
+/* An edit, or an added child, meets a tombstone: revives it, or rejects where the author had seen the delete. */
+bool srv_decide_revive(struct decision *decision, struct work *work);
+/* Deletes, against concurrent edits, with children. */
+bool srv_decide_deletes(struct decision *decision);
+/* Documents whose children were edited or added come back too. */
+bool srv_decide_revive_parents(struct decision *decision);
+
+/* ---- validate.c */
+bool srv_decide_fill(struct decision *decision); /* fields of the server, domain rules */
+bool srv_decide_derive(struct decision *decision); /* derived columns, number of children */
+
+/* ---- place.c */
+bool srv_decide_place(struct decision *decision);
+/* The number of a bucket's label. */
+bool srv_decide_bucket(struct decision *decision, const char *label, int64_t *bucket);
+
+/* ---- write.c, entry.c */
+bool srv_decide_write(struct decision *decision); /* records, log rows, projections */
+bool srv_decide_entries(struct decision *decision); /* log rows only */
+/* The decision itself, whatever it is, and what is kept for later ones. */
+daybook_status srv_decide_record(struct decision *decision);
+
+#endif

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Puts an accepted changeset into the store: record rows, log rows, what the server projects from records (accounts, buckets), the head; and
+ * the decision itself, accepted or not. Last step of the decision. Invariant: all of it is in the caller's transaction.
+ */
+#include "sync-server/accounts/accounts.h"
+#include "sync-server/decide/work.h"
+
+#include <string.h>
+
+/* What else follows from a record of the organisation's own entities. */
+static bool project(struct decision *decision, const struct work *work)
+{
+    const struct record *record = &work->row.record;
+    char label[SCOPE_LABEL_SIZE];
+    int64_t bucket;
+    if (record->entity->kind == ENTITY_USER && !work->row.deleted) {
+        daybook_status status = srv_account_project(decision->store, decision->org->org, record);
+        return status == DAYBOOK_OK || srv_decision_fail(decision, status);
+    }
+    if (record->entity->kind == ENTITY_TERRITORY) {
+        srv_scope_territory_label(&record->id, label);
+        return srv_decide_bucket(decision, label, &bucket);
+    }
+    return true;
+}
+
+/* Stores one record. */
+static bool put(struct decision *decision, struct work *work)
+{
+    if (work->effect == EFFECT_NONE) {
+        return true;
+    }
+    if (work->effect != EFFECT_STORED) {
+        work->row.record.version = decision->position;
+    }
+    daybook_status status = srv_store_put(decision->store, decision->org->org, &work->row, work->found);
+    if (status != DAYBOOK_OK) {
+        return srv_decision_fail(decision, status);
+    }
+    return work->effect == EFFECT_STORED || project(decision, work);
+}
+
+/* Stores the log rows that srv_decide_entries made. */
+static bool append_log(struct decision *decision)
+{
+    const struct decide *decide = decision->decide;
+    for (int i = 0; i < decide->entry_count; i++) {
+        const struct entry *entry = &decide->entries[i];
+        struct srv_log_row row = {.position = decision->position,
+                                  .bucket = entry->bucket,
+                                  .device_no = decision->author->device_no,
+                                  .time_ms = decision->now_ms,
+                                  .body = entry->body.bytes,
+                                  .body_size = entry->body.length,
+                                  .own = entry->own.bytes,
+                                  .own_size = entry->own.length};
+        daybook_status status = srv_store_append_log(decision->store, decision->org->org, &row);
+        if (status != DAYBOOK_OK) {
+            return srv_decision_fail(decision, status);
+        }
+    }
+    return true;
+}
+
+bool srv_decide_write(struct decision *decision)
+{
+    if (!srv_decide_entries(decision)) {
+        return false;
+    }
+    for (struct work *work = decision->works; work != NULL; work = work->next) {
+        if (!put(decision, work)) {
+            return false;
+        }
+    }
+    if (!append_log(decision)) {
+        return false;
+    }
+    daybook_status status = srv_store_set_head(decision->store, decision->org->org, decision->position);
+    return status == DAYBOOK_OK || srv_decision_fail(decision, status);
+}
+
+/* Remembers which records depend on a changeset that was not applied: those it would have made, and of a quarantined one all that it
+ * touches. */
+static daybook_status remember(struct decision *decision)
+{
+    const struct decide_input *input = decision->input;
+    const struct changeset *changeset = &input->changeset;
+    bool all = decision->verdict->kind == VERDICT_QUARANTINED;
+    daybook_status status = DAYBOOK_OK;
+    for (int i = 0; input->refusal.code == REJECT_NONE && i < changeset->change_count && status == DAYBOOK_OK; i++) {
+        if (all || changeset->changes[i].op == BLOCK_NEW) {
+            status = srv_store_add_rejected_record(decision->store, decision->org->org, &changeset->changes[i].id,
+                                                   &changeset->id);
+        }
+    }
+    for (int i = 0; i < input->made_count && status == DAYBOOK_OK; i++) {
+        status = srv_store_add_rejected_record(decision->store, decision->org->org, &input->made[i], &changeset->id);
+    }
+    return status;
+}
+
+/* Keeps the text of a quarantined changeset for the operator. */
+static daybook_status keep_text(struct decision *decision)
+{
+    const struct decide_input *input = decision->input;
+    const char *text = NULL;
+    size_t length = 0;
+    daybook_status status =
+        input->text == NULL ? DAYBOOK_INTERNAL : input->text(input->context, &text, &length);
+    if (status != DAYBOOK_OK) {
+        return status;
+    }
+    dk_log(&decision->decide->log, LOG_ERROR, "quarantined device=%u seq=%lld code=%s",
+           (unsigned)decision->author->device_no, (long long)input->changeset.seq,
+           dk_reject_name(decision->verdict->code));
+    return srv_store_add_quarantine(decision->store, decision->org->org, decision->author->device_no,
+                                    input->changeset.seq, &input->changeset.id, text, length,
+                                    dk_reject_name(decision->verdict->code));
+}
+
+daybook_status srv_decide_record(struct decision *decision)
+{
+    struct verdict *verdict = decision->verdict;
+    struct buffer *text = &decision->decide->text;
+    struct srv_decision row = {.device_no = decision->author->device_no,
+                               .seq = decision->input->changeset.seq,
+                               .changeset = decision->input->changeset.id,
+                               .position = verdict->position};
+    daybook_status status = DAYBOOK_OK;
+    memcpy(row.digest, decision->input->digest, sizeof row.digest);
+    if (verdict->kind == VERDICT_QUARANTINED) {
+        status = keep_text(decision);
+    }
+    bool applied = verdict->kind == VERDICT_ACCEPTED || verdict->kind == VERDICT_MERGED;
+    if (status == DAYBOOK_OK && !applied) {
+        status = remember(decision);
+    }
+    if (status != DAYBOOK_OK) {
+        return status;
+    }
+    dk_buffer_reset(text);
+    dk_verdict_write(text, verdict);
+    if (text->status != DAYBOOK_OK) {
+        return text->status;
+    }
+    row.verdict = text->bytes;
+    row.verdict_length = text->length;
+    return srv_store_add_decision(decision->store, decision->org->org, &row);
+}
