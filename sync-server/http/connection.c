@@ -127,13 +127,18 @@ struct connection *srv_connection_next(const struct connection *connection)
     return connection->next;
 }
 
+/* Sends TLS's close_notify, as far as the socket takes it at once. */
+static void say_goodbye(struct connection *connection)
+{
+    (void)SSL_shutdown(bufferevent_openssl_get_ssl(connection->stream));
+    ERR_clear_error();
+}
+
 /* Says goodbye and gives the client a moment to read the reply: closing at once, with bytes of its
  * unread, would reset the connection and might take the reply with it. */
 static void begin_linger(struct connection *connection)
 {
-    SSL *ssl = bufferevent_openssl_get_ssl(connection->stream);
-    (void)SSL_shutdown(ssl);
-    ERR_clear_error();
+    say_goodbye(connection);
     (void)shutdown(bufferevent_getfd(connection->stream), SHUT_WR);
     enter_phase(connection, PHASE_LINGER, limits_of(connection)->linger_ms);
     (void)bufferevent_enable(connection->stream, EV_READ);
@@ -424,10 +429,14 @@ static void on_event(struct bufferevent *stream, short what, void *context)
     }
     bool clean = (what & BEV_EVENT_EOF) != 0;
     if (clean && (connection->phase == PHASE_ANSWER || connection->phase == PHASE_REPLY)) {
-        /* The client has said all and still listens. */
+        /* Reading is off now, but a goodbye may have come with the request: the client has said all
+         * and still listens. */
         connection->close = true;
         (void)bufferevent_enable(stream, EV_WRITE);
         return;
+    }
+    if (clean) {
+        say_goodbye(connection);
     }
     srv_connection_close(connection);
 }

@@ -364,6 +364,28 @@ static inline void expect_end(struct client *client)
     free(reply.body);
 }
 
+/* Expects that the server says goodbye properly: TLS close_notify, no reset that could take a reply
+ * with it. */
+static inline void expect_goodbye(struct client *client)
+{
+    struct reply reply;
+    assert_int_equal(client_read(client, &reply), 0);
+}
+
+/* Sends bytes and the client's own goodbye in one TCP segment, then closes the sending side. */
+static inline void client_write_and_say_goodbye(struct client *client, const char *bytes,
+                                                size_t length)
+{
+    char *segment = NULL;
+    BIO *memory = BIO_new(BIO_s_mem());
+    SSL_set0_wbio(client->ssl, memory);
+    assert_true(client_write(client, bytes, length));
+    (void)SSL_shutdown(client->ssl);
+    long size = BIO_get_mem_data(memory, &segment);
+    assert_int_equal(send(client->socket, segment, (size_t)size, MSG_NOSIGNAL), size);
+    (void)shutdown(client->socket, SHUT_WR);
+}
+
 /* Waits until the server holds no more than so many connections. */
 static inline void wait_for_connections(struct world *world, int count)
 {

@@ -85,20 +85,22 @@ static void test_listener__close_is_honoured_and_half_closed_clients_are_answere
     assert_true(client_open(&client, &world, 0));
     assert_true(client_write(&client, closing, sizeof(closing) - 1));
     expect_reply(&client, 200, "Connection: close\r\n");
-    expect_end(&client);
+    expect_goodbye(&client);
     client_close(&client, GOODBYE_CLEAN);
-    /* given a client that says goodbye right behind its request, in the same packets or after them
-     */
-    for (int later = 0; later <= 1; later++) {
-        world.service.mode = ECHO_FROM_THREAD;
+    /* given a client that says goodbye right behind its request, in one segment with it or later */
+    for (int mode = ECHO_AT_ONCE; mode <= ECHO_FROM_THREAD; mode++) {
+        world.service.mode = (enum echo_mode)mode;
+        assert_true(client_open(&client, &world, 0));
+        client_write_and_say_goodbye(&client, HEALTH, strlen(HEALTH));
+        /* then it still gets its reply, and the end */
+        expect_reply(&client, 200, NULL);
+        expect_goodbye(&client);
+        client_close(&client, GOODBYE_FIN);
         assert_true(client_open(&client, &world, 0));
         assert_true(client_write(&client, HEALTH, strlen(HEALTH)));
-        if (later == 1) {
-            sleep_ms(1);
-        }
+        sleep_ms(mode);
         (void)SSL_shutdown(client.ssl);
         (void)shutdown(client.socket, SHUT_WR);
-        /* then it still gets its reply, and the end */
         expect_reply(&client, 200, NULL);
         expect_end(&client);
         client_close(&client, GOODBYE_FIN);
