@@ -109,7 +109,8 @@ typedef struct daybook_options {
 DAYBOOK_API daybook_status daybook_open(const daybook_options *options, daybook **engine,
                                         daybook_error *error);
 /* Stops syncing, ends watches, and closes. Transactions and queries that are still open stay valid
- * handles whose calls give MISUSE; end them as usual. */
+ * handles whose calls give MISUSE; end them as usual. Not from within a callback: there it does
+ * nothing. */
 DAYBOOK_API void daybook_close(daybook **engine);
 
 /* ---- writing --------------------------------------------------------------------------------- */
@@ -125,20 +126,29 @@ DAYBOOK_API daybook_status daybook_begin(daybook *engine, daybook_transaction **
 
 /* Makes a record (version DAYBOOK_NEW; `id` NULL: a new id is made) or replaces all its fields
  * (version as read). The fields are set afterwards through *record, which lives as long as the
- * transaction. Fields that are not set are empty. UNKNOWN_ENTITY, READONLY (the server's entity),
- * EXISTS, NOT_FOUND, BAD_VERSION, INVALID (id). */
+ * transaction. Fields that are not set are empty, except in a record that exists those that are set
+ * at creation and never again. A record that the server has not decided yet reads as version
+ * DAYBOOK_NEW: patch it, or replace it with DAYBOOK_ANY_VERSION. UNKNOWN_ENTITY, READONLY (the
+ * server's entity), EXISTS, NOT_FOUND, BAD_VERSION, INVALID (id), TOO_LARGE. */
 DAYBOOK_API daybook_status daybook_put(daybook_transaction *transaction, const char *entity,
                                        const char *id, int64_t version, daybook_record **record);
-/* Changes single fields of a record. `version` is the one that was read with what the user saw. */
+/* Changes single fields of a record. `version` is the one that was read with what the user saw.
+ * Errors as for daybook_put. A record that this transaction has staged already is given again, with
+ * what was staged. */
 DAYBOOK_API daybook_status daybook_patch(daybook_transaction *transaction, const char *entity,
                                          const char *id, int64_t version, daybook_record **record);
-/* Deletes a record; deleting a document deletes its lines in the same transaction. */
+/* Deletes a record; deleting a document deletes its lines in the same transaction, staged ones too.
+ * A record that was only staged goes without a trace. Its id is not used again: a later put in this
+ * transaction gives EXISTS or NOT_FOUND. */
 DAYBOOK_API daybook_status daybook_delete(daybook_transaction *transaction, const char *entity,
                                           const char *id, int64_t version);
 
 /* Sets a text field. Like each setter it checks name, type, range and length at once and stages
- * nothing when it fails: UNKNOWN_FIELD, WRONG_TYPE, OUT_OF_RANGE, TOO_LONG, NOT_UTF8, READONLY
- * (SERVER and DERIVED fields; IMMUTABLE ones of a record that exists). Text is copied. */
+ * nothing when it fails: UNKNOWN_FIELD, WRONG_TYPE, OUT_OF_RANGE, TOO_LONG, TOO_LARGE (elements,
+ * keys), NOT_UTF8, INVALID (choice, currency, id, key), READONLY (SERVER and DERIVED fields;
+ * IMMUTABLE ones of a record that exists, unless they have this value already), MISUSE (a record
+ * that was read or deleted, or whose transaction has ended). daybook_transaction_error says more.
+ * Text is copied. */
 DAYBOOK_API daybook_status daybook_set_text(daybook_record *record, const char *field,
                                             const char *text);
 /* Sets a field of a whole number: int32, int64, money, price, quantity, rate, time or day. */
@@ -162,19 +172,21 @@ DAYBOOK_API daybook_status daybook_set_remove(daybook_record *record, const char
 DAYBOOK_API daybook_status daybook_set_custom(daybook_record *record, const char *key,
                                               const char *json);
 
-/* The same with a JSON object {"field": value, …}: int64 fields may be strings or whole numbers up
- * to 2^53 - 1; ids are UUID text; a set is an array; "custom" an object. `id_out` (DAYBOOK_ID_SIZE
- * bytes) may be NULL. BAD_JSON says where. */
+/* daybook_put with a JSON object {"field": value, …}: int64 fields may be strings or whole numbers
+ * up to 2^53 - 1; ids are UUID text; a set is an array; "custom" an object. All members are staged
+ * or none. `id_out` (DAYBOOK_ID_SIZE bytes) may be NULL. BAD_JSON says where. */
 DAYBOOK_API daybook_status daybook_put_json(daybook_transaction *transaction, const char *entity,
                                             const char *id, int64_t version, const char *json,
                                             char *id_out, daybook_error *error);
 /* daybook_patch with a JSON object of the fields to change, as for daybook_put_json; null empties a
- * field. */
+ * field. "custom" names the keys to change only; null removes a key. */
 DAYBOOK_API daybook_status daybook_patch_json(daybook_transaction *transaction, const char *entity,
                                               const char *id, int64_t version, const char *json,
                                               daybook_error *error);
 
-/* Reads one record as this transaction sees it: the store with what is staged on top. NOT_FOUND. */
+/* Reads one record as this transaction sees it: the store with what is staged on top. Fields that
+ * Daybook computes follow at the commit. *record is for getters only, keeps what it shows, and
+ * lives as long as the transaction. NOT_FOUND. */
 DAYBOOK_API daybook_status daybook_read(daybook_transaction *transaction, const char *entity,
                                         const char *id, daybook_record **record);
 /* The record's UUID text, borrowed until the transaction ends. */
@@ -205,10 +217,12 @@ DAYBOOK_API void daybook_end(daybook_transaction **transaction);
 /* SQL over the documented views, read-only: one view per entity with `id`, `version`, all fields by
  * name, `custom`, and for every id column x a column x_key (16 bytes) that is fast to search and
  * join by; sync_state(entity, id, id_key, state, seq); inbox(…); buckets(…). BAD_SQL names what is
- * wrong, in daybook_query_problem or error->text. */
+ * wrong in error->text. A query has a connection of its own until it is closed: BUSY where 64 are
+ * open. */
 DAYBOOK_API daybook_status daybook_query_open(daybook *engine, const char *sql,
                                               daybook_query **query, daybook_error *error);
-/* Binds a parameter; positions count from 1. Text is copied. */
+/* Binds a parameter; positions count from 1. Like each binding it comes before the first step or
+ * after a reset. INVALID: no such position. Text is copied. */
 DAYBOOK_API daybook_status daybook_bind_text(daybook_query *query, int position, const char *text);
 /* Binds a whole number. */
 DAYBOOK_API daybook_status daybook_bind_int(daybook_query *query, int position, int64_t number);
@@ -216,9 +230,12 @@ DAYBOOK_API daybook_status daybook_bind_int(daybook_query *query, int position, 
 DAYBOOK_API daybook_status daybook_bind_id(daybook_query *query, int position, const char *id);
 /* Binds SQL NULL. */
 DAYBOOK_API daybook_status daybook_bind_null(daybook_query *query, int position);
-/* The next row; *row false at the end. The rows of one query come from one snapshot; INTERRUPTED
- * when it was held too long (10 s). */
+/* The next row; *row false at the end, and another step begins anew. The rows of one query come
+ * from one snapshot; INTERRUPTED when it was held too long (10 s), until the next reset: a snapshot
+ * keeps the store's files from shrinking. */
 DAYBOOK_API daybook_status daybook_step(daybook_query *query, bool *row);
+/* What the last failing call on this query found. */
+DAYBOOK_API void daybook_query_error(const daybook_query *query, daybook_error *error);
 /* Runs again from the start, bindings kept. */
 DAYBOOK_API daybook_status daybook_query_reset(daybook_query *query);
 /* The number of columns. */
@@ -229,12 +246,14 @@ DAYBOOK_API const char *daybook_column_name(const daybook_query *query, int colu
 DAYBOOK_API bool daybook_column_is_null(const daybook_query *query, int column);
 /* The value as a whole number. */
 DAYBOOK_API int64_t daybook_column_int(const daybook_query *query, int column);
-/* The value as text, valid until the next step; NULL for SQL NULL. */
+/* The value as text, valid until the next step; NULL for SQL NULL. A blob is given as UUID text
+ * where it has 16 bytes, else as hex. */
 DAYBOOK_API const char *daybook_column_text(const daybook_query *query, int column);
 /* Ends the query. */
 DAYBOOK_API void daybook_query_close(daybook_query **query);
 /* All rows as a JSON array of objects, for bridging; `parameters` is a JSON array of strings, whole
- * numbers and nulls, or NULL. Free with daybook_free. */
+ * numbers and nulls, or NULL. Whole numbers beyond 2^53 - 1 come as strings. TOO_LARGE past 64 MiB.
+ * Free with daybook_free. */
 DAYBOOK_API daybook_status daybook_query_json(daybook *engine, const char *sql,
                                               const char *parameters, char **json,
                                               daybook_error *error);
@@ -242,17 +261,21 @@ DAYBOOK_API daybook_status daybook_query_json(daybook *engine, const char *sql,
 DAYBOOK_API void daybook_free(void *block);
 
 /* Calls `changed` soon after each commit, own or synced, that touched a table the query reads;
- * several commits may make one call. */
+ * several commits may make one call. It runs on the thread that committed or synced, one callback
+ * at a time. It may call any function but daybook_close, daybook_stop and daybook_enrol. */
 DAYBOOK_API daybook_status daybook_watch_open(daybook *engine, const char *sql,
                                               void (*changed)(void *context), void *context,
                                               daybook_watch **watch, daybook_error *error);
-/* May be called from within the callback. */
+/* Ends the watch. After it has returned the callback does not run. May be called from within the
+ * callback. */
 DAYBOOK_API void daybook_watch_close(daybook_watch **watch);
 
 /* ---- syncing --------------------------------------------------------------------------------- */
 
 /* Signs the device in with a one-time code from the company. Needs the network. BAD_CODE, OFFLINE,
- * UNTRUSTED, MISUSE (enrolled already). */
+ * UNTRUSTED, MISUSE (enrolled already, and the server has not refused the token since the engine
+ * was opened), INVALID (the code belongs to another user than the store), BUSY (within a callback).
+ */
 DAYBOOK_API daybook_status daybook_enrol(daybook *engine, const char *code, const char *device_name,
                                          daybook_error *error);
 /* Pushes what is pending and pulls until the log's head or until budget_ms is used up (INTERRUPTED:
@@ -260,11 +283,12 @@ DAYBOOK_API daybook_status daybook_enrol(daybook *engine, const char *code, cons
  * SIGN_IN, UPGRADE_NEEDED … change nothing. */
 DAYBOOK_API daybook_status daybook_sync(daybook *engine, int64_t budget_ms, daybook_error *error);
 /* A thread that syncs after each commit and every `interval_ms` (0: 60,000), with exponential
- * backoff after failures. */
+ * backoff after failures. BUSY: it runs already. */
 DAYBOOK_API daybook_status daybook_start(daybook *engine, int64_t interval_ms);
 /* "Sync now" or "the network is back": forgets the backoff. */
 DAYBOOK_API daybook_status daybook_wake(daybook *engine);
-/* Ends the thread, interrupting a running exchange. */
+/* Ends the thread, interrupting a running exchange. Nothing to end is fine. Not from within a
+ * callback: there it does nothing. */
 DAYBOOK_API void daybook_stop(daybook *engine);
 
 /* For a badge. */

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * From staged records to the changes that the store commits. Called by transaction.c. Invariant:
+ * what is staged stays as it is, so that a commit that failed can be mended and made again.
+ */
+#include "engine/api/staged.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* What the base has in the field; NULL value where there is no base. */
+static struct value base_value(const struct daybook_record *record, int field)
+{
+    return record->base == NULL ? (struct value){.kind = VALUE_NULL} : record->base->values[field];
+}
+
+/* Adds what leads from the base to `wanted`; for a set or map that is a change, and nothing where
+ * they are equal. False: no memory. */
+static bool add_value(struct daybook_record *record, int field, const struct value *wanted,
+                      struct field_value *values, int *count)
+{
+    struct arena *arena = &record->transaction->arena;
+    const struct field *info = &record->entity->fields[field];
+    struct value value = *wanted;
+    if (info->type == FIELD_SET || info->type == FIELD_MAP) {
+        struct value base = base_value(record, field);
+        if (dk_value_equal(&base, wanted)) {
+            return true;
+        }
+        bool fine = info->type == FIELD_SET ? dk_set_difference(&base, wanted, arena, &value)
+                                            : dk_map_difference(&base, wanted, arena, &value);
+        if (!fine) {
+            return false;
+        }
+    }
+    values[*count] = (struct field_value){.field = field, .value = value};
+    (*count)++;
+    return true;
+}
+
+/* Whether the staged values are already as the store wants them: no collection, and in a new record
+ * no empty one. */
+static bool is_ready(const struct daybook_record *record)
+{
+    if (record->kind == STAGE_SET) {
+        return !record->has_collections;
+    }
+    assert(record->kind == STAGE_NEW);
+    for (int i = 0; i < record->value_count; i++) {
+        if (record->values[i].value.kind == VALUE_NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The values of a new record: whole ones, the empty left out. */
+static void new_values(const struct daybook_record *record, struct field_value *values, int *count)
+{
+    for (int i = 0; i < record->value_count; i++) {
+        if (record->values[i].value.kind != VALUE_NULL) {
+            values[*count] = record->values[i];
+            (*count)++;
+        }
+    }
+}
+
+/* The values of a patch. */
+static bool set_values(struct daybook_record *record, struct field_value *values, int *count)
+{
+    for (int i = 0; i < record->value_count; i++) {
+        if (!add_value(record, record->values[i].field, &record->values[i].value, values, count)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The values of a replacement: every field that a device may set and that shall be other than it
+ * is. */
+static bool replace_values(struct daybook_record *record, struct field_value *values, int *count)
+{
+    for (int field = 0; field < record->entity->field_count; field++) {
+        const struct field *info = &record->entity->fields[field];
+        if (!dk_field_is_sent(info) || info->policy == POLICY_IMMUTABLE) {
+            continue;
+        }
+        struct value wanted = dk_stage_effective(record, field);
+        struct value base = base_value(record, field);
+        if (!dk_value_equal(&base, &wanted) && !add_value(record, field, &wanted, values, count)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* See staged.h. */
+daybook_status dk_stage_to_change(struct daybook_record *record, struct change *change, bool *empty)
+{
+    struct daybook_transaction *transaction = record->transaction;
+    *change = (struct change){
+        .op = record->kind == STAGE_NEW      ? BLOCK_NEW
+              : record->kind == STAGE_DELETE ? BLOCK_DELETE
+                                             : BLOCK_SET,
+        .entity = record->entity,
+        .id = record->id,
+        .seen = record->seen,
+    };
+    *empty = false;
+    if (record->kind == STAGE_DELETE) {
+        return DAYBOOK_OK;
+    }
+    if (record->kind != STAGE_REPLACE && is_ready(record)) {
+        change->values = record->values;
+        change->value_count = record->value_count;
+    } else {
+        change->values = dk_arena_new(&transaction->arena,
+                                      (size_t)record->entity->field_count * sizeof *change->values);
+        if (change->values == NULL) {
+            return dk_stage_no_memory(transaction);
+        }
+        bool fine = true;
+        if (record->kind == STAGE_NEW) {
+            new_values(record, change->values, &change->value_count);
+        } else if (record->kind == STAGE_SET) {
+            fine = set_values(record, change->values, &change->value_count);
+        } else {
+            fine = replace_values(record, change->values, &change->value_count);
+        }
+        if (!fine) {
+            return dk_stage_no_memory(transaction);
+        }
+    }
+    *empty = change->op == BLOCK_SET && change->value_count == 0;
+    return DAYBOOK_OK;
+}
