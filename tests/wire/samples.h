@@ -97,7 +97,7 @@ static void write_changeset(struct buffer *out, uint8_t id, int64_t seq, int sch
 static void changeset_visit(struct buffer *out)
 {
     struct field_value visit[] = {
-        TEXT(VISIT_NO, "VI-0002K-000123"),
+        TEXT(VISIT_DOC_NO, "VI-0002K-000123"),
         id_of(VISIT_CUSTOMER_ID, CUSTOMER_HE),
         TEXT(VISIT_STATUS, "completed"),
         INT(VISIT_CHECKIN_TS, INT64_C(1730967900000)),
