@@ -37,6 +37,7 @@ struct admin_socket {
     pthread_t thread;
 };
 
+/* Milliseconds of a clock that only goes forward. */
 static int64_t steady_ms(void)
 {
     struct timespec now;

@@ -138,6 +138,7 @@ struct words {
     char file[FOLDER_PATH_BYTES_MAX];      /* of import: the absolute path */
 };
 
+/* Appends a word, which is borrowed; there is room for all that a command line can hold. */
 static void add_word(struct words *words, const char *word)
 {
     assert(words->count < COMMAND_WORDS_MAX);

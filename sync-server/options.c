@@ -160,6 +160,7 @@ static void store_value(struct server_options *options, enum option_number numbe
     }
 }
 
+/* White space within a line; a CR before the LF is some. */
 static bool is_space(char c)
 {
     return c == ' ' || c == '\t' || c == '\r';
@@ -235,6 +236,7 @@ static void take_file(struct server_options *options, const char *folder)
     dk_memory_free(bytes);
 }
 
+/* Where a value comes from, in words. */
 static const char *source_name(enum option_source source)
 {
     static const char *const names[] = {"default", "file", "environment", "command line"};

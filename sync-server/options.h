@@ -32,7 +32,7 @@
     X(loops, INTEGER, "0", 0, 64, "event loops; 0: one per processor")                             \
     X(workers, INTEGER, "0", 0, 64, "threads that read the store; 0: one per processor")           \
     X(page_bytes, INTEGER, "1048576", 1, 8388608, "size of a pull page before compression")        \
-    X(connections, INTEGER, "20000", 1, 1000000, "connections at once")                            \
+    X(connections, INTEGER, "10000", 1, 1000000, "connections at once")                            \
     X(device_connections, INTEGER, "8", 1, 1000, "connections of one device at once")              \
     X(body_memory_mib, INTEGER, "256", 8, 65536, "memory for all bodies under way, in MiB")        \
     X(log_level, LEVEL, "info", 1, 4, "error, warn, info or debug")

@@ -14,11 +14,10 @@
 #include "sync-server/http/listener.h"
 #include "sync-server/http/tls.h"
 
-#include <openssl/ssl.h>
-
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -174,7 +173,7 @@ static daybook_status start_listener(struct server *server, char *problem, size_
         return status;
     }
     status = srv_listener_start(server->listener, tls, server->service, problem, problem_size);
-    SSL_CTX_free(tls);
+    srv_tls_free(tls);
     if (status != DAYBOOK_OK) {
         return status;
     }
@@ -225,7 +224,7 @@ static void renew(struct server *server)
         if (status == DAYBOOK_OK) {
             srv_listener_set_tls(server->listener, tls);
         }
-        SSL_CTX_free(tls);
+        srv_tls_free(tls);
     }
     if (status != DAYBOOK_OK) {
         dk_log(&server->log, LOG_ERROR, "certificate: %s", problem);
@@ -245,6 +244,22 @@ static void wait_for_stop(struct server *server, const sigset_t *signals)
             return;
         }
         renew(server);
+    }
+}
+
+/* Lets the process have as many descriptors as the system allows, for each connection is one. */
+static void raise_descriptors(const struct server *server)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
+        return;
+    }
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+    int64_t connections = srv_options_number(server->options, OPTION_connections);
+    if (limit.rlim_max != RLIM_INFINITY && (uint64_t)connections + 100 > limit.rlim_max) {
+        dk_log(&server->log, LOG_WARN, "only %llu descriptors for %lld connections",
+               (unsigned long long)limit.rlim_max, (long long)connections);
     }
 }
 
@@ -292,6 +307,7 @@ daybook_status srv_serve(const char *folder, const struct server_options *option
     (void)sigaddset(&signals, SIGINT);
     (void)sigaddset(&signals, SIGHUP);
     (void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    raise_descriptors(&server);
     daybook_status status = start(&server, problem, problem_size);
     if (status == DAYBOOK_OK) {
         wait_for_stop(&server, &signals);

@@ -63,6 +63,7 @@ struct connection {
     bool close; /* after this reply */
 };
 
+/* The limits that all connections share. */
 static const struct http_limits *limits_of(const struct connection *connection)
 {
     return srv_gate_limits(srv_loop_shared(connection->loop)->gate);

@@ -39,7 +39,7 @@ struct gate {
 
 struct http_limits srv_http_limits_default(void)
 {
-    struct http_limits limits = {.connections_max = 20000,
+    struct http_limits limits = {.connections_max = 10000,
                                  .device_connections_max = 8,
                                  .body_bytes_max = (int64_t)64 * LIMIT_REQUEST_BYTES,
                                  .head_ms = 10000,

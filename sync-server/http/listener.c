@@ -103,6 +103,7 @@ static void on_accept_error(struct evconnlistener *acceptor, void *context)
     (void)event_add(listener->rest, &rest);
 }
 
+/* The rest is over: accepts again. */
 static void on_rest_over(evutil_socket_t socket, short what, void *context)
 {
     struct listener *listener = context;
@@ -111,6 +112,7 @@ static void on_rest_over(evutil_socket_t socket, short what, void *context)
     (void)evconnlistener_enable(listener->acceptor);
 }
 
+/* Ends the acceptor's thread, on that thread. */
 static void on_stop(evutil_socket_t socket, short what, void *context)
 {
     struct listener *listener = context;
@@ -119,6 +121,7 @@ static void on_stop(evutil_socket_t socket, short what, void *context)
     (void)event_base_loopbreak(listener->base);
 }
 
+/* The acceptor's thread. */
 static void *run(void *context)
 {
     struct listener *listener = context;

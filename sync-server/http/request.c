@@ -19,16 +19,19 @@ static bool refuse(struct http_request *request, int status, const char *problem
     return false;
 }
 
+/* "0" to "9". */
 static bool is_digit(char c)
 {
     return c >= '0' && c <= '9';
 }
 
+/* An ASCII digit or letter, whatever the locale. */
 static bool is_alphanumeric(char c)
 {
     return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
+/* A hex digit of either case. */
 static bool is_hex(char c)
 {
     return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
@@ -245,6 +248,7 @@ static bool take_connection(struct http_request *request, char *value, size_t le
     return true;
 }
 
+/* "100-continue" is the one expectation there is. */
 static bool take_expect(struct http_request *request, char *value, size_t length)
 {
     if (!equals_ignoring_case(value, length, "100-continue")) {

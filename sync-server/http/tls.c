@@ -78,3 +78,8 @@ daybook_status srv_tls_open(const char *folder, bool allow_tls12, SSL_CTX **out,
     *out = tls;
     return DAYBOOK_OK;
 }
+
+void srv_tls_free(SSL_CTX *tls)
+{
+    SSL_CTX_free(tls);
+}

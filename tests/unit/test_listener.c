@@ -3,7 +3,7 @@
  * The listener with well-behaved clients over real TLS: keep-alive, bodies of all sizes, order,
  * half-close, limits, TLS versions, graceful stop. test_listener_abuse.c has the others.
  */
-#include "listener_world.h"
+#include "tests/unit/listener_world.h"
 
 /* Sends a POST with `size` bytes and expects them back. */
 static void echo_once(struct client *client, size_t size)
@@ -206,7 +206,7 @@ static void test_listener__two_hundred_clients_at_once(void **state)
     for (int i = 0; i < CLIENTS; i++) {
         struct reply reply;
         assert_int_equal(client_read(&clients[i], &reply), 200);
-        assert_int_equal(atoi(reply.body), i); /* to whom it belongs */
+        assert_int_equal(strtol(reply.body, NULL, 10), i); /* to whom it belongs */
         free(reply.body);
         client_close(&clients[i], i % 2 == 0 ? GOODBYE_CLEAN : GOODBYE_RESET);
     }

@@ -3,7 +3,7 @@
  * The listener with clients that misbehave: slow, cut, oversized, malformed, gone. After each the
  * server has no connection and no byte left, and a healthy client is served.
  */
-#include "listener_world.h"
+#include "tests/unit/listener_world.h"
 
 /* A healthy client beside the others. */
 static void assert_healthy(struct world *world)
