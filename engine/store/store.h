@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The device's truth: one SQLite file, the only SQL of the engine. Record and outbox entry are written in one transaction; a reply of the server
- * (verdicts, log page, new position) is applied in one transaction.
+ * The device's truth: one SQLite file, the only SQL of the engine. Record and outbox entry are
+ * written in one transaction; a reply of the server (verdicts, log page, new position) is applied
+ * in one transaction.
  *
  * Invariants, checked by dk_store_check (tests call it after each step):
  *  1. A record without a pending row has the base's values, and its version is the base version.
- *  2. A pending row (entity, id) exists exactly for the records that an outbox changeset without rejection touches; its `touched` mask is the union of
- *     their fields, seq_first and seq_last their range, seen the smallest `seen`; the record's row (if any) is base + those changes, and its version is that `seen`.
+ *  2. A pending row (entity, id) exists exactly for the records that an outbox changeset without
+ * rejection touches; its `touched` mask is the union of their fields, seq_first and seq_last their
+ * range, seen the smallest `seen`; the record's row (if any) is base + those changes, and its
+ * version is that `seen`.
  *  3. Outbox seqs ascend without twins; next_seq is above all that were ever given out.
  *  4. DERIVED fields equal what dk_sales_derive computes.
  *
- * Threads: every function may be called from any thread; each takes the store's lock for its short transaction. Nothing waits on the network or an observer
- * under it.
+ * Threads: every function may be called from any thread; each takes the store's lock for its short
+ * transaction. Nothing waits on the network or an observer under it.
  */
 #ifndef DAYBOOK_STORE_H
 #define DAYBOOK_STORE_H
@@ -32,7 +35,8 @@ struct store_options {
     int cache_kib;
     const daybook_platform *platform; /* copied */
     struct log log;
-    /* After a commit, off the lock: bit n of entities = entity_kind n was touched; bit 63 = outbox, inbox or sync state. */
+    /* After a commit, off the lock: bit n of entities = entity_kind n was touched; bit 63 = outbox,
+     * inbox or sync state. */
     void (*changed)(void *context, uint64_t entities);
     void *context;
 };
@@ -40,8 +44,8 @@ struct store_options {
 #define STORE_CHANGED_SYNC ((uint64_t)1 << 63)
 
 /* `problem` gets a text for the developer (the owner's pid for BUSY …). */
-daybook_status dk_store_open(const struct store_options *options, struct store **store, char *problem,
-                             size_t problem_size);
+daybook_status dk_store_open(const struct store_options *options, struct store **store,
+                             char *problem, size_t problem_size);
 void dk_store_close(struct store *store); /* readers must be closed before */
 
 /* ---- who we are and where we stand */
@@ -55,10 +59,10 @@ struct store_state {
     uint64_t epoch;
     int64_t position, head, safe_position;
     int64_t next_seq;
-    int64_t settled;    /* all seq up to here are settled, or undone */
-    int64_t pending;    /* outbox changesets without a verdict */
-    int64_t unsettled;  /* outbox changesets with a verdict */
-    int64_t inbox;      /* open items */
+    int64_t settled;   /* all seq up to here are settled, or undone */
+    int64_t pending;   /* outbox changesets without a verdict */
+    int64_t unsettled; /* outbox changesets with a verdict */
+    int64_t inbox;     /* open items */
     int64_t oldest_pending_ms;
     int64_t last_synced_ms;
     struct hlc_clock clock;
@@ -67,15 +71,19 @@ struct store_state {
 /* A consistent copy. */
 void dk_store_state(struct store *store, struct store_state *state);
 daybook_status dk_store_enrolled(struct store *store, const struct enrol_reply *reply);
-/* This file is a copy of another (409 DIVERGED, or a marker for a changeset that it does not have): a new instance with the leased number; all
- * changesets without a verdict or unsettled are renumbered from 1 in order (ids stay) and go up again; position 0, all rows stale. */
-daybook_status dk_store_new_instance(struct store *store, const struct id *instance, uint32_t device_no);
-daybook_status dk_store_learn_clock(struct store *store, int64_t sent_ms, int64_t received_ms, int64_t server_ms);
+/* This file is a copy of another (409 DIVERGED, or a marker for a changeset that it does not have):
+ * a new instance with the leased number; all changesets without a verdict or unsettled are
+ * renumbered from 1 in order (ids stay) and go up again; position 0, all rows stale. */
+daybook_status dk_store_new_instance(struct store *store, const struct id *instance,
+                                     uint32_t device_no);
+daybook_status dk_store_learn_clock(struct store *store, int64_t sent_ms, int64_t received_ms,
+                                    int64_t server_ms);
 daybook_status dk_store_synced(struct store *store, int64_t wall_ms); /* a complete sync ended */
 
 /* ---- local reads and writes */
 
-/* The record as the user sees it (overlay). record->version is what a patch names. Texts in the arena. */
+/* The record as the user sees it (overlay). record->version is what a patch names. Texts in the
+ * arena. */
 daybook_status dk_store_read(struct store *store, const struct entity *entity, const struct id *id,
                              struct arena *arena, struct record *record, bool *found);
 
@@ -85,9 +93,11 @@ struct store_failure { /* of a commit */
     struct refusal refusal; /* code 0: no rule, see the status */
 };
 
-/* Writes one transaction: for each change, in order, load, check version (`seen` -1: blind), merge on the overlay, fill, check; expand deletes to
- * children; derive; then records, pending rows and one outbox entry, all or nothing. changes[i].seen is replaced by what goes up. Values are borrowed.
- * NOT_FOUND, EXISTS, BAD_VERSION, REQUIRED, RULE, READONLY, TOO_LARGE with *failure; DISK_FULL, IO … `discard_items`: inbox items that this commit takes away. */
+/* Writes one transaction: for each change, in order, load, check version (`seen` -1: blind), merge
+ * on the overlay, fill, check; expand deletes to children; derive; then records, pending rows and
+ * one outbox entry, all or nothing. changes[i].seen is replaced by what goes up. Values are
+ * borrowed. NOT_FOUND, EXISTS, BAD_VERSION, REQUIRED, RULE, READONLY, TOO_LARGE with *failure;
+ * DISK_FULL, IO … `discard_items`: inbox items that this commit takes away. */
 daybook_status dk_store_commit(struct store *store, struct change *changes, int count,
                                const int64_t *discard_items, int discard_count,
                                struct store_failure *failure);
@@ -100,8 +110,8 @@ struct store_batch {
     int count;
     int64_t first_seq, last_seq; /* 0: none */
 };
-/* Appends the bodies of undecided changesets with seq > after as a JSON array, at most max_bytes (at least one) and max_count. With the relaxed
- * option, makes them durable first (sync.md 3.4). */
+/* Appends the bodies of undecided changesets with seq > after as a JSON array, at most max_bytes
+ * (at least one) and max_count. With the relaxed option, makes them durable first (sync.md 3.4). */
 daybook_status dk_store_collect(struct store *store, int64_t after, size_t max_bytes, int max_count,
                                 struct buffer *out, struct store_batch *batch);
 /* Array of the bucket numbers held. */
@@ -111,22 +121,27 @@ daybook_status dk_store_write_scope(struct store *store, struct buffer *out);
 
 struct store_applied {
     int verdicts, rejected, rows, conflicts;
-    bool copy_detected; /* a marker named a changeset that this file never had: nothing was applied; take a new instance */
+    bool copy_detected; /* a marker named a changeset that this file never had: nothing was applied;
+                           take a new instance */
 };
-/* One transaction: scope and evictions, verdicts, log rows, position. BAD_REPLY (with problem) leaves everything as it was. */
+/* One transaction: scope and evictions, verdicts, log rows, position. BAD_REPLY (with problem)
+ * leaves everything as it was. */
 daybook_status dk_store_apply(struct store *store, struct sync_reply *reply, struct arena *arena,
                               struct store_applied *applied, const char **problem);
 
 /* ---- inbox */
 daybook_status dk_store_inbox_discard(struct store *store, int64_t item);
-/* The changes of a rejected item and its chain, in order, texts in the arena; and the items that a commit of them takes away. */
-daybook_status dk_store_inbox_changes(struct store *store, int64_t item, struct arena *arena, struct change **changes, int *count,
-                                      int64_t **items, int *item_count);
+/* The changes of a rejected item and its chain, in order, texts in the arena; and the items that a
+ * commit of them takes away. */
+daybook_status dk_store_inbox_changes(struct store *store, int64_t item, struct arena *arena,
+                                      struct change **changes, int *count, int64_t **items,
+                                      int *item_count);
 
 /* ---- readers */
 
-/* A read-only connection with an authorizer that allows SELECT over the documented views (and the functions they need) only. `used`
- * (may be NULL) collects the entities read while preparing (bits as in `changed`). */
+/* A read-only connection with an authorizer that allows SELECT over the documented views (and the
+ * functions they need) only. `used` (may be NULL) collects the entities read while preparing (bits
+ * as in `changed`). */
 daybook_status dk_store_reader_open(struct store *store, struct database *reader, uint64_t *used);
 void dk_store_reader_close(struct store *store, struct database *reader);
 
