@@ -371,7 +371,8 @@ static void read_head(struct connection *connection)
     }
     if (request->progress == HTTP_REFUSED) {
         const struct http_refusal refusal = {.status = request->refusal,
-                                             .code = "BAD_REQUEST",
+                                             .code = request->refusal == 413 ? "TOO_LARGE"
+                                                                             : "BAD_REQUEST",
                                              .text = request->problem,
                                              .allow = NULL};
         refuse(connection, &refusal, -1);

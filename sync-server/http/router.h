@@ -21,7 +21,7 @@ struct http_route {
 
 struct http_refusal {
     int status;
-    const char *code;  /* a word for programs */
+    const char *code;  /* a word of ERROR_CODE_LIST */
     const char *text;  /* a sentence for developers */
     const char *allow; /* of a 405, else NULL */
 };

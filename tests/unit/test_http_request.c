@@ -3,6 +3,7 @@
  * The request head's reader: what it takes, what it refuses and with which status; each request is
  * given whole, byte by byte and cut in two at every point, and always ends the same.
  */
+#include "engine/protocol/message.h"
 #include "sync-server/http/reply.h"
 #include "sync-server/http/request.h"
 #include "sync-server/http/router.h"
@@ -332,6 +333,11 @@ static void test_http_router__heads_are_refused_before_their_bodies(void **state
     (void)state;
     static struct http_request request;
     struct http_refusal refusal;
+    static const char *const codes[] = {
+#define CODE(name, status, meaning) #name,
+        ERROR_CODE_LIST(CODE)
+#undef CODE
+    };
     static const struct {
         const char *head;
         int status; /* 0: routed */
@@ -352,6 +358,11 @@ static void test_http_router__heads_are_refused_before_their_bodies(void **state
         assert_int_equal(read_head(&request, cases[i].head), HTTP_HEAD);
         const struct http_route *route = srv_http_route(&request, &refusal);
         assert_int_equal(route == NULL ? refusal.status : 0, cases[i].status);
+        bool known = route != NULL;
+        for (size_t code = 0; code < sizeof(codes) / sizeof(codes[0]); code++) {
+            known = known || strcmp(codes[code], refusal.code) == 0;
+        }
+        assert_true(known); /* the protocol has a word for it */
         if (cases[i].status == 405) {
             assert_non_null(refusal.allow);
         }

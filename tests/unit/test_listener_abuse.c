@@ -153,14 +153,19 @@ static void test_listener_abuse__refusals_reach_a_client_that_is_still_sending(v
     static const struct {
         const char *head;
         int status;
+        const char *code;
     } cases[] = {
-        {SYNC_HEAD "Content-Length: 1073741824\r\n\r\n", 413},
-        {SYNC_HEAD "Transfer-Encoding: chunked\r\n\r\n", 400},
-        {"POST /v1/sync HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4000000\r\n\r\n", 401},
-        {"POST /v1/nothing HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4000000\r\n\r\n", 404},
-        {"POST /v1/health HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4000000\r\n\r\n", 405},
-        {"POST /v1/enrol HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4000000\r\n\r\n", 413},
-        {"GET / HTTP/1.0\r\n\r\n", 505},
+        {SYNC_HEAD "Content-Length: 1073741824\r\n\r\n", 413, "{\"error\":\"TOO_LARGE\","},
+        {SYNC_HEAD "Transfer-Encoding: chunked\r\n\r\n", 400, "{\"error\":\"BAD_REQUEST\","},
+        {"POST /v1/sync HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4000000\r\n\r\n", 401,
+         "{\"error\":\"SIGN_IN\","},
+        {"POST /v1/nothing HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4000000\r\n\r\n", 404,
+         "{\"error\":\"NOT_FOUND\","},
+        {"POST /v1/health HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4000000\r\n\r\n", 405,
+         "{\"error\":\"METHOD\","},
+        {"POST /v1/enrol HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4000000\r\n\r\n", 413,
+         "{\"error\":\"TOO_LARGE\","},
+        {"GET / HTTP/1.0\r\n\r\n", 505, "{\"error\":\"BAD_REQUEST\","},
     };
     static char junk[256 * 1024];
     struct http_limits limits = srv_http_limits_default();
@@ -172,7 +177,12 @@ static void test_listener_abuse__refusals_reach_a_client_that_is_still_sending(v
         assert_true(client_open(&client, &world, 0));
         assert_true(client_write(&client, cases[i].head, strlen(cases[i].head)));
         (void)client_write(&client, junk, sizeof(junk));
-        expect_reply(&client, cases[i].status, "Connection: close\r\n");
+        struct reply reply;
+        assert_int_equal(client_read(&client, &reply), cases[i].status);
+        assert_non_null(strstr(reply.head, "Connection: close\r\n"));
+        assert_non_null(strstr(reply.head, "Content-Type: application/json\r\n"));
+        assert_non_null(strstr(reply.body, cases[i].code));
+        free(reply.body);
         expect_goodbye(&client);
         client_close(&client, GOODBYE_FIN);
     }
