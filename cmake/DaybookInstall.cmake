@@ -27,5 +27,8 @@ install(FILES ${PROJECT_BINARY_DIR}/daybookConfig.cmake
 # Paths inside the file are relative to the file itself, so that an installed tree can be moved.
 file(RELATIVE_PATH DAYBOOK_PC_PREFIX "/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/")
 string(REGEX REPLACE "/$" "" DAYBOOK_PC_PREFIX "${DAYBOOK_PC_PREFIX}")
-configure_file(cmake/daybook.pc.in ${PROJECT_BINARY_DIR}/daybook.pc @ONLY)
-install(FILES ${PROJECT_BINARY_DIR}/daybook.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+foreach(package IN ITEMS daybook daybook-static)
+    configure_file(cmake/${package}.pc.in ${PROJECT_BINARY_DIR}/${package}.pc @ONLY)
+    install(FILES ${PROJECT_BINARY_DIR}/${package}.pc
+            DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+endforeach()

@@ -30,25 +30,21 @@ by_cmake() {
     cp "$folder/build/app" "$folder/app"
 }
 
-# Builds the app by one line with cc. Arguments: flags of pkg-config.
+# Builds the app by one line with cc. Argument: name of the package.
 by_line() {
     PKG_CONFIG_PATH=$library/pkgconfig
     export PKG_CONFIG_PATH
-    pkg-config --exists --print-errors daybook
+    pkg-config --exists --print-errors "$1"
     # shellcheck disable=SC2046
     cc -std=c11 -Wall -Wextra -Werror -o "$folder/app" "$here/app.c" \
-        $(pkg-config --cflags --libs "$@" daybook)
+        $(pkg-config --cflags --libs "$1")
 }
 
 case $way in
 find_package) by_cmake find_package -DCMAKE_PREFIX_PATH="$prefix" ;;
 find_package_static) by_cmake find_package -DCMAKE_PREFIX_PATH="$prefix" -DSTATIC=ON ;;
-pkg_config) by_line ;;
-pkg_config_static)
-    # Without the shared library the linker takes the archive.
-    rm "$library"/libdaybook.so*
-    by_line --static
-    ;;
+pkg_config) by_line daybook ;;
+pkg_config_static) by_line daybook-static ;;
 add_subdirectory) by_cmake add_subdirectory -DDAYBOOK_SOURCE="$root" ;;
 server)
     server=$(find "$prefix" -name daybook-server -type f)
