@@ -54,16 +54,20 @@ bool dk_collection_open(struct json_reader *reader, struct arena *arena, const c
 bool dk_collection_finish(struct buffer *out, struct arena *arena, struct value *value,
                           struct fault *fault)
 {
-    bool fine = out->status == DAYBOOK_OK;
+    bool fine = false;
     memset(value, 0, sizeof *value);
-    if (!fine) {
-        (void)dk_fault(fault, out->status == DAYBOOK_TOO_LARGE ? REJECT_LIMIT : REJECT_INTERNAL,
-                       out->status == DAYBOOK_TOO_LARGE ? "bytes" : "memory");
+    if (out->status == DAYBOOK_TOO_LARGE) {
+        (void)dk_fault(fault, REJECT_LIMIT, "bytes");
+    } else if (out->status != DAYBOOK_OK) {
+        (void)dk_fault(fault, REJECT_INTERNAL, "memory");
     } else {
-        value->kind = VALUE_TEXT;
-        value->length = (uint32_t)out->length;
-        value->text = dk_arena_copy(arena, out->bytes, out->length);
-        fine = value->text != NULL || dk_fault(fault, REJECT_INTERNAL, "memory");
+        const char *text = dk_arena_copy(arena, out->bytes, out->length);
+        fine = text != NULL || dk_fault(fault, REJECT_INTERNAL, "memory");
+        if (fine) {
+            value->kind = VALUE_TEXT;
+            value->length = (uint32_t)out->length;
+            value->text = text;
+        }
     }
     dk_buffer_clear(out);
     return fine;
