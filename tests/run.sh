@@ -7,11 +7,9 @@
 # Exit code 0 = all passed.
 set -u
 cd "$(dirname "$0")/.." || exit 2
+. tests/support/setup.sh
 
 all_labels="unit wire flow kill tidy install clang asan tsan"
-packages="gcc g++ libc6-dev clang cmake ninja-build pkg-config ccache python3 doxygen sqlite3
-openssl libsqlite3-dev libcjson-dev libzstd-dev libcurl4-openssl-dev libssl-dev libevent-dev
-libcmocka-dev"
 
 usage() {
     cat <<EOF
@@ -39,44 +37,6 @@ for argument in "$@"; do
 done
 [ -n "$labels" ] || labels=$all_labels
 jobs=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
-
-# ---- packages ------------------------------------------------------------------------------------
-# Prints the packages that are not installed.
-missing_packages() {
-    for package in $packages; do
-        state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) || state=""
-        [ "$state" = installed ] || printf ' %s' "$package"
-    done
-}
-
-# Installs what is missing, or says why it cannot.
-install_packages() {
-    if ! command -v dpkg-query >/dev/null 2>&1; then
-        echo "No dpkg here: the tools and libraries of CONTRIBUTING.md must be there already."
-        return 0
-    fi
-    missing=$(missing_packages)
-    [ -n "$missing" ] || return 0
-    line="apt-get install -y --no-install-recommends$missing"
-    as_root=""
-    [ "$(id -u)" -eq 0 ] || as_root="sudo "
-    echo "$as_root$line"
-    [ "$install" = yes ] || exit 1
-    if [ -n "$as_root" ] && ! command -v sudo >/dev/null 2>&1; then
-        echo "tests/run.sh: neither root nor sudo; run the line above as root" >&2
-        exit 1
-    fi
-    # Without package lists (a fresh container) or with old ones the first try fails.
-    DEBIAN_FRONTEND=noninteractive
-    export DEBIAN_FRONTEND
-    # shellcheck disable=SC2086
-    ${as_root}$line >build/apt.log 2>&1 || { ${as_root}apt-get update >>build/apt.log 2>&1 &&
-        ${as_root}$line >>build/apt.log 2>&1; } || {
-        tail -n 20 build/apt.log >&2
-        echo "tests/run.sh: apt could not install the packages" >&2
-        exit 1
-    }
-}
 
 # ---- build and run -------------------------------------------------------------------------------
 # Builds one preset once; says so in built_<preset>. Arguments: preset.
@@ -163,7 +123,7 @@ run_label() {
 }
 
 mkdir -p build
-install_packages
+install_packages "$build_packages $test_packages" "$install"
 : >build/results
 for label in $labels; do
     run_label "$label"
