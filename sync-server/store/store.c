@@ -254,8 +254,8 @@ daybook_status srv_store_add_decision(struct srv_store *store, int64_t org,
 }
 
 /* See the header. */
-daybook_status srv_store_adopt_decision(struct srv_store *store, int64_t org, const struct id *changeset,
-                                        uint32_t device_no, int64_t seq)
+daybook_status srv_store_adopt_decision(struct srv_store *store, int64_t org,
+                                        const struct id *changeset, uint32_t device_no, int64_t seq)
 {
     assert(is_writing(store) && device_no != 0 && seq > 0);
     return store->operations->adopt_decision(store, org, changeset, device_no, seq);

@@ -204,10 +204,12 @@ daybook_status srv_store_mark_device(struct srv_store *store, uint32_t device_no
 /* EXISTS: the changeset of this organisation, or the seq of this instance, was decided before. */
 daybook_status srv_store_add_decision(struct srv_store *store, int64_t org,
                                       const struct srv_decision *decision);
-/* A changeset that an earlier instance had sent was sent again: its decision goes over to this seq of the new instance, which gets its
- * marker. NOT_FOUND, or EXISTS where this seq was decided before. */
-daybook_status srv_store_adopt_decision(struct srv_store *store, int64_t org, const struct id *changeset,
-                                        uint32_t device_no, int64_t seq);
+/* A changeset that an earlier instance had sent was sent again: its decision goes over to this seq
+ * of the new instance, which gets its marker. NOT_FOUND, or EXISTS where this seq was decided
+ * before. */
+daybook_status srv_store_adopt_decision(struct srv_store *store, int64_t org,
+                                        const struct id *changeset, uint32_t device_no,
+                                        int64_t seq);
 daybook_status srv_store_find_decision(struct srv_store *store, int64_t org,
                                        const struct id *changeset, struct arena *arena,
                                        struct srv_decision *decision, bool *found);
@@ -260,8 +262,8 @@ daybook_status srv_store_buckets(struct srv_store *store, int64_t org, struct ar
 daybook_status srv_store_append_log(struct srv_store *store, int64_t org,
                                     const struct srv_log_row *row);
 /* A merge over several buckets (none twice) by position, then bucket, streaming: rows with position
- * in (after, upto]. A bucket that the organisation does not have is empty. At most six cursors per
- * connection, then BUSY. */
+ * in (after, upto]. A bucket that the organisation does not have is empty. At most seven cursors
+ * per connection, then BUSY. */
 struct srv_log_cursor;
 daybook_status srv_store_log_open(struct srv_store *store, int64_t org, const int64_t *buckets,
                                   int bucket_count, int64_t after, int64_t upto,

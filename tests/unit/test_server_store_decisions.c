@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Decisions in the server's store: found by changeset, kept once, listed as markers, shortened when
+ * they are acknowledged; rejected records and the quarantine.
+ */
+#include "tests/unit/server_store_world.h"
+
+/* A decision whose verdict and digest tell its seq. */
+static daybook_status decide(struct world *world, int64_t org, uint32_t device_no, int64_t seq,
+                             uint64_t changeset, int64_t position)
+{
+    char verdict[60];
+    struct srv_decision decision = {
+        .device_no = device_no, .seq = seq, .changeset = id_of(changeset), .position = position};
+    (void)hash_of((uint8_t)(seq % 251 + 1), decision.digest);
+    decision.verdict_length =
+        (size_t)snprintf(verdict, sizeof verdict, "[%d,\"accepted\",%d]", (int)seq, (int)position);
+    decision.verdict = verdict;
+    return srv_store_add_decision(world->store, org, &decision);
+}
+
+/* Finds a decision and compares it; `kept`: verdict and digest are there still. */
+static void assert_decision(struct world *world, struct srv_store *store, uint32_t device_no,
+                            int64_t seq, uint64_t changeset, int64_t position, bool kept)
+{
+    uint8_t hash[SRV_HASH_SIZE];
+    char verdict[60];
+    struct srv_decision decision;
+    struct id id = id_of(changeset);
+    bool found = false;
+    ok(srv_store_find_decision(store, world->org, &id, &world->arena, &decision, &found));
+    assert_true(found);
+    assert_int_equal(decision.device_no, device_no);
+    assert_int_equal(decision.seq, seq);
+    assert_int_equal(decision.position, position);
+    assert_memory_equal(&decision.changeset, &id, sizeof id);
+    (void)hash_of((uint8_t)(kept ? seq % 251 + 1 : 0), hash);
+    assert_memory_equal(decision.digest, hash, SRV_HASH_SIZE);
+    (void)snprintf(verdict, sizeof verdict, "[%d,\"accepted\",%d]", (int)seq, (int)position);
+    if (kept) {
+        assert_int_equal(decision.verdict_length, strlen(verdict));
+        assert_string_equal(decision.verdict, verdict);
+    } else {
+        assert_null(decision.verdict);
+        assert_int_equal(decision.verdict_length, 0);
+    }
+}
+
+/* A device number to decide for. */
+static uint32_t enrol(struct world *world, uint8_t token)
+{
+    uint8_t hash[SRV_HASH_SIZE];
+    struct srv_device device = {.org = world->org, .name = "phone", .instance = id_of(token)};
+    ok(srv_store_add_device(world->store, &device, hash_of(token, hash)));
+    return device.device_no;
+}
+
+static void test_server_store_decisions__a_decision_is_found_by_its_changeset(void **state)
+{
+    struct world *world = *state;
+    struct id unknown = id_of(999);
+    struct srv_decision decision;
+    bool found = true;
+    ok(srv_store_begin(world->store));
+    ok(decide(world, world->org, 1, 1, 100, 5));
+    ok(decide(world, world->org, 1, 2, 101, 0)); /* rejected */
+    assert_decision(world, world->store, 1, 1, 100, 5, true);
+    ok(srv_store_commit(world->store));
+    world_reopen(world);
+    assert_decision(world, world_reader(world), 1, 1, 100, 5, true);
+    assert_decision(world, world_reader(world), 1, 2, 101, 0, true);
+    ok(srv_store_find_decision(world->store, world->org, &unknown, &world->arena, &decision,
+                               &found));
+    assert_false(found);
+    struct id known = id_of(100);
+    ok(srv_store_find_decision(world->store, world->org + 1, &known, &world->arena, &decision,
+                               &found));
+    assert_false(found); /* of another organisation */
+}
+
+static void test_server_store_decisions__nothing_is_decided_twice(void **state)
+{
+    struct world *world = *state;
+    ok(srv_store_begin(world->store));
+    ok(decide(world, world->org, 1, 1, 100, 5));
+    assert_int_equal(decide(world, world->org, 1, 2, 100, 6), DAYBOOK_EXISTS); /* changeset */
+    assert_int_equal(decide(world, world->org, 1, 1, 101, 6), DAYBOOK_EXISTS); /* seq */
+    ok(decide(world, world->org + 1, 2, 1, 100, 1)); /* another organisation */
+    ok(srv_store_savepoint(world->store));
+    ok(decide(world, world->org, 1, 2, 101, 6));
+    ok(srv_store_rollback_to(world->store));
+    ok(decide(world, world->org, 1, 2, 102, 6)); /* what was undone was never decided */
+    ok(srv_store_commit(world->store));
+    assert_decision(world, world->store, 1, 1, 100, 5, true);
+    assert_decision(world, world->store, 1, 2, 102, 6, true);
+}
+
+static void test_server_store_decisions__markers_are_the_instances_accepted_ones(void **state)
+{
+    struct world *world = *state;
+    struct srv_decision *rows = NULL;
+    int count = 0;
+    ok(srv_store_begin(world->store));
+    for (int64_t seq = 1; seq <= 40; seq++) { /* every fourth is rejected; another device between */
+        ok(decide(world, world->org, 1, seq, 100u + (uint64_t)seq, seq % 4 == 0 ? 0 : 10 * seq));
+        ok(decide(world, world->org, 2, seq, 300u + (uint64_t)seq, 10 * seq + 5));
+    }
+    ok(srv_store_commit(world->store));
+    struct srv_store *reader = world_reader(world);
+    ok(srv_store_markers(reader, 1, 0, 0, INT64_MAX, &world->arena, &rows, &count));
+    assert_int_equal(count, 30);
+    ok(srv_store_markers(reader, 1, 6, 90, 150, &world->arena, &rows, &count));
+    static const int64_t expected[] = {10, 11, 13, 14, 15}; /* (90, 150] without 12 */
+    assert_int_equal(count, COUNT(expected));
+    for (size_t i = 0; i < COUNT(expected); i++) {
+        struct id id = id_of(100u + (uint64_t)expected[i]);
+        assert_int_equal(rows[i].seq, expected[i]);
+        assert_int_equal(rows[i].position, 10 * expected[i]);
+        assert_int_equal(rows[i].device_no, 1);
+        assert_memory_equal(&rows[i].changeset, &id, sizeof id);
+    }
+    ok(srv_store_markers(reader, 1, 14, 0, 150, &world->arena, &rows, &count));
+    assert_int_equal(count, 1); /* above the acknowledgement only */
+    ok(srv_store_markers(reader, 1, 0, -1, 10, &world->arena, &rows, &count));
+    assert_int_equal(count, 1); /* a rejection has no position */
+    ok(srv_store_markers(reader, 3, 0, 0, INT64_MAX, &world->arena, &rows, &count));
+    assert_int_equal(count, 0);
+}
+
+static void test_server_store_decisions__a_decision_goes_over_to_another_instance(void **state)
+{
+    struct world *world = *state;
+    struct srv_decision *rows = NULL;
+    int count = 0;
+    struct id first = id_of(100);
+    struct id unknown = id_of(999);
+    ok(srv_store_begin(world->store));
+    ok(decide(world, world->org, 1, 7, 100, 5));
+    ok(decide(world, world->org, 2, 1, 101, 6));
+    ok(srv_store_adopt_decision(world->store, world->org, &first, 2,
+                                7)); /* seq 7 as verdict says */
+    assert_int_equal(srv_store_adopt_decision(world->store, world->org, &unknown, 2, 3),
+                     DAYBOOK_NOT_FOUND);
+    assert_int_equal(srv_store_adopt_decision(world->store, world->org + 1, &first, 2, 3),
+                     DAYBOOK_NOT_FOUND);
+    assert_int_equal(srv_store_adopt_decision(world->store, world->org, &first, 2, 1),
+                     DAYBOOK_EXISTS);
+    ok(srv_store_commit(world->store));
+    assert_decision(world, world->store, 2, 7, 100, 5, true);
+    ok(srv_store_markers(world_reader(world), 2, 0, 0, 100, &world->arena, &rows, &count));
+    assert_int_equal(count, 2);
+    assert_int_equal(rows[1].seq, 7);
+    ok(srv_store_markers(world_reader(world), 1, 0, 0, 100, &world->arena, &rows, &count));
+    assert_int_equal(count, 0);
+}
+
+/* ---- acknowledgement */
+
+static void test_server_store_decisions__acknowledged_ones_keep_their_id(void **state)
+{
+    struct world *world = *state;
+    ok(srv_store_begin(world->store));
+    uint32_t mine = enrol(world, 1);
+    uint32_t other = enrol(world, 2);
+    for (int64_t seq = 1; seq <= 10; seq++) {
+        ok(decide(world, world->org, mine, seq, 100u + (uint64_t)seq, seq));
+        ok(decide(world, world->org, other, seq, 200u + (uint64_t)seq, 50 + seq));
+    }
+    ok(srv_store_mark_device(world->store, mine, 10, 4, 1));
+    ok(srv_store_commit(world->store));
+    for (int64_t seq = 1; seq <= 10; seq++) {
+        assert_decision(world, world->store, mine, seq, 100u + (uint64_t)seq, seq, seq > 4);
+        assert_decision(world, world->store, other, seq, 200u + (uint64_t)seq, 50 + seq, true);
+    }
+    ok(srv_store_begin(world->store));
+    ok(srv_store_mark_device(world->store, mine, 10, 4, 2));
+    ok(srv_store_mark_device(world->store, mine, 10, 7, 3));
+    assert_int_equal(decide(world, world->org, mine, 11, 101, 99), DAYBOOK_EXISTS);
+    ok(srv_store_commit(world->store));
+    for (int64_t seq = 1; seq <= 10; seq++) {
+        assert_decision(world, world_reader(world), mine, seq, 100u + (uint64_t)seq, seq, seq > 7);
+    }
+}
+
+static void test_server_store_decisions__one_call_drops_a_bounded_number(void **state)
+{
+    enum { DECIDED = 4500, PER_CALL = 2000 };
+    struct world *world = *state;
+    ok(srv_store_begin(world->store));
+    uint32_t device_no = enrol(world, 1);
+    for (int64_t seq = 1; seq <= DECIDED; seq++) {
+        ok(decide(world, world->org, device_no, seq, 10000u + (uint64_t)seq, seq));
+    }
+    static const int64_t gone_after[] = {PER_CALL, 2 * PER_CALL, DECIDED, DECIDED};
+    for (size_t call = 0; call < COUNT(gone_after); call++) {
+        ok(srv_store_mark_device(world->store, device_no, DECIDED, DECIDED, 1));
+        int64_t gone = gone_after[call];
+        assert_decision(world, world->store, device_no, 1, 10001, 1, false);
+        assert_decision(world, world->store, device_no, gone, 10000u + (uint64_t)gone, gone, false);
+        if (gone < DECIDED) {
+            assert_decision(world, world->store, device_no, gone + 1, 10001u + (uint64_t)gone,
+                            gone + 1, true);
+        }
+    }
+    ok(srv_store_commit(world->store));
+}
+
+/* ---- rejected records, quarantine */
+
+static void test_server_store_decisions__the_last_rejection_of_a_record_counts(void **state)
+{
+    struct world *world = *state;
+    struct id record = id_of(50);
+    struct id first = id_of(60);
+    struct id second = id_of(61);
+    struct id cause;
+    bool found = true;
+    ok(srv_store_begin(world->store));
+    ok(srv_store_find_rejected_record(world->store, world->org, &record, &cause, &found));
+    assert_false(found);
+    ok(srv_store_add_rejected_record(world->store, world->org, &record, &first));
+    ok(srv_store_add_rejected_record(world->store, world->org, &record, &second));
+    ok(srv_store_commit(world->store));
+    ok(srv_store_find_rejected_record(world_reader(world), world->org, &record, &cause, &found));
+    assert_true(found);
+    assert_memory_equal(&cause, &second, sizeof cause);
+    ok(srv_store_find_rejected_record(world->store, world->org + 1, &record, &cause, &found));
+    assert_false(found);
+}
+
+static void test_server_store_decisions__a_quarantine_is_known_by_its_instance(void **state)
+{
+    struct world *world = *state;
+    struct id changeset = id_of(70);
+    bool has = true;
+    ok(srv_store_has_quarantine(world->store, 4, &has));
+    assert_false(has);
+    ok(srv_store_begin(world->store));
+    ok(srv_store_add_quarantine(world->store, world->org, 4, 9, &changeset, "{\"id\":1}", 8, "x"));
+    assert_int_equal(
+        srv_store_add_quarantine(world->store, world->org, 4, 9, &changeset, "{}", 2, "again"),
+        DAYBOOK_EXISTS);
+    ok(srv_store_add_quarantine(world->store, world->org, 4, 10, &changeset, "", 0, ""));
+    ok(srv_store_commit(world->store));
+    world_reopen(world);
+    ok(srv_store_has_quarantine(world->store, 4, &has));
+    assert_true(has);
+    ok(srv_store_has_quarantine(world->store, 5, &has));
+    assert_false(has);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        store_test(test_server_store_decisions__a_decision_is_found_by_its_changeset),
+        store_test(test_server_store_decisions__nothing_is_decided_twice),
+        store_test(test_server_store_decisions__markers_are_the_instances_accepted_ones),
+        store_test(test_server_store_decisions__a_decision_goes_over_to_another_instance),
+        store_test(test_server_store_decisions__acknowledged_ones_keep_their_id),
+        store_test(test_server_store_decisions__one_call_drops_a_bounded_number),
+        store_test(test_server_store_decisions__the_last_rejection_of_a_record_counts),
+        store_test(test_server_store_decisions__a_quarantine_is_known_by_its_instance),
+    };
+    return run_store_tests("server_store_decisions", tests, COUNT(tests));
+}
