@@ -29,12 +29,11 @@ static void set_id(const struct sales_case *given, int field, const struct id *i
     }
 }
 
-/* The first of the field's choices, where it has no value: the state in which its register begins.
- */
+/* Puts the first of the field's choices where it has no value. */
 static void set_first_choice(const struct sales_case *given, int field)
 {
     const char *first = given->record->entity->fields[field].choices[0];
-    if (given->created && is_null(given, field)) {
+    if (is_null(given, field)) {
         struct value *value = &given->record->values[field];
         *value = (struct value){.kind = VALUE_TEXT, .length = (uint32_t)strlen(first)};
         value->text = first;
@@ -42,14 +41,17 @@ static void set_first_choice(const struct sales_case *given, int field)
 }
 
 /* A device cannot send SERVER fields, so that what stands there is taken away; a server actor's
- * values stay, and what it left open is filled. */
+ * values stay, and what it left open is filled. State registers begin in their first state. */
 void dk_fill_common(const struct sales_case *given)
 {
     const struct sales_actor *actor = given->actor;
     const struct entity *entity = given->record->entity;
-    for (int field = 0; field < entity->field_count && !actor->is_server; field++) {
-        if (entity->fields[field].policy == POLICY_SERVER) {
+    for (int field = 0; field < entity->field_count; field++) {
+        if (entity->fields[field].policy == POLICY_SERVER && !actor->is_server) {
             given->record->values[field].kind = VALUE_NULL;
+        }
+        if (entity->fields[field].policy == POLICY_STATE) {
+            set_first_choice(given, field);
         }
     }
     if (is_null(given, FIELD_CREATED_TS)) {
@@ -74,7 +76,9 @@ daybook_status dk_fill_customer(const struct sales_case *given)
     if (given->created && is_null(given, CUSTOMER_TERRITORY_ID)) {
         set_id(given, CUSTOMER_TERRITORY_ID, &given->actor->territory);
     }
-    set_first_choice(given, CUSTOMER_STATUS);
+    if (given->created) {
+        set_first_choice(given, CUSTOMER_STATUS);
+    }
     return DAYBOOK_OK;
 }
 
@@ -83,7 +87,6 @@ daybook_status dk_fill_opportunity(const struct sales_case *given)
     if (given->created && !given->actor->is_server && is_null(given, OPPORTUNITY_OWNER_ID)) {
         set_id(given, OPPORTUNITY_OWNER_ID, &given->actor->user);
     }
-    set_first_choice(given, OPPORTUNITY_STATUS);
     return DAYBOOK_OK;
 }
 
@@ -93,7 +96,6 @@ daybook_status dk_fill_visit(const struct sales_case *given)
     if (given->created && !given->actor->is_server && is_null(given, VISIT_REP_ID)) {
         set_id(given, VISIT_REP_ID, &given->actor->user);
     }
-    set_first_choice(given, VISIT_STATUS);
     return DAYBOOK_OK;
 }
 
@@ -102,13 +104,6 @@ daybook_status dk_fill_quote(const struct sales_case *given)
     if (given->created && is_null(given, QUOTE_REV)) {
         set_int(given, QUOTE_REV, 1);
     }
-    set_first_choice(given, QUOTE_STATUS);
-    return DAYBOOK_OK;
-}
-
-daybook_status dk_fill_sales_order(const struct sales_case *given)
-{
-    set_first_choice(given, SALES_ORDER_STATUS);
     return DAYBOOK_OK;
 }
 

@@ -18,7 +18,7 @@ static const struct sales_rule rules[ENTITY_COUNT] = {
     [ENTITY_VISIT_ACTION] = {NULL, dk_check_visit_action, NULL},
     [ENTITY_QUOTE] = {dk_fill_quote, dk_check_quote, dk_derive_quote},
     [ENTITY_QUOTE_LINE] = {dk_fill_quote_line, dk_check_quote_line, dk_derive_quote_line},
-    [ENTITY_SALES_ORDER] = {dk_fill_sales_order, dk_check_sales_order, dk_derive_sales_order},
+    [ENTITY_SALES_ORDER] = {NULL, dk_check_sales_order, dk_derive_sales_order},
     [ENTITY_ORDER_LINE] = {dk_fill_order_line, dk_check_order_line, dk_derive_order_line},
 };
 

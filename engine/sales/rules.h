@@ -25,14 +25,13 @@ struct sales_rule {
 };
 
 /* fill.c */
-/* created_ts, created_by, created_dev of a new record; SERVER fields that a device cannot have sent
- * become NULL. */
+/* created_ts, created_by, created_dev and first states of a new record; SERVER fields that a device
+ * cannot have sent become NULL. */
 void dk_fill_common(const struct sales_case *given);
 daybook_status dk_fill_customer(const struct sales_case *given);
 daybook_status dk_fill_opportunity(const struct sales_case *given);
 daybook_status dk_fill_visit(const struct sales_case *given);
 daybook_status dk_fill_quote(const struct sales_case *given);
-daybook_status dk_fill_sales_order(const struct sales_case *given);
 daybook_status dk_fill_quote_line(const struct sales_case *given);
 daybook_status dk_fill_order_line(const struct sales_case *given);
 
