@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Owns the road down: one reply of the server becomes one transaction, with the new position.
+ * Called by the syncer. Invariant: a reply that is damaged, that contradicts itself or what is
+ * known changes nothing.
+ *
+ * Order within the transaction: reset, scope and evictions, verdicts, log rows, verdicts whose
+ * place in the log is still to come, derived fields, position. See apply_scope.c, apply_verdict.c,
+ * apply_log.c, apply_own.c, stale.c.
+ */
+#include "engine/store/inside.h"
+
+#include <string.h>
+
+daybook_status dk_apply_bad(struct apply *apply, const char *problem)
+{
+    apply->problem = problem;
+    return DAYBOOK_BAD_REPLY;
+}
+
+/* Entries at or below the version are in it already, but for the corrections that stand beside an
+ * own marker. */
+bool dk_apply_is_news(const struct apply *apply, int64_t position, int64_t version)
+{
+    return position > version || (position == version && position == apply->own_position);
+}
+
+daybook_status dk_apply_touch(struct apply *apply, const struct holding *holding)
+{
+    const struct entity *entity = holding->entity;
+    apply->store->changed |= dk_store_bit((int)entity->kind);
+    daybook_status status = dk_touch(apply->store, &apply->touched, entity, &holding->id);
+    if (status != DAYBOOK_OK || entity->parent_field < 0 || !holding->has_row) {
+        return status;
+    }
+    const struct value *parent = &holding->row.record.values[entity->parent_field];
+    if (parent->kind != VALUE_ID) {
+        return DAYBOOK_OK;
+    }
+    return dk_touch(apply->store, &apply->touched,
+                    dk_entity(entity->fields[entity->parent_field].target), &parent->id);
+}
+
+/* What the reply's numbers must keep. */
+static daybook_status check_numbers(struct apply *apply)
+{
+    const struct sync_reply *reply = apply->reply;
+    const struct store_state *state = &apply->store->memory.state;
+    if (reply->epoch == 0) {
+        return dk_apply_bad(apply, "epoch is 0");
+    }
+    if (reply->position < 0 || reply->head < reply->position || reply->safe_position < 0 ||
+        reply->safe_position > reply->head) {
+        return dk_apply_bad(apply, "position, head and safe_position are out of order");
+    }
+    if (reply->reset) {
+        return DAYBOOK_OK;
+    }
+    if (reply->position < state->position) {
+        return dk_apply_bad(apply, "position goes back");
+    }
+    if (state->epoch != 0 && state->epoch != reply->epoch) {
+        return dk_apply_bad(apply, "another epoch without reset");
+    }
+    return DAYBOOK_OK;
+}
+
+/* The cursor goes back to 0: because a bucket was gained, and then what is held stays good; or
+ * because the positions known so far are those of another log. */
+static daybook_status apply_reset(struct apply *apply)
+{
+    struct store_state *state = &apply->store->memory.state;
+    const struct sync_reply *reply = apply->reply;
+    bool other_log =
+        (state->epoch != 0 && state->epoch != reply->epoch) || state->position > reply->head;
+    daybook_status status = DAYBOOK_OK;
+    if (reply->reset && other_log) {
+        status = dk_stale_epoch(apply->store);
+    }
+    if (reply->reset) {
+        state->position = 0;
+    }
+    state->epoch = reply->epoch;
+    apply->start = state->position;
+    return status;
+}
+
+/* Position and all that goes with it, when everything else is in place. */
+static daybook_status finish(struct apply *apply)
+{
+    struct store *store = apply->store;
+    struct store_state *state = &store->memory.state;
+    const struct sync_reply *reply = apply->reply;
+    daybook_status status = DAYBOOK_OK;
+    state->position = reply->position;
+    state->head = reply->head;
+    state->safe_position = reply->safe_position;
+    if (store->memory.stale && reply->position == reply->head && !reply->more) {
+        status = dk_apply_drop_stale(apply);
+    }
+    if (status == DAYBOOK_OK) {
+        status = dk_touched_derive(store, &apply->touched, true);
+    }
+    if (status == DAYBOOK_OK) {
+        status = dk_outbox_purge(store);
+    }
+    if (status == DAYBOOK_OK) {
+        status = dk_outbox_refresh(store);
+    }
+    if (status == DAYBOOK_OK) {
+        store->changed |= STORE_CHANGED_SYNC;
+        status = dk_store_write_meta(store);
+    }
+    return status;
+}
+
+static daybook_status run(struct apply *apply)
+{
+    static daybook_status (*const steps[])(struct apply *) = {
+        check_numbers,          apply_reset, dk_apply_scope, dk_apply_verdicts, dk_apply_log,
+        dk_apply_verdicts_late, finish,
+    };
+    daybook_status status = DAYBOOK_OK;
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0] && status == DAYBOOK_OK; i++) {
+        status = steps[i](apply);
+    }
+    return status;
+}
+
+/* A copy is no failure of the call: nothing was applied, and the syncer knows what to do. */
+daybook_status dk_store_apply(struct store *store, struct sync_reply *reply, struct arena *arena,
+                              struct store_applied *applied, const char **problem)
+{
+    struct apply apply = {.store = store, .reply = reply, .applied = applied, .arena = arena};
+    memset(applied, 0, sizeof *applied);
+    *problem = NULL;
+    daybook_status status = dk_store_begin(store);
+    if (status != DAYBOOK_OK) {
+        return status;
+    }
+    status = dk_store_end(store, run(&apply));
+    if (status == DAYBOOK_OK) {
+        return DAYBOOK_OK;
+    }
+    bool copy_detected = applied->copy_detected;
+    memset(applied, 0, sizeof *applied);
+    applied->copy_detected = copy_detected && status == DAYBOOK_DIVERGED;
+    if (status == DAYBOOK_BAD_REPLY) {
+        *problem = apply.problem == NULL ? "the reply cannot be applied" : apply.problem;
+    }
+    return applied->copy_detected ? DAYBOOK_OK : status;
+}

@@ -1,0 +1,472 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Owns what the rows of a log page do. Called by apply, between verdicts and position. Invariants:
+ * rows are applied in the order of the log; where changes of this device are pending, a row moves
+ * the base underneath and the record goes on showing base plus changes.
+ *
+ * The hot path, a first sync, is one INSERT per row, bound from the reply's bytes: whether the
+ * record is there already the INSERT itself finds out.
+ */
+#include "engine/store/inside.h"
+
+#include <string.h>
+
+struct page {
+    struct apply *apply;
+    struct block_reader reader;
+    struct row row;
+    int64_t last;     /* position of the row before */
+    bool has_unknown; /* the block has columns of a newer schema */
+    bool has_changes; /* of this row: a map, or a set, given as a difference */
+};
+
+/* ---- rows beside pending changes */
+
+/* What the row says becomes the base: everything of it, or some fields. */
+static daybook_status move_base(struct page *page, const struct holding *holding, struct base *base,
+                                bool *moved)
+{
+    struct store *store = page->apply->store;
+    const struct row *row = &page->row;
+    bool whole = page->reader.block.op == BLOCK_NEW;
+    bool stale = base->state != BASE_ABSENT && base->bucket < 0;
+    daybook_status status = DAYBOOK_OK;
+    *moved = false;
+    if (base->state != BASE_ABSENT && !stale &&
+        !dk_apply_is_news(page->apply, row->number, base->version)) {
+        return DAYBOOK_OK;
+    }
+    if (!whole && (stale || base->state != BASE_HELD)) {
+        return DAYBOOK_OK; /* what is not held takes no part */
+    }
+    if (whole) {
+        dk_records_empty(&base->record, holding->entity, &holding->id);
+        base->bucket = 0;
+    }
+    for (int i = 0; i < row->value_count && status == DAYBOOK_OK; i++) {
+        status = dk_records_assign(&base->record, &row->values[i], &store->work);
+    }
+    if (status == DAYBOOK_OK && page->has_unknown) {
+        struct value extra = base->record.extra;
+        status = dk_records_extra(&extra, row->values, row->value_count, &store->work,
+                                  &base->record.extra);
+    }
+    base->state = BASE_HELD;
+    base->version = row->number;
+    base->bucket = page->reader.block.bucket > 0 ? page->reader.block.bucket : base->bucket;
+    *moved = true;
+    return status;
+}
+
+/* The usual case beside a pending change: single fields move, none of them a set or map that
+ * pending changes touch. Fields that they touch go to the base values, the others to the row; no
+ * changeset has to be decoded. */
+static bool is_plain(const struct page *page, const struct holding *holding)
+{
+    uint64_t gathered = page->apply->store->facts[holding->entity->kind].gathered;
+    uint64_t mask = dk_records_mask(page->row.values, page->row.value_count);
+    return page->reader.block.op == BLOCK_SET && holding->has_row && !holding->is_implied &&
+           !page->has_unknown && (mask & gathered & holding->touched) == 0;
+}
+
+static daybook_status write_plain(struct page *page, const struct holding *holding,
+                                  const struct base *base)
+{
+    struct store *store = page->apply->store;
+    struct holding new = *holding;
+    struct record row = holding->row.record;
+    uint64_t derived = store->facts[holding->entity->kind].derived;
+    uint64_t mask =
+        dk_records_mask(page->row.values, page->row.value_count) & ~holding->touched & ~derived;
+    for (int i = 0; i < row.entity->field_count; i++) {
+        if ((mask >> i & 1) != 0) {
+            row.values[i] = base->record.values[i];
+        }
+    }
+    daybook_status status = dk_pending_base_text(store, &base->record, holding->touched, false);
+    new.base_version = base->version;
+    new.base_bucket = base->bucket;
+    new.base_text = (struct value){.kind = VALUE_TEXT, .length = (uint32_t)store->text.length};
+    new.base_text.text = store->text.bytes;
+    if (status == DAYBOOK_OK) {
+        status = dk_pending_write(store, &new);
+    }
+    if (status == DAYBOOK_OK) {
+        status = dk_records_update(store, &row, mask | COLUMN_BUCKET, holding->row.version,
+                                   base->bucket);
+    }
+    return status;
+}
+
+static daybook_status apply_beside(struct page *page, const struct holding *holding)
+{
+    struct store *store = page->apply->store;
+    struct base base;
+    bool moved;
+    daybook_status status = dk_pending_base(holding, &store->work, &base);
+    if (status == DAYBOOK_OK) {
+        status = move_base(page, holding, &base, &moved);
+    }
+    if (status != DAYBOOK_OK || !moved) {
+        return status;
+    }
+    status = dk_apply_touch(page->apply, holding);
+    if (status != DAYBOOK_OK) {
+        return status;
+    }
+    return is_plain(page, holding) ? write_plain(page, holding, &base)
+                                   : dk_pending_rebuild(store, holding, &base, &store->work);
+}
+
+/* Whether something is pending for the row's record that table pending tells of; then *holding is
+ * whole. */
+static daybook_status find_pending(struct page *page, struct holding *holding, bool *pending)
+{
+    struct store *store = page->apply->store;
+    *pending = false;
+    if (store->memory.pending_rows == 0) {
+        return DAYBOOK_OK;
+    }
+    holding->entity = page->reader.block.entity;
+    holding->id = page->row.id;
+    holding->has_row = false;
+    daybook_status status = dk_pending_load_beside(store, &store->work, holding);
+    if (status != DAYBOOK_OK || !holding->is_pending) {
+        return status;
+    }
+    *pending = true;
+    return dk_records_load(store, holding->entity, &holding->id, &store->work, &holding->row,
+                           &holding->has_row);
+}
+
+/* ---- new */
+
+/* A value that lost against somebody else's, and was of this device: told in the inbox, once. */
+static daybook_status tell_superseded(struct apply *apply, const struct record *record)
+{
+    struct store *store = apply->store;
+    const struct value *values = record->values;
+    const struct value *lost_device = &values[CONFLICT_LOST_DEV];
+    char texts[3][LIMIT_LABEL_BYTES + 1] = {"", "", ""};
+    static const int fields[3] = {CONFLICT_ENTITY, CONFLICT_RECORD, CONFLICT_FIELD};
+    struct id changeset;
+    bool has_changeset = false;
+    if (lost_device->kind != VALUE_INT ||
+        lost_device->integer != (int64_t)store->memory.state.device_no) {
+        return DAYBOOK_OK;
+    }
+    for (int i = 0; i < 3; i++) {
+        const struct value *value = &values[fields[i]];
+        if (value->kind == VALUE_TEXT && value->length <= LIMIT_LABEL_BYTES) {
+            memcpy(texts[i], value->text, value->length);
+        }
+    }
+    if (values[CONFLICT_CHANGESET].kind == VALUE_TEXT) {
+        has_changeset = dk_id_from_text(values[CONFLICT_CHANGESET].text,
+                                        values[CONFLICT_CHANGESET].length, &changeset);
+    }
+    const struct value *mine = &values[CONFLICT_LOST], *theirs = &values[CONFLICT_KEPT];
+    struct inbox_item item = {.kind = "superseded",
+                              .code = "",
+                              .entity = texts[0],
+                              .record_id = texts[1],
+                              .field = texts[2],
+                              .mine = mine->kind == VALUE_TEXT ? mine->text : NULL,
+                              .mine_length = mine->length,
+                              .theirs = theirs->kind == VALUE_TEXT ? theirs->text : NULL,
+                              .theirs_length = theirs->length,
+                              .changeset = has_changeset ? &changeset : NULL};
+    apply->applied->conflicts++;
+    return dk_inbox_add(store, &item);
+}
+
+/* The whole row as a record, derived where that needs no other record. */
+static daybook_status row_to_record(struct page *page, struct record *record)
+{
+    struct store *store = page->apply->store;
+    const struct entity *entity = page->reader.block.entity;
+    struct sales_reader reader = dk_records_reader(store);
+    uint64_t changed;
+    daybook_status status = DAYBOOK_OK;
+    dk_records_empty(record, entity, &page->row.id);
+    for (int i = 0; i < page->row.value_count && status == DAYBOOK_OK; i++) {
+        status = dk_records_assign(record, &page->row.values[i], &store->work);
+    }
+    if (status == DAYBOOK_OK && page->has_unknown) {
+        status = dk_records_extra(NULL, page->row.values, page->row.value_count, &store->work,
+                                  &record->extra);
+    }
+    if (status == DAYBOOK_OK && store->facts[entity->kind].derives_alone) {
+        status = dk_sales_derive(&reader, record, &store->work, &changed);
+        status = status == DAYBOOK_OUT_OF_RANGE ? DAYBOOK_OK : status;
+    }
+    return status;
+}
+
+/* The INSERT, by the shortest way that the entity allows. */
+static daybook_status insert(struct page *page, bool *inserted)
+{
+    struct store *store = page->apply->store;
+    const struct entity *entity = page->reader.block.entity;
+    struct record record;
+    bool direct = !page->has_unknown && !store->facts[entity->kind].derives_alone &&
+                  entity->kind != ENTITY_CONFLICT;
+    if (direct) {
+        return dk_records_insert_row(store, entity, &page->row, page->reader.block.bucket,
+                                     inserted);
+    }
+    daybook_status status = row_to_record(page, &record);
+    if (status == DAYBOOK_OK) {
+        status = dk_records_insert(store, &record, page->row.number, page->reader.block.bucket,
+                                   inserted);
+    }
+    if (status == DAYBOOK_OK && *inserted && entity->kind == ENTITY_CONFLICT) {
+        status = tell_superseded(page->apply, &record);
+    }
+    return status;
+}
+
+/* The record is there: one that was made here, or an older or stale state of it. */
+static daybook_status replace(struct page *page)
+{
+    struct store *store = page->apply->store;
+    struct holding holding;
+    struct record record;
+    daybook_status status =
+        dk_pending_load(store, page->reader.block.entity, &page->row.id, &store->work, &holding);
+    if (status != DAYBOOK_OK || !holding.has_row) {
+        return status == DAYBOOK_OK ? DAYBOOK_INTERNAL : status;
+    }
+    if (holding.is_pending) {
+        return apply_beside(page, &holding);
+    }
+    bool stale = holding.row.bucket < 0;
+    if (!stale && !dk_apply_is_news(page->apply, page->row.number, holding.row.version)) {
+        return DAYBOOK_OK;
+    }
+    status = dk_apply_touch(page->apply, &holding);
+    if (status == DAYBOOK_OK) {
+        status = row_to_record(page, &record);
+    }
+    return status == DAYBOOK_OK
+               ? dk_records_replace(store, &record, page->row.number, page->reader.block.bucket)
+               : status;
+}
+
+static daybook_status apply_new(struct page *page)
+{
+    struct store *store = page->apply->store;
+    const struct entity *entity = page->reader.block.entity;
+    struct holding holding;
+    bool pending, inserted;
+    daybook_status status = find_pending(page, &holding, &pending);
+    if (status != DAYBOOK_OK || pending) {
+        return status != DAYBOOK_OK ? status : apply_beside(page, &holding);
+    }
+    status = insert(page, &inserted);
+    if (status == DAYBOOK_OK && !inserted) {
+        status = replace(page);
+    }
+    if (status != DAYBOOK_OK || store->facts[entity->kind].derives_alone) {
+        return status;
+    }
+    return dk_touch(store, &page->apply->touched, entity, &page->row.id);
+}
+
+/* ---- set */
+
+/* Some set or map comes as a difference, or fields are unknown: the row is needed to put them in.
+ */
+static daybook_status set_by_row(struct page *page)
+{
+    struct store *store = page->apply->store;
+    struct holding holding;
+    struct base base;
+    bool moved;
+    daybook_status status =
+        dk_pending_load(store, page->reader.block.entity, &page->row.id, &store->work, &holding);
+    if (status != DAYBOOK_OK || !holding.has_row || holding.is_pending) {
+        return status != DAYBOOK_OK || !holding.has_row ? status : apply_beside(page, &holding);
+    }
+    status = dk_pending_base(&holding, &store->work, &base);
+    if (status == DAYBOOK_OK) {
+        status = move_base(page, &holding, &base, &moved);
+    }
+    return status == DAYBOOK_OK && moved
+               ? dk_records_replace(store, &base.record, base.version, base.bucket)
+               : status;
+}
+
+/* The columns of the row alone, where the record is held, decided, not stale and older; *done
+ * tells. */
+static daybook_status set_columns(struct page *page, bool *done)
+{
+    struct apply *apply = page->apply;
+    const struct row *row = &page->row;
+    struct record record;
+    record.entity = page->reader.block.entity;
+    record.id = row->id;
+    for (int i = 0; i < row->value_count; i++) {
+        record.values[row->values[i].field] = row->values[i].value;
+    }
+    int64_t bucket = page->reader.block.bucket;
+    uint64_t columns =
+        dk_records_mask(row->values, row->value_count) | (bucket > 0 ? COLUMN_BUCKET : 0);
+    int64_t upto = row->number == apply->own_position ? row->number : row->number - 1;
+    return dk_records_update_guarded(apply->store, &record, columns, row->number, upto, bucket,
+                                     done);
+}
+
+static daybook_status apply_set(struct page *page)
+{
+    struct store *store = page->apply->store;
+    const struct entity *entity = page->reader.block.entity;
+    struct holding holding;
+    bool pending, done = false;
+    daybook_status status = find_pending(page, &holding, &pending);
+    if (status != DAYBOOK_OK || pending) {
+        return status != DAYBOOK_OK ? status : apply_beside(page, &holding);
+    }
+    if (!page->has_unknown && !page->has_changes) {
+        status = set_columns(page, &done);
+    }
+    if (status == DAYBOOK_OK && !done) {
+        status = set_by_row(page);
+    }
+    return status == DAYBOOK_OK ? dk_touch(store, &page->apply->touched, entity, &page->row.id)
+                                : status;
+}
+
+/* ---- delete and evict */
+
+/* A delete beside pending changes leaves the base's values for them to revive. */
+static daybook_status apply_delete(struct page *page)
+{
+    struct store *store = page->apply->store;
+    const struct entity *entity = page->reader.block.entity;
+    struct holding holding;
+    struct base base;
+    daybook_status status = dk_pending_load(store, entity, &page->row.id, &store->work, &holding);
+    if (status != DAYBOOK_OK || (!holding.has_row && !holding.is_pending)) {
+        return status;
+    }
+    bool stale = holding.base_bucket < 0;
+    if (!stale && !dk_apply_is_news(page->apply, page->row.number, holding.base_version)) {
+        return DAYBOOK_OK;
+    }
+    status = dk_apply_touch(page->apply, &holding);
+    if (status != DAYBOOK_OK) {
+        return status;
+    }
+    if (!holding.is_pending) {
+        return dk_records_remove(store, entity, &page->row.id);
+    }
+    status = dk_pending_base(&holding, &store->work, &base);
+    base.state = base.state == BASE_HELD ? BASE_DELETED : base.state;
+    base.version = page->row.number;
+    base.bucket = stale ? ~base.bucket : base.bucket;
+    return status == DAYBOOK_OK ? dk_pending_rebuild(store, &holding, &base, &store->work) : status;
+}
+
+/* A record that moved between two buckets of the scope stands in the other one: the old one's
+ * eviction is not about it. */
+static daybook_status apply_evict(struct page *page)
+{
+    struct store *store = page->apply->store;
+    const struct entity *entity = page->reader.block.entity;
+    struct holding holding;
+    int64_t bucket = page->reader.block.bucket;
+    daybook_status status = dk_pending_load(store, entity, &page->row.id, &store->work, &holding);
+    if (status != DAYBOOK_OK || holding.base_state == BASE_ABSENT) {
+        return status;
+    }
+    bool stale = holding.base_bucket < 0;
+    int64_t held = stale ? ~holding.base_bucket : holding.base_bucket;
+    if (bucket > 0 && held > 0 && bucket != held) {
+        return DAYBOOK_OK;
+    }
+    if (!stale && !dk_apply_is_news(page->apply, page->row.number, holding.base_version)) {
+        return DAYBOOK_OK;
+    }
+    return dk_apply_evict(page->apply, entity, &page->row.id, page->row.number);
+}
+
+/* ---- all rows */
+
+static daybook_status apply_row(struct page *page)
+{
+    const struct block *block = &page->reader.block;
+    if (block->op == BLOCK_OWN) {
+        return dk_apply_own(page->apply, &page->row);
+    }
+    if (block->entity == NULL) {
+        return dk_raw_apply(page->apply, block, &page->row);
+    }
+    page->apply->store->changed |= dk_store_bit((int)block->entity->kind);
+    switch (block->op) {
+    case BLOCK_NEW: return apply_new(page);
+    case BLOCK_SET: return apply_set(page);
+    case BLOCK_DELETE: return apply_delete(page);
+    default: return apply_evict(page);
+    }
+}
+
+/* Order and range of positions; what the row is made of. */
+static daybook_status check_row(struct page *page, bool new_block)
+{
+    const struct block *block = &page->reader.block;
+    const struct row *row = &page->row;
+    if (row->number <= page->apply->start || row->number < page->last) {
+        return dk_apply_bad(page->apply, "the log's rows are out of order");
+    }
+    if (row->number > page->apply->reply->position) {
+        return dk_apply_bad(page->apply, "a row stands behind the new position");
+    }
+    page->last = row->number;
+    if (new_block) {
+        page->has_unknown = false;
+        for (int i = 0; i < block->column_count; i++) {
+            page->has_unknown = page->has_unknown || block->columns[i].field < 0;
+        }
+    }
+    page->has_changes = false;
+    for (int i = 0; block->op == BLOCK_SET && i < row->value_count; i++) {
+        const struct field_value *value = &row->values[i];
+        bool gathered =
+            value->field >= 0 && block->entity != NULL &&
+            (page->apply->store->facts[block->entity->kind].gathered >> value->field & 1) != 0;
+        page->has_changes = page->has_changes || (gathered && value->value.kind == VALUE_TEXT &&
+                                                  value->value.text[0] == '{');
+    }
+    return DAYBOOK_OK;
+}
+
+daybook_status dk_apply_log(struct apply *apply)
+{
+    struct page page = {.apply = apply, .last = 0};
+    struct store *store = apply->store;
+    bool new_block;
+    int result;
+    daybook_status status = DAYBOOK_OK;
+    if (apply->reply->log.bytes == NULL) {
+        return DAYBOOK_OK;
+    }
+    dk_block_open(&page.reader, apply->reply->log.bytes, apply->reply->log.length,
+                  &store->row_arena);
+    while (status == DAYBOOK_OK &&
+           (result = dk_block_next(&page.reader, &page.row, &new_block)) != 0) {
+        if (result < 0) {
+            return store->row_arena.failed ? DAYBOOK_NO_MEMORY
+                   : result == -2          ? dk_apply_bad(apply, "a value does not fit its field")
+                                           : dk_apply_bad(apply, page.reader.json.problem);
+        }
+        apply->applied->rows++;
+        status = check_row(&page, new_block);
+        if (status == DAYBOOK_OK) {
+            dk_arena_reset(&store->work);
+            status = apply_row(&page);
+        }
+        dk_arena_reset(&store->row_arena);
+    }
+    return status;
+}

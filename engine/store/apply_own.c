@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Owns settling: a changeset of this device takes effect on the base, as it was sent, at its place
+ * in the log. Called by apply for markers, and for acceptances whose place has been passed.
+ * Invariant: base values change here in log order only, so nothing older can overwrite an own
+ * value; what the server decided otherwise follows in rows of the same position.
+ */
+#include "engine/store/inside.h"
+
+#include <string.h>
+
+/* ---- changesets that only made records which nobody has touched since: no need to decode */
+
+/* Fields of the server that commit filled in by itself: the server's own values follow, or there
+ * are none. What follows from the changeset's header stays. */
+static uint64_t provisional_fields(const struct store *store, const struct entity *entity)
+{
+    uint64_t common = (uint64_t)1 << FIELD_CREATED_TS | (uint64_t)1 << FIELD_CREATED_BY |
+                      (uint64_t)1 << FIELD_CREATED_DEV;
+    return store->facts[entity->kind].server & ~common;
+}
+
+/* Settles one record by its row alone; *done false where it is not as the changeset left it. */
+static daybook_status settle_made(struct store *store, const struct entity *entity,
+                                  const struct id *id, int64_t seq, int64_t position,
+                                  int64_t bucket, bool *done)
+{
+    struct record nothing;
+    uint64_t columns = provisional_fields(store, entity) | (bucket > 0 ? COLUMN_BUCKET : 0);
+    dk_records_empty(&nothing, entity, id);
+    store->changed |= dk_store_bit((int)entity->kind);
+    return dk_records_update_made(store, &nothing, columns, position, bucket, seq, done);
+}
+
+/* ---- one change */
+
+/* The record that a creation makes, as it was sent, with what follows from the changeset's header.
+ */
+static daybook_status base_of_new(struct store *store, const struct changeset *changeset,
+                                  const struct change *change, struct base *base)
+{
+    const struct store_state *state = &store->memory.state;
+    struct record *record = &base->record;
+    dk_records_empty(record, change->entity, &change->id);
+    record->values[FIELD_CREATED_TS] =
+        (struct value){.kind = VALUE_INT, .integer = dk_hlc_ms(changeset->time)};
+    if (!dk_id_is_zero(&state->user)) {
+        record->values[FIELD_CREATED_BY] = (struct value){.kind = VALUE_ID, .id = state->user};
+    }
+    record->values[FIELD_CREATED_DEV] =
+        (struct value){.kind = VALUE_INT, .integer = (int64_t)state->device_no};
+    base->state = BASE_HELD;
+    daybook_status status = DAYBOOK_OK;
+    for (int i = 0; i < change->value_count && status == DAYBOOK_OK; i++) {
+        status = dk_records_assign(record, &change->values[i], &store->work);
+    }
+    return status;
+}
+
+/* Moves the base to what it is after this change at this position. */
+static daybook_status move_base(struct store *store, const struct changeset *changeset,
+                                const struct change *change, int64_t position, int64_t bucket,
+                                struct base *base)
+{
+    daybook_status status = DAYBOOK_OK;
+    bool stale = base->state != BASE_ABSENT && base->bucket < 0;
+    if (base->state != BASE_ABSENT && (stale || base->version >= position)) {
+        return DAYBOOK_OK; /* a whole row says more, or will */
+    }
+    switch (change->op) {
+    case BLOCK_NEW:
+        status = base_of_new(store, changeset, change, base);
+        base->bucket = bucket;
+        break;
+    case BLOCK_SET:
+        if (base->state == BASE_ABSENT) {
+            return DAYBOOK_OK; /* out of scope */
+        }
+        base->state = BASE_HELD;
+        for (int i = 0; i < change->value_count && status == DAYBOOK_OK; i++) {
+            status = dk_records_assign(&base->record, &change->values[i], &store->work);
+        }
+        break;
+    default:
+        base->state = BASE_ABSENT;
+        base->bucket = 0;
+        break;
+    }
+    base->version = position;
+    return status;
+}
+
+/* The usual update: nothing else is pending, and the row shows exactly what was sent. */
+static bool shows_change(const struct holding *holding, const struct change *change, int64_t seq,
+                         int64_t position)
+{
+    uint64_t sent = dk_records_mask(change->values, change->value_count);
+    return change->op == BLOCK_SET && holding->has_row && !holding->is_implied &&
+           holding->first == seq && holding->last == seq && holding->base_state == BASE_HELD &&
+           holding->base_bucket >= 0 && holding->base_version < position &&
+           (holding->touched & ~sent) == 0;
+}
+
+static daybook_status settle_change(struct apply *apply, const struct changeset *changeset,
+                                    const struct change *change, int64_t seq, int64_t position,
+                                    int64_t bucket)
+{
+    struct store *store = apply->store;
+    struct holding holding;
+    struct base base;
+    dk_arena_reset(&store->work);
+    daybook_status status =
+        dk_pending_load(store, change->entity, &change->id, &store->work, &holding);
+    if (status == DAYBOOK_OK) {
+        status = dk_apply_touch(apply, &holding);
+    }
+    if (status != DAYBOOK_OK || !holding.is_pending) {
+        return status;
+    }
+    if (shows_change(&holding, change, seq, position)) {
+        status = dk_pending_remove(store, &holding);
+        return status == DAYBOOK_OK ? dk_records_update(store, &holding.row.record, COLUMN_BUCKET,
+                                                        position, holding.base_bucket)
+                                    : status;
+    }
+    status = dk_pending_base(&holding, &store->work, &base);
+    if (status == DAYBOOK_OK) {
+        status = move_base(store, changeset, change, position, bucket, &base);
+    }
+    return status == DAYBOOK_OK ? dk_pending_rebuild(store, &holding, &base, &store->work) : status;
+}
+
+/* ---- one changeset */
+
+static daybook_status settle_decoded(struct apply *apply, int64_t seq, int64_t position,
+                                     int64_t bucket)
+{
+    struct store *store = apply->store;
+    struct decoded *decoded;
+    daybook_status status = dk_outbox_pin(store, seq, &decoded);
+    if (status != DAYBOOK_OK) {
+        return status;
+    }
+    for (int i = 0; i < decoded->changeset.change_count && status == DAYBOOK_OK; i++) {
+        status = settle_change(apply, &decoded->changeset, &decoded->changeset.changes[i], seq,
+                               position, bucket);
+    }
+    dk_outbox_unpin(decoded);
+    return status;
+}
+
+/* By the list of what it made. Records that were changed since go the long way, one by one: *all
+ * false. */
+static daybook_status settle_list(struct apply *apply, int64_t seq, int64_t position,
+                                  int64_t bucket, bool *all)
+{
+    struct store *store = apply->store;
+    const struct entity *entity;
+    struct id id;
+    size_t cursor = 0;
+    daybook_status status = DAYBOOK_OK;
+    *all = true;
+    while (status == DAYBOOK_OK &&
+           dk_outbox_next_made(store, &apply->own_made, &cursor, &entity, &id)) {
+        bool done = false;
+        if (entity == NULL) {
+            return DAYBOOK_CORRUPT;
+        }
+        status = settle_made(store, entity, &id, seq, position, bucket, &done);
+        if (status == DAYBOOK_OK && done) {
+            status = dk_touch(store, &apply->touched, entity, &id);
+        }
+        *all = *all && done;
+    }
+    return status;
+}
+
+/* The changeset leaves the pending ones first, so that rebuilt overlays no longer have it. Records
+ * that settle_list has done are not pending any more when the long way comes to them. */
+daybook_status dk_apply_settle(struct apply *apply, const struct outbox_row *outbox,
+                               int64_t position, int64_t bucket)
+{
+    struct store *store = apply->store;
+    struct decoded *decoded = NULL;
+    bool all = false;
+    bool covered = position <= apply->reply->safe_position;
+    daybook_status status =
+        dk_outbox_texts(store, outbox->seq, &store->arena, &apply->own_made, NULL);
+    if (status == DAYBOOK_OK && outbox->only_makes) {
+        status = settle_list(apply, outbox->seq, position, bucket, &all);
+    }
+    if (status == DAYBOOK_OK && !all) {
+        status = dk_outbox_pin(store, outbox->seq, &decoded);
+    }
+    if (status == DAYBOOK_OK) {
+        status =
+            covered ? dk_outbox_remove(store, outbox->seq, outbox->verdict)
+                    : dk_outbox_note(store, outbox->seq, outbox->verdict, OUTBOX_SETTLED, position);
+    }
+    if (status == DAYBOOK_OK && !all) {
+        status = settle_decoded(apply, outbox->seq, position, bucket);
+    }
+    if (decoded != NULL) {
+        dk_outbox_unpin(decoded);
+    }
+    store->changed |= STORE_CHANGED_SYNC;
+    return status;
+}
+
+/* ---- buckets */
+
+/* The bucket of the record that a record's root field names; 0 where it is not held. */
+static daybook_status root_bucket(struct store *store, const struct record *record, int64_t *bucket)
+{
+    const struct entity *entity = record->entity;
+    struct stored root;
+    bool found = false;
+    *bucket = 0;
+    if (entity->root_field < 0 || record->values[entity->root_field].kind != VALUE_ID) {
+        return DAYBOOK_OK;
+    }
+    daybook_status status =
+        dk_records_load(store, dk_entity(entity->fields[entity->root_field].target),
+                        &record->values[entity->root_field].id, &store->work, &root, &found);
+    *bucket = found && root.bucket > 0 ? root.bucket : 0;
+    return status;
+}
+
+/* A changeset over several buckets has a marker for each, and only the first settles it, so its
+ * records were put into that one's. A record is where its root is; where that is not held, a row
+ * behind the markers says where the record is. */
+static daybook_status place_made(struct apply *apply)
+{
+    struct store *store = apply->store;
+    const struct entity *entity;
+    struct id id;
+    size_t cursor = 0;
+    daybook_status status = DAYBOOK_OK;
+    while (status == DAYBOOK_OK &&
+           dk_outbox_next_made(store, &apply->own_made, &cursor, &entity, &id)) {
+        struct holding holding;
+        int64_t bucket = 0;
+        dk_arena_reset(&store->work);
+        status = entity == NULL ? DAYBOOK_CORRUPT
+                                : dk_pending_load(store, entity, &id, &store->work, &holding);
+        if (status != DAYBOOK_OK || !holding.has_row || holding.base_state != BASE_HELD) {
+            continue;
+        }
+        status = root_bucket(store, &holding.row.record, &bucket);
+        if (status != DAYBOOK_OK || bucket == 0 || bucket == holding.base_bucket) {
+            continue;
+        }
+        status = dk_records_update(store, &holding.row.record, COLUMN_BUCKET, holding.row.version,
+                                   bucket);
+        if (status == DAYBOOK_OK && holding.is_pending) {
+            holding.base_bucket = bucket;
+            status = dk_pending_write(store, &holding);
+        }
+    }
+    return status;
+}
+
+/* ---- markers */
+
+/* The changeset that a marker is about, by number, or by id where the store numbers anew. *copy: it
+ * is of another file. */
+static daybook_status find_own(struct store *store, const struct row *row,
+                               struct outbox_row *outbox, bool *found, bool *copy)
+{
+    *copy = false;
+    daybook_status status = dk_outbox_find(store, row->seq, outbox, found);
+    if (status != DAYBOOK_OK || (*found && dk_id_compare(&outbox->id, &row->id) == 0)) {
+        return status;
+    }
+    bool taken = *found;
+    status = dk_outbox_find_id(store, &row->id, outbox, found);
+    *copy = !*found && (taken || row->seq >= store->memory.state.next_seq);
+    return status;
+}
+
+daybook_status dk_apply_own(struct apply *apply, const struct row *row)
+{
+    struct outbox_row outbox;
+    bool found, copy;
+    if (row->seq < 1) {
+        return dk_apply_bad(apply, "a marker without a number");
+    }
+    daybook_status status = find_own(apply->store, row, &outbox, &found, &copy);
+    if (status != DAYBOOK_OK) {
+        return status;
+    }
+    if (copy) {
+        apply->applied->copy_detected = true;
+        return DAYBOOK_DIVERGED;
+    }
+    bool again =
+        row->number == apply->own_position && dk_id_compare(&row->id, &apply->own_changeset) == 0;
+    if (again) {
+        return place_made(apply);
+    }
+    apply->own_position = row->number;
+    apply->own_changeset = row->id;
+    apply->own_made = (struct value){.kind = VALUE_NULL};
+    if (!found || outbox.verdict == OUTBOX_SETTLED) {
+        return DAYBOOK_OK; /* settled before */
+    }
+    bool placed = outbox.verdict == OUTBOX_ACCEPTED || outbox.verdict == OUTBOX_MERGED;
+    if (placed && outbox.position != row->number) {
+        return dk_apply_bad(apply, "a marker stands elsewhere than its verdict said");
+    }
+    return dk_apply_settle(apply, &outbox, row->number, row->bucket);
+}

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Owns table scope and what leaves the store: lost buckets, single evictions, and rows that were
+ * still stale when the log had been read to its head. Called by apply. Invariant: an eviction takes
+ * base values away and nothing that this device has changed and not yet heard about; without its
+ * base such a change is seen in the outbox and inbox only.
+ */
+#include "engine/store/inside.h"
+
+#include "engine/base/text.h"
+
+#include <string.h>
+
+/* ---- one record */
+
+daybook_status dk_apply_evict(struct apply *apply, const struct entity *entity, const struct id *id,
+                              int64_t position)
+{
+    struct store *store = apply->store;
+    struct holding holding;
+    struct base base = {.state = BASE_ABSENT, .version = position, .bucket = 0};
+    dk_arena_reset(&store->work);
+    daybook_status status = dk_pending_load(store, entity, id, &store->work, &holding);
+    if (status == DAYBOOK_OK) {
+        status = dk_apply_touch(apply, &holding);
+    }
+    if (status != DAYBOOK_OK) {
+        return status;
+    }
+    if (!holding.is_pending) {
+        return holding.has_row ? dk_records_remove(store, entity, id) : DAYBOOK_OK;
+    }
+    dk_records_empty(&base.record, entity, id);
+    return dk_pending_rebuild(store, &holding, &base, &store->work);
+}
+
+/* ---- many */
+
+/* Ids of rows of table pending that the SQL selects by one number. */
+static daybook_status list_pending(struct store *store, struct statement **slot, const char *sql,
+                                   int64_t number, struct touched *list)
+{
+    daybook_status status;
+    bool row;
+    struct statement *select = dk_statement(&store->database, slot, sql, &status);
+    if (select == NULL) {
+        return status;
+    }
+    dk_bind_int(select, 1, number);
+    while ((status = dk_step(select, &row)) == DAYBOOK_OK && row) {
+        struct id id;
+        int kind = dk_schema_kind(store, dk_column_int(select, 0));
+        if (kind < 0 || !dk_column_id(select, 1, &id)) {
+            dk_reset(select);
+            return DAYBOOK_CORRUPT;
+        }
+        status = dk_touch_any(store, list, dk_entity(kind), &id);
+        if (status != DAYBOOK_OK) {
+            dk_reset(select);
+            return status;
+        }
+    }
+    return status;
+}
+
+static daybook_status evict_all(struct apply *apply, const struct touched *list)
+{
+    daybook_status status = DAYBOOK_OK;
+    for (int i = 0; i < list->count && status == DAYBOOK_OK; i++) {
+        status = dk_apply_evict(apply, list->items[i].entity, &list->items[i].id, 0);
+    }
+    return status;
+}
+
+/* Removes the rows of all entities that the condition selects and nothing is pending for.
+ * `condition` is of our own making. */
+static daybook_status remove_rows(struct store *store, const char *condition)
+{
+    daybook_status status = DAYBOOK_OK;
+    for (int kind = 0; kind < ENTITY_COUNT && status == DAYBOOK_OK; kind++) {
+        char sql[400];
+        if (!dk_text_format(sql, sizeof sql,
+                            "DELETE FROM r_%s WHERE %s AND version>=0 AND NOT EXISTS"
+                            "(SELECT 1 FROM pending p WHERE p.entity=%d AND p.id=r_%s.id)",
+                            dk_entity(kind)->name, condition, store->facts[kind].number,
+                            dk_entity(kind)->name)) {
+            return DAYBOOK_INTERNAL;
+        }
+        status = dk_database_run(&store->database, sql);
+        if (status == DAYBOOK_OK && dk_database_changes(&store->database) > 0) {
+            store->changed |= dk_store_bit(kind);
+        }
+    }
+    return status;
+}
+
+daybook_status dk_apply_drop_stale(struct apply *apply)
+{
+    struct store *store = apply->store;
+    struct touched list = {NULL, 0, 0};
+    daybook_status status = remove_rows(store, "bucket<0");
+    if (status == DAYBOOK_OK) {
+        status = dk_database_run(&store->database, "DELETE FROM raw_record WHERE bucket<0");
+    }
+    if (status == DAYBOOK_OK) {
+        status = list_pending(store, &store->slots.pending_stale,
+                              "SELECT entity,id FROM pending WHERE bucket<?", 0, &list);
+    }
+    if (status == DAYBOOK_OK) {
+        status = evict_all(apply, &list);
+    }
+    if (status == DAYBOOK_OK) {
+        store->memory.stale = false;
+        store->memory.stale_epoch = 0;
+    }
+    return status;
+}
+
+/* Everything of one bucket goes; ~bucket is the same bucket's stale rows. */
+static daybook_status lose_bucket(struct apply *apply, int64_t bucket)
+{
+    struct store *store = apply->store;
+    struct touched list = {NULL, 0, 0};
+    char sql[128];
+    (void)dk_text_format(sql, sizeof sql, "bucket IN (%lld,%lld)", (long long)bucket,
+                         (long long)~bucket);
+    daybook_status status = remove_rows(store, sql);
+    (void)dk_text_format(sql, sizeof sql, "DELETE FROM raw_record WHERE bucket IN (%lld,%lld)",
+                         (long long)bucket, (long long)~bucket);
+    if (status == DAYBOOK_OK) {
+        status = dk_database_run(&store->database, sql);
+    }
+    if (status == DAYBOOK_OK) {
+        status =
+            list_pending(store, &store->slots.pending_bucket,
+                         "SELECT entity,id FROM pending WHERE bucket IN (?1,~?1)", bucket, &list);
+    }
+    return status == DAYBOOK_OK ? evict_all(apply, &list) : status;
+}
+
+/* ---- the scope itself */
+
+struct scope_row {
+    int64_t bucket;
+    const char *label; /* borrowed from the reply */
+    size_t length;
+};
+
+/* One [bucket,"label"], whose bracket was entered. */
+static bool read_scope_row(struct json_reader *json, struct scope_row *row)
+{
+    if (dk_json_next(json) != JSON_INTEGER || json->integer < 1) {
+        return false;
+    }
+    row->bucket = json->integer;
+    if (dk_json_next(json) != JSON_STRING || json->length > LIMIT_LABEL_BYTES) {
+        return false;
+    }
+    row->label = json->text;
+    row->length = json->length;
+    return dk_json_next(json) == JSON_END;
+}
+
+static daybook_status read_scope(struct apply *apply, struct scope_row **rows, int *count)
+{
+    struct json_reader json;
+    enum json_type type;
+    *count = 0;
+    *rows = dk_arena_new(&apply->store->arena, LIMIT_BUCKETS * sizeof **rows);
+    if (*rows == NULL) {
+        return DAYBOOK_NO_MEMORY;
+    }
+    dk_json_open(&json, apply->reply->scope.bytes, apply->reply->scope.length);
+    if (dk_json_next(&json) != JSON_ARRAY) {
+        return dk_apply_bad(apply, "scope is no array");
+    }
+    while ((type = dk_json_next(&json)) == JSON_ARRAY) {
+        if (*count == LIMIT_BUCKETS || !read_scope_row(&json, &(*rows)[*count])) {
+            return dk_apply_bad(apply, "scope has a row that is none, or too many");
+        }
+        (*count)++;
+    }
+    if (type != JSON_END || !dk_json_finish(&json)) {
+        return dk_apply_bad(apply, "scope is damaged");
+    }
+    return DAYBOOK_OK;
+}
+
+static bool has_bucket(const struct scope_row *rows, int count, int64_t bucket)
+{
+    for (int i = 0; i < count; i++) {
+        if (rows[i].bucket == bucket) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Evicts the buckets that are held and not in the new scope. */
+static daybook_status lose_buckets(struct apply *apply, const struct scope_row *rows, int count)
+{
+    struct store *store = apply->store;
+    int64_t lost[LIMIT_BUCKETS];
+    int lost_count = 0;
+    daybook_status status;
+    bool row;
+    struct statement *held = dk_statement(&store->database, &store->slots.scope_held,
+                                          "SELECT bucket FROM scope ORDER BY bucket", &status);
+    while (held != NULL && (status = dk_step(held, &row)) == DAYBOOK_OK && row) {
+        int64_t bucket = dk_column_int(held, 0);
+        if (!has_bucket(rows, count, bucket) && lost_count < LIMIT_BUCKETS) {
+            lost[lost_count++] = bucket;
+        }
+    }
+    for (int i = 0; i < lost_count && status == DAYBOOK_OK; i++) {
+        status = lose_bucket(apply, lost[i]);
+    }
+    return status;
+}
+
+static daybook_status store_scope(struct apply *apply, const struct scope_row *rows, int count)
+{
+    struct store *store = apply->store;
+    daybook_status status;
+    struct statement *add =
+        dk_statement(&store->database, &store->slots.scope_add,
+                     "INSERT OR IGNORE INTO scope(bucket,label) VALUES(?,?)", &status);
+    if (add == NULL) {
+        return status;
+    }
+    status = dk_database_run(&store->database, "DELETE FROM scope");
+    for (int i = 0; i < count && status == DAYBOOK_OK; i++) {
+        dk_bind_int(add, 1, rows[i].bucket);
+        dk_bind_text(add, 2, rows[i].label, rows[i].length);
+        status = dk_step_done(add);
+        if (status == DAYBOOK_OK && dk_database_changes(&store->database) != 1) {
+            return dk_apply_bad(apply, "scope names a bucket twice");
+        }
+    }
+    return status;
+}
+
+/* Without a scope member nothing changes. */
+daybook_status dk_apply_scope(struct apply *apply)
+{
+    struct scope_row *rows;
+    int count;
+    if (apply->reply->scope.bytes == NULL) {
+        return DAYBOOK_OK;
+    }
+    daybook_status status = read_scope(apply, &rows, &count);
+    if (status == DAYBOOK_OK) {
+        status = lose_buckets(apply, rows, count);
+    }
+    return status == DAYBOOK_OK ? store_scope(apply, rows, count) : status;
+}

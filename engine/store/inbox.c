@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Owns table inbox_item: what needs a person or should be known. Called by apply, which adds, by
+ * commit and the API, which take away. Invariants: a rejected changeset is in the inbox, whole,
+ * until somebody discards or re-sends it; those that were rejected because they built on it hang
+ * from its item as one chain, in the order in which they were made.
+ */
+#include "engine/store/inside.h"
+
+#include <string.h>
+
+/* ---- adding */
+
+static void bind_text(struct statement *statement, int position, const char *text)
+{
+    if (text != NULL && text[0] != '\0') {
+        dk_bind_text(statement, position, text, strlen(text));
+    }
+}
+
+/* The head of the chain that an item of this changeset is in; 0: none. */
+static daybook_status find_root(struct store *store, const struct id *changeset, int64_t *root)
+{
+    daybook_status status;
+    bool row;
+    *root = 0;
+    if (changeset == NULL || dk_id_is_zero(changeset)) {
+        return DAYBOOK_OK;
+    }
+    struct statement *find = dk_statement(
+        &store->database, &store->slots.inbox_by_changeset,
+        "SELECT coalesce(root,item) FROM inbox_item WHERE changeset=? AND kind='rejected'",
+        &status);
+    if (find == NULL) {
+        return status;
+    }
+    dk_bind_id(find, 1, changeset);
+    status = dk_step(find, &row);
+    if (status == DAYBOOK_OK && row) {
+        *root = dk_column_int(find, 0);
+        dk_reset(find);
+    }
+    return status;
+}
+
+daybook_status dk_inbox_add(struct store *store, const struct inbox_item *item)
+{
+    daybook_status status;
+    int64_t root;
+    struct statement *add = dk_statement(
+        &store->database, &store->slots.inbox_add,
+        "INSERT INTO "
+        "inbox_item(root,kind,code,entity,record_id,field,rule,mine,theirs,changeset,cause,"
+        "created_ms,body) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)",
+        &status);
+    if (add == NULL) {
+        return status;
+    }
+    status = find_root(store, item->cause, &root);
+    if (status != DAYBOOK_OK) {
+        return status;
+    }
+    if (root != 0) {
+        dk_bind_int(add, 1, root);
+    }
+    dk_bind_text(add, 2, item->kind, strlen(item->kind));
+    dk_bind_text(add, 3, item->code, strlen(item->code));
+    bind_text(add, 4, item->entity);
+    bind_text(add, 5, item->record_id);
+    bind_text(add, 6, item->field);
+    bind_text(add, 7, item->rule);
+    dk_bind_text(add, 8, item->mine, item->mine_length);
+    dk_bind_text(add, 9, item->theirs, item->theirs_length);
+    dk_bind_id(add, 10, item->changeset);
+    dk_bind_id(add, 11, item->cause != NULL && dk_id_is_zero(item->cause) ? NULL : item->cause);
+    dk_bind_int(add, 12, dk_store_wall_ms(store));
+    dk_bind_text(add, 13, item->body, item->body_length);
+    status = dk_step_done(add);
+    if (status == DAYBOOK_OK) {
+        store->memory.state.inbox += root == 0;
+        store->changed |= STORE_CHANGED_SYNC;
+    }
+    return status;
+}
+
+/* ---- taking away */
+
+/* An item with its chain. The item of a chain's member is the chain's. */
+daybook_status dk_inbox_remove(struct store *store, int64_t item, bool *found)
+{
+    daybook_status status;
+    struct statement *remove =
+        dk_statement(&store->database, &store->slots.inbox_remove,
+                     "DELETE FROM inbox_item WHERE item=?1 AND root IS NULL", &status);
+    if (remove == NULL) {
+        return status;
+    }
+    dk_bind_int(remove, 1, item);
+    status = dk_step_done(remove);
+    *found = status == DAYBOOK_OK && dk_database_changes(&store->database) == 1;
+    if (!*found) {
+        return status;
+    }
+    store->memory.state.inbox--;
+    store->changed |= STORE_CHANGED_SYNC;
+    struct statement *chain = dk_statement(&store->database, &store->slots.inbox_root,
+                                           "DELETE FROM inbox_item WHERE root=?", &status);
+    if (chain == NULL) {
+        return status;
+    }
+    dk_bind_int(chain, 1, item);
+    return dk_step_done(chain);
+}
+
+daybook_status dk_store_inbox_discard(struct store *store, int64_t item)
+{
+    bool found = false;
+    daybook_status status = dk_store_begin(store);
+    if (status != DAYBOOK_OK) {
+        return status;
+    }
+    status = dk_inbox_remove(store, item, &found);
+    if (status == DAYBOOK_OK && !found) {
+        status = DAYBOOK_NOT_FOUND;
+    }
+    return dk_store_end(store, status);
+}

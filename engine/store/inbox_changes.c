@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Owns what is taken out of the inbox to be mended: the changes of a rejected changeset and of
+ * those that hang from it, as one transaction. Called by the API. Invariant: one change per record,
+ * which does what the single ones did one after the other.
+ */
+#include "engine/store/inside.h"
+
+#include <string.h>
+
+struct collected {
+    struct store *store;
+    struct arena *arena;
+    struct change *changes;
+    int count, capacity;
+};
+
+/* ---- two changes as one */
+
+/* The place of a field among the change's values, or NULL. */
+static struct field_value *find_value(struct change *change, const struct field_value *like)
+{
+    for (int i = 0; i < change->value_count; i++) {
+        struct field_value *value = &change->values[i];
+        if (value->field == like->field && like->field >= 0) {
+            return value;
+        }
+    }
+    return NULL;
+}
+
+/* Reads {"add":[…],"remove":[…]} into two sets as raw arrays; missing: NULL values. */
+static bool split_set(const struct value *change, struct arena *arena, struct value sides[2])
+{
+    struct json_reader json;
+    enum json_type type;
+    char *copy = dk_arena_copy(arena, change->text, change->length);
+    memset(sides, 0, 2 * sizeof sides[0]);
+    if (copy == NULL) {
+        return false;
+    }
+    dk_json_open(&json, copy, change->length);
+    if (dk_json_next(&json) != JSON_OBJECT) {
+        return false;
+    }
+    while ((type = dk_json_key(&json)) == JSON_STRING) {
+        struct value *side = json.length == 3 ? &sides[0] : &sides[1];
+        const char *raw;
+        size_t length;
+        if (!dk_json_skip(&json, &raw, &length)) {
+            return false;
+        }
+        *side = (struct value){.kind = VALUE_TEXT, .length = (uint32_t)length};
+        side->text = raw;
+    }
+    return type == JSON_END;
+}
+
+/* A set change out of two raw arrays: {"add":a} etc. as the argument of dk_set_apply. */
+static struct value one_side(const char *name, const struct value *array, struct arena *arena)
+{
+    struct buffer out;
+    struct value value = {.kind = VALUE_TEXT, .length = 2};
+    value.text = "{}";
+    if (array->kind != VALUE_TEXT) {
+        return value;
+    }
+    dk_buffer_init(&out, LIMIT_TEXT_BYTES);
+    dk_buffer_append_text(&out, "{\"");
+    dk_buffer_append_text(&out, name);
+    dk_buffer_append_text(&out, "\":");
+    dk_buffer_append(&out, array->text, array->length);
+    dk_buffer_append_char(&out, '}');
+    value.length = (uint32_t)out.length;
+    value.text = dk_arena_copy(arena, out.bytes, out.length);
+    dk_buffer_clear(&out);
+    return value;
+}
+
+/* Both changes of a set, the later winning: add = (a.add - b.remove) + b.add, remove = (a.remove -
+ * b.add) + b.remove. */
+static bool join_sets(const struct value *a, const struct value *b, struct arena *arena,
+                      struct value *joined)
+{
+    struct value first[2], second[2], result[2];
+    struct buffer out;
+    if (!split_set(a, arena, first) || !split_set(b, arena, second)) {
+        return false;
+    }
+    for (int side = 0; side < 2; side++) {
+        struct value without = one_side("remove", &second[1 - side], arena);
+        struct value with = one_side("add", &second[side], arena);
+        struct value step;
+        if (!dk_set_apply(&first[side], &without, arena, &step) ||
+            !dk_set_apply(&step, &with, arena, &result[side])) {
+            return false;
+        }
+    }
+    dk_buffer_init(&out, LIMIT_TEXT_BYTES);
+    dk_buffer_append_text(&out, "{\"add\":");
+    dk_buffer_append(&out, result[0].kind == VALUE_TEXT ? result[0].text : "[]",
+                     result[0].kind == VALUE_TEXT ? result[0].length : 2);
+    dk_buffer_append_text(&out, ",\"remove\":");
+    dk_buffer_append(&out, result[1].kind == VALUE_TEXT ? result[1].text : "[]",
+                     result[1].kind == VALUE_TEXT ? result[1].length : 2);
+    dk_buffer_append_char(&out, '}');
+    *joined = (struct value){.kind = VALUE_TEXT, .length = (uint32_t)out.length};
+    joined->text = dk_arena_copy(arena, out.bytes, out.length);
+    bool fine = out.status == DAYBOOK_OK && joined->text != NULL;
+    dk_buffer_clear(&out);
+    return fine;
+}
+
+/* Both changes of a map: the keys of the second over those of the first. */
+static bool join_maps(const struct value *a, const struct value *b, struct arena *arena,
+                      struct value *joined)
+{
+    struct field_value values[LIMIT_CUSTOM_KEYS];
+    size_t cursor = 0, key_length, raw_length;
+    const char *key, *raw;
+    int count = 0;
+    while (count < LIMIT_CUSTOM_KEYS &&
+           dk_map_next(b, &cursor, &key, &key_length, &raw, &raw_length)) {
+        values[count].field = -1;
+        values[count].name = key;
+        values[count].name_length = (uint32_t)key_length;
+        values[count].value = (struct value){.kind = VALUE_TEXT, .length = (uint32_t)raw_length};
+        values[count++].value.text = raw;
+    }
+    return dk_records_join(a, values, count, arena, joined) == DAYBOOK_OK;
+}
+
+/* Puts a later value over an earlier one of the same field. `whole`: the earlier change makes the
+ * record, so its sets and maps are whole. */
+static bool join_value(const struct field *field, bool whole, struct field_value *earlier,
+                       const struct field_value *later, struct arena *arena)
+{
+    struct value before = earlier->value;
+    bool is_change = before.kind == VALUE_TEXT && later->value.kind == VALUE_TEXT;
+    if (field->type == FIELD_SET && whole) {
+        return dk_set_apply(&before, &later->value, arena, &earlier->value);
+    }
+    if (field->type == FIELD_MAP && whole) {
+        return dk_map_apply(&before, &later->value, arena, &earlier->value);
+    }
+    if (field->type == FIELD_SET && is_change) {
+        return join_sets(&before, &later->value, arena, &earlier->value);
+    }
+    if (field->type == FIELD_MAP && is_change) {
+        return join_maps(&before, &later->value, arena, &earlier->value);
+    }
+    *earlier = *later;
+    return true;
+}
+
+/* The later change of the same record on top of the earlier one. */
+static bool join(struct change *earlier, const struct change *later, struct arena *arena)
+{
+    if (later->op == BLOCK_DELETE) {
+        earlier->op =
+            earlier->op == BLOCK_NEW ? BLOCK_EVICT : BLOCK_DELETE; /* made and deleted: nothing */
+        earlier->value_count = 0;
+        return true;
+    }
+    int capacity = earlier->value_count + later->value_count;
+    struct field_value *values = dk_arena_new(arena, (size_t)capacity * sizeof *values);
+    if (values == NULL) {
+        return false;
+    }
+    if (earlier->value_count > 0) {
+        memcpy(values, earlier->values, (size_t)earlier->value_count * sizeof *values);
+    }
+    earlier->values = values;
+    for (int i = 0; i < later->value_count; i++) {
+        struct field_value *place = find_value(earlier, &later->values[i]);
+        if (place == NULL) {
+            place = &earlier->values[earlier->value_count++];
+            *place = later->values[i];
+            if (earlier->op == BLOCK_NEW && place->field >= 0) {
+                struct field_value none = {.field = place->field};
+                const struct field *field = &earlier->entity->fields[place->field];
+                if (!join_value(field, true, &none, place, arena)) {
+                    return false;
+                }
+                *place = none;
+            }
+        } else if (!join_value(&earlier->entity->fields[place->field], earlier->op == BLOCK_NEW,
+                               place, &later->values[i], arena)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- collecting */
+
+static struct change *find_change(struct collected *collected, const struct change *like)
+{
+    for (int i = 0; i < collected->count; i++) {
+        struct change *change = &collected->changes[i];
+        if (change->entity == like->entity && dk_id_compare(&change->id, &like->id) == 0) {
+            return change;
+        }
+    }
+    return NULL;
+}
+
+/* `first` changesets cannot meet records of their own twice, so only later ones are looked up. */
+static daybook_status add_change(struct collected *collected, const struct change *change,
+                                 bool first)
+{
+    struct change *earlier = first ? NULL : find_change(collected, change);
+    if (earlier != NULL) {
+        return join(earlier, change, collected->arena) ? DAYBOOK_OK : DAYBOOK_NO_MEMORY;
+    }
+    if (collected->count == collected->capacity) {
+        int capacity = collected->capacity == 0 ? 16 : collected->capacity * 2;
+        struct change *grown = dk_arena_new(collected->arena, (size_t)capacity * sizeof *grown);
+        if (grown == NULL) {
+            return DAYBOOK_NO_MEMORY;
+        }
+        if (collected->count > 0) {
+            memcpy(grown, collected->changes, (size_t)collected->count * sizeof *grown);
+        }
+        collected->changes = grown;
+        collected->capacity = capacity;
+    }
+    collected->changes[collected->count++] = *change;
+    return DAYBOOK_OK;
+}
+
+/* The changes of one body, which is copied into the arena. */
+static daybook_status add_body(struct collected *collected, const char *body, size_t length,
+                               bool first)
+{
+    struct changeset changeset;
+    struct refusal refusal;
+    struct change refused;
+    const char *problem;
+    char *copy = dk_arena_copy(collected->arena, body, length);
+    if (copy == NULL) {
+        return DAYBOOK_NO_MEMORY;
+    }
+    if (!dk_changeset_decode(copy, length, collected->arena, &changeset, &refusal, &refused,
+                             &problem)) {
+        return collected->arena->failed ? DAYBOOK_NO_MEMORY : DAYBOOK_CORRUPT;
+    }
+    daybook_status status = DAYBOOK_OK;
+    for (int i = 0; i < changeset.change_count && status == DAYBOOK_OK; i++) {
+        status = add_change(collected, &changeset.changes[i], first);
+    }
+    return status;
+}
+
+/* Head and chain, in the order in which they were rejected, which is that of their numbers. */
+static daybook_status add_bodies(struct collected *collected, int64_t item, int *bodies)
+{
+    struct store *store = collected->store;
+    daybook_status status;
+    bool row;
+    struct statement *chain = dk_statement(&store->database, &store->slots.inbox_chain,
+                                           "SELECT body FROM inbox_item WHERE (item=?1 AND root IS "
+                                           "NULL OR root=?1) AND kind='rejected'"
+                                           " ORDER BY item",
+                                           &status);
+    *bodies = 0;
+    if (chain == NULL) {
+        return status;
+    }
+    dk_bind_int(chain, 1, item);
+    while ((status = dk_step(chain, &row)) == DAYBOOK_OK && row) {
+        size_t length;
+        const char *body = dk_column_text(chain, 0, &length);
+        status = body == NULL ? DAYBOOK_CORRUPT : add_body(collected, body, length, *bodies == 0);
+        (*bodies)++;
+        if (status != DAYBOOK_OK) {
+            dk_reset(chain);
+            return status;
+        }
+    }
+    return status;
+}
+
+/* Records that were made and deleted again within the chain are left out. */
+static void drop_nothing(struct collected *collected)
+{
+    int kept = 0;
+    for (int i = 0; i < collected->count; i++) {
+        if (collected->changes[i].op != BLOCK_EVICT) {
+            collected->changes[kept++] = collected->changes[i];
+        }
+    }
+    collected->count = kept;
+}
+
+/* Only rejected items hold changes: NOT_FOUND for all others. */
+daybook_status dk_store_inbox_changes(struct store *store, int64_t item, struct arena *arena,
+                                      struct change **changes, int *count, int64_t **items,
+                                      int *item_count)
+{
+    struct collected collected = {.store = store, .arena = arena};
+    int bodies;
+    (void)pthread_mutex_lock(&store->lock);
+    daybook_status status = add_bodies(&collected, item, &bodies);
+    (void)pthread_mutex_unlock(&store->lock);
+    if (status != DAYBOOK_OK || bodies == 0) {
+        return status == DAYBOOK_OK ? DAYBOOK_NOT_FOUND : status;
+    }
+    drop_nothing(&collected);
+    *items = dk_arena_new(arena, sizeof **items);
+    if (*items == NULL) {
+        return DAYBOOK_NO_MEMORY;
+    }
+    (*items)[0] = item;
+    *item_count = 1;
+    *changes = collected.changes;
+    *count = collected.count;
+    return DAYBOOK_OK;
+}

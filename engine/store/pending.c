@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Owns table pending: what the server has of the records that this device has changed meanwhile.
+ * Called by commit and apply. Invariants: those of store.h 1 and 2; a record made here by one
+ * changeset, and not touched since, has no row here, but the version -seq.
+ *
+ * Base values are a JSON object by field name, as dk_value_write writes them, with "" for the
+ * fields of newer schemas. While the record has a row they are those of the fields in `touched`;
+ * without a row they are all that are not NULL.
+ */
+#include "engine/store/inside.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* ---- base values as text */
+
+daybook_status dk_pending_base_text(struct store *store, const struct record *base, uint64_t fields,
+                                    bool whole)
+{
+    const struct entity *entity = base->entity;
+    struct buffer *out = &store->text;
+    const char *separator = "{";
+    dk_buffer_reset(out);
+    for (int i = 0; i < entity->field_count; i++) {
+        bool is_null = base->values[i].kind == VALUE_NULL;
+        if ((fields >> i & 1) == 0 || (whole && is_null)) {
+            continue;
+        }
+        dk_buffer_append_text(out, separator);
+        dk_json_write_string(out, entity->fields[i].name, strlen(entity->fields[i].name));
+        dk_buffer_append_char(out, ':');
+        dk_value_write(out, &entity->fields[i], &base->values[i]);
+        separator = ",";
+    }
+    if (whole && base->extra.kind == VALUE_TEXT) {
+        dk_buffer_append_text(out, separator);
+        dk_buffer_append_text(out, "\"\":");
+        dk_buffer_append(out, base->extra.text, base->extra.length);
+        separator = ",";
+    }
+    dk_buffer_append_text(out, *separator == '{' ? "{}" : "}");
+    return out->status;
+}
+
+/* Puts the values of the text into the record. Members that the schema no longer knows are passed
+ * over. */
+static daybook_status read_base_text(const struct value *text, struct arena *arena,
+                                     struct record *record)
+{
+    const struct entity *entity = record->entity;
+    struct json_reader json;
+    enum json_type type;
+    struct refusal refusal = {0, NULL, NULL};
+    char *copy = dk_arena_copy(arena, text->text, text->length);
+    if (copy == NULL) {
+        return DAYBOOK_NO_MEMORY;
+    }
+    dk_json_open(&json, copy, text->length);
+    if (dk_json_next(&json) != JSON_OBJECT) {
+        return DAYBOOK_CORRUPT;
+    }
+    int field = -1;
+    while ((type = dk_json_key(&json)) == JSON_STRING) {
+        const char *raw;
+        size_t length;
+        bool is_extra = json.length == 0;
+        int found = dk_entity_field(entity, json.text, json.length, field + 1);
+        if (found >= 0) {
+            field = found;
+            if (!dk_value_read(&json, &entity->fields[found], arena, &record->values[found],
+                               &refusal)) {
+                return arena->failed ? DAYBOOK_NO_MEMORY : DAYBOOK_CORRUPT;
+            }
+        } else if (!dk_json_skip(&json, &raw, &length)) {
+            return DAYBOOK_CORRUPT;
+        } else if (is_extra) {
+            record->extra = (struct value){.kind = VALUE_TEXT, .length = (uint32_t)length};
+            record->extra.text = raw;
+        }
+    }
+    return type == JSON_END ? DAYBOOK_OK : DAYBOOK_CORRUPT;
+}
+
+/* ---- rows */
+
+/* Fills in what the row of table pending says, or that there is none. */
+static daybook_status load_row(struct store *store, struct arena *arena, struct holding *holding)
+{
+    daybook_status status;
+    bool found;
+    struct statement *load = dk_statement(
+        &store->database, &store->slots.pending_load,
+        "SELECT seq_first,seq_last,seen,base_state,base_version,bucket,touched,base FROM pending"
+        " WHERE entity=? AND id=?",
+        &status);
+    if (load == NULL) {
+        return status;
+    }
+    dk_bind_int(load, 1, store->facts[holding->entity->kind].number);
+    dk_bind_id(load, 2, &holding->id);
+    status = dk_step(load, &found);
+    if (status != DAYBOOK_OK || !found) {
+        return status;
+    }
+    holding->is_pending = true;
+    holding->first = dk_column_int(load, 0);
+    holding->last = dk_column_int(load, 1);
+    holding->seen = dk_column_int(load, 2);
+    holding->base_state = (enum base_state)dk_column_int(load, 3);
+    holding->base_version = dk_column_int(load, 4);
+    holding->base_bucket = dk_column_int(load, 5);
+    holding->touched = (uint64_t)dk_column_int(load, 6);
+    size_t length;
+    const char *text = dk_column_text(load, 7, &length);
+    if (text != NULL) {
+        holding->base_text = (struct value){.kind = VALUE_TEXT, .length = (uint32_t)length};
+        holding->base_text.text = dk_arena_copy(arena, text, length);
+    }
+    dk_reset(load);
+    return arena->failed ? DAYBOOK_NO_MEMORY : DAYBOOK_OK;
+}
+
+/* A record that nothing is pending for is its own base. */
+daybook_status dk_pending_load_beside(struct store *store, struct arena *arena,
+                                      struct holding *holding)
+{
+    bool made_here = holding->has_row && holding->row.version < 0;
+    holding->is_pending = made_here;
+    holding->is_implied = made_here;
+    holding->touched = 0;
+    holding->base_text = (struct value){.kind = VALUE_NULL};
+    if (made_here) {
+        holding->first = holding->last = -holding->row.version;
+        holding->seen = 0;
+        holding->base_state = BASE_ABSENT;
+        holding->base_version = 0;
+        holding->base_bucket = 0;
+        return DAYBOOK_OK;
+    }
+    holding->first = holding->last = 0;
+    holding->base_state = holding->has_row ? BASE_HELD : BASE_ABSENT;
+    holding->base_version = holding->has_row ? holding->row.version : 0;
+    holding->base_bucket = holding->has_row ? holding->row.bucket : 0;
+    holding->seen = holding->base_version;
+    return store->memory.pending_rows == 0 ? DAYBOOK_OK : load_row(store, arena, holding);
+}
+
+daybook_status dk_pending_load(struct store *store, const struct entity *entity,
+                               const struct id *id, struct arena *arena, struct holding *holding)
+{
+    holding->entity = entity;
+    holding->id = *id;
+    daybook_status status =
+        dk_records_load(store, entity, id, arena, &holding->row, &holding->has_row);
+    return status != DAYBOOK_OK ? status : dk_pending_load_beside(store, arena, holding);
+}
+
+/* Where the row shows pending changes, the base's own values are those of the text on the row's. */
+daybook_status dk_pending_base(const struct holding *holding, struct arena *arena,
+                               struct base *base)
+{
+    base->state = holding->base_state;
+    base->version = holding->base_version;
+    base->bucket = holding->base_bucket;
+    if (holding->base_state == BASE_ABSENT || !holding->has_row) {
+        dk_records_empty(&base->record, holding->entity, &holding->id);
+    } else {
+        base->record = holding->row.record;
+    }
+    base->record.version = base->version;
+    if (holding->base_state == BASE_ABSENT || holding->base_text.kind == VALUE_NULL) {
+        return DAYBOOK_OK;
+    }
+    return read_base_text(&holding->base_text, arena, &base->record);
+}
+
+daybook_status dk_pending_write(struct store *store, const struct holding *holding)
+{
+    daybook_status status;
+    struct statement *put = dk_statement(
+        &store->database, &store->slots.pending_put,
+        "INSERT INTO "
+        "pending(entity,id,seq_first,seq_last,seen,base_state,base_version,bucket,touched,base)"
+        " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10) ON CONFLICT(entity,id) DO UPDATE SET "
+        "seq_first=?3,seq_last=?4,"
+        "seen=?5,base_state=?6,base_version=?7,bucket=?8,touched=?9,base=?10",
+        &status);
+    if (put == NULL) {
+        return status;
+    }
+    dk_bind_int(put, 1, store->facts[holding->entity->kind].number);
+    dk_bind_id(put, 2, &holding->id);
+    dk_bind_int(put, 3, holding->first);
+    dk_bind_int(put, 4, holding->last);
+    dk_bind_int(put, 5, holding->seen);
+    dk_bind_int(put, 6, holding->base_state);
+    dk_bind_int(put, 7, holding->base_version);
+    dk_bind_int(put, 8, holding->base_bucket);
+    dk_bind_int(put, 9, (int64_t)holding->touched);
+    if (holding->base_text.kind == VALUE_TEXT) {
+        dk_bind_text(put, 10, holding->base_text.text, holding->base_text.length);
+    }
+    status = dk_step_done(put);
+    if (status == DAYBOOK_OK && (!holding->is_pending || holding->is_implied)) {
+        store->memory.pending_rows++;
+    }
+    return status;
+}
+
+/* Implied ones have no row to remove. */
+daybook_status dk_pending_remove(struct store *store, const struct holding *holding)
+{
+    daybook_status status;
+    if (!holding->is_pending || holding->is_implied) {
+        return DAYBOOK_OK;
+    }
+    struct statement *statement =
+        dk_statement(&store->database, &store->slots.pending_remove,
+                     "DELETE FROM pending WHERE entity=? AND id=?", &status);
+    if (statement == NULL) {
+        return status;
+    }
+    dk_bind_int(statement, 1, store->facts[holding->entity->kind].number);
+    dk_bind_id(statement, 2, &holding->id);
+    status = dk_step_done(statement);
+    if (status == DAYBOOK_OK) {
+        store->memory.pending_rows--;
+    }
+    return status;
+}
+
+/* ---- the overlay, made anew */
+
+struct overlay {
+    struct record record;
+    bool visible;
+    bool made_here; /* one of the changes makes the record */
+    int64_t seen;
+    uint64_t sent; /* fields that the changes name */
+    hlc time;      /* of the change that makes it, else of the last */
+};
+
+/* Puts the changes on top of the base, in order. A change of a record that is not there stays
+ * hidden. */
+static daybook_status replay(const struct base *base, const struct outbox_change *changes,
+                             int count, struct arena *arena, struct overlay *overlay)
+{
+    bool known = base->state != BASE_ABSENT; /* there are values to change */
+    overlay->record = base->record;
+    overlay->visible = base->state == BASE_HELD;
+    overlay->made_here = false;
+    overlay->seen = INT64_MAX;
+    overlay->sent = 0;
+    for (int i = 0; i < count; i++) {
+        const struct change *change = &changes[i].change;
+        overlay->seen = change->seen < overlay->seen ? change->seen : overlay->seen;
+        overlay->time = overlay->made_here ? overlay->time : changes[i].time;
+        overlay->sent |= dk_records_mask(change->values, change->value_count);
+        if (change->op == BLOCK_DELETE) {
+            overlay->visible = false;
+            continue;
+        }
+        if (change->op == BLOCK_NEW) {
+            overlay->made_here = true;
+            known = true;
+        }
+        overlay->visible = known;
+        for (int v = 0; v < change->value_count; v++) {
+            daybook_status status = dk_records_assign(&overlay->record, &change->values[v], arena);
+            if (status != DAYBOOK_OK) {
+                return status;
+            }
+        }
+    }
+    return DAYBOOK_OK;
+}
+
+/* The values that the rules set by themselves, as commit had set them. */
+static daybook_status fill(struct store *store, const struct base *base, struct overlay *overlay,
+                           struct arena *arena)
+{
+    struct sales_reader reader = dk_records_reader(store);
+    struct sales_actor actor = {.user = store->memory.state.user,
+                                .territory = store->memory.state.territory,
+                                .device_no = store->memory.state.device_no,
+                                .time_ms = dk_hlc_ms(overlay->time)};
+    bool created = overlay->made_here && base->state == BASE_ABSENT;
+    return dk_sales_fill(&actor, &reader, created, &overlay->record, arena);
+}
+
+/* The fields whose values differ from the base's though no change names them. */
+static uint64_t filled_fields(const struct base *base, const struct overlay *overlay)
+{
+    const struct entity *entity = base->record.entity;
+    uint64_t mask = 0;
+    for (int i = 0; i < entity->field_count; i++) {
+        bool same = dk_value_equal(&base->record.values[i], &overlay->record.values[i]);
+        mask |= same ? 0 : (uint64_t)1 << i;
+    }
+    return mask;
+}
+
+/* Nothing is pending any more: the base is all. */
+static daybook_status write_base(struct store *store, const struct holding *old,
+                                 const struct base *base)
+{
+    daybook_status status = dk_pending_remove(store, old);
+    if (status != DAYBOOK_OK) {
+        return status;
+    }
+    if (base->state == BASE_HELD) {
+        return dk_records_replace(store, &base->record, base->version, base->bucket);
+    }
+    return old->has_row ? dk_records_remove(store, old->entity, &old->id) : DAYBOOK_OK;
+}
+
+/* Row and pending row of an overlay over its base. */
+static daybook_status write_overlay(struct store *store, const struct holding *old,
+                                    const struct base *base, const struct overlay *overlay,
+                                    int64_t first, int64_t last)
+{
+    struct holding new = *old;
+    daybook_status status = DAYBOOK_OK;
+    uint64_t derived = store->facts[old->entity->kind].derived;
+    bool alone =
+        base->state == BASE_ABSENT && overlay->visible && overlay->made_here && first == last;
+    if (overlay->visible) {
+        status = dk_records_replace(store, &overlay->record, alone ? -first : overlay->seen,
+                                    base->bucket);
+    } else if (old->has_row) {
+        status = dk_records_remove(store, old->entity, &old->id);
+    }
+    if (status != DAYBOOK_OK) {
+        return status;
+    }
+    if (alone) {
+        return dk_pending_remove(store, old);
+    }
+    new.first = first;
+    new.last = last;
+    new.seen = overlay->seen;
+    new.base_state = base->state;
+    new.base_version = base->version;
+    new.base_bucket = base->bucket;
+    new.base_text = (struct value){.kind = VALUE_NULL};
+    new.touched = overlay->visible ? (overlay->sent | filled_fields(base, overlay)) & ~derived
+                                   : ALL_FIELDS & ~derived;
+    if (base->state != BASE_ABSENT) {
+        status = dk_pending_base_text(store, &base->record, new.touched, !overlay->visible);
+        new.base_text = (struct value){.kind = VALUE_TEXT, .length = (uint32_t)store->text.length};
+        new.base_text.text = store->text.bytes;
+    }
+    return status != DAYBOOK_OK ? status : dk_pending_write(store, &new);
+}
+
+daybook_status dk_pending_rebuild(struct store *store, const struct holding *old,
+                                  const struct base *base, struct arena *arena)
+{
+    struct outbox_change *changes = NULL;
+    struct overlay overlay;
+    int count = 0;
+    daybook_status status = DAYBOOK_OK;
+    store->changed |= dk_store_bit((int)old->entity->kind);
+    if (old->last > 0) {
+        status = dk_outbox_changes(store, old->entity, &old->id, old->first, old->last, arena,
+                                   &changes, &count);
+    }
+    if (status != DAYBOOK_OK) {
+        return status;
+    }
+    if (count == 0) {
+        return write_base(store, old, base);
+    }
+    status = replay(base, changes, count, arena, &overlay);
+    if (status == DAYBOOK_OK && overlay.visible) {
+        status = fill(store, base, &overlay, arena);
+    }
+    if (status != DAYBOOK_OK) {
+        return status;
+    }
+    return write_overlay(store, old, base, &overlay, changes[0].seq, changes[count - 1].seq);
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Owns what happens when the positions of the rows that are held mean nothing any more: this file
+ * is a copy, or the server's log is another one. Called by apply and for a new instance.
+ * Invariants: rows stay readable and pending changes stay on top; a stale row takes no partial
+ * change; what may be lost with the old log is in the outbox again.
+ */
+#include "engine/store/inside.h"
+
+#include "engine/base/text.h"
+
+#include <string.h>
+
+/* Stale is a row's bucket turned into its complement. Rows that were made here and are not decided
+ * have none. */
+daybook_status dk_stale_rows(struct store *store)
+{
+    daybook_status status = DAYBOOK_OK;
+    for (int kind = 0; kind < ENTITY_COUNT && status == DAYBOOK_OK; kind++) {
+        char sql[128];
+        (void)dk_text_format(sql, sizeof sql,
+                             "UPDATE r_%s SET bucket=~bucket WHERE bucket>=0 AND version>0",
+                             dk_entity(kind)->name);
+        status = dk_database_run(&store->database, sql);
+    }
+    if (status == DAYBOOK_OK) {
+        status = dk_database_run(
+            &store->database, "UPDATE pending SET bucket=~bucket WHERE bucket>=0 AND base_state<>0;"
+                              "UPDATE raw_record SET bucket=~bucket WHERE bucket>=0");
+    }
+    store->memory.stale = true;
+    return status;
+}
+
+/* Makes one change of a changeset that goes up again pending, on top of the base as it is. A record
+ * that it made has no base. */
+static daybook_status reopen_change(struct store *store, int64_t seq, const struct change *change)
+{
+    struct holding holding;
+    struct base base;
+    dk_arena_reset(&store->work);
+    daybook_status status =
+        dk_pending_load(store, change->entity, &change->id, &store->work, &holding);
+    if (status == DAYBOOK_OK) {
+        status = dk_pending_base(&holding, &store->work, &base);
+    }
+    if (status != DAYBOOK_OK) {
+        return status;
+    }
+    if (change->op == BLOCK_NEW) {
+        base = (struct base){.state = BASE_ABSENT};
+        dk_records_empty(&base.record, change->entity, &change->id);
+    }
+    holding.first = holding.is_pending && holding.first < seq ? holding.first : seq;
+    holding.last = holding.is_pending && holding.last > seq ? holding.last : seq;
+    return dk_pending_rebuild(store, &holding, &base, &store->work);
+}
+
+/* A changeset that was settled, and that the server may have lost, is undecided again. */
+static daybook_status reopen(struct store *store, const struct outbox_row *row)
+{
+    struct decoded *decoded;
+    daybook_status status = dk_outbox_note(store, row->seq, row->verdict, OUTBOX_NONE, 0);
+    if (status != DAYBOOK_OK || row->verdict != OUTBOX_SETTLED) {
+        return status;
+    }
+    status = dk_outbox_pin(store, row->seq, &decoded);
+    if (status != DAYBOOK_OK) {
+        return status;
+    }
+    for (int i = 0; i < decoded->changeset.change_count && status == DAYBOOK_OK; i++) {
+        status = reopen_change(store, row->seq, &decoded->changeset.changes[i]);
+    }
+    dk_outbox_unpin(decoded);
+    return status;
+}
+
+daybook_status dk_stale_epoch(struct store *store)
+{
+    struct store_state *state = &store->memory.state;
+    struct outbox_row *rows;
+    int count;
+    daybook_status status = dk_stale_rows(store);
+    if (store->memory.stale_epoch == 0) {
+        store->memory.stale_epoch = state->epoch;
+    }
+    if (status == DAYBOOK_OK) {
+        status = dk_outbox_list(store, &store->arena, &rows, &count);
+    }
+    for (int i = 0; status == DAYBOOK_OK && i < count; i++) {
+        if (rows[i].verdict != OUTBOX_NONE) {
+            status = reopen(store, &rows[i]);
+        }
+    }
+    state->settled = 0; /* as far as the outbox says: see dk_outbox_refresh */
+    state->position = 0;
+    return status;
+}

@@ -1,0 +1,671 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Owns the local write: one transaction of an app becomes records, pending rows and one outbox
+ * entry, all or nothing. Called by the API's commit. Invariant: what the outbox body says is
+ * exactly what was put on top of the base, so that replaying the bodies gives the rows again.
+ *
+ * The transaction is the SQLite transaction of dk_store_commit; nothing before it touches the file,
+ * and the network is outside.
+ */
+#include "engine/store/inside.h"
+
+#include <assert.h>
+#include <string.h>
+
+struct write {
+    struct store *store;
+    struct sales_actor actor;
+    struct sales_reader reader;
+    struct changeset changeset; /* changes: in the store's arena, as they go up */
+    int capacity;
+    struct touched touched;
+    struct touched parents; /* documents that got a line */
+    bool cascaded;          /* a document took its lines with it */
+    struct store_failure *failure;
+};
+
+/* ---- failures */
+
+static daybook_status fail(struct write *write, const struct change *change, daybook_status status,
+                           enum reject_code code, const char *field, const char *rule)
+{
+    write->failure->entity = change->entity;
+    write->failure->id = change->id;
+    write->failure->refusal = (struct refusal){(int)code, field, rule};
+    return status;
+}
+
+/* The status that a refusal of the rules has for the app. */
+static daybook_status refused(struct write *write, const struct change *change,
+                              const struct refusal *refusal)
+{
+    daybook_status status = DAYBOOK_RULE;
+    switch ((enum reject_code)refusal->code) {
+    case REJECT_REQUIRED: status = DAYBOOK_REQUIRED; break;
+    case REJECT_READONLY:
+    case REJECT_IMMUTABLE: status = DAYBOOK_READONLY; break;
+    case REJECT_LIMIT: status = DAYBOOK_TOO_LARGE; break;
+    default: break;
+    }
+    return fail(write, change, status, (enum reject_code)refusal->code, refusal->field,
+                refusal->rule);
+}
+
+/* Whether a device may do this to this entity and these fields. */
+static daybook_status check_rights(struct write *write, const struct change *change)
+{
+    const struct entity *entity = change->entity;
+    bool grows = entity->growth == GROWTH_APPEND && change->op != BLOCK_NEW;
+    if (entity->writer == WRITER_SERVER || grows) {
+        return fail(write, change, DAYBOOK_READONLY, REJECT_READONLY, NULL, "entity");
+    }
+    for (int i = 0; i < change->value_count; i++) {
+        assert(change->values[i].field >= 0 && change->values[i].field < entity->field_count);
+        const struct field *field = &entity->fields[change->values[i].field];
+        if (!dk_field_is_sent(field)) {
+            return fail(write, change, DAYBOOK_READONLY, REJECT_READONLY, field->name, NULL);
+        }
+        if (change->op == BLOCK_SET && field->policy == POLICY_IMMUTABLE) {
+            return fail(write, change, DAYBOOK_READONLY, REJECT_IMMUTABLE, field->name, NULL);
+        }
+    }
+    return DAYBOOK_OK;
+}
+
+/* ---- the changeset under way */
+
+/* Appends a copy of a change; the array doubles. Its values stay the caller's. */
+static daybook_status add_change(struct write *write, const struct change *change,
+                                 struct change **added)
+{
+    struct changeset *changeset = &write->changeset;
+    if (changeset->change_count == LIMIT_CHANGESET_CHANGES) {
+        return fail(write, change, DAYBOOK_TOO_LARGE, REJECT_LIMIT, NULL, "changes");
+    }
+    if (changeset->change_count == write->capacity) {
+        int capacity = write->capacity * 2 < 16 ? 16 : write->capacity * 2;
+        struct change *changes =
+            dk_arena_new(&write->store->arena, (size_t)capacity * sizeof *changes);
+        if (changes == NULL) {
+            return DAYBOOK_NO_MEMORY;
+        }
+        if (changeset->change_count > 0) {
+            memcpy(changes, changeset->changes, (size_t)changeset->change_count * sizeof *changes);
+        }
+        changeset->changes = changes;
+        write->capacity = capacity;
+    }
+    *added = &changeset->changes[changeset->change_count++];
+    **added = *change;
+    return DAYBOOK_OK;
+}
+
+/* Makes the change's values an array of our own with room for `more`. */
+static daybook_status own_values(struct write *write, struct change *change, int more)
+{
+    int count = change->value_count + more;
+    struct field_value *values = dk_arena_new(&write->store->arena, (size_t)count * sizeof *values);
+    if (values == NULL) {
+        return DAYBOOK_NO_MEMORY;
+    }
+    if (change->value_count > 0) {
+        memcpy(values, change->values, (size_t)change->value_count * sizeof *values);
+    }
+    change->values = values;
+    return DAYBOOK_OK;
+}
+
+/* Sets and maps go up whole where the record is new, and as a difference where it changes; the app
+ * may have given either. */
+static daybook_status settle_forms(struct write *write, struct change *change,
+                                   const struct record *before, const struct record *after)
+{
+    struct arena *arena = &write->store->arena;
+    uint64_t gathered = write->store->facts[change->entity->kind].gathered;
+    if ((dk_records_mask(change->values, change->value_count) & gathered) == 0) {
+        return DAYBOOK_OK;
+    }
+    daybook_status status = own_values(write, change, 0);
+    for (int i = 0; i < change->value_count && status == DAYBOOK_OK; i++) {
+        struct field_value *value = &change->values[i];
+        if ((gathered >> value->field & 1) == 0) {
+            continue;
+        }
+        bool is_change = value->value.kind == VALUE_TEXT && value->value.length > 0 &&
+                         value->value.text[0] == '{';
+        bool is_set = change->entity->fields[value->field].type == FIELD_SET;
+        if (change->op == BLOCK_NEW) {
+            value->value = dk_value_copy(&after->values[value->field], arena);
+        } else if (!is_change) {
+            const struct value *from = &before->values[value->field];
+            const struct value *to = &after->values[value->field];
+            bool fine = is_set ? dk_set_difference(from, to, arena, &value->value)
+                               : dk_map_difference(from, to, arena, &value->value);
+            status = fine ? DAYBOOK_OK : DAYBOOK_TOO_LARGE;
+        }
+    }
+    return arena->failed ? DAYBOOK_NO_MEMORY : status;
+}
+
+/* A change to one field of a group carries the group: adds the others as they stand. */
+static daybook_status carry_groups(struct write *write, struct change *change,
+                                   const struct record *after)
+{
+    uint64_t sent = dk_records_mask(change->values, change->value_count);
+    uint64_t wanted = sent;
+    int more = 0;
+    for (int i = 0; i < change->value_count; i++) {
+        wanted |= dk_field_group_mask(change->entity, change->values[i].field);
+    }
+    for (int f = 0; f < change->entity->field_count; f++) {
+        more += ((wanted & ~sent) >> f & 1) != 0;
+    }
+    if (more == 0) {
+        return DAYBOOK_OK;
+    }
+    daybook_status status = own_values(write, change, more);
+    for (int f = 0; f < change->entity->field_count && status == DAYBOOK_OK; f++) {
+        if (((wanted & ~sent) >> f & 1) != 0) {
+            struct field_value *value = &change->values[change->value_count++];
+            value->field = f;
+            value->value = dk_value_copy(&after->values[f], &write->store->arena);
+        }
+    }
+    return write->store->arena.failed ? DAYBOOK_NO_MEMORY : status;
+}
+
+/* ---- rules */
+
+static daybook_status assign_all(struct write *write, const struct change *change,
+                                 struct record *record)
+{
+    for (int i = 0; i < change->value_count; i++) {
+        daybook_status status = dk_records_assign(record, &change->values[i], &write->store->work);
+        if (status != DAYBOOK_OK) {
+            const struct field *field = &change->entity->fields[change->values[i].field];
+            return fail(write, change, status, REJECT_LIMIT, field->name, NULL);
+        }
+    }
+    return DAYBOOK_OK;
+}
+
+/* Fills, checks and, where that needs no other record, derives. */
+static daybook_status run_rules(struct write *write, const struct change *change,
+                                struct record *record)
+{
+    struct refusal refusal;
+    uint64_t changed;
+    struct arena *work = &write->store->work;
+    daybook_status status =
+        dk_sales_fill(&write->actor, &write->reader, change->op == BLOCK_NEW, record, work);
+    if (status != DAYBOOK_OK) {
+        return fail(write, change, status, REJECT_RULE, NULL, NULL);
+    }
+    if (!dk_sales_check(record, &refusal)) {
+        return refused(write, change, &refusal);
+    }
+    if (!write->store->facts[record->entity->kind].derives_alone) {
+        return DAYBOOK_OK;
+    }
+    status = dk_sales_derive(&write->reader, record, work, &changed);
+    return status == DAYBOOK_OK ? DAYBOOK_OK : fail(write, change, status, REJECT_RULE, NULL, NULL);
+}
+
+/* Remembers what must be derived when all rows are written, and the document that a line belongs
+ * to. */
+static daybook_status touch(struct write *write, const struct change *change,
+                            const struct record *record)
+{
+    struct store *store = write->store;
+    const struct entity *entity = record->entity;
+    store->changed |= dk_store_bit((int)entity->kind);
+    if (entity->parent_field >= 0 && record->values[entity->parent_field].kind == VALUE_ID) {
+        const struct id *parent = &record->values[entity->parent_field].id;
+        const struct entity *document = dk_entity(entity->fields[entity->parent_field].target);
+        daybook_status status = dk_touch(store, &write->touched, document, parent);
+        if (status == DAYBOOK_OK && change->op == BLOCK_NEW) {
+            status = dk_touch_any(store, &write->parents, entity, parent);
+        }
+        if (status != DAYBOOK_OK) {
+            return status;
+        }
+    }
+    if (store->facts[entity->kind].derives_alone || change->op == BLOCK_DELETE) {
+        return DAYBOOK_OK;
+    }
+    return dk_touch(store, &write->touched, entity, &record->id);
+}
+
+/* ---- new */
+
+/* A record that is deleted here, or was evicted with changes pending, has no row, but its id is
+ * taken. */
+static daybook_status check_free(struct write *write, const struct change *change)
+{
+    struct holding holding;
+    if (write->store->memory.pending_rows == 0) {
+        return DAYBOOK_OK;
+    }
+    holding.entity = change->entity;
+    holding.id = change->id;
+    holding.has_row = false;
+    daybook_status status = dk_pending_load_beside(write->store, &write->store->work, &holding);
+    if (status == DAYBOOK_OK && holding.is_pending) {
+        return fail(write, change, DAYBOOK_EXISTS, REJECT_EXISTS, NULL, NULL);
+    }
+    return status;
+}
+
+static daybook_status write_new(struct write *write, struct change *change)
+{
+    struct record record, before;
+    bool inserted;
+    dk_records_empty(&record, change->entity, &change->id);
+    dk_records_empty(&before, change->entity, &change->id);
+    daybook_status status = assign_all(write, change, &record);
+    if (status == DAYBOOK_OK) {
+        status = settle_forms(write, change, &before, &record);
+    }
+    if (status == DAYBOOK_OK) {
+        status = run_rules(write, change, &record);
+    }
+    if (status == DAYBOOK_OK) {
+        status = check_free(write, change);
+    }
+    if (status == DAYBOOK_OK) {
+        status = dk_records_insert(write->store, &record, -write->changeset.seq, 0, &inserted);
+    }
+    if (status != DAYBOOK_OK) {
+        return status;
+    }
+    if (!inserted) {
+        return fail(write, change, DAYBOOK_EXISTS, REJECT_EXISTS, NULL, NULL);
+    }
+    change->seen = 0;
+    return touch(write, change, &record);
+}
+
+/* ---- set and delete */
+
+/* Loads the record that a change is about and settles what version it has seen. */
+static daybook_status load_seen(struct write *write, struct change *change, struct holding *holding)
+{
+    daybook_status status =
+        dk_pending_load(write->store, change->entity, &change->id, &write->store->work, holding);
+    if (status != DAYBOOK_OK) {
+        return status;
+    }
+    if (!holding->has_row) {
+        return fail(write, change, DAYBOOK_NOT_FOUND, REJECT_NONE, NULL, NULL);
+    }
+    if (holding->is_pending && holding->last == write->changeset.seq) {
+        return fail(write, change, DAYBOOK_MISUSE, REJECT_SCHEMA, NULL, "twice");
+    }
+    if (change->seen == -1) { /* blind: over whatever the server has */
+        change->seen = holding->base_version;
+        return DAYBOOK_OK;
+    }
+    if (change->seen < 0 || change->seen > holding->row.record.version) {
+        return fail(write, change, DAYBOOK_BAD_VERSION, REJECT_NONE, NULL, NULL);
+    }
+    return DAYBOOK_OK;
+}
+
+/* Adds this changeset to what is pending for the record. */
+static void extend(struct write *write, const struct change *change, struct holding *holding)
+{
+    if (!holding->is_pending) {
+        holding->first = write->changeset.seq;
+        holding->seen = change->seen;
+    }
+    holding->last = write->changeset.seq;
+    holding->seen = change->seen < holding->seen ? change->seen : holding->seen;
+}
+
+/* Adds the base values of fields that were not touched before: {"a":1} and {"b":2} become
+ * {"a":1,"b":2}. */
+static daybook_status extend_base(struct write *write, struct holding *holding,
+                                  const struct record *before, uint64_t fields)
+{
+    struct store *store = write->store;
+    uint64_t fresh = fields & ~holding->touched & ~store->facts[holding->entity->kind].derived;
+    struct value *text = &holding->base_text;
+    holding->touched |= fresh;
+    if (holding->base_state == BASE_ABSENT || (fresh == 0 && text->kind == VALUE_TEXT)) {
+        return DAYBOOK_OK;
+    }
+    daybook_status status = dk_pending_base_text(store, before, fresh, false);
+    if (status != DAYBOOK_OK) {
+        return status;
+    }
+    size_t old = text->kind == VALUE_TEXT && text->length > 2 ? text->length - 1 : 0;
+    size_t length = old + store->text.length;
+    char *joined = dk_arena_new(&store->work, length + 1);
+    if (joined == NULL) {
+        return DAYBOOK_NO_MEMORY;
+    }
+    if (old > 0) {
+        memcpy(joined, text->text, old);
+    }
+    memcpy(joined + old, store->text.bytes, store->text.length);
+    if (old > 0) {
+        joined[old] = store->text.length > 2 ? ',' : '}';
+        length -= store->text.length > 2 ? 0 : 1;
+    }
+    *text = (struct value){.kind = VALUE_TEXT, .length = (uint32_t)length};
+    text->text = joined;
+    return DAYBOOK_OK;
+}
+
+/* Fields of which two states of a record differ. */
+static uint64_t difference(const struct record *a, const struct record *b)
+{
+    uint64_t mask = 0;
+    for (int i = 0; i < a->entity->field_count; i++) {
+        mask |= dk_value_equal(&a->values[i], &b->values[i]) ? 0 : (uint64_t)1 << i;
+    }
+    return mask;
+}
+
+static daybook_status write_set(struct write *write, struct change *change)
+{
+    struct store *store = write->store;
+    struct holding holding;
+    struct record record;
+    daybook_status status = load_seen(write, change, &holding);
+    if (status != DAYBOOK_OK) {
+        return status;
+    }
+    record = holding.row.record;
+    status = assign_all(write, change, &record);
+    if (status == DAYBOOK_OK) {
+        status = settle_forms(write, change, &holding.row.record, &record);
+    }
+    if (status == DAYBOOK_OK) {
+        status = carry_groups(write, change, &record);
+    }
+    if (status == DAYBOOK_OK) {
+        status = run_rules(write, change, &record);
+    }
+    if (status != DAYBOOK_OK) {
+        return status;
+    }
+    uint64_t sent = dk_records_mask(change->values, change->value_count);
+    uint64_t changed = difference(&holding.row.record, &record);
+    extend(write, change, &holding);
+    status = extend_base(write, &holding, &holding.row.record, sent | changed);
+    if (status == DAYBOOK_OK) {
+        status = dk_pending_write(store, &holding);
+    }
+    if (status == DAYBOOK_OK) {
+        status = dk_records_update(store, &record, changed, holding.seen, 0);
+    }
+    return status == DAYBOOK_OK ? touch(write, change, &record) : status;
+}
+
+/* Takes the row away and keeps all of the base, for an undo. */
+static daybook_status hide(struct write *write, const struct change *change,
+                           struct holding *holding)
+{
+    struct store *store = write->store;
+    struct base base;
+    daybook_status status = dk_pending_base(holding, &store->work, &base);
+    if (status != DAYBOOK_OK) {
+        return status;
+    }
+    extend(write, change, holding);
+    holding->touched = ALL_FIELDS & ~store->facts[change->entity->kind].derived;
+    if (base.state != BASE_ABSENT) {
+        status = dk_pending_base_text(store, &base.record, holding->touched, true);
+        holding->base_text =
+            (struct value){.kind = VALUE_TEXT, .length = (uint32_t)store->text.length};
+        holding->base_text.text = store->text.bytes;
+    }
+    if (status == DAYBOOK_OK) {
+        status = dk_pending_write(store, holding);
+    }
+    if (status == DAYBOOK_OK) {
+        status = dk_records_remove(store, change->entity, &change->id);
+    }
+    return status == DAYBOOK_OK ? touch(write, change, &holding->row.record) : status;
+}
+
+static struct change *find_change(struct write *write, const struct entity *entity,
+                                  const struct id *id)
+{
+    for (int i = 0; i < write->changeset.change_count; i++) {
+        struct change *change = &write->changeset.changes[i];
+        if (change->entity == entity && dk_id_compare(&change->id, id) == 0) {
+            return change;
+        }
+    }
+    return NULL;
+}
+
+/* A line whose document is deleted after this very transaction has made or changed it: one that was
+ * made is forgotten, for a changed one the delete takes the change's place. */
+static daybook_status delete_written(struct write *write, struct change *written)
+{
+    struct holding holding;
+    struct store *store = write->store;
+    daybook_status status =
+        dk_pending_load(store, written->entity, &written->id, &store->work, &holding);
+    if (status != DAYBOOK_OK) {
+        return status;
+    }
+    if (written->op == BLOCK_SET) {
+        written->op = BLOCK_DELETE;
+        written->value_count = 0;
+        return hide(write, written, &holding);
+    }
+    struct changeset *changeset = &write->changeset;
+    struct change *end = changeset->changes + changeset->change_count;
+    status = dk_records_remove(store, written->entity, &written->id);
+    memmove(written, written + 1, (size_t)(end - written - 1) * sizeof *written);
+    changeset->change_count--;
+    return status;
+}
+
+static daybook_status delete_children(struct write *write, const struct change *document);
+
+/* A delete that the app asked for, or that follows from one of the document. *seen is what goes up.
+ */
+static daybook_status write_delete(struct write *write, struct change *change, int64_t *seen)
+{
+    struct holding holding;
+    struct change kept = *change; /* the array moves when children are added */
+    daybook_status status = load_seen(write, change, &holding);
+    if (status == DAYBOOK_OK) {
+        *seen = change->seen;
+        status = hide(write, change, &holding);
+    }
+    return status == DAYBOOK_OK ? delete_children(write, &kept) : status;
+}
+
+/* Deletes the lines of a document, as they are seen here. */
+static daybook_status delete_children(struct write *write, const struct change *document)
+{
+    struct store *store = write->store;
+    const struct entity *child;
+    for (int n = 0; (child = dk_entity_child((int)document->entity->kind, n)) != NULL; n++) {
+        struct id *ids;
+        int count;
+        daybook_status status =
+            dk_records_children(store, child, &document->id, &store->arena, &ids, &count);
+        for (int i = 0; i < count && status == DAYBOOK_OK; i++) {
+            struct change change = {.op = BLOCK_DELETE, .entity = child, .id = ids[i], .seen = -1};
+            struct change *written = find_change(write, child, &ids[i]);
+            int64_t seen;
+            write->cascaded = true;
+            dk_arena_reset(&store->work);
+            if (written != NULL) {
+                status = delete_written(write, written);
+                continue;
+            }
+            status = add_change(write, &change, &written);
+            if (status == DAYBOOK_OK) {
+                status = write_delete(write, written, &seen);
+            }
+        }
+        if (status != DAYBOOK_OK) {
+            return status;
+        }
+    }
+    return DAYBOOK_OK;
+}
+
+/* One change of the app. `given->seen` becomes what goes up. */
+static daybook_status write_change(struct write *write, struct change *given)
+{
+    struct change *change;
+    daybook_status status = check_rights(write, given);
+    dk_arena_reset(&write->store->work);
+    if (status != DAYBOOK_OK) {
+        return status;
+    }
+    if (given->op == BLOCK_DELETE && write->cascaded) {
+        change = find_change(write, given->entity, &given->id);
+        if (change != NULL && change->op == BLOCK_DELETE) {
+            given->seen = change->seen; /* went with its document */
+            return DAYBOOK_OK;
+        }
+    }
+    status = add_change(write, given, &change);
+    if (status != DAYBOOK_OK) {
+        return status;
+    }
+    switch (given->op) {
+    case BLOCK_NEW: status = write_new(write, change); break;
+    case BLOCK_SET: status = write_set(write, change); break;
+    case BLOCK_DELETE: return write_delete(write, change, &given->seen);
+    default: return fail(write, given, DAYBOOK_MISUSE, REJECT_SCHEMA, NULL, "op");
+    }
+    given->seen = change->seen;
+    return status;
+}
+
+/* ---- the end of the transaction */
+
+/* No document has more lines than the limit. `entity` of the parents is that of the lines. */
+static daybook_status check_children(struct write *write)
+{
+    for (int i = 0; i < write->parents.count; i++) {
+        const struct touched_record *parent = &write->parents.items[i];
+        struct id *ids;
+        int count;
+        dk_arena_reset(&write->store->work);
+        daybook_status status = dk_records_children(write->store, parent->entity, &parent->id,
+                                                    &write->store->work, &ids, &count);
+        if (status != DAYBOOK_OK) {
+            return status;
+        }
+        if (count > LIMIT_CHILDREN) {
+            struct change change = {.entity = parent->entity, .id = ids[count - 1]};
+            return fail(write, &change, DAYBOOK_TOO_LARGE, REJECT_LIMIT, NULL, "children");
+        }
+    }
+    return DAYBOOK_OK;
+}
+
+/* Which records the changeset makes: entity number and id, see schema.c. */
+static daybook_status list_made(struct write *write, struct buffer *made)
+{
+    const struct changeset *changeset = &write->changeset;
+    for (int i = 0; i < changeset->change_count; i++) {
+        const struct change *change = &changeset->changes[i];
+        if (change->op == BLOCK_NEW) {
+            dk_buffer_append_char(made, (char)write->store->facts[change->entity->kind].number);
+            dk_buffer_append(made, change->id.bytes, ID_SIZE);
+        }
+    }
+    return made->status;
+}
+
+/* Encodes the changeset and appends it to the outbox. */
+static daybook_status append_outbox(struct write *write, int64_t now_ms)
+{
+    struct store *store = write->store;
+    struct store_state *state = &store->memory.state;
+    struct changeset *changeset = &write->changeset;
+    daybook_status status = dk_store_random_id(store, &changeset->id);
+    if (status != DAYBOOK_OK) {
+        return status;
+    }
+    changeset->epoch = store->memory.stale_epoch != 0 ? store->memory.stale_epoch : state->epoch;
+    changeset->boot = store->platform.boot_id(store->platform.context);
+    changeset->steady_ms = store->platform.steady_ms(store->platform.context);
+    changeset->schema = SCHEMA_VERSION;
+    dk_buffer_reset(&store->body);
+    dk_buffer_reset(&store->text);
+    dk_changeset_encode(&store->body, changeset);
+    status = store->body.status;
+    if (status == DAYBOOK_OK) {
+        status = list_made(write, &store->text);
+    }
+    if (status == DAYBOOK_OK) {
+        status = dk_outbox_add(store, changeset, &store->text, &store->body, now_ms);
+    }
+    if (status == DAYBOOK_OK) {
+        state->next_seq++;
+        store->changed |= STORE_CHANGED_SYNC;
+    }
+    return status;
+}
+
+/* Inbox items that the app has dealt with by this commit; one that is gone already is no failure.
+ */
+static daybook_status discard(struct write *write, const int64_t *items, int count)
+{
+    daybook_status status = DAYBOOK_OK;
+    for (int i = 0; i < count && status == DAYBOOK_OK; i++) {
+        bool found;
+        status = dk_inbox_remove(write->store, items[i], &found);
+    }
+    return status;
+}
+
+static void begin_write(struct write *write, int64_t now_ms)
+{
+    struct store *store = write->store;
+    struct store_state *state = &store->memory.state;
+    write->changeset.seq = state->next_seq;
+    write->changeset.time = dk_hlc_tick(&state->clock, now_ms);
+    write->reader = dk_records_reader(store);
+    write->actor = (struct sales_actor){.user = state->user,
+                                        .territory = state->territory,
+                                        .device_no = state->device_no,
+                                        .time_ms = dk_hlc_ms(write->changeset.time)};
+}
+
+daybook_status dk_store_commit(struct store *store, struct change *changes, int count,
+                               const int64_t *discard_items, int discard_count,
+                               struct store_failure *failure)
+{
+    struct write write = {.store = store, .failure = failure};
+    memset(failure, 0, sizeof *failure);
+    if (count == 0 && discard_count == 0) {
+        return DAYBOOK_OK;
+    }
+    daybook_status status = dk_store_begin(store);
+    if (status != DAYBOOK_OK) {
+        return status;
+    }
+    int64_t now_ms = dk_store_wall_ms(store);
+    begin_write(&write, now_ms);
+    for (int i = 0; i < count && status == DAYBOOK_OK; i++) {
+        status = write_change(&write, &changes[i]);
+    }
+    if (status == DAYBOOK_OK) {
+        status = check_children(&write);
+    }
+    if (status == DAYBOOK_OK) {
+        status = dk_touched_derive(store, &write.touched, false);
+    }
+    if (status == DAYBOOK_OK && write.changeset.change_count > 0) {
+        status = append_outbox(&write, now_ms);
+    }
+    if (status == DAYBOOK_OK) {
+        status = discard(&write, discard_items, discard_count);
+    }
+    return dk_store_end(store, status);
+}
