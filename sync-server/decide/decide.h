@@ -17,6 +17,7 @@
 #ifndef DAYBOOK_SERVER_DECIDE_H
 #define DAYBOOK_SERVER_DECIDE_H
 
+#include "engine/protocol/changeset.h"
 #include "sync-server/hash.h"
 #include "sync-server/scope/scope.h"
 #include "sync-server/store/store.h"

@@ -37,6 +37,7 @@ static struct entry *entry_of(struct decision *decision, int64_t bucket)
     }
     struct entry *entry = &decide->entries[decide->entry_count++];
     entry->bucket = bucket;
+    entry->last_header = 0;
     dk_buffer_reset(&entry->body);
     dk_buffer_reset(&entry->own);
     return entry;
@@ -93,6 +94,17 @@ static bool whole_columns(struct decision *decision, const struct work *work, st
     return true;
 }
 
+/* Of a map only the keys that a reader does not have. */
+static struct value map_column(const struct work *work, int field, bool own)
+{
+    for (const struct work_map *map = work->map; map != NULL; map = map->next) {
+        if (map->field == field) {
+            return own ? map->own : map->changed;
+        }
+    }
+    return work->row.record.values[field];
+}
+
 /* Some fields: those of a mask, and of the newer ones those that changed, or that are not as the author sent them. */
 static bool some_columns(struct decision *decision, const struct work *work, uint64_t mask, bool own,
                          struct columns *columns)
@@ -102,6 +114,9 @@ static bool some_columns(struct decision *decision, const struct work *work, uin
     for (int i = 0; i < record->entity->field_count; i++) {
         struct field_value column = {.field = i, .value = record->values[i]};
         bool wanted = (mask >> i & 1) != 0 && is_sent(work, i);
+        if (wanted && record->entity->fields[i].type == FIELD_MAP) {
+            column.value = map_column(work, i, own);
+        }
         if (wanted && !add_column(decision, work, columns, &column)) {
             return false;
         }
@@ -115,11 +130,30 @@ static bool some_columns(struct decision *decision, const struct work *work, uin
     return true;
 }
 
-/* Appends one part. bucket 0: none in the header. */
-static bool add_part(struct decision *decision, struct buffer *out, enum block_op op, const struct work *work,
-                     int64_t bucket, const struct columns *columns)
+/* A changeset whose rows no reply could carry is refused, not failed on. */
+static bool too_large(struct decision *decision)
+{
+    return srv_decision_reject(decision, REJECT_LIMIT, NULL, NULL, NULL, "bytes");
+}
+
+/* Counts what a body's part takes in a page: its row, and its header where that is another than the one before. */
+static bool count_part(struct decision *decision, struct entry *entry, int64_t header)
 {
     struct decide *decide = decision->decide;
+    decide->page_bytes += decide->tail.length + 24;
+    if (entry->last_header != header) {
+        decide->page_bytes += decide->header.length + 16;
+        entry->last_header = header;
+    }
+    return decide->page_bytes <= DECIDE_ENTRY_BYTES_MAX || too_large(decision);
+}
+
+/* Appends one part to an entry's body or own rows. bucket 0: none in the header. */
+static bool add_part(struct decision *decision, struct entry *entry, bool own, enum block_op op,
+                     const struct work *work, int64_t bucket, const struct columns *columns)
+{
+    struct decide *decide = decision->decide;
+    struct buffer *out = own ? &entry->own : &entry->body;
     const struct record *record = &work->row.record;
     int64_t number;
     dk_buffer_reset(&decide->header);
@@ -134,22 +168,25 @@ static bool add_part(struct decision *decision, struct buffer *out, enum block_o
         srv_log_part_append(out, number, decide->tail.bytes, decide->tail.length);
         status = out->status;
     }
-    return status == DAYBOOK_OK || srv_decision_fail(decision, status);
+    if (status != DAYBOOK_OK) {
+        return status == DAYBOOK_TOO_LARGE ? too_large(decision) : srv_decision_fail(decision, status);
+    }
+    return own || count_part(decision, entry, number);
 }
 
 /* A part without columns. */
-static bool add_bare(struct decision *decision, struct buffer *out, enum block_op op, const struct work *work,
-                     int64_t bucket)
+static bool add_bare(struct decision *decision, struct entry *entry, bool own, enum block_op op,
+                     const struct work *work, int64_t bucket)
 {
     struct columns none = {.count = 0};
-    return add_part(decision, out, op, work, bucket, &none);
+    return add_part(decision, entry, own, op, work, bucket, &none);
 }
 
-static bool add_whole(struct decision *decision, struct buffer *out, const struct work *work)
+static bool add_whole(struct decision *decision, struct entry *entry, bool own, const struct work *work)
 {
     struct columns columns;
     return whole_columns(decision, work, &columns) &&
-           add_part(decision, out, BLOCK_NEW, work, work->row.bucket, &columns);
+           add_part(decision, entry, own, BLOCK_NEW, work, work->row.bucket, &columns);
 }
 
 /* True where readers of the old bucket lose sight of the record. A tombstone that comes back was not seen by anybody. */
@@ -168,18 +205,18 @@ static bool add_body(struct decision *decision, const struct work *work)
         return false;
     }
     if (work->effect == EFFECT_DELETE) {
-        return add_bare(decision, &entry->body, BLOCK_DELETE, work, 0);
+        return add_bare(decision, entry, false, BLOCK_DELETE, work, 0);
     }
     if (work->effect == EFFECT_SET) {
         return some_columns(decision, work, work->changed, false, &columns) &&
-               add_part(decision, &entry->body, BLOCK_SET, work, 0, &columns);
+               add_part(decision, entry, false, BLOCK_SET, work, 0, &columns);
     }
-    if (!add_whole(decision, &entry->body, work)) {
+    if (!add_whole(decision, entry, false, work)) {
         return false;
     }
     entry = leaves(work) ? entry_of(decision, work->old_bucket) : entry;
     return entry != NULL &&
-           (!leaves(work) || add_bare(decision, &entry->body, BLOCK_EVICT, work, work->old_bucket));
+           (!leaves(work) || add_bare(decision, entry, false, BLOCK_EVICT, work, work->old_bucket));
 }
 
 /* What the author gets of one record beside what it sent. Where the changeset reaches into several buckets, its records are named with theirs,
@@ -194,23 +231,23 @@ static bool add_own(struct decision *decision, const struct work *work)
         return false;
     }
     if (work->effect == EFFECT_DELETE) {
-        return work->change != NULL || add_bare(decision, &entry->own, BLOCK_DELETE, work, 0);
+        return work->change != NULL || add_bare(decision, entry, true, BLOCK_DELETE, work, 0);
     }
     if (leaves(work)) {
         struct entry *old = entry_of(decision, work->old_bucket);
-        if (old == NULL || !add_bare(decision, &old->own, BLOCK_EVICT, work, work->old_bucket)) {
+        if (old == NULL || !add_bare(decision, old, true, BLOCK_EVICT, work, work->old_bucket)) {
             return false;
         }
         entry = entry_of(decision, bucket); /* the array may have moved */
     }
     if (work->own_whole || work->change == NULL) {
-        return entry != NULL && add_whole(decision, &entry->own, work);
+        return entry != NULL && add_whole(decision, entry, true, work);
     }
     if (!some_columns(decision, work, work->own, true, &columns)) {
         return false;
     }
     return (columns.count == 0 && !several) ||
-           add_part(decision, &entry->own, BLOCK_SET, work, several ? bucket : 0, &columns);
+           add_part(decision, entry, true, BLOCK_SET, work, several ? bucket : 0, &columns);
 }
 
 /* Deletes that were deletes already, and what is only stored, are nothing to anybody. */
@@ -221,9 +258,8 @@ static bool is_logged(const struct work *work)
 
 bool srv_decide_entries(struct decision *decision)
 {
-    struct decide *decide = decision->decide;
-    size_t bytes = 0;
-    decide->entry_count = 0;
+    decision->decide->entry_count = 0;
+    decision->decide->page_bytes = 0;
     for (const struct work *work = decision->works; work != NULL; work = work->next) {
         if (is_logged(work) && !add_body(decision, work)) {
             return false;
@@ -235,8 +271,5 @@ bool srv_decide_entries(struct decision *decision)
             return false;
         }
     }
-    for (int i = 0; i < decide->entry_count; i++) {
-        bytes += decide->entries[i].body.length + decide->entries[i].own.length;
-    }
-    return bytes <= 2 * DECIDE_ENTRY_BYTES_MAX || srv_decision_fail(decision, DAYBOOK_TOO_LARGE);
+    return true;
 }

@@ -103,21 +103,12 @@ static void restamp_unit(struct decision *decision, struct work *work, const str
     }
 }
 
-/* The policies that need no comparison of stamps. True: *result. */
-static bool merge_simple(enum merge_policy policy, const struct unit *unit, enum merge_result *result)
+/* IMMUTABLE refuses any other value, also without a conflict; all other policies are dk_merge's. */
+static enum merge_result merge_sides(enum merge_policy policy, const struct merge_side *stored,
+                                     const struct merge_side *incoming, int count, int64_t seen)
 {
-    bool same = true;
-    for (int i = 0; i < unit->count; i++) {
-        same = same && dk_value_equal(&unit->stored[i], &unit->incoming[i]);
-    }
-    switch (policy) {
-    case POLICY_SERVER: /* written by the server's own commands, one after the other */
-    case POLICY_GROW:   /* a set that only grows: adding commutes */
-        *result = same ? MERGE_SAME : MERGE_APPLY;
-        return true;
-    case POLICY_IMMUTABLE: *result = same ? MERGE_SAME : MERGE_REFUSED; return true;
-    default: return false;
-    }
+    enum merge_result result = dk_merge(policy, stored, incoming, count, seen);
+    return policy == POLICY_IMMUTABLE && result != MERGE_SAME ? MERGE_REFUSED : result;
 }
 
 /* Decides one unit and puts the result into the work. */
@@ -128,10 +119,7 @@ static bool merge_unit(struct decision *decision, struct work *work, const struc
     int64_t seen = srv_work_seen(decision, work->change);
     struct merge_side stored = {unit->stamp, unit->stored};
     struct merge_side incoming = {{decision->position, decision->time, decision->author->device_no}, unit->incoming};
-    enum merge_result result;
-    if (!merge_simple(field->policy, unit, &result)) {
-        result = dk_merge(field->policy, &stored, &incoming, unit->count, seen);
-    }
+    enum merge_result result = merge_sides(field->policy, &stored, &incoming, unit->count, seen);
     bool known = had_seen(decision, &unit->stamp, seen);
     if (unit->partial && !known && result != MERGE_SAME) {
         return srv_decision_reject(decision, REJECT_SCHEMA, entity, &work->row.record.id, field->name, "group");

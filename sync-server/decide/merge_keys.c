@@ -111,81 +111,126 @@ static bool merge_key(struct decision *decision, struct work *work, const char *
                            loser->stamp.device_no);
 }
 
-/* The raw value of a key of a canonical map. */
-static struct value map_get(const struct value *map, const char *key, size_t length)
+/* A copy of a text as a value. */
+static struct value text_value(struct arena *arena, const char *text, size_t length)
 {
-    return srv_extra_get(map, key, length);
+    return (struct value){.kind = VALUE_TEXT, .length = (uint32_t)length, .text = dk_arena_copy(arena, text, length)};
 }
 
-/* The keys of a change that apply, as a change of its own in the decision's text buffer. False: the decision has ended. */
-static bool filter_keys(struct decision *decision, struct work *work, int field, const struct value *change,
-                        bool *any)
+/* Two objects being built from the keys of one change. */
+struct key_lists {
+    struct buffer applied; /* {key: incoming} */
+    struct buffer lost;    /* {key: stored} */
+};
+
+/* Appends "key":raw to an object that is being built; null for VALUE_NULL. */
+static void append_key(struct buffer *object, const char *key, size_t key_length, const struct value *raw)
+{
+    dk_buffer_append_text(object, object->length == 0 ? "{\"" : ",\"");
+    dk_buffer_append(object, key, key_length);
+    dk_buffer_append_text(object, "\":");
+    if (raw->kind == VALUE_NULL) {
+        dk_buffer_append_text(object, "null");
+    } else {
+        dk_buffer_append(object, raw->text, raw->length);
+    }
+}
+
+/* Closes an object and takes it into the arena; VALUE_NULL where it has no keys. */
+static bool finish_keys(struct decision *decision, struct buffer *object, struct value *value)
+{
+    *value = (struct value){.kind = VALUE_NULL};
+    if (object->length > 0) {
+        dk_buffer_append_char(object, '}');
+    }
+    if (object->status != DAYBOOK_OK) {
+        return srv_decision_fail(decision, object->status);
+    }
+    if (object->length == 0) {
+        return true;
+    }
+    *value = text_value(decision->arena, object->bytes, object->length);
+    return value->text != NULL || srv_decision_out_of_memory(decision);
+}
+
+/* Decides each key of a change and sorts it into the lists. */
+static bool sort_keys(struct decision *decision, struct work *work, int field, const struct value *change,
+                      struct key_lists *lists)
 {
     const struct field *definition = &work->row.record.entity->fields[field];
     const struct value *stored = &work->row.record.values[field];
     const char *key, *raw;
     size_t cursor = 0, key_length, raw_length;
-    struct buffer kept;
-    bool fine = true;
-    *any = false;
-    dk_buffer_init(&kept, LIMIT_TEXT_BYTES);
-    while (fine && dk_map_next(change, &cursor, &key, &key_length, &raw, &raw_length)) {
+    while (dk_map_next(change, &cursor, &key, &key_length, &raw, &raw_length)) {
         char name[KEY_BYTES_MAX];
-        bool applies = false, loses = false;
+        bool applies, loses;
         bool remove = raw_length == 4 && memcmp(raw, "null", 4) == 0;
         struct value incoming = {.kind = remove ? VALUE_NULL : VALUE_TEXT, .length = (uint32_t)raw_length, .text = raw};
-        struct value there = map_get(stored, key, key_length);
+        struct value there = srv_extra_get(stored, key, key_length); /* the two have one form */
         size_t length = join_key(name, definition->name, key, key_length);
-        fine = length > 0 && merge_key(decision, work, name, length, &there, &incoming, &applies, &loses);
-        if (loses) {
-            work->own |= (uint64_t)1 << field;
+        if (length == 0) {
+            return srv_decision_reject(decision, REJECT_SCHEMA, work->row.record.entity, &work->row.record.id,
+                                       definition->name, "key");
+        }
+        if (!merge_key(decision, work, name, length, &there, &incoming, &applies, &loses)) {
+            return false;
         }
         if (applies) {
-            dk_buffer_append_text(&kept, *any ? ",\"" : "{\"");
-            dk_buffer_append(&kept, key, key_length);
-            dk_buffer_append_text(&kept, "\":");
-            dk_buffer_append(&kept, raw, raw_length);
-            *any = true;
+            append_key(&lists->applied, key, key_length, &incoming);
+        }
+        if (loses) {
+            append_key(&lists->lost, key, key_length, &there);
         }
     }
-    dk_buffer_append_char(&kept, '}');
-    if (fine && kept.status != DAYBOOK_OK) {
-        fine = srv_decision_fail(decision, kept.status);
+    return true;
+}
+
+/* The map with the keys that apply; where it is another now, what changed is remembered for the log. */
+static bool apply_keys(struct decision *decision, struct work *work, struct work_map *map)
+{
+    struct record *record = &work->row.record;
+    struct value result;
+    if (map->changed.kind == VALUE_NULL) {
+        return true;
     }
-    dk_buffer_reset(&decision->decide->text);
-    dk_buffer_append(&decision->decide->text, kept.bytes, fine ? kept.length : 0);
-    dk_buffer_clear(&kept);
-    return fine;
+    if (!dk_map_apply(&record->values[map->field], &map->changed, decision->arena, &result)) {
+        return decision->arena->failed
+                   ? srv_decision_out_of_memory(decision)
+                   : srv_decision_reject(decision, REJECT_LIMIT, record->entity, &record->id,
+                                         record->entity->fields[map->field].name, "keys");
+    }
+    if (!dk_value_equal(&record->values[map->field], &result)) {
+        record->values[map->field] = result;
+        work->changed |= (uint64_t)1 << map->field;
+    }
+    work->row.stamps[map->field] = srv_merge_stamp(decision, &work->row.stamps[map->field], true);
+    return true;
 }
 
 bool srv_merge_map(struct decision *decision, struct work *work, int field, const struct value *change)
 {
-    struct record *record = &work->row.record;
-    struct value result;
-    bool any;
-    if (change->kind == VALUE_NULL) {
-        return true;
+    struct key_lists lists;
+    struct work_map *map = dk_arena_new(decision->arena, sizeof *map);
+    if (map == NULL) {
+        return srv_decision_out_of_memory(decision);
     }
-    if (!filter_keys(decision, work, field, change, &any)) {
+    dk_buffer_init(&lists.applied, LIMIT_TEXT_BYTES);
+    dk_buffer_init(&lists.lost, LIMIT_TEXT_BYTES);
+    bool fine = sort_keys(decision, work, field, change, &lists) &&
+                finish_keys(decision, &lists.applied, &map->changed) &&
+                finish_keys(decision, &lists.lost, &map->own);
+    dk_buffer_clear(&lists.applied);
+    dk_buffer_clear(&lists.lost);
+    if (!fine) {
         return false;
     }
-    if (!any) {
-        return true;
+    map->field = field;
+    map->next = work->map;
+    work->map = map;
+    if (map->own.kind != VALUE_NULL) {
+        work->own |= (uint64_t)1 << field;
     }
-    const struct buffer *text = &decision->decide->text;
-    struct value step = {.kind = VALUE_TEXT, .length = (uint32_t)text->length, .text = text->bytes};
-    if (!dk_map_apply(&record->values[field], &step, decision->arena, &result)) {
-        return decision->arena->failed
-                   ? srv_decision_out_of_memory(decision)
-                   : srv_decision_reject(decision, REJECT_LIMIT, record->entity, &record->id,
-                                         record->entity->fields[field].name, "keys");
-    }
-    if (!dk_value_equal(&record->values[field], &result)) {
-        record->values[field] = result;
-        work->changed |= (uint64_t)1 << field;
-    }
-    work->row.stamps[field] = srv_merge_stamp(decision, &work->row.stamps[field], true);
-    return true;
+    return apply_keys(decision, work, map);
 }
 
 /* Whether this schema can keep the value: a change of a collection would have to be understood first. */
@@ -261,12 +306,6 @@ static bool note_id(struct decision *decision, const struct work *about, const c
     }
     *id = dk_id_from_hash(hash);
     return true;
-}
-
-/* A copy of a text as a value. */
-static struct value text_value(struct arena *arena, const char *text, size_t length)
-{
-    return (struct value){.kind = VALUE_TEXT, .length = (uint32_t)length, .text = dk_arena_copy(arena, text, length)};
 }
 
 bool srv_decide_note(struct decision *decision, const struct work *about, const char *field, size_t field_length,

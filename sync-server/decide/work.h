@@ -14,7 +14,7 @@
 #include "sync-server/decide/decide.h"
 
 #define DECIDE_WORKS_MAX (2 * LIMIT_CHANGESET_CHANGES + 4096) /* records that one decision may concern */
-#define DECIDE_ENTRY_BYTES_MAX (12u * 1024 * 1024)            /* of all log rows of one changeset */
+#define DECIDE_ENTRY_BYTES_MAX ((size_t)20 * 1024 * 1024)     /* of one changeset's rows in a page: a page never splits it */
 #define DECIDE_ROOTS_MAX 8                                    /* steps from a record to the root of its bucket */
 #define DECIDE_EXTRA_BYTES_MAX ((size_t)64 * 1024)            /* fields of newer schemas of one record */
 #define DECIDE_KEY_STAMPS_MAX (4 * LIMIT_CUSTOM_KEYS)         /* removed keys included */
@@ -37,6 +37,14 @@ struct work_extra {
     struct work_extra *next;
 };
 
+/* What a changeset did to a MAP field: objects {key: value, or null where it is gone}; VALUE_NULL: no such keys. */
+struct work_map {
+    int field;
+    struct value changed; /* keys with another value now */
+    struct value own;     /* keys that are not as the author sent them, as they are stored */
+    struct work_map *next;
+};
+
 struct work {
     struct srv_record row;       /* as it will be stored */
     const struct change *change; /* of the changeset; NULL: a rule drew it in */
@@ -54,6 +62,7 @@ struct work {
     uint64_t changed; /* fields with another value than before */
     uint64_t own;     /* fields that are not as the author sent them */
     struct work_extra *extra;
+    struct work_map *map;
     struct work *next;       /* in the order of drawing in */
     struct work *same_slot;  /* by entity and id */
     struct work *same_parent_slot; /* child rows: by parent */
@@ -63,6 +72,7 @@ struct work {
 struct entry {
     int64_t bucket;
     struct buffer body, own;
+    int64_t last_header; /* of the part added last to body */
 };
 
 struct decision {
@@ -99,6 +109,7 @@ struct decide {
     struct buffer header, tail, text; /* being built */
     struct entry *entries;            /* reused; entry_count of them are in use */
     int entry_count, entry_capacity;
+    size_t page_bytes; /* of all bodies, as rows of a page under their headers */
 };
 
 /* ---- work.c */

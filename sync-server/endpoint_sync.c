@@ -1,0 +1,488 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * POST /v1/sync: parse the request, decide its changesets, build the reply. Called by the workers (parse, reply) and the decider. Invariant: what
+ * a request says about itself is checked against the store twice, when it is parsed and again inside the deciding transaction.
+ */
+#include "sync-server/inside.h"
+
+#include "engine/base/text.h"
+
+#include <string.h>
+
+/* ---- parse */
+
+/* The device's numbers against what the store knows of it. */
+static bool check_instance(struct job *job, const struct srv_device *device)
+{
+    const struct sync_request *request = &job->sync.request;
+    if (dk_id_compare(&request->instance, &device->instance) != 0) {
+        (void)srv_job_fail_status(job, DAYBOOK_DIVERGED);
+        return false;
+    }
+    if (request->settled < device->settled) {
+        (void)srv_job_fail(job, 409, "DIVERGED", "settled has gone backwards");
+        return false;
+    }
+    return true;
+}
+
+/* Ranges of the members that the tables do not check. */
+static bool check_request(struct job *job)
+{
+    const struct sync_request *request = &job->sync.request;
+    const char *wrong = request->schema < 1                   ? "schema"
+                        : dk_id_is_zero(&request->instance)   ? "instance"
+                        : request->position < 0               ? "position"
+                        : request->settled < 0                ? "settled"
+                        : request->page_bytes < 0             ? "page_bytes"
+                                                              : NULL;
+    if (wrong != NULL) {
+        (void)srv_job_fail(job, 400, "BAD_REQUEST", "member \"%s\" is out of range", wrong);
+    }
+    return wrong == NULL;
+}
+
+/* The text of a changeset for the quarantine: expanded once more, because decoding has written to it. */
+struct text_source {
+    struct job *job;
+    int number;
+};
+
+static daybook_status changeset_text(void *context, const char **bytes, size_t *length)
+{
+    struct text_source *source = context;
+    const struct sync_job *sync = &source->job->sync;
+    const char *text;
+    daybook_status status =
+        srv_job_original(source->job, source->job->service->decider.codec, &text);
+    if (status == DAYBOOK_OK) {
+        *bytes = text + sync->offsets[source->number];
+        *length = sync->lengths[source->number];
+    }
+    return status;
+}
+
+/* True where the array under way has no further element. */
+static bool at_close(const struct json_reader *json)
+{
+    const char *next = json->next;
+    while (next < json->end && (*next == ' ' || *next == '\n' || *next == '\r' || *next == '\t')) {
+        next++;
+    }
+    return next < json->end && *next == ']';
+}
+
+/* Ids in the rows of a block that makes records. False: damage, or too many. */
+static bool read_made_rows(struct json_reader *json, struct id *ids, int *count)
+{
+    enum json_type type = dk_json_next(json) == JSON_ARRAY ? dk_json_next(json) : JSON_ERROR;
+    for (; type == JSON_ARRAY; type = dk_json_next(json)) {
+        bool row = *count < LIMIT_CHANGESET_CHANGES && dk_json_next(json) == JSON_INTEGER &&
+                   dk_json_next(json) == JSON_STRING &&
+                   dk_id_from_wire(json->text, json->length, &ids[*count]);
+        if (!row) {
+            return false;
+        }
+        (*count)++;
+        while (!at_close(json)) {
+            if (!dk_json_skip(json, NULL, NULL)) {
+                return false;
+            }
+        }
+        if (dk_json_next(json) != JSON_END) {
+            return false;
+        }
+    }
+    return type == JSON_END;
+}
+
+/* One block: its rows' ids where its op is "new", which stands before them. */
+static bool read_made_block(struct json_reader *json, struct id *ids, int *count)
+{
+    bool makes = false;
+    enum json_type type;
+    while ((type = dk_json_key(json)) == JSON_STRING) {
+        if (dk_text_equal(json->text, json->length, "op")) {
+            if (dk_json_next(json) != JSON_STRING) {
+                return false;
+            }
+            makes = dk_text_equal(json->text, json->length, "new");
+        } else if (makes && dk_text_equal(json->text, json->length, "rows")) {
+            if (!read_made_rows(json, ids, count)) {
+                return false;
+            }
+        } else if (!dk_json_skip(json, NULL, NULL)) {
+            return false;
+        }
+    }
+    return type == JSON_END;
+}
+
+/* Ids of the records that a refused changeset would have made, so far as its text can be understood: what depends on them is
+ * answered with the cause. `text` is written to. */
+static void read_made(char *text, size_t length, struct id *ids, int *count)
+{
+    struct json_reader json;
+    dk_json_open(&json, text, length);
+    json.any_number = true;
+    *count = 0;
+    if (dk_json_next(&json) != JSON_OBJECT) {
+        return;
+    }
+    while (dk_json_key(&json) == JSON_STRING) {
+        if (!dk_text_equal(json.text, json.length, "changes")) {
+            if (!dk_json_skip(&json, NULL, NULL)) {
+                return;
+            }
+            continue;
+        }
+        if (dk_json_next(&json) != JSON_ARRAY) {
+            return;
+        }
+        while (dk_json_next(&json) == JSON_OBJECT) {
+            if (!read_made_block(&json, ids, count)) {
+                return;
+            }
+        }
+        return;
+    }
+}
+
+/* Fills in what a refused changeset would have made. */
+static bool take_made(struct worker *worker, struct job *job, int number)
+{
+    struct sync_job *sync = &job->sync;
+    struct decide_input *input = &sync->inputs[number];
+    const char *text;
+    struct id *ids = dk_arena_new(&job->arena, LIMIT_CHANGESET_CHANGES * sizeof *ids);
+    daybook_status status = srv_job_original(job, worker->codec, &text);
+    char *copy = NULL;
+    if (status == DAYBOOK_OK) {
+        copy = dk_memory_copy_text(text + sync->offsets[number], sync->lengths[number]);
+    }
+    if (ids == NULL || copy == NULL) {
+        dk_memory_free(copy);
+        (void)srv_job_fail_status(job, DAYBOOK_NO_MEMORY);
+        return false;
+    }
+    read_made(copy, sync->lengths[number], ids, &input->made_count);
+    input->made = ids;
+    dk_memory_free(copy);
+    return true;
+}
+
+/* Decodes one changeset of the request, whose raw text was found. */
+static bool take_changeset(struct worker *worker, struct job *job, char *raw, size_t length, int64_t *last_seq)
+{
+    struct sync_job *sync = &job->sync;
+    int number = sync->count;
+    struct decide_input *input = &sync->inputs[number];
+    struct text_source *source = dk_arena_new(&job->arena, sizeof *source);
+    const char *problem;
+    if (source == NULL || !srv_decide_digest(raw, length, input->digest)) {
+        (void)srv_job_fail_status(job, DAYBOOK_NO_MEMORY);
+        return false;
+    }
+    sync->offsets[number] = (size_t)(raw - job->text.bytes);
+    sync->lengths[number] = length;
+    *source = (struct text_source){job, number};
+    input->text = changeset_text;
+    input->context = source;
+    bool decoded = dk_changeset_decode(raw, length, &job->arena, &input->changeset, &input->refusal,
+                                       &input->refused, &problem);
+    int64_t seq = input->changeset.seq;
+    if (!decoded && problem != NULL) {
+        if (job->arena.failed) {
+            (void)srv_job_fail(job, 413, "TOO_LARGE", "changeset %lld and those before it take too much memory",
+                               (long long)seq);
+        } else {
+            job->seq = seq;
+            (void)srv_job_fail(job, 400, "BAD_REQUEST", "changeset %lld: %s", (long long)seq, problem);
+        }
+        return false;
+    }
+    if ((*last_seq != 0 && seq != *last_seq + 1) || seq <= sync->request.settled) {
+        (void)srv_job_fail(job, 400, "BAD_REQUEST", "seq %lld is not in order, or settled", (long long)seq);
+        return false;
+    }
+    *last_seq = seq;
+    sync->count++;
+    return input->refusal.code == REJECT_NONE || take_made(worker, job, number);
+}
+
+/* How many elements the raw array of changesets has; -1: too many, or no array. */
+static int count_changesets(const struct span *raw)
+{
+    struct json_reader json;
+    int count = 0;
+    dk_json_open(&json, raw->bytes, raw->length);
+    json.any_number = true;
+    if (dk_json_next(&json) != JSON_ARRAY) {
+        return -1;
+    }
+    while (!at_close(&json)) {
+        if (count == LIMIT_CHANGESETS || !dk_json_skip(&json, NULL, NULL)) {
+            return -1;
+        }
+        count++;
+    }
+    return count;
+}
+
+/* Walks the array of changesets; each is decoded in place. */
+static bool take_changesets(struct worker *worker, struct job *job)
+{
+    struct sync_job *sync = &job->sync;
+    const struct span *raw = &sync->request.changesets;
+    struct json_reader json;
+    int64_t last_seq = 0;
+    if (raw->bytes == NULL) {
+        return true;
+    }
+    int count = count_changesets(raw);
+    if (count < 0) {
+        (void)srv_job_fail(job, 400, "BAD_REQUEST", "changesets are no array, or too many");
+        return false;
+    }
+    size_t room = (size_t)count + 1;
+    sync->inputs = dk_arena_new(&job->arena, room * sizeof *sync->inputs);
+    sync->offsets = dk_arena_new(&job->arena, room * sizeof *sync->offsets);
+    sync->lengths = dk_arena_new(&job->arena, room * sizeof *sync->lengths);
+    if (job->arena.failed) {
+        (void)srv_job_fail_status(job, DAYBOOK_NO_MEMORY);
+        return false;
+    }
+    dk_json_open(&json, raw->bytes, raw->length);
+    json.any_number = true;
+    (void)dk_json_next(&json);
+    for (int i = 0; i < count; i++) {
+        const char *text;
+        size_t length;
+        if (!dk_json_skip(&json, &text, &length)) {
+            (void)srv_job_fail(job, 400, "BAD_REQUEST", "changesets: %s", json.problem);
+            return false;
+        }
+        if (!take_changeset(worker, job, raw->bytes + (text - raw->bytes), length, &last_seq)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static enum job_way parse_sync(struct worker *worker, struct job *job)
+{
+    struct caller caller;
+    const char *problem = NULL;
+    struct sync_job *sync = &job->sync;
+    dk_buffer_init(&sync->verdicts, LIMIT_REPLY_EXPANDED);
+    daybook_status status = srv_sign_in(worker->reader, job->token, &caller);
+    if (status != DAYBOOK_OK) {
+        return srv_job_fail_status(job, status);
+    }
+    if (!srv_job_expand(job, worker->codec) || !srv_job_decode(job, &dk_sync_request_table, &sync->request) ||
+        !check_request(job) || !check_instance(job, &caller.device)) {
+        return WAY_DONE;
+    }
+    if (!srv_scope_read(&sync->request.scope, &job->arena, &sync->held, &sync->held_count, &problem)) {
+        return srv_job_fail(job, 400, "BAD_REQUEST", "%s", problem);
+    }
+    if (!take_changesets(worker, job)) {
+        return WAY_DONE;
+    }
+    job->weight = sync->count;
+    /* What only reads need not wait for a commit, unless there is something to note. */
+    int64_t settled = sync->request.settled < caller.device.decided ? sync->request.settled : caller.device.decided;
+    bool note = settled > caller.device.settled || srv_now_ms() - caller.device.seen_ms > SEEN_INTERVAL_MS;
+    return sync->count > 0 || note ? WAY_DECIDER : WAY_REPLY;
+}
+
+/* ---- decide */
+
+/* Decides the changesets one after the other; stops at one that cannot be answered with a verdict. */
+static daybook_status decide_changesets(struct decider *decider, struct job *job, struct decide_org *org,
+                                        struct decide_author *author, int64_t now_ms)
+{
+    struct sync_job *sync = &job->sync;
+    for (int i = 0; i < sync->count; i++) {
+        struct verdict verdict;
+        enum decide_answer answer;
+        daybook_status status =
+            srv_decide(decider->decide, org, author, &sync->inputs[i], now_ms, &verdict, &answer);
+        if (status != DAYBOOK_OK) {
+            return status;
+        }
+        if (answer == DECIDE_GAP) {
+            job->seq = author->decided + 1;
+            (void)srv_job_fail(job, 409, "GAP", "seq %lld came, %lld is expected",
+                               (long long)sync->inputs[i].changeset.seq, (long long)job->seq);
+            return DAYBOOK_OK;
+        }
+        if (answer == DECIDE_DIVERGED) {
+            (void)srv_job_fail(job, 409, "DIVERGED", "seq %lld was another changeset before",
+                               (long long)sync->inputs[i].changeset.seq);
+            return DAYBOOK_OK;
+        }
+        if (i > 0) {
+            dk_buffer_append_char(&sync->verdicts, ',');
+        }
+        dk_verdict_write(&sync->verdicts, &verdict);
+    }
+    return sync->verdicts.status;
+}
+
+static daybook_status decide_sync(struct decider *decider, struct job *job)
+{
+    struct sync_job *sync = &job->sync;
+    struct caller caller;
+    struct decide_author author;
+    int64_t now_ms = srv_now_ms();
+    dk_buffer_reset(&sync->verdicts);
+    daybook_status status = srv_sign_in(decider->store, job->token, &caller);
+    if (status == DAYBOOK_SIGN_IN) {
+        (void)srv_job_fail_status(job, status);
+        return DAYBOOK_OK;
+    }
+    if (status != DAYBOOK_OK) {
+        return status;
+    }
+    if (!check_instance(job, &caller.device)) {
+        return DAYBOOK_OK;
+    }
+    struct decide_org *org = srv_decider_org(decider, caller.account.org);
+    status = org == NULL ? DAYBOOK_INTERNAL : srv_decider_author(decider, &caller, &decider->arena, &author);
+    if (status == DAYBOOK_OK) {
+        status = decide_changesets(decider, job, org, &author, now_ms);
+    }
+    if (status != DAYBOOK_OK) {
+        return status;
+    }
+    /* A device that was restored, or a server, may claim more than was decided here. */
+    int64_t settled = sync->request.settled < author.decided ? sync->request.settled : author.decided;
+    settled = settled > caller.device.settled ? settled : caller.device.settled;
+    return srv_store_mark_device(decider->store, author.device_no, author.decided, settled, now_ms);
+}
+
+/* ---- reply */
+
+/* Whether any of these buckets has an entry up to the device's position, which then has to be read again from the beginning. */
+static daybook_status has_entries(struct worker *worker, int64_t org, const int64_t *buckets, int count, int64_t upto,
+                                  bool *has)
+{
+    struct srv_log_cursor *cursor;
+    struct srv_log_row row;
+    *has = false;
+    if (count == 0 || upto == 0) {
+        return DAYBOOK_OK;
+    }
+    daybook_status status = srv_store_log_open(worker->reader, org, buckets, count, 0, upto, &cursor);
+    if (status == DAYBOOK_OK) {
+        status = srv_store_log_next(cursor, &row, has);
+        srv_store_log_close(cursor);
+    }
+    return status;
+}
+
+/* Whether the device has to begin again: another epoch, a position that was never given, or a gained bucket with a past. */
+static daybook_status needs_reset(struct worker *worker, const struct job *job, int64_t org, const struct scope *scope,
+                                  int64_t head, bool *reset)
+{
+    const struct sync_request *request = &job->sync.request;
+    uint64_t epoch = srv_store_epoch(worker->reader);
+    int count;
+    *reset = (request->epoch != epoch && (request->epoch != 0 || request->position != 0)) || request->position > head;
+    if (*reset) {
+        return DAYBOOK_OK;
+    }
+    int64_t *gained = srv_scope_gained(scope, job->sync.held, job->sync.held_count, &worker->arena, &count);
+    if (count < 0) {
+        return DAYBOOK_NO_MEMORY;
+    }
+    return has_entries(worker, org, gained, count, request->position, reset);
+}
+
+/* Points a span at a buffer's text; an empty one is left out. */
+static struct span span_of(struct buffer *buffer)
+{
+    return (struct span){.bytes = buffer->length == 0 ? NULL : buffer->bytes, .length = buffer->length};
+}
+
+/* Everything that is read, in the snapshot that is open. */
+static daybook_status read_reply(struct worker *worker, struct job *job, struct sync_reply *reply, struct buffer *scope_text)
+{
+    const struct sync_request *request = &job->sync.request;
+    struct caller caller;
+    struct scope scope;
+    int64_t service_page = worker->service->page_bytes;
+    daybook_status status = srv_sign_in(worker->reader, job->token, &caller);
+    if (status == DAYBOOK_OK) {
+        status = srv_scope_of(worker->reader, &caller.account, &worker->arena, &scope);
+    }
+    if (status == DAYBOOK_OK) {
+        status = srv_store_get_head(worker->reader, caller.account.org, &reply->head);
+    }
+    if (status == DAYBOOK_OK) {
+        status = needs_reset(worker, job, caller.account.org, &scope, reply->head, &reply->reset);
+    }
+    if (status != DAYBOOK_OK) {
+        return status;
+    }
+    if (!srv_scope_equals(&scope, job->sync.held, job->sync.held_count)) {
+        srv_scope_write(scope_text, &scope);
+    }
+    reply->safe_position = reply->head; /* no backup is configured: all that is committed counts */
+    if (reply->reset) {
+        reply->more = reply->head > 0;
+        return scope_text->status;
+    }
+    struct page page = {.reader = worker->reader,
+                        .org = caller.account.org,
+                        .device_no = caller.device.device_no,
+                        .settled = request->settled,
+                        .after = request->position,
+                        .head = reply->head,
+                        .page_bytes = request->page_bytes > 0 && request->page_bytes < service_page
+                                          ? request->page_bytes
+                                          : service_page,
+                        .scope = &scope,
+                        .arena = &worker->arena,
+                        .rows = &worker->rows,
+                        .out = &worker->log};
+    status = srv_page_build(&page, &reply->position);
+    reply->more = reply->position < reply->head;
+    return status == DAYBOOK_OK ? scope_text->status : status;
+}
+
+static void reply_sync(struct worker *worker, struct job *job)
+{
+    struct sync_reply reply = {.protocol = PROTOCOL_VERSION, .epoch = srv_store_epoch(worker->reader)};
+    struct sync_job *sync = &job->sync;
+    struct buffer scope_text, verdicts;
+    dk_buffer_init(&scope_text, LIMIT_REPLY_EXPANDED);
+    dk_buffer_init(&verdicts, LIMIT_REPLY_EXPANDED);
+    dk_buffer_reset(&worker->log);
+    daybook_status status = srv_store_begin_read(worker->reader);
+    if (status == DAYBOOK_OK) {
+        status = read_reply(worker, job, &reply, &scope_text);
+        srv_store_end_read(worker->reader);
+    }
+    if (sync->verdicts.length > 0) {
+        dk_buffer_append_char(&verdicts, '[');
+        dk_buffer_append(&verdicts, sync->verdicts.bytes, sync->verdicts.length);
+        dk_buffer_append_char(&verdicts, ']');
+    }
+    if (status == DAYBOOK_OK) {
+        status = verdicts.status;
+    }
+    if (status != DAYBOOK_OK) {
+        (void)srv_job_fail_status(job, status);
+    }
+    reply.server_ms = srv_now_ms();
+    reply.scope = span_of(&scope_text);
+    reply.verdicts = span_of(&verdicts);
+    reply.log = span_of(&worker->log);
+    srv_job_answer(worker, job, &dk_sync_reply_table, &reply);
+    dk_buffer_clear(&scope_text);
+    dk_buffer_clear(&verdicts);
+}
+
+const struct endpoint srv_endpoint_sync = {"POST", "/v1/sync", parse_sync, decide_sync, reply_sync};

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The inner half of the server: jobs, the workers that parse and answer them, the decider that decides them in groups. Shared by service.c,
+ * jobs.c, workers.c, decider.c, the endpoints and the commands, and nobody else.
+ *
+ * The life of a call: submitted -> a worker parses it -> (what writes) the decider takes it into a group, and commits -> a worker replies -> done.
+ * No thread waits for another: between the steps a job lies in a queue. Commands wait for their task.
+ */
+#ifndef DAYBOOK_SERVER_INSIDE_H
+#define DAYBOOK_SERVER_INSIDE_H
+
+#include "engine/base/frame.h"
+#include "engine/base/memory.h"
+#include "sync-server/accounts/accounts.h"
+#include "sync-server/decide/decide.h"
+#include "sync-server/service.h"
+
+#include <pthread.h>
+
+#define WORKERS_DEFAULT 4
+#define WORKERS_MAX 64
+#define JOBS_MAX 20000                               /* calls in all queues; more are answered BUSY */
+#define JOBS_BYTES_MAX ((int64_t)512 * 1024 * 1024)  /* memory of all calls that were parsed */
+#define JOB_ARENA_BYTES_MAX ((size_t)192 * 1024 * 1024)
+#define GROUP_CHANGESETS_MAX 1000
+#define GROUP_BYTES_MAX (4 * 1024 * 1024)
+#define BUSY_RETRY_MS 1000
+#define SEEN_INTERVAL_MS (60 * 60 * 1000)            /* a device that only reads is noted this often */
+
+struct worker;
+struct decider;
+struct job;
+
+/* Where a job goes from a step. */
+enum job_way { WAY_DONE, WAY_DECIDER, WAY_REPLY };
+
+/* One endpoint: the steps of its calls. The answer, or an error, is set on the job. */
+struct endpoint {
+    const char *method;
+    const char *path;
+    enum job_way (*parse)(struct worker *worker, struct job *job);
+    /* In the group's transaction. Not OK: the group cannot go on. May be called again after a rollback. */
+    daybook_status (*decide)(struct decider *decider, struct job *job);
+    void (*reply)(struct worker *worker, struct job *job);
+};
+
+/* What a sync call carries between its steps. */
+struct sync_job {
+    struct sync_request request;
+    int64_t *held; /* buckets that the device holds */
+    int held_count;
+    struct decide_input *inputs;
+    size_t *offsets, *lengths; /* of each changeset's text in the expanded body */
+    int count;
+    struct buffer verdicts; /* rows, with commas between */
+};
+
+/* What enrolment and lease carry. */
+struct account_job {
+    struct enrol_request enrol;
+    struct lease_request lease;
+    char token[TOKEN_TEXT_SIZE];
+    struct caller caller;
+    uint32_t device_no;
+    struct id organisation;
+};
+
+struct job {
+    struct service *service;
+    struct job *next; /* in a queue */
+    const struct endpoint *endpoint;
+    char *token;     /* a copy; NULL: none */
+    char *body;      /* as it came */
+    size_t body_size;
+    void (*done)(void *context, const struct service_answer *answer);
+    void *context;
+
+    struct arena arena; /* all that is decoded */
+    struct buffer text; /* the body expanded; written to while it is decoded */
+    struct buffer again; /* the same once more, unwritten, where somebody needs it */
+    int64_t bytes;      /* counted in the service */
+    int weight;         /* changesets */
+    bool decided;       /* a decide step is behind it */
+
+    int http_status;    /* 0: no error so far */
+    const char *code;   /* of an error */
+    char detail[160];
+    int64_t seq;        /* of GAP */
+    int64_t retry_after_ms;
+    struct service_answer answer;
+
+    union {
+        struct sync_job sync;
+        struct account_job account;
+    };
+};
+
+struct queue {
+    struct job *first, **end;
+    int count;
+};
+
+/* Work of a command on the decider's thread, in a transaction of its own. */
+struct task {
+    daybook_status (*run)(struct decider *decider, void *context);
+    void *context;
+    daybook_status status;
+    bool finished;
+    struct task *next;
+};
+
+struct worker {
+    struct service *service;
+    pthread_t thread;
+    struct srv_store *reader;
+    struct frame_codec *codec;
+    struct arena arena; /* of one reply */
+    struct buffer log, json, rows;
+};
+
+struct decider {
+    struct service *service;
+    pthread_t thread;
+    struct srv_store *store; /* the writer */
+    struct decide *decide;
+    struct frame_codec *codec;
+    struct arena arena; /* of one job or task */
+    struct decide_org *orgs;
+    int org_count;
+};
+
+struct service {
+    struct log log;
+    int64_t page_bytes;
+    char *public_url, *ca_pin; /* NULL: not known */
+    int lock_file;
+    struct worker *workers;
+    int worker_count;
+    bool decider_runs; /* its thread was started */
+    struct decider decider;
+
+    pthread_mutex_t lock; /* all below */
+    pthread_cond_t work;  /* for workers */
+    pthread_cond_t decide; /* for the decider */
+    pthread_cond_t rest;  /* for close and commands */
+    struct queue work_queue, decide_queue;
+    struct task *tasks, **tasks_end;
+    int jobs;       /* submitted and not done */
+    int64_t bytes;  /* of parsed jobs */
+    bool closing;   /* no new calls */
+    bool stopping;  /* threads end when their queues are empty */
+};
+
+/* ---- jobs.c */
+int64_t srv_now_ms(void);
+/* A job of this call, or NULL. The body is the job's either way. */
+struct job *srv_job_new(struct service *service, const struct service_call *call, const struct endpoint *endpoint);
+/* Frees a job that was not taken; its body stays the call's. */
+void srv_job_drop(struct job *job);
+/* Calls done, once, and frees the job. */
+void srv_job_finish(struct job *job);
+/* Counts a job's memory; false, and an error set, where too much is under way. */
+bool srv_job_charge(struct job *job, int64_t bytes);
+/* Sets the error that the job is answered with; returns WAY_DONE. `detail` is for developers and holds no values. */
+enum job_way srv_job_fail(struct job *job, int http_status, const char *code, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+/* The error that stands for a failure of the server. */
+enum job_way srv_job_fail_status(struct job *job, daybook_status status);
+/* Expands the body into text. */
+bool srv_job_expand(struct job *job, struct frame_codec *codec);
+/* The text as it came, not written to. */
+daybook_status srv_job_original(struct job *job, struct frame_codec *codec, const char **text);
+/* Decodes the text as this message and checks the protocol version, whose place in the message is first. */
+bool srv_job_decode(struct job *job, const struct message_table *table, void *message);
+/* Turns the message, or the error, into the answer. */
+void srv_job_answer(struct worker *worker, struct job *job, const struct message_table *table, const void *message);
+void srv_queue_init(struct queue *queue);
+void srv_queue_push(struct queue *queue, struct job *job);
+struct job *srv_queue_pop(struct queue *queue); /* NULL: empty */
+
+/* ---- workers.c, decider.c: thread bodies, and what they pass on */
+void *srv_worker_run(void *worker);
+void *srv_decider_run(void *decider);
+/* Puts a job that has been decided, or not, before the workers. */
+void srv_to_workers(struct service *service, struct job *job);
+/* Runs a task on the decider's thread and waits for its commit. */
+daybook_status srv_run_task(struct service *service, daybook_status (*run)(struct decider *decider, void *context),
+                            void *context);
+/* Reads the organisations and their heads again: at the start, and after a rollback. */
+daybook_status srv_decider_load(struct decider *decider);
+/* NULL: no such organisation. */
+struct decide_org *srv_decider_org(struct decider *decider, int64_t org);
+/* The author that the server itself is; scope in the arena. */
+daybook_status srv_decider_server(struct decider *decider, const struct decide_org *org, struct arena *arena,
+                                  struct decide_author *author);
+/* The author that a caller is. */
+daybook_status srv_decider_author(struct decider *decider, const struct caller *caller, struct arena *arena,
+                                  struct decide_author *author);
+
+/* ---- endpoint_*.c */
+extern const struct endpoint srv_endpoint_sync, srv_endpoint_enrol, srv_endpoint_lease;
+
+/* ---- page.c */
+struct page {
+    struct srv_store *reader; /* in a snapshot */
+    int64_t org;
+    uint32_t device_no;
+    int64_t settled, after, head;
+    int64_t page_bytes;
+    const struct scope *scope;
+    struct arena *arena;
+    struct buffer *rows; /* scratch */
+    struct buffer *out;  /* the array of blocks */
+};
+/* Builds a page; *position is the reader's new cursor. */
+daybook_status srv_page_build(const struct page *page, int64_t *position);
+
+/* ---- drafts.c: changesets of the server itself, decided like a device's. On the decider's thread, in a task. */
+struct draft {
+    struct decider *decider;
+    struct decide_org *org;
+    struct decide_author author;
+    struct arena *arena; /* the task's; all values are borrowed until the decision */
+    struct change *changes;
+    int count, capacity;
+    struct verdict verdict; /* after srv_draft_decide */
+};
+/* Begins with the server as author. NOT_FOUND: there is no organisation yet. */
+daybook_status srv_draft_begin(struct draft *draft, struct decider *decider);
+/* Adds a change without values; NULL: no memory. `seen` is the version that it is based on, 0 for a new record. */
+struct change *srv_draft_add(struct draft *draft, enum block_op op, const struct entity *entity, const struct id *id,
+                             int64_t seen);
+/* Adds a value to the last change. NULL values stay out of new records. False: no memory. */
+bool srv_draft_value(struct draft *draft, int field, const struct value *value);
+bool srv_draft_text(struct draft *draft, int field, const char *text);
+/* Decides what was added and begins anew. RULE: rejected, with draft->verdict; the task then must fail. */
+daybook_status srv_draft_decide(struct draft *draft);
+/* "product 0193…: REQUIRED name": a rejection in words. */
+void srv_draft_explain(const struct verdict *verdict, char *out, size_t size);
+/* The id of a record that is known by a name of its own, such as a territory's: the same name always gives the same id. */
+bool srv_key_id(const struct decide_org *org, const struct entity *entity, const char *key, size_t length,
+                struct id *id);
+
+/* ---- commands_*.c: each writes its answer, or says what is wrong in `problem` */
+struct command_line;
+struct command_run {
+    struct service *service;
+    const struct command_line *line;
+    struct buffer out; /* the answer */
+    char problem[400]; /* of a failure */
+};
+daybook_status srv_command_init(struct command_run *run);
+daybook_status srv_command_user_add(struct command_run *run);
+daybook_status srv_command_device_list(struct command_run *run);
+daybook_status srv_command_device_revoke(struct command_run *run);
+daybook_status srv_command_enrol(struct command_run *run);
+daybook_status srv_command_import(struct command_run *run);
+/* Sets the problem and passes the status on. */
+daybook_status srv_command_fail(struct command_run *run, daybook_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* ,"name":"text" into an object under way; `first` without the comma. */
+void srv_command_member(struct buffer *out, bool first, const char *name, const char *text);
+void srv_command_number(struct buffer *out, bool first, const char *name, int64_t number);
+
+/* ---- import_line.c: one line of an import file */
+struct import_row {
+    int64_t line;
+    const struct entity *entity;
+    bool has_id, has_key;
+    struct id id;
+    const char *key; /* in the arena */
+    size_t key_length;
+    uint64_t present; /* fields given */
+    struct value values[LIMIT_FIELDS];
+    struct import_key {  /* references by the key of another record */
+        int field;
+        const char *key;
+        size_t length;
+        struct import_key *next;
+    } *references;
+};
+/* Reads a line, whose text is written to; values in the arena. False with a text in `problem`. */
+bool srv_import_line(char *text, size_t length, struct arena *arena, struct import_row *row, char *problem,
+                     size_t problem_size);
+
+#endif

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One page of the log for one reader: the entries of its buckets and its own markers, in position order. Called by the workers inside a
+ * snapshot. Invariants: 1. All rows of a position are in one page. 2. Nothing is read from a bucket that is not in the scope. 3. The page makes
+ * progress, whatever size was asked for.
+ */
+#include "sync-server/inside.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define ROWS_BYTES_MAX ((size_t)64 * 1024 * 1024)
+
+/* One log row of the position under way; its parts are copied behind each other into the scratch buffer. */
+struct page_row {
+    int64_t bucket;
+    size_t begin, size; /* body, or own where it is a marker's */
+};
+
+/* The walk over log rows and markers. */
+struct walk {
+    const struct page *page;
+    struct block_writer writer;
+    struct srv_log_cursor *cursor; /* NULL: no bucket in scope */
+    struct srv_log_row row;        /* the next one */
+    bool has_row;
+    struct srv_decision *markers;
+    int marker_count, marker_next;
+    struct page_row *rows; /* of the position under way */
+    int row_count;
+    struct id *whole; /* records that come whole in it, sorted */
+    int whole_count;
+};
+
+/* Moves to the next log row. */
+static daybook_status next_row(struct walk *walk)
+{
+    walk->has_row = false;
+    return walk->cursor == NULL ? DAYBOOK_OK : srv_store_log_next(walk->cursor, &walk->row, &walk->has_row);
+}
+
+/* Opens cursor and markers. */
+static daybook_status open_walk(struct walk *walk)
+{
+    const struct page *page = walk->page;
+    int count = page->scope->count;
+    int64_t *buckets = dk_arena_new(page->arena, ((size_t)count + 1) * sizeof *buckets);
+    walk->rows = dk_arena_new(page->arena, ((size_t)count + 1) * sizeof *walk->rows);
+    if (buckets == NULL || walk->rows == NULL) {
+        return DAYBOOK_NO_MEMORY;
+    }
+    for (int i = 0; i < count; i++) {
+        buckets[i] = page->scope->buckets[i].bucket;
+    }
+    daybook_status status = srv_store_markers(page->reader, page->device_no, page->settled, page->after, page->head,
+                                              page->arena, &walk->markers, &walk->marker_count);
+    if (status == DAYBOOK_OK && count > 0) {
+        status = srv_store_log_open(page->reader, page->org, buckets, count, page->after, page->head, &walk->cursor);
+    }
+    return status == DAYBOOK_OK ? next_row(walk) : status;
+}
+
+/* Collects all rows of a position. `own`: it is the reader's own changeset. */
+static daybook_status collect(struct walk *walk, int64_t position, bool own)
+{
+    daybook_status status = DAYBOOK_OK;
+    struct buffer *bytes = walk->page->rows;
+    walk->row_count = 0;
+    dk_buffer_reset(bytes);
+    while (status == DAYBOOK_OK && walk->has_row && walk->row.position == position) {
+        const struct srv_log_row *row = &walk->row;
+        size_t size = own ? row->own_size : row->body_size;
+        if (walk->row_count >= walk->page->scope->count) {
+            return DAYBOOK_CORRUPT; /* a bucket twice */
+        }
+        walk->rows[walk->row_count++] = (struct page_row){row->bucket, bytes->length, size};
+        if (size > 0) {
+            dk_buffer_append(bytes, own ? row->own : row->body, size);
+        }
+        status = bytes->status == DAYBOOK_OK ? next_row(walk) : bytes->status;
+    }
+    return status;
+}
+
+/* What a header's op is, as far as the page has to know. Names of fields are escaped in it, so the text cannot stand elsewhere. */
+static bool header_has(const char *text, size_t length, const char *op)
+{
+    size_t op_length = strlen(op);
+    for (size_t i = 0; i + op_length <= length; i++) {
+        if (text[i] == op[0] && memcmp(text + i, op, op_length) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The record's id at the beginning of a row's tail: ,"<id>" */
+static bool tail_id(const char *tail, size_t length, struct id *id)
+{
+    return length > ID_WIRE_LENGTH + 2 && dk_id_from_wire(tail + 2, ID_WIRE_LENGTH, id);
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+    return dk_id_compare(a, b);
+}
+
+/* One part of the position's rows. */
+struct part {
+    const char *header, *tail;
+    size_t header_length, tail_length;
+};
+
+/* The next part of a row; false at its end or on failure (*status). */
+static bool next_part(const struct walk *walk, const struct page_row *row, size_t *cursor, struct part *part,
+                      daybook_status *status)
+{
+    int64_t number;
+    const char *bytes = walk->page->rows->bytes + row->begin;
+    if (*status != DAYBOOK_OK || row->size == 0 ||
+        !srv_log_part_next(bytes, row->size, cursor, &number, &part->tail, &part->tail_length)) {
+        return false;
+    }
+    *status = srv_store_header_text(walk->page->reader, number, &part->header, &part->header_length);
+    return *status == DAYBOOK_OK;
+}
+
+/* A record that moved between two buckets of the scope comes whole; it is not evicted. Collects what comes whole, where the position has
+ * several rows. */
+static daybook_status collect_whole(struct walk *walk)
+{
+    daybook_status status = DAYBOOK_OK;
+    int capacity = 0;
+    walk->whole_count = 0;
+    for (int i = 0; walk->row_count > 1 && i < walk->row_count; i++) {
+        struct part part;
+        size_t cursor = 0;
+        while (next_part(walk, &walk->rows[i], &cursor, &part, &status)) {
+            if (!header_has(part.header, part.header_length, "\"op\":\"new\"")) {
+                continue;
+            }
+            if (walk->whole_count == capacity) {
+                int larger = capacity == 0 ? 64 : capacity * 2;
+                struct id *ids = dk_arena_new(walk->page->arena, (size_t)larger * sizeof *ids);
+                if (ids == NULL) {
+                    return DAYBOOK_NO_MEMORY;
+                }
+                if (capacity > 0) {
+                    memcpy(ids, walk->whole, (size_t)capacity * sizeof *ids);
+                }
+                walk->whole = ids;
+                capacity = larger;
+            }
+            if (tail_id(part.tail, part.tail_length, &walk->whole[walk->whole_count])) {
+                walk->whole_count++;
+            }
+        }
+    }
+    if (walk->whole_count > 1) {
+        qsort(walk->whole, (size_t)walk->whole_count, sizeof *walk->whole, compare_ids);
+    }
+    return status;
+}
+
+/* True for the eviction of a record that comes whole beside it. */
+static bool is_spared(const struct walk *walk, const struct part *part)
+{
+    struct id id;
+    return walk->whole_count > 0 && header_has(part->header, part->header_length, "\"op\":\"evict\"") &&
+           tail_id(part->tail, part->tail_length, &id) &&
+           bsearch(&id, walk->whole, (size_t)walk->whole_count, sizeof id, compare_ids) != NULL;
+}
+
+/* Writes the parts of all rows of the position. */
+static daybook_status write_parts(struct walk *walk, int64_t position)
+{
+    daybook_status status = collect_whole(walk);
+    struct buffer *out = walk->page->out;
+    for (int i = 0; status == DAYBOOK_OK && i < walk->row_count; i++) {
+        struct part part;
+        size_t cursor = 0;
+        while (next_part(walk, &walk->rows[i], &cursor, &part, &status)) {
+            if (is_spared(walk, &part)) {
+                continue;
+            }
+            dk_block_row(&walk->writer, part.header, part.header_length);
+            dk_buffer_append_char(out, '[');
+            dk_buffer_append_int(out, position);
+            dk_buffer_append(out, part.tail, part.tail_length);
+        }
+    }
+    return status == DAYBOOK_OK ? out->status : status;
+}
+
+/* Writes a marker's row for one bucket. */
+static void write_marker(struct walk *walk, const struct srv_decision *marker, int64_t bucket)
+{
+    static const char header[] = "{\"op\":\"own\"";
+    struct buffer *out = walk->page->out;
+    char id[ID_WIRE_LENGTH];
+    dk_id_to_wire(&marker->changeset, id);
+    dk_block_row(&walk->writer, header, sizeof header - 1);
+    dk_buffer_append_char(out, '[');
+    dk_buffer_append_int(out, marker->position);
+    dk_buffer_append_text(out, ",\"");
+    dk_buffer_append(out, id, sizeof id);
+    dk_buffer_append_text(out, "\",");
+    dk_buffer_append_int(out, marker->seq);
+    dk_buffer_append_char(out, ',');
+    dk_buffer_append_int(out, bucket);
+    dk_buffer_append_char(out, ']');
+}
+
+/* Writes all of the next position, which is there; *position is that one. */
+static daybook_status write_position(struct walk *walk, int64_t *position)
+{
+    const struct srv_decision *marker =
+        walk->marker_next < walk->marker_count ? &walk->markers[walk->marker_next] : NULL;
+    bool own = marker != NULL && (!walk->has_row || marker->position <= walk->row.position);
+    *position = own ? marker->position : walk->row.position;
+    daybook_status status = collect(walk, *position, own);
+    if (status != DAYBOOK_OK) {
+        return status;
+    }
+    if (own) {
+        walk->marker_next++;
+        for (int i = 0; i < walk->row_count; i++) {
+            write_marker(walk, marker, walk->rows[i].bucket);
+        }
+        if (walk->row_count == 0) {
+            write_marker(walk, marker, 0);
+        }
+    }
+    return write_parts(walk, *position);
+}
+
+daybook_status srv_page_build(const struct page *page, int64_t *position)
+{
+    struct walk walk = {.page = page};
+    size_t begin = page->out->length;
+    bool full = false;
+    *position = page->after;
+    dk_block_begin(&walk.writer, page->out);
+    daybook_status status = open_walk(&walk);
+    while (status == DAYBOOK_OK && !full && (walk.has_row || walk.marker_next < walk.marker_count)) {
+        status = write_position(&walk, position);
+        full = page->out->length - begin >= (size_t)page->page_bytes;
+    }
+    if (walk.cursor != NULL) {
+        srv_store_log_close(walk.cursor);
+    }
+    if (status == DAYBOOK_OK && !full) {
+        *position = page->head;
+    }
+    if (!walk.writer.any_block) {
+        page->out->length = begin; /* nothing to say */
+        return status;
+    }
+    dk_block_end(&walk.writer);
+    return status == DAYBOOK_OK ? page->out->status : status;
+}
