@@ -6,7 +6,6 @@
  */
 #include "engine/sales/rules.h"
 
-#include <assert.h>
 #include <string.h>
 
 /* True where the field has no value. */
@@ -60,8 +59,7 @@ void dk_fill_common(const struct sales_case *given)
     if (is_null(given, FIELD_CREATED_BY)) {
         set_id(given, FIELD_CREATED_BY, &actor->user);
     }
-    if (is_null(given, FIELD_CREATED_DEV)) {
-        assert(actor->device_no <= INT32_MAX);
+    if (is_null(given, FIELD_CREATED_DEV) && actor->device_no <= INT32_MAX) {
         set_int(given, FIELD_CREATED_DEV, actor->device_no);
     }
 }

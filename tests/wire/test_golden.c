@@ -216,6 +216,37 @@ static void test_golden__a_file_cut_at_any_byte_is_damage(void **state)
     }
 }
 
+static void test_golden__no_changed_byte_breaks_the_decoder(void **state)
+{
+    (void)state;
+    static const char others[] = "\"\\{}[],:0-9eu \x01\xff";
+    int read = 0, refused = 0;
+    for (int i = 0; i < COUNT(goldens); i++) {
+        struct buffer file;
+        struct arena arena;
+        dk_buffer_init(&file, GOLDEN_SIZE_MAX);
+        dk_arena_init(&arena, GOLDEN_SIZE_MAX);
+        golden_load(goldens[i].name, &file);
+        char *copy = malloc(file.length); /* its own size, so that reading past it shows */
+        assert_non_null(copy);
+        for (size_t at = 0; at < file.length; at++) {
+            for (size_t other = 0; other < sizeof others - 1; other++) {
+                memcpy(copy, file.bytes, file.length);
+                copy[at] = others[other];
+                bool fine = is_read(&goldens[i], copy, file.length, &arena);
+                read += fine;
+                refused += !fine;
+                dk_arena_reset(&arena);
+            }
+        }
+        free(copy);
+        dk_arena_clear(&arena);
+        dk_buffer_clear(&file);
+    }
+    /* a changed letter within a text is another text; a changed bracket is damage */
+    assert_true(read > 1000 && refused > 1000);
+}
+
 /* The file with a member that no version knows at the beginning of its outermost object. */
 static void add_member(const struct buffer *file, struct buffer *out)
 {
@@ -253,6 +284,7 @@ int main(void)
         cmocka_unit_test(test_golden__the_encoder_makes_each_file),
         cmocka_unit_test(test_golden__the_decoder_reads_each_file),
         cmocka_unit_test(test_golden__a_file_cut_at_any_byte_is_damage),
+        cmocka_unit_test(test_golden__no_changed_byte_breaks_the_decoder),
         cmocka_unit_test(test_golden__members_of_newer_versions_are_passed_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
