@@ -89,6 +89,8 @@ void *srv_sqlite_grow(struct arena *arena, void *rows, int count, int *capacity,
  * NOT_A_STORE, NEWER_STORE, CORRUPT with a text in `problem`. Sets sqlite->epoch. */
 daybook_status srv_sqlite_schema(struct sqlite_store *sqlite, bool writer, char *problem,
                                  size_t problem_size);
+/* Whether the field has an index, s_<entity>_by_<field>. */
+bool srv_sqlite_is_indexed(const struct entity *entity, int field);
 
 /* ---- sqlite_accounts.c, sqlite_devices.c */
 daybook_status srv_sqlite_add_organisation(struct srv_store *store, const struct id *id,

@@ -33,12 +33,14 @@ static void note_loss(struct sqlite_store *sqlite, daybook_status status)
 }
 
 /* Turns a failed step into what the caller gets, once: uniqueness is the caller's to handle, all
- * else is logged with SQLite's text, which holds names and never values. */
+ * else is logged with SQLite's text, which holds names and never values. A broken constraint has no
+ * status of its own below, so only INTERNAL is looked at. */
 static daybook_status fail(struct sqlite_store *sqlite, daybook_status status)
 {
     int code = sqlite3_extended_errcode(sqlite->database.handle);
-    if (code == SQLITE_CONSTRAINT_PRIMARYKEY || code == SQLITE_CONSTRAINT_UNIQUE ||
-        code == SQLITE_CONSTRAINT_ROWID) {
+    if (status == DAYBOOK_INTERNAL &&
+        (code == SQLITE_CONSTRAINT_PRIMARYKEY || code == SQLITE_CONSTRAINT_UNIQUE ||
+         code == SQLITE_CONSTRAINT_ROWID)) {
         return DAYBOOK_EXISTS;
     }
     note_loss(sqlite, status);

@@ -60,10 +60,16 @@ static void append_get(struct buffer *sql, const struct entity *entity, int fiel
     append(sql, " WHERE org = ?1 AND id = ?2", "");
 }
 
-/* SELECT of the records whose ID field is ?2. */
+/* SELECT of the records whose ID field is ?2. The index is named, because SQLite, which knows
+ * nothing of the numbers of rows, takes the primary key's (org, id) for as good and would read a
+ * whole organisation. */
 static void append_related(struct buffer *sql, const struct entity *entity, int field)
 {
     append_select(sql, entity);
+    if (srv_sqlite_is_indexed(entity, field)) {
+        append(sql, " INDEXED BY s_", entity->name);
+        append(sql, "_by_", entity->fields[field].name);
+    }
     append(sql, " WHERE org = ?1 AND ", entity->fields[field].name);
     append(sql, " = ?2 AND id > ?3 AND (deleted = 0 OR ?5) ORDER BY id LIMIT ?4", "");
 }

@@ -115,14 +115,14 @@ static void append_id_text(struct buffer *sql, const char *column, const char *n
     append(sql, ") END AS ", name, NULL);
 }
 
-/* Fields that records are looked up by: roots (a move between buckets), parents, managers. */
-static bool is_indexed(const struct entity *entity, int field)
+/* Roots (a move between buckets), parents and managers. */
+bool srv_sqlite_is_indexed(const struct entity *entity, int field)
 {
     return field == entity->root_field || field == entity->parent_field ||
            (entity->kind == ENTITY_USER && field == USER_MANAGER_ID);
 }
 
-/* Appends the statements that make an entity's table and its indexes. */
+/* Appends the statement that makes an entity's table. */
 static void append_table(struct buffer *sql, const struct entity *entity)
 {
     append(sql, "CREATE TABLE s_", entity->name,
@@ -133,15 +133,21 @@ static void append_table(struct buffer *sql, const struct entity *entity)
         append(sql, column_type(&entity->fields[field]), NULL, NULL);
     }
     append(sql, ", PRIMARY KEY(org, id)) STRICT, WITHOUT ROWID;", NULL, NULL);
+}
+
+/* Appends the statements that make the indexes which the entity lacks. */
+static void append_indexes(struct buffer *sql, const struct entity *entity)
+{
     for (int field = 0; field < entity->field_count; field++) {
-        if (is_indexed(entity, field)) {
-            append(sql, "CREATE INDEX s_", entity->name, "_by_");
+        if (srv_sqlite_is_indexed(entity, field)) {
+            append(sql, "CREATE INDEX IF NOT EXISTS s_", entity->name, "_by_");
             append(sql, entity->fields[field].name, " ON s_", entity->name);
             append(sql, "(org, ", entity->fields[field].name, ");");
         }
     }
     if (entity->kind == ENTITY_USER) {
-        append(sql, "CREATE INDEX s_app_user_by_login ON s_app_user(login);", NULL, NULL);
+        append(sql, "CREATE INDEX IF NOT EXISTS s_app_user_by_login ON s_app_user(login);", NULL,
+               NULL);
     }
 }
 
@@ -244,7 +250,8 @@ static daybook_status bring_up(struct sqlite_store *sqlite, struct statement **s
     return run_buffer(sqlite, sql);
 }
 
-/* Tables and views of all entities. Views are made anew when any table or the number changed. */
+/* Tables, indexes and views of all entities. Views are made anew, and indexes completed, when any
+ * table or the number changed. */
 static daybook_status bring_up_entities(struct sqlite_store *sqlite, bool changed,
                                         const char **which)
 {
@@ -258,6 +265,7 @@ static daybook_status bring_up_entities(struct sqlite_store *sqlite, bool change
     }
     for (int kind = 0; kind < ENTITY_COUNT && status == DAYBOOK_OK && changed; kind++) {
         *which = dk_entity(kind)->name;
+        append_indexes(&sql, dk_entity(kind));
         append_view(&sql, dk_entity(kind));
         status = run_buffer(sqlite, &sql);
     }

@@ -157,6 +157,21 @@ static void test_server_store_accounts__a_code_is_good_once_and_in_time(void **s
     assert_int_equal(take(world, 4, 3000), 33);
 }
 
+static void test_server_store_accounts__many_expired_codes_are_not_good(void **state)
+{
+    struct world *world = *state;
+    uint8_t hash[SRV_HASH_SIZE];
+    struct id user = id_of(33);
+    ok(srv_store_begin(world->store));
+    for (int code = 1; code <= 250; code++) { /* more than one use clears away */
+        ok(srv_store_add_code(world->store, hash_of((uint8_t)code, hash), world->org, &user, 5));
+    }
+    ok(srv_store_commit(world->store));
+    assert_int_equal(take(world, 250, 5), 0);
+    assert_int_equal(take(world, 249, 5), 0);
+    assert_int_equal(take(world, 1, 5), 0);
+}
+
 static void test_server_store_accounts__a_code_taken_in_what_is_undone_is_good_still(void **state)
 {
     struct world *world = *state;
@@ -348,6 +363,7 @@ int main(void)
         store_test(test_server_store_accounts__an_account_is_replaced_as_a_whole),
         store_test(test_server_store_accounts__a_login_is_found_where_it_is_one),
         store_test(test_server_store_accounts__a_code_is_good_once_and_in_time),
+        store_test(test_server_store_accounts__many_expired_codes_are_not_good),
         store_test(test_server_store_accounts__a_code_taken_in_what_is_undone_is_good_still),
         store_test(test_server_store_accounts__a_device_is_found_by_its_token),
         store_test(test_server_store_accounts__marks_are_kept_per_instance),
