@@ -374,17 +374,25 @@ static void test_collection__the_keys_of_a_map_are_walked(void **state)
 static void test_collection__without_memory_nothing_comes_out(void **state)
 {
     (void)state;
-    struct value from = text("[\"a\"]"), to = text("[\"a\",\"b\"]");
-    bool done = false;
-    for (size_t size = 0; !done; size += 16) {
-        struct arena arena;
-        struct value change = text(NULL);
-        dk_arena_init(&arena, size);
-        done = dk_set_difference(&from, &to, &arena, &change);
-        assert_true(done != arena.failed);
-        assert_text(&change, done ? "{\"add\":[\"b\"]}" : NULL);
-        dk_arena_clear(&arena);
-        assert_true(size < 10000);
+    struct value set = text("[\"a\"]"), sets = text("[\"a\",\"b\"]");
+    struct value map = text("{\"a\":1}"), maps = text("{\"b\":1}");
+    static const char *const expected[] = {"{\"add\":[\"b\"]}", "[\"a\",\"b\"]",
+                                           "{\"a\":null,\"b\":1}", "{\"b\":1}"};
+    for (int call = 0; call < 4; call++) {
+        bool done = false;
+        for (size_t size = 0; !done; size += 16) {
+            struct arena arena;
+            struct value step = text(call < 2 ? expected[0] : expected[2]), result = text(NULL);
+            dk_arena_init(&arena, size);
+            done = call == 0   ? dk_set_difference(&set, &sets, &arena, &result)
+                   : call == 1 ? dk_set_apply(&set, &step, &arena, &result)
+                   : call == 2 ? dk_map_difference(&map, &maps, &arena, &result)
+                               : dk_map_apply(&map, &step, &arena, &result);
+            assert_true(done != arena.failed);
+            assert_text(&result, done ? expected[call] : NULL);
+            dk_arena_clear(&arena);
+            assert_true(size < 10000);
+        }
     }
 }
 

@@ -144,6 +144,9 @@ static void test_money__returns_mirror_sales(void **state)
     /* a return among sales takes its share back */
     assert_split(90, (const int64_t[]){1000, -100}, (const int64_t[]){100, -10}, 2);
     assert_split(-90, (const int64_t[]){-1000, 100}, (const int64_t[]){-100, 10}, 2);
+    /* also where it does not come out even: 14.29 and -4.29 */
+    assert_split(10, (const int64_t[]){1000, -300}, (const int64_t[]){14, -4}, 2);
+    assert_split(-10, (const int64_t[]){1000, -300}, (const int64_t[]){-14, 4}, 2);
 }
 
 static void test_money__what_cannot_be_split_is_refused(void **state)

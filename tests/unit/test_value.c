@@ -266,6 +266,9 @@ static void test_value__a_value_from_the_app_is_checked_like_one_from_the_wire(v
     assert_string_equal(refusal.rule, "range");
     assert_false(dk_value_check(&fields[FIELD_ID], &id, &refusal));
     assert_string_equal(refusal.rule, "id");
+    struct value set = {.kind = VALUE_TEXT, .length = 9, .text = "[\"b\",\"a\"]"};
+    assert_false(dk_value_check(&fields[FIELD_SET], &set, &refusal));
+    assert_string_equal(refusal.rule, "set");
     assert_true(dk_value_check(&fields[FIELD_INT], &integer, &refusal));
 }
 
