@@ -359,7 +359,7 @@ static void test_server_store_sqlite__no_lookup_reads_a_whole_table(void **state
     sqlite3_stmt *statement = NULL;
     int checked = 0;
     run_lookups(world);
-    assert_int_equal(count_scans(handle, "SELECT * FROM s_visit WHERE no = 'x'"), 1);
+    assert_int_equal(count_scans(handle, "SELECT * FROM s_visit WHERE feedback = 'x'"), 1);
     assert_int_equal(count_scans(handle, "SELECT * FROM log ORDER BY body"), 2);
     assert_int_equal(
         count_scans(handle, "SELECT * FROM s_visit WHERE org = 1 AND customer_id = 2 AND id > 3"),
