@@ -45,7 +45,7 @@ static void rewrite_blocks(char *bytes, size_t length, struct arena *arena, stru
             write_own(&writer, row.number, &row.id, row.seq, row.bucket);
         } else {
             assert_non_null(reader.block.entity);
-            write_row(&writer, reader.block.op, reader.block.entity->kind, reader.block.bucket,
+            write_row(&writer, reader.block.op, (int)reader.block.entity->kind, reader.block.bucket,
                       row.number, &row.id, row.values, row.value_count);
         }
     }
