@@ -29,7 +29,7 @@ start() {
 }
 
 on() {
-    "$folder/build/examples/device" "$folder/$1.db" "$url" "$folder/data/ca.pem"
+    "$folder/build/examples/device" "$folder/$1.db" "$url" "$folder/data/ca.crt"
 }
 
 mkdir "$folder/tree"
