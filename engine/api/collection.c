@@ -229,7 +229,12 @@ daybook_status daybook_set_custom(daybook_record *record, const char *key, const
     if (refusal.rule != NULL) {
         return dk_stage_refused(record, &refusal);
     }
-    if (!dk_json_check(json, json_length, 1, 1, &problem, &offset)) {
+    size_t blank = strspn(json, " \t\r\n");
+    bool scalar = json[blank] != '{' && json[blank] != '[';
+    if (!scalar) {
+        problem = "text, a whole number, true, false or null is expected";
+    }
+    if (!scalar || !dk_json_check(json, json_length, 1, 1, &problem, &offset)) {
         return dk_stage_fail(record->transaction,
                              problem == dk_json_no_memory ? DAYBOOK_NO_MEMORY : DAYBOOK_BAD_JSON,
                              record->entity, "custom", NULL, problem);
@@ -237,6 +242,5 @@ daybook_status daybook_set_custom(daybook_record *record, const char *key, const
     while (json_length > 0 && strchr(" \t\r\n", json[json_length - 1]) != NULL) {
         json_length--;
     }
-    size_t blank = strspn(json, " \t\r\n");
     return dk_stage_key(record, field, key, key_length, json + blank, json_length - blank);
 }
