@@ -12,7 +12,7 @@
 #include "sync-server/store/intern.h"
 #include "sync-server/store/store_operations.h"
 
-#define SQLITE_LANES 64 /* log statements of one connection, shared by its cursors */
+#define SQLITE_LANES 128 /* log statements of one connection, shared by its cursors */
 
 /* The kinds of text with numbers that a connection remembers. */
 enum sqlite_intern {
@@ -40,6 +40,7 @@ struct sqlite_statements {
 /* Statements of one entity; their SQL is made from the entity table. */
 struct sqlite_entity_statements {
     struct statement *get, *insert, *update;
+    struct statement *move[LIMIT_FIELDS];    /* by field with an index */
     struct statement *related[LIMIT_FIELDS]; /* by ID field */
 };
 

@@ -91,18 +91,31 @@ static void append_insert(struct buffer *sql, const struct entity *entity, int f
     append(sql, ")", "");
 }
 
-/* UPDATE with the same parameters. */
+/* UPDATE with the same parameters, without the fields that have an index: SQLite writes the entry
+ * of an index anew wherever its column is set, also to the same value, which costs two pages per
+ * row. */
 static void append_update(struct buffer *sql, const struct entity *entity, int field)
 {
     (void)field;
     append(sql, "UPDATE s_", entity->name);
     append(sql, " SET version = ?3, bucket = ?4, deleted = ?5, stamps = ?6, extra = ?7", "");
     for (int i = 0; i < entity->field_count; i++) {
-        append(sql, ", ", entity->fields[i].name);
-        append(sql, " = ?", "");
-        dk_buffer_append_int(sql, BIND_FIELDS + i);
+        if (!srv_sqlite_is_indexed(entity, i)) {
+            append(sql, ", ", entity->fields[i].name);
+            append(sql, " = ?", "");
+            dk_buffer_append_int(sql, BIND_FIELDS + i);
+        }
     }
     append(sql, " WHERE org = ?1 AND id = ?2", "");
+}
+
+/* UPDATE of one field that has an index, where it changes. */
+static void append_move(struct buffer *sql, const struct entity *entity, int field)
+{
+    append(sql, "UPDATE s_", entity->name);
+    append(sql, " SET ", entity->fields[field].name);
+    append(sql, " = ?3 WHERE org = ?1 AND id = ?2 AND ", entity->fields[field].name);
+    append(sql, " IS NOT ?3", "");
 }
 
 /* The statement of a slot; its SQL is made by append_sql at the first use only. */
@@ -247,6 +260,50 @@ daybook_status srv_sqlite_get(struct srv_store *store, int64_t org, const struct
     return status;
 }
 
+/* Sets the fields of an existing row that have an index. */
+static daybook_status move_indexed(struct sqlite_store *sqlite, int64_t org,
+                                   const struct srv_record *record)
+{
+    const struct entity *entity = record->record.entity;
+    daybook_status status = DAYBOOK_OK;
+    for (int i = 0; i < entity->field_count && status == DAYBOOK_OK; i++) {
+        if (!srv_sqlite_is_indexed(entity, i)) {
+            continue;
+        }
+        struct statement *statement = entity_statement(
+            sqlite, &sqlite->entities[entity->kind].move[i], append_move, entity, i, &status);
+        if (statement == NULL) {
+            return status;
+        }
+        dk_bind_int(statement, 1, org);
+        dk_bind_id(statement, 2, &record->record.id);
+        bind_value(statement, 3, &record->record.values[i]);
+        status = srv_sqlite_run(sqlite, statement);
+    }
+    return status;
+}
+
+/* Binds a whole record, by enum bind. The update has no parameters for fields with an index. */
+static void bind_record(struct statement *statement, int64_t org, const struct srv_record *record,
+                        const struct buffer *stamps, bool is_update)
+{
+    const struct entity *entity = record->record.entity;
+    dk_bind_int(statement, BIND_ORG, org);
+    dk_bind_id(statement, BIND_ID, &record->record.id);
+    dk_bind_int(statement, BIND_VERSION, record->record.version);
+    dk_bind_int(statement, BIND_BUCKET, record->bucket);
+    dk_bind_int(statement, BIND_DELETED, record->deleted ? 1 : 0);
+    dk_bind_blob(statement, BIND_STAMPS, stamps->bytes, stamps->length);
+    bind_value(statement, BIND_EXTRA, &record->record.extra);
+    for (int i = 0; i < entity->field_count; i++) {
+        const struct value *value = &record->record.values[i];
+        assert(value->kind == VALUE_NULL || value->kind == kind_of(&entity->fields[i]));
+        if (!is_update || !srv_sqlite_is_indexed(entity, i)) {
+            bind_value(statement, BIND_FIELDS + i, value);
+        }
+    }
+}
+
 /* INSERT gives EXISTS where `existed` is wrongly false, UPDATE gives NOT_FOUND where wrongly true.
  */
 daybook_status srv_sqlite_put(struct srv_store *store, int64_t org, const struct srv_record *record,
@@ -267,21 +324,11 @@ daybook_status srv_sqlite_put(struct srv_store *store, int64_t org, const struct
     if (statement == NULL) {
         return status;
     }
-    dk_bind_int(statement, BIND_ORG, org);
-    dk_bind_id(statement, BIND_ID, &record->record.id);
-    dk_bind_int(statement, BIND_VERSION, record->record.version);
-    dk_bind_int(statement, BIND_BUCKET, record->bucket);
-    dk_bind_int(statement, BIND_DELETED, record->deleted ? 1 : 0);
-    dk_bind_blob(statement, BIND_STAMPS, sqlite->stamps.bytes, sqlite->stamps.length);
-    bind_value(statement, BIND_EXTRA, &record->record.extra);
-    for (int i = 0; i < entity->field_count; i++) {
-        const struct value *value = &record->record.values[i];
-        assert(value->kind == VALUE_NULL || value->kind == kind_of(&entity->fields[i]));
-        bind_value(statement, BIND_FIELDS + i, value);
-    }
+    bind_record(statement, org, record, &sqlite->stamps, existed);
     status = srv_sqlite_run(sqlite, statement);
-    if (status == DAYBOOK_OK && existed && dk_database_changes(&sqlite->database) == 0) {
-        return DAYBOOK_NOT_FOUND;
+    if (status == DAYBOOK_OK && existed) {
+        bool updated = dk_database_changes(&sqlite->database) != 0;
+        status = updated ? move_indexed(sqlite, org, record) : DAYBOOK_NOT_FOUND;
     }
     return status;
 }

@@ -262,7 +262,7 @@ daybook_status srv_store_buckets(struct srv_store *store, int64_t org, struct ar
 daybook_status srv_store_append_log(struct srv_store *store, int64_t org,
                                     const struct srv_log_row *row);
 /* A merge over several buckets (none twice) by position, then bucket, streaming: rows with position
- * in (after, upto]. A bucket that the organisation does not have is empty. At most seven cursors
+ * in (after, upto]. A bucket that the organisation does not have is empty. At most eight cursors
  * per connection, then BUSY. */
 struct srv_log_cursor;
 daybook_status srv_store_log_open(struct srv_store *store, int64_t org, const int64_t *buckets,

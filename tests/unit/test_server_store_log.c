@@ -189,12 +189,21 @@ static void test_server_store_log__any_merge_is_in_order(void **state)
     make_buckets(world, BUCKETS);
     append_pattern(world, &pattern);
     struct srv_store *reader = world_reader(world);
-    const uint64_t all = (UINT64_C(1) << BUCKETS) - 1; /* more than one cursor has statements for */
+    const uint64_t all = (UINT64_C(1) << BUCKETS) - 1;
+    struct srv_log_cursor *others[6];
     assert_merge(reader, world, &pattern, all, 0, POSITIONS);
     assert_merge(reader, world, &pattern, all, -1, INT64_MAX);
     assert_merge(reader, world, &pattern, 0, 0, POSITIONS);
     assert_merge(reader, world, &pattern, all, 300, 300);
     assert_merge(reader, world, &pattern, all, POSITIONS, INT64_MAX);
+    /* the more cursors are open, the fewer statements has another one for its buckets */
+    for (size_t i = 0; i < COUNT(others); i++) {
+        ok(srv_store_log_open(reader, world->org, NULL, 0, 0, POSITIONS, &others[i]));
+        assert_merge(reader, world, &pattern, all, 0, POSITIONS);
+    }
+    for (size_t i = 0; i < COUNT(others); i++) {
+        srv_store_log_close(others[i]);
+    }
     for (int round = 0; round < 40; round++) {
         uint64_t mask = world_random(world) & all;
         int64_t after = (int64_t)(world_random(world) % POSITIONS);
@@ -310,7 +319,7 @@ static void test_server_store_log__large_bodies_come_back(void **state)
 
 static void test_server_store_log__several_cursors_at_once(void **state)
 {
-    enum { CURSORS = 7 };
+    enum { CURSORS = 8 };
     struct world *world = *state;
     struct srv_log_cursor *cursors[CURSORS + 1] = {NULL};
     int64_t buckets[BUCKETS];

@@ -319,6 +319,39 @@ static void test_server_store_records__related_ones_come_in_pages(void **state)
     assert_int_equal(rows[0].record.id.bytes[7], 22);
 }
 
+static void test_server_store_records__a_record_that_moves_is_found_at_its_new_place(void **state)
+{
+    struct world *world = *state;
+    const struct entity *contact = dk_entity(ENTITY_CONTACT);
+    static struct srv_record record;
+    struct id customers[] = {id_of(70), id_of(71)};
+    struct id start = {{0}};
+    struct srv_record *rows = NULL;
+    int count = 0;
+    ok(srv_store_begin(world->store));
+    put_naming(world, contact, CONTACT_CUSTOMER_ID, 1, customers[0], false);
+    put_naming(world, contact, CONTACT_CUSTOMER_ID, 2, customers[0], false);
+    random_record(world, contact, id_of(1), &record);
+    record.deleted = false;
+    static const int steps[] = {0, 1, 1, -1, 0}; /* stays, moves, stays, names nobody, comes back */
+    for (size_t i = 0; i < COUNT(steps); i++) {
+        struct value *value = &record.record.values[CONTACT_CUSTOMER_ID];
+        *value = (struct value){.kind = VALUE_NULL};
+        if (steps[i] >= 0) {
+            *value = (struct value){.kind = VALUE_ID, .id = customers[steps[i]]};
+        }
+        record.record.version++;
+        ok(srv_store_put(world->store, world->org, &record, true));
+        assert_stored(world, world->store, &record);
+        for (int k = 0; k < 2; k++) {
+            ok(srv_store_related(world->store, world->org, contact, CONTACT_CUSTOMER_ID,
+                                 &customers[k], &start, 9, false, &world->arena, &rows, &count));
+            assert_int_equal(count, (steps[i] == k ? 1 : 0) + (k == 0 ? 1 : 0));
+        }
+    }
+    ok(srv_store_commit(world->store));
+}
+
 static void test_server_store_records__managers_find_their_team(void **state)
 {
     struct world *world = *state;
@@ -378,6 +411,7 @@ int main(void)
         store_test(test_server_store_records__a_savepoint_undoes_a_put),
         store_test(test_server_store_records__children_are_the_live_ones_by_id),
         store_test(test_server_store_records__related_ones_come_in_pages),
+        store_test(test_server_store_records__a_record_that_moves_is_found_at_its_new_place),
         store_test(test_server_store_records__managers_find_their_team),
         store_test(test_server_store_records__a_small_arena_is_no_memory),
     };
