@@ -15,6 +15,7 @@
 
 #define CACHE_KIB_DEFAULT 4096
 #define BUSY_MS 2000
+#define CLOCK_WRITE_MS 1000   /* a change of the clock's offset by more is written at once */
 #define SYNCED_WRITE_MS 60000 /* the time of the last sync is written at most once in this time */
 
 uint64_t dk_store_bit(int kind)
@@ -391,15 +392,27 @@ void dk_store_state(struct store *store, struct store_state *state)
     (void)pthread_mutex_unlock(&store->lock);
 }
 
-/* In memory only: the reply that this round trip brings is applied next, and writes it. */
+/* Writes meta in a transaction of its own. */
+static daybook_status write_meta_now(struct store *store)
+{
+    daybook_status status = dk_store_begin(store);
+    return status == DAYBOOK_OK ? dk_store_end(store, dk_store_write_meta(store)) : status;
+}
+
+/* In memory, and with the next transaction that writes meta; at once where the clock was off by so
+ * much that stamps made after a restart would be wrong. */
 daybook_status dk_store_learn_clock(struct store *store, int64_t sent_ms, int64_t received_ms,
                                     int64_t server_ms)
 {
     (void)pthread_mutex_lock(&store->lock);
+    int64_t before_ms = store->memory.state.clock.offset_ms;
     dk_hlc_learn(&store->memory.state.clock, sent_ms, received_ms, server_ms);
     store->memory.meta_dirty = true;
+    int64_t after_ms = store->memory.state.clock.offset_ms;
     (void)pthread_mutex_unlock(&store->lock);
-    return DAYBOOK_OK;
+    bool far = after_ms > before_ms ? after_ms - before_ms > CLOCK_WRITE_MS
+                                    : before_ms - after_ms > CLOCK_WRITE_MS;
+    return far ? write_meta_now(store) : DAYBOOK_OK;
 }
 
 /* Written at most once a minute: it is worth no commit of its own after each change. */
@@ -413,8 +426,7 @@ daybook_status dk_store_synced(struct store *store, int64_t wall_ms)
     if (wall_ms - written_ms < SYNCED_WRITE_MS && wall_ms >= written_ms) {
         return DAYBOOK_OK;
     }
-    daybook_status status = dk_store_begin(store);
-    return status == DAYBOOK_OK ? dk_store_end(store, dk_store_write_meta(store)) : status;
+    return write_meta_now(store);
 }
 
 /* ---- reading one record */

@@ -592,7 +592,8 @@ static daybook_status append_outbox(struct write *write, int64_t now_ms)
         return status;
     }
     changeset->epoch = store->memory.stale_epoch != 0 ? store->memory.stale_epoch : state->epoch;
-    changeset->boot = store->platform.boot_id(store->platform.context);
+    /* Numbers of the wire stay below 2^63. */
+    changeset->boot = store->platform.boot_id(store->platform.context) & INT64_MAX;
     changeset->steady_ms = store->platform.steady_ms(store->platform.context);
     changeset->schema = SCHEMA_VERSION;
     dk_buffer_reset(&store->body);
