@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A company for flow tests: the real server with a small catalogue, and reps with a device each,
+ * whose engines go over real TLS. And the few words that stories about them need. Writes are JSON,
+ * one transaction each; a patch names the version that the device shows, where nothing else is said.
+ */
+#ifndef DAYBOOK_TESTS_SUPPORT_COMPANY_H
+#define DAYBOOK_TESTS_SUPPORT_COMPANY_H
+
+#include "tests/support/client.h"
+#include "tests/support/device.h"
+#include "tests/support/proxy.h"
+#include "tests/support/replica.h"
+#include "tests/support/server.h"
+#include "tests/support/tap.h"
+
+#include <daybook/daybook.h>
+#include <daybook/posix.h>
+
+#include <stdint.h>
+
+#define COMPANY_REPS_MAX 8
+#define TEA "0193f000-0000-7000-8000-000000000001"    /* products of the catalogue */
+#define COOKIE "0193f000-0000-7000-8000-000000000002"
+
+struct rep {
+    char login[32];
+    struct company *company;
+    struct tap tap;
+    struct device device;
+    bool left; /* not compared any more */
+};
+
+struct company {
+    struct server server;
+    struct rep reps[COMPANY_REPS_MAX];
+    int count;
+};
+
+/* A running server with the catalogue and nobody in it. */
+void company_open(struct company *company);
+/* Closes all devices, stops the server, removes everything. */
+void company_close(struct company *company);
+/* A user with a device that is enrolled and in step. NULL territory: none. */
+struct rep *company_hire(struct company *company, const char *login, const char *role,
+                         const char *territory);
+/* The same, and the device's folder is there but nothing is opened or enrolled: for other options.
+ */
+struct rep *company_add(struct company *company, const char *login, const char *role,
+                        const char *territory);
+/* Another device of a rep's user, enrolled and in step. */
+struct rep *company_second_device(struct company *company, const struct rep *rep);
+/* Opens, enrols with a fresh code, syncs. */
+void rep_begin(struct rep *rep);
+
+/* Syncs everybody until nobody has anything left, at most three rounds, and compares each replica
+ * with the server. */
+#define company_settle(company) company_check((company), __FILE__, __LINE__)
+void company_check(struct company *company, const char *file, int line);
+
+void rep_sync(struct rep *rep);
+/* Makes a record; `id` (may be NULL) gets DAYBOOK_ID_SIZE bytes. */
+void rep_put(struct rep *rep, const char *entity, const char *json, char *id);
+/* The same with text and numbers put into `format`. */
+void rep_putf(struct rep *rep, const char *entity, char *id, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+void rep_patch(struct rep *rep, const char *entity, const char *id, const char *json);
+void rep_patchf(struct rep *rep, const char *entity, const char *id, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+void rep_patch_at(struct rep *rep, const char *entity, const char *id, int64_t version,
+                  const char *json);
+/* The status of a patch that may fail; nothing is left of it then. */
+daybook_status rep_try_patch(struct rep *rep, const char *entity, const char *id, int64_t version,
+                             const char *json);
+daybook_status rep_try_put(struct rep *rep, const char *entity, const char *json);
+void rep_delete(struct rep *rep, const char *entity, const char *id);
+/* One field of one record as text; "" where there is no record or no value. Valid until the next
+ * call. */
+const char *rep_field(struct rep *rep, const char *entity, const char *id, const char *field);
+/* How many rows a SELECT count(*) with this id as ?1 (may be NULL) counts. */
+int64_t rep_count(struct rep *rep, const char *sql, const char *id);
+/* A customer, its quote with one line. Ids may be NULL. */
+void rep_quote(struct rep *rep, const char *name, char *customer, char *quote, char *line);
+
+/* The server's value of one field, "" for none. */
+const char *company_field(struct company *company, const char *entity, const char *id,
+                          const char *field);
+
+#define assert_field(rep, entity, id, field, value)                                                \
+    assert_string_equal(rep_field((rep), (entity), (id), (field)), (value))
+
+#endif

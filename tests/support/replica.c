@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * See replica.h. The server's file is looked into while the server runs: both are read within one
+ * read transaction each, so a comparison sees one moment of each side.
+ */
+#include "tests/support/replica.h"
+
+#include "engine/protocol/entities.h"
+
+#include <sqlite3.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define COLUMNS_MAX 200
+#define SQL_SIZE 16384
+
+/* Both files and what is being compared. */
+struct comparison {
+    const struct replica *replica;
+    sqlite3 *mine;
+    sqlite3 *theirs;
+    char buckets[4096]; /* of the device, with commas between */
+    int64_t rows;
+};
+
+/* Opens a file read-only and begins to read. */
+static sqlite3 *open_file(const char *path)
+{
+    sqlite3 *database = NULL;
+    int result = sqlite3_open_v2(path, &database, SQLITE_OPEN_READONLY, NULL);
+    if (result == SQLITE_OK) {
+        (void)sqlite3_busy_timeout(database, 20000);
+        result = sqlite3_exec(database, "BEGIN; SELECT count(*) FROM sqlite_schema", NULL, NULL,
+                              NULL);
+    }
+    if (result != SQLITE_OK) {
+        print_error("%s: %s\n", path, sqlite3_errmsg(database));
+        (void)sqlite3_close(database);
+        return NULL;
+    }
+    return database;
+}
+
+/* The first column of the first row as text; false where the query fails or has no row. */
+static bool first_text(sqlite3 *database, const char *sql, char *out, size_t size)
+{
+    sqlite3_stmt *statement = NULL;
+    bool found = false;
+    out[0] = '\0';
+    if (sqlite3_prepare_v2(database, sql, -1, &statement, NULL) != SQLITE_OK) {
+        print_error("%s: %s\n", sql, sqlite3_errmsg(database));
+    } else if (sqlite3_step(statement) == SQLITE_ROW) {
+        const unsigned char *text = sqlite3_column_text(statement, 0);
+        (void)snprintf(out, size, "%s", text == NULL ? "" : (const char *)text);
+        found = true;
+    }
+    (void)sqlite3_finalize(statement);
+    return found;
+}
+
+/* The names of the columns that both views have, with commas between; the server's may have `org`
+ * and `bucket` beside them, and nothing else may differ. */
+static bool common_columns(struct comparison *comparison, const char *entity, char *out,
+                           size_t size)
+{
+    char sql[400];
+    char theirs[SQL_SIZE];
+    (void)snprintf(sql, sizeof sql, "SELECT group_concat(name) FROM pragma_table_info('%s')",
+                   entity);
+    if (!first_text(comparison->mine, sql, out, size)) {
+        return false;
+    }
+    (void)snprintf(sql, sizeof sql,
+                   "SELECT group_concat(name) FROM pragma_table_info('%s')"
+                   " WHERE name NOT IN ('org', 'bucket')",
+                   entity);
+    if (!first_text(comparison->theirs, sql, theirs, sizeof theirs)) {
+        return false;
+    }
+    if (out[0] == '\0' || strcmp(out, theirs) != 0) {
+        print_error("%s: the columns differ:\n  device %s\n  server %s\n", entity, out, theirs);
+        return false;
+    }
+    return true;
+}
+
+/* Whether two values are of the same type and equal. */
+static bool same_value(sqlite3_stmt *mine, sqlite3_stmt *theirs, int column)
+{
+    int bytes = sqlite3_column_bytes(mine, column);
+    if (sqlite3_column_type(mine, column) != sqlite3_column_type(theirs, column) ||
+        bytes != sqlite3_column_bytes(theirs, column)) {
+        return false;
+    }
+    return bytes == 0 || memcmp(sqlite3_column_blob(mine, column),
+                                sqlite3_column_blob(theirs, column), (size_t)bytes) == 0;
+}
+
+/* Compares the present rows; says what differs. */
+static bool same_row(const struct comparison *comparison, const char *entity, sqlite3_stmt *mine,
+                     sqlite3_stmt *theirs)
+{
+    for (int column = 0; column < sqlite3_column_count(mine); column++) {
+        if (same_value(mine, theirs, column)) {
+            continue;
+        }
+        /* As text only now: the conversion changes the value's type. */
+        char id[64];
+        (void)snprintf(id, sizeof id, "%s", (const char *)sqlite3_column_text(mine, 0));
+        const unsigned char *left = sqlite3_column_text(mine, column);
+        const unsigned char *right = sqlite3_column_text(theirs, column);
+        print_error("%s: %s %s, %s: device \"%s\", server \"%s\"\n", comparison->replica->store,
+                    entity, id, sqlite3_column_name(mine, column),
+                    left == NULL ? "NULL" : (const char *)left,
+                    right == NULL ? "NULL" : (const char *)right);
+        return false;
+    }
+    return true;
+}
+
+/* Walks over both views in the order of the ids. */
+static bool same_rows(struct comparison *comparison, const char *entity, sqlite3_stmt *mine,
+                      sqlite3_stmt *theirs)
+{
+    for (;;) {
+        int left = sqlite3_step(mine);
+        int right = sqlite3_step(theirs);
+        if (left == SQLITE_DONE && right == SQLITE_DONE) {
+            return true;
+        }
+        if ((left != SQLITE_ROW && left != SQLITE_DONE) ||
+            (right != SQLITE_ROW && right != SQLITE_DONE)) {
+            print_error("%s: reading failed: %s, %s\n", entity, sqlite3_errmsg(comparison->mine),
+                        sqlite3_errmsg(comparison->theirs));
+            return false;
+        }
+        if (left == SQLITE_ROW && right == SQLITE_ROW) {
+            if (!same_row(comparison, entity, mine, theirs)) {
+                return false;
+            }
+            comparison->rows++;
+            continue;
+        }
+        print_error("%s: %s has a row more than the other: %s\n", entity,
+                    left == SQLITE_ROW ? comparison->replica->store : "the server",
+                    (const char *)sqlite3_column_text(left == SQLITE_ROW ? mine : theirs, 0));
+        return false;
+    }
+}
+
+/* One entity. */
+static bool same_entity(struct comparison *comparison, const char *entity)
+{
+    char columns[SQL_SIZE / 2];
+    char sql[SQL_SIZE];
+    sqlite3_stmt *mine = NULL;
+    sqlite3_stmt *theirs = NULL;
+    bool same = common_columns(comparison, entity, columns, sizeof columns);
+    if (same) {
+        (void)snprintf(sql, sizeof sql, "SELECT %s FROM %s ORDER BY id_key", columns, entity);
+        same = sqlite3_prepare_v2(comparison->mine, sql, -1, &mine, NULL) == SQLITE_OK;
+        (void)snprintf(sql, sizeof sql, "SELECT %s FROM %s WHERE bucket IN (%s) ORDER BY id_key",
+                       columns, entity, comparison->buckets);
+        same = same &&
+               sqlite3_prepare_v2(comparison->theirs, sql, -1, &theirs, NULL) == SQLITE_OK;
+        if (!same) {
+            print_error("%s: %s, %s\n", entity, sqlite3_errmsg(comparison->mine),
+                        sqlite3_errmsg(comparison->theirs));
+        }
+    }
+    same = same && same_rows(comparison, entity, mine, theirs);
+    (void)sqlite3_finalize(mine);
+    (void)sqlite3_finalize(theirs);
+    return same;
+}
+
+/* The labels of the buckets that the user's role may read, worked out from the records alone. */
+static bool wanted_labels(struct comparison *comparison, char *out, size_t size)
+{
+    sqlite3_stmt *statement = NULL;
+    static const char sql[] =
+        "WITH me AS (SELECT id_key, user_role, territory_id FROM app_user WHERE login = ?1),"
+        " wanted(label) AS (SELECT 'organisation'"
+        "  UNION SELECT 'territory:' || territory_id FROM me WHERE territory_id IS NOT NULL"
+        "  UNION SELECT 'territory:' || u.territory_id FROM app_user u, me"
+        "   WHERE me.user_role = 'manager' AND u.manager_id_key = me.id_key"
+        "   AND u.territory_id IS NOT NULL"
+        "  UNION SELECT label FROM bucket, me"
+        "   WHERE me.user_role IN ('back_office', 'system'))"
+        " SELECT group_concat(label) FROM (SELECT label FROM bucket"
+        "  WHERE label IN (SELECT label FROM wanted) ORDER BY label)";
+    out[0] = '\0';
+    if (sqlite3_prepare_v2(comparison->theirs, sql, -1, &statement, NULL) == SQLITE_OK &&
+        sqlite3_bind_text(statement, 1, comparison->replica->login, -1, SQLITE_STATIC) ==
+            SQLITE_OK &&
+        sqlite3_step(statement) == SQLITE_ROW && sqlite3_column_text(statement, 0) != NULL) {
+        (void)snprintf(out, size, "%s", (const char *)sqlite3_column_text(statement, 0));
+    } else {
+        print_error("the scope of %s: %s\n", comparison->replica->login,
+                    sqlite3_errmsg(comparison->theirs));
+    }
+    (void)sqlite3_finalize(statement);
+    return out[0] != '\0';
+}
+
+/* The device holds the buckets of its user and no others, has reached the head, and has nothing
+ * that is not settled. */
+static bool same_standing(struct comparison *comparison)
+{
+    char mine[SQL_SIZE];
+    char theirs[SQL_SIZE];
+    if (!first_text(comparison->mine, "SELECT group_concat(bucket) FROM buckets",
+                    comparison->buckets, sizeof comparison->buckets) ||
+        !first_text(comparison->mine,
+                    "SELECT group_concat(label) FROM (SELECT label FROM buckets ORDER BY label)",
+                    mine, sizeof mine) ||
+        !wanted_labels(comparison, theirs, sizeof theirs)) {
+        return false;
+    }
+    if (strcmp(mine, theirs) != 0) {
+        print_error("%s: buckets \"%s\", the server says \"%s\"\n", comparison->replica->store,
+                    mine, theirs);
+        return false;
+    }
+    if (!first_text(comparison->mine, "SELECT count(*) FROM sync_state", mine, sizeof mine) ||
+        strcmp(mine, "0") != 0) {
+        print_error("%s: %s records are not settled\n", comparison->replica->store, mine);
+        return false;
+    }
+    if (!first_text(comparison->mine, "SELECT position FROM meta", mine, sizeof mine) ||
+        !first_text(comparison->theirs, "SELECT head FROM org", theirs, sizeof theirs) ||
+        strcmp(mine, theirs) != 0) {
+        print_error("%s: at position %s, the head is %s\n", comparison->replica->store, mine,
+                    theirs);
+        return false;
+    }
+    return true;
+}
+
+int64_t replica_compare(const struct replica *replica)
+{
+    struct comparison comparison = {.replica = replica};
+    comparison.mine = open_file(replica->store);
+    comparison.theirs = open_file(replica->server);
+    bool same = comparison.mine != NULL && comparison.theirs != NULL && same_standing(&comparison);
+    for (int kind = 0; same && kind < ENTITY_COUNT; kind++) {
+        same = same_entity(&comparison, dk_entity(kind)->name);
+    }
+    (void)sqlite3_close(comparison.mine);
+    (void)sqlite3_close(comparison.theirs);
+    if (same && comparison.rows == 0) {
+        print_error("%s: nothing to compare\n", replica->store);
+    }
+    return same && comparison.rows > 0 ? comparison.rows : -1;
+}
+
+void replica_check(struct device *device, struct server *server, const char *login,
+                   const char *file, int line)
+{
+    const struct replica replica = {device->path, server->database, login};
+    if (replica_compare(&replica) < 0) {
+        print_error("the replica of %s is not what the server has\n", login);
+        _fail(file, line);
+    }
+}
+
+void replica_check_server(struct server *server)
+{
+    /* The low 41 bits of a log key are the position; one position may stand in several buckets. */
+    int64_t head = server_int(server, "SELECT head FROM org");
+    int64_t entries =
+        server_int(server, "SELECT count(DISTINCT key & 2199023255551) FROM log");
+    int64_t last = server_int(server, "SELECT coalesce(max(key & 2199023255551), 0) FROM log");
+    assert_int_equal(entries, head);
+    assert_int_equal(last, head);
+    assert_int_equal(server_int(server, "SELECT count(*) FROM (SELECT position FROM decision"
+                                        " WHERE position > 0 GROUP BY position"
+                                        " HAVING count(*) > 1)"),
+                     0);
+    for (int kind = 0; kind < ENTITY_COUNT; kind++) {
+        char sql[200];
+        (void)snprintf(sql, sizeof sql, "SELECT coalesce(max(version), 0) FROM %s",
+                       dk_entity(kind)->name);
+        assert_true(server_int(server, sql) <= head);
+    }
+}
