@@ -123,7 +123,9 @@ static daybook_transaction *begin(struct device *device)
 
 static void commit(struct device *device, daybook_transaction *transaction)
 {
-    device_must(daybook_commit(transaction, &device->error), &device->error);
+    daybook_error error = DAYBOOK_ERROR_INIT;
+    (void)device;
+    device_must(daybook_commit(transaction, &error), &error);
     daybook_end(&transaction);
 }
 
@@ -151,7 +153,9 @@ void device_visit(struct device *device, const char *customer, const char *feedb
     daybook_transaction *transaction = begin(device);
     daybook_record *record = put(transaction, "visit", id);
     device_must(daybook_set_id(record, "customer_id", customer), NULL);
-    device_must(daybook_set_text(record, "feedback", feedback), NULL);
+    if (feedback != NULL) {
+        device_must(daybook_set_text(record, "feedback", feedback), NULL);
+    }
     commit(device, transaction);
 }
 

@@ -36,7 +36,7 @@ void device_enrol(struct device *device, const char *code);
 void device_sync_expect(struct device *device, daybook_status status);
 void device_sync(struct device *device);
 
-/* Each is one transaction. `id` gets DAYBOOK_ID_SIZE bytes. */
+/* Each is one transaction, from any thread. `id` gets DAYBOOK_ID_SIZE bytes and may be NULL. */
 void device_customer(struct device *device, const char *name, char *id);
 void device_visit(struct device *device, const char *customer, const char *feedback, char *id);
 /* A quote in CNY with `lines` lines of one product each, named by `product`. */
