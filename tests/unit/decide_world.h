@@ -34,7 +34,7 @@ struct device {
 };
 
 struct world {
-    char folder[64];
+    char folder[256];
     struct srv_store *store, *reader;
     struct decide *decide;
     struct arena arena;  /* of the test */
@@ -466,10 +466,10 @@ static inline void remove_folder(const char *folder)
 
 static inline int setup_world(void **state)
 {
-    static const char template[] = "/tmp/daybook-decide-XXXXXX";
     struct world *world = calloc(1, sizeof *world);
+    const char *base = getenv("TMPDIR");
     assert_non_null(world);
-    memcpy(world->folder, template, sizeof template);
+    (void)snprintf(world->folder, sizeof world->folder, "%s/test_decide.XXXXXX", base == NULL ? "/tmp" : base);
     assert_non_null(mkdtemp(world->folder));
     dk_arena_init(&world->arena, (size_t)1024 * 1024 * 1024);
     dk_arena_init(&world->scopes, (size_t)64 * 1024 * 1024);

@@ -6,7 +6,7 @@
 
 /* Given a rep's new customer, when it is decided, then it is stored with owner, territory and position, others in the territory get it
  * whole, the author a marker with what the server filled in. */
-static void test_decide__a_new_customer_reaches_those_who_see_it(void **state)
+static void test_decide_basic__a_new_customer_reaches_those_who_see_it(void **state)
 {
     struct world *world = *state;
     int64_t before = world->org.head;
@@ -35,7 +35,7 @@ static void test_decide__a_new_customer_reaches_those_who_see_it(void **state)
 }
 
 /* Given a customer of one rep, when another edits it, then the author gets the field that changed and nothing else. */
-static void test_decide__an_edit_travels_as_the_field_that_changed(void **state)
+static void test_decide_basic__an_edit_travels_as_the_field_that_changed(void **state)
 {
     struct world *world = *state;
     struct id id = make_customer(world, &world->li, "A");
@@ -57,9 +57,9 @@ static void test_decide__an_edit_travels_as_the_field_that_changed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_decide__a_new_customer_reaches_those_who_see_it, setup_world,
+        cmocka_unit_test_setup_teardown(test_decide_basic__a_new_customer_reaches_those_who_see_it, setup_world,
                                         teardown_world),
-        cmocka_unit_test_setup_teardown(test_decide__an_edit_travels_as_the_field_that_changed, setup_world,
+        cmocka_unit_test_setup_teardown(test_decide_basic__an_edit_travels_as_the_field_that_changed, setup_world,
                                         teardown_world),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

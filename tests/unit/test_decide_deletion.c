@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Records as wholes: edits against deletes in both orders of arrival, documents with their lines, and what each side is sent.
+ */
+#include "tests/unit/decide_world.h"
+
+/* A quote of li's with two lines, known to everybody. */
+struct quote {
+    struct id customer, product, id, lines[2];
+    int64_t base;
+};
+
+static struct quote make_quote(struct world *world)
+{
+    struct quote quote = {.customer = make_customer(world, &world->li, "C")};
+    quote.product = make_product(world, "TEA");
+    quote.id = add_quote(world, &quote.customer);
+    quote.lines[0] = add_line(world, &quote.id, &quote.product, 1000);
+    quote.lines[1] = add_line(world, &quote.id, &quote.product, 2000);
+    quote.base = accept(world, &world->li);
+    return quote;
+}
+
+/* Adds the deletes of the quote and its lines to the changeset being built, as seen at the base. */
+static void delete_quote(struct world *world, const struct quote *quote)
+{
+    delete_record(world, ENTITY_QUOTE, &quote->id, quote->base);
+    delete_record(world, ENTITY_QUOTE_LINE, &quote->lines[0], quote->base);
+    delete_record(world, ENTITY_QUOTE_LINE, &quote->lines[1], quote->base);
+}
+
+/* How many of the quote and its two lines are there. */
+static int live(struct world *world, const struct quote *quote)
+{
+    return is_live(world, ENTITY_QUOTE, &quote->id) + is_live(world, ENTITY_QUOTE_LINE, &quote->lines[0]) +
+           is_live(world, ENTITY_QUOTE_LINE, &quote->lines[1]);
+}
+
+/* Given a contact, when one deletes it and the other does too, then it is gone, both are told yes, and the second takes nothing
+ * with it. */
+static void test_decide_deletion__two_deletes_are_one(void **state)
+{
+    struct world *world = *state;
+    struct id customer = make_customer(world, &world->li, "C");
+    struct id id = make_record(world, ENTITY_CONTACT);
+    put_id(world, CONTACT_CUSTOMER_ID, &customer);
+    put_text(world, CONTACT_NAME, "Anna");
+    int64_t base = accept(world, &world->li);
+    delete_record(world, ENTITY_CONTACT, &id, base);
+    int64_t first = accept(world, &world->li);
+    delete_record(world, ENTITY_CONTACT, &id, base);
+    int64_t second = accept(world, &world->wang);
+    assert_false(is_live(world, ENTITY_CONTACT, &id));
+    assert_int_equal(version_of(world, ENTITY_CONTACT, &id), first);
+    expect_in(pull_all(world, &world->wang, base), "\"contact\",\"op\":\"delete\"");
+    assert_string_equal(pull_all(world, &world->li, first), "");
+    const char *page = pull_all(world, &world->wang, first);
+    expect_in(page, "\"op\":\"own\"");
+    expect_in(page, ",0]]");
+    assert_int_equal(second, first + 1);
+}
+
+/* Given a customer that wang edits, when li deletes it without having seen that, then the edit wins: the record stays, li gets it back
+ * whole, the conflict log has "*". */
+static void test_decide_deletion__an_edit_that_came_first_wins(void **state)
+{
+    struct world *world = *state;
+    struct id id = make_customer(world, &world->li, "C");
+    int64_t base = world->org.head;
+    edit_record(world, ENTITY_CUSTOMER, &id, base);
+    put_text(world, CUSTOMER_PREFS, "wang's");
+    (void)accept(world, &world->wang);
+    delete_record(world, ENTITY_CUSTOMER, &id, base);
+    int64_t position = merge(world, &world->li);
+    expect_text(world, ENTITY_CUSTOMER, &id, CUSTOMER_PREFS, "wang's");
+    assert_int_equal(version_of(world, ENTITY_CUSTOMER, &id), position);
+    const char *page = pull_all(world, &world->li, position - 1);
+    expect_in(page, "\"customer\",\"op\":\"new\"");
+    expect_in(page, "wang's");
+    expect_in(page, "\"*\"");
+    page = pull_all(world, &world->wang, position - 1);
+    expect_in(page, "\"customer\",\"op\":\"set\",\"fields\":[]");
+    expect_not_in(page, "\"op\":\"delete\"");
+}
+
+/* Given a customer that li deleted, when wang's edit arrives that had not seen it, then the edit wins all the same: the record is back with
+ * it, for everybody whole. One that had seen the delete is refused. */
+static void test_decide_deletion__an_edit_that_comes_second_revives(void **state)
+{
+    struct world *world = *state;
+    struct id id = make_customer(world, &world->li, "C");
+    int64_t base = world->org.head;
+    delete_record(world, ENTITY_CUSTOMER, &id, base);
+    int64_t deleted = accept(world, &world->li);
+    edit_record(world, ENTITY_CUSTOMER, &id, deleted);
+    put_text(world, CUSTOMER_PREFS, "too late");
+    reject(world, &world->wang, REJECT_REF_MISSING, "", "");
+    edit_record(world, ENTITY_CUSTOMER, &id, base);
+    put_text(world, CUSTOMER_PREFS, "own delete");
+    reject(world, &world->li, REJECT_REF_MISSING, "", "");
+    edit_record(world, ENTITY_CUSTOMER, &id, base);
+    put_text(world, CUSTOMER_PREFS, "wang's");
+    int64_t position = merge(world, &world->wang);
+    expect_text(world, ENTITY_CUSTOMER, &id, CUSTOMER_PREFS, "wang's");
+    expect_text(world, ENTITY_CUSTOMER, &id, CUSTOMER_NAME, "C");
+    for (int i = 0; i < 2; i++) {
+        const char *page = pull_all(world, i == 0 ? &world->li : &world->wang, position - 1);
+        expect_in(page, "\"customer\",\"op\":\"new\"");
+        expect_in(page, "wang's");
+    }
+}
+
+/* Given a quote with lines, when it is deleted with them, then all is gone, also a line that the deleting device does not send because it is of
+ * an entity that it does not know. */
+static void test_decide_deletion__a_document_takes_its_lines_along(void **state)
+{
+    struct world *world = *state;
+    struct quote quote = make_quote(world);
+    delete_record(world, ENTITY_QUOTE, &quote.id, quote.base);
+    delete_record(world, ENTITY_QUOTE_LINE, &quote.lines[0], quote.base);
+    int64_t position = accept(world, &world->wang);
+    assert_int_equal(live(world, &quote), 0);
+    const char *page = pull_all(world, &world->wang, position - 1);
+    expect_in(page, wire(world, &quote.lines[1]));
+    expect_not_in(page, wire(world, &quote.lines[0]));
+    page = pull_all(world, &world->li, position - 1);
+    expect_in(page, wire(world, &quote.lines[0]));
+    expect_in(page, wire(world, &quote.id));
+}
+
+/* Given a line that wang adds, or edits, when li deletes the quote without having seen it, then the quote stays with all its lines. */
+static void test_decide_deletion__a_concurrent_line_keeps_the_document(void **state)
+{
+    struct world *world = *state;
+    for (int added = 0; added < 2; added++) {
+        struct quote quote = make_quote(world);
+        if (added == 1) {
+            (void)add_line(world, &quote.id, &quote.product, 5000);
+        } else {
+            edit_record(world, ENTITY_QUOTE_LINE, &quote.lines[0], quote.base);
+            put_qty(world, 7000);
+        }
+        (void)accept(world, &world->wang);
+        delete_quote(world, &quote);
+        int64_t position = merge(world, &world->li);
+        assert_int_equal(live(world, &quote), 3);
+        const char *page = pull_all(world, &world->li, position - 1);
+        expect_in(page, "\"quote\",\"op\":\"new\"");
+        expect_in(page, "\"quote_line\",\"op\":\"new\"");
+        expect_in(page, wire(world, &quote.lines[1]));
+        expect_in(page, "\"*\"");
+        assert_int_equal(version_of(world, ENTITY_QUOTE_LINE, &quote.lines[1]), position);
+        expect_not_in(pull_all(world, &world->wang, position - 1), "\"op\":\"delete\"");
+    }
+}
+
+/* Given a quote that li deleted, and before that one line on its own, when wang's line, or his edit of a line, or of the quote, arrives that had not
+ * seen it, then the quote is back with all lines but that one. */
+static void test_decide_deletion__a_late_line_revives_the_document(void **state)
+{
+    struct world *world = *state;
+    for (int kind = 0; kind < 3; kind++) {
+        struct quote quote = make_quote(world);
+        struct id own = add_line(world, &quote.id, &quote.product, 9000);
+        int64_t added = accept(world, &world->li);
+        delete_record(world, ENTITY_QUOTE_LINE, &own, added);
+        (void)accept(world, &world->li);
+        delete_quote(world, &quote);
+        (void)accept(world, &world->li);
+        assert_int_equal(live(world, &quote), 0);
+        struct id late = {{0}};
+        if (kind == 0) {
+            late = add_line(world, &quote.id, &quote.product, 5000);
+        } else if (kind == 1) {
+            edit_record(world, ENTITY_QUOTE_LINE, &quote.lines[0], quote.base);
+            put_qty(world, 7000);
+        } else {
+            edit_record(world, ENTITY_QUOTE, &quote.id, quote.base);
+            put_text(world, QUOTE_NOTE, "wait");
+        }
+        int64_t position = merge(world, &world->wang);
+        assert_int_equal(live(world, &quote), 3);
+        assert_false(is_live(world, ENTITY_QUOTE_LINE, &own));
+        if (kind == 0) {
+            assert_true(is_live(world, ENTITY_QUOTE_LINE, &late));
+        }
+        int64_t wanted[] = {10000 * (1 + 2 + 5), 10000 * (7 + 2), 10000 * (1 + 2)};
+        expect_int(world, ENTITY_QUOTE, &quote.id, QUOTE_SUBTOTAL, wanted[kind] / 10);
+        for (int i = 0; i < 2; i++) {
+            const char *page = pull_all(world, i == 0 ? &world->li : &world->wang, position - 1);
+            expect_in(page, "\"quote\",\"op\":\"new\"");
+            expect_in(page, wire(world, &quote.lines[1]));
+            expect_not_in(page, wire(world, &own));
+        }
+    }
+}
+
+/* Given a quote that wang himself deleted, when he adds a line to it, then the line has no document. */
+static void test_decide_deletion__no_line_for_a_document_that_one_deleted(void **state)
+{
+    struct world *world = *state;
+    struct quote quote = make_quote(world);
+    delete_quote(world, &quote);
+    (void)accept(world, &world->wang);
+    (void)add_line(world, &quote.id, &quote.product, 5000);
+    reject(world, &world->wang, REJECT_REF_MISSING, "quote_id", "");
+}
+
+/* Given a line edited by wang, when li deletes it alone, then the edit wins for the line; a line that nobody touched goes. */
+static void test_decide_deletion__a_line_alone(void **state)
+{
+    struct world *world = *state;
+    struct quote quote = make_quote(world);
+    edit_record(world, ENTITY_QUOTE_LINE, &quote.lines[0], quote.base);
+    put_qty(world, 7000);
+    (void)accept(world, &world->wang);
+    delete_record(world, ENTITY_QUOTE_LINE, &quote.lines[0], quote.base);
+    delete_record(world, ENTITY_QUOTE_LINE, &quote.lines[1], quote.base);
+    (void)merge(world, &world->li);
+    assert_true(is_live(world, ENTITY_QUOTE_LINE, &quote.lines[0]));
+    assert_false(is_live(world, ENTITY_QUOTE_LINE, &quote.lines[1]));
+    expect_int(world, ENTITY_QUOTE, &quote.id, QUOTE_SUBTOTAL, 7000);
+}
+
+/* Given a document, when a change of a line or its header changes the sums, then the stored columns follow, and nobody is sent them. */
+static void test_decide_deletion__sums_follow_and_do_not_travel(void **state)
+{
+    struct world *world = *state;
+    struct quote quote = make_quote(world);
+    expect_int(world, ENTITY_QUOTE, &quote.id, QUOTE_SUBTOTAL, 3000);
+    edit_record(world, ENTITY_QUOTE_LINE, &quote.lines[0], quote.base);
+    put_qty(world, 3000);
+    int64_t position = accept(world, &world->li);
+    expect_int(world, ENTITY_QUOTE, &quote.id, QUOTE_SUBTOTAL, 5000);
+    expect_int(world, ENTITY_QUOTE_LINE, &quote.lines[0], QUOTE_LINE_AMOUNT, 3000);
+    assert_int_equal(version_of(world, ENTITY_QUOTE, &quote.id), quote.base);
+    const char *page = pull_all(world, &world->wang, quote.base - 1);
+    expect_not_in(page, "subtotal");
+    expect_not_in(page, "\"amount\"");
+    edit_record(world, ENTITY_QUOTE, &quote.id, position);
+    put_int(world, QUOTE_HEADER_DISC_BP, 1000);
+    (void)accept(world, &world->li);
+    expect_int(world, ENTITY_QUOTE, &quote.id, QUOTE_TOTAL, 4500);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(test_decide_deletion__##name, setup_world, teardown_world)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(two_deletes_are_one),
+        TEST(an_edit_that_came_first_wins),
+        TEST(an_edit_that_comes_second_revives),
+        TEST(a_document_takes_its_lines_along),
+        TEST(a_concurrent_line_keeps_the_document),
+        TEST(a_late_line_revives_the_document),
+        TEST(no_line_for_a_document_that_one_deleted),
+        TEST(a_line_alone),
+        TEST(sums_follow_and_do_not_travel),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
