@@ -98,8 +98,9 @@ static void test_day__two_reps_and_a_stranger_end_with_what_the_server_has(void 
     assert_field(wang, "visit", visit, "feedback", "货架缺货一半 \"half empty\"\n二十箱");
     assert_field(wang, "visit", visit, "status", "planned");
     assert_field(office, "sales_order", order, "total", "72000");
-    assert_int_equal(rep_count(wang, "SELECT count(*) FROM visit_action WHERE visit_id = ?1", visit),
-                     2);
+    int64_t actions =
+        rep_count(wang, "SELECT count(*) FROM visit_action WHERE visit_id = ?1", visit);
+    assert_int_equal(actions, 2);
 
     /* The stranger has his own customer and none of theirs. */
     assert_int_equal(rep_count(tom, "SELECT count(*) FROM customer", NULL), 1);

@@ -2,7 +2,8 @@
  *
  * A company for flow tests: the real server with a small catalogue, and reps with a device each,
  * whose engines go over real TLS. And the few words that stories about them need. Writes are JSON,
- * one transaction each; a patch names the version that the device shows, where nothing else is said.
+ * one transaction each; a patch names the version that the device shows, where nothing else is
+ * said.
  */
 #ifndef DAYBOOK_TESTS_SUPPORT_COMPANY_H
 #define DAYBOOK_TESTS_SUPPORT_COMPANY_H

@@ -22,7 +22,8 @@
 
 #include <cmocka.h>
 
-#define START_MS 60000 /* a start takes tens of milliseconds; sanitizers and full machines take more */
+/* A start takes tens of milliseconds; sanitizers and full machines take more. */
+#define START_MS 60000
 #define ARGUMENTS_MAX 16
 
 extern char **environ;
