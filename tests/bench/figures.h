@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The figures, one function each; a function that measures several at once prints them all. What
+ * each means is in README.md.
+ */
+#ifndef DAYBOOK_TESTS_BENCH_FIGURES_H
+#define DAYBOOK_TESTS_BENCH_FIGURES_H
+
+#include "tests/bench/harness.h"
+
+/* local.c */
+void figure_local_insert_1000(struct bench *bench);
+void figure_local_insert_1(struct bench *bench);
+void figure_local_insert_1_full(struct bench *bench);
+void figure_local_update_1000(struct bench *bench);
+void figure_db_unsent(struct bench *bench);
+void figure_db_acked(struct bench *bench);
+/* network.c */
+void figure_push_1000(struct bench *bench);
+void figure_push_bulk_1000(struct bench *bench);
+void figure_pull(struct bench *bench);
+void figure_wire_insert(struct bench *bench);
+void figure_wire_update(struct bench *bench);
+/* first.c */
+void figure_first_sync_100k(struct bench *bench);
+void figure_rss_first_sync_mib(struct bench *bench);
+#define CHILD_FIRST_SYNC "--child-first-sync"
+/* The work of the process that figure_rss_first_sync_mib starts: STORE URL CA_FILE CODE. Prints the
+ * growth in MiB. */
+int child_first_sync(char **arguments);
+/* one.c */
+void figure_one_change_ms(struct bench *bench);
+/* single.c */
+void figure_decide_single(struct bench *bench);
+/* batch.c */
+void figure_decide_batch(struct bench *bench);
+
+#endif

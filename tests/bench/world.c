@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Owns what network figures share. Called by the figures; ended by main. Invariant: whatever it
+ * hands out is settled on both sides.
+ */
+#include "tests/bench/world.h"
+
+#include "engine/base/text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+struct world *world_get(struct bench *bench)
+{
+    if (bench->world == NULL) {
+        bench->world = bench_new(1, sizeof *bench->world);
+        server_init(&bench->world->server, bench, "server");
+        server_start(&bench->world->server);
+    }
+    return bench->world;
+}
+
+void world_user(struct world *world, char login[32])
+{
+    char territory[40];
+    (void)dk_text_format(login, 32, "rep%d", ++world->users);
+    (void)dk_text_format(territory, sizeof territory, "Territory %d", world->users);
+    server_add_user(&world->server, login, territory);
+}
+
+void world_device(struct bench *bench, struct device *device, const char *name, const char *user,
+                  bool relaxed)
+{
+    struct world *world = world_get(bench);
+    char path[BENCH_PATH_MAX], code[SERVER_CODE_MAX];
+    bench_path(path, bench->folder, name);
+    bench_remove_store(path);
+    server_code(&world->server, user, code);
+    struct device_options options = {.path = path,
+                                     .url = world->server.url,
+                                     .ca_file = world->server.ca_file,
+                                     .relaxed = relaxed,
+                                     .cache_kib = BENCH_CACHE_KIB};
+    device_open(device, &options);
+    device_enrol(device, code);
+}
+
+struct rows *world_rows(struct world *world, int count)
+{
+    /* Figures that stand alone use the numbers from 0. */
+    struct rows *rows = rows_new(10 * (int64_t)ROWS_MANY + world->rows, count);
+    world->rows += count;
+    return rows;
+}
+
+struct world *world_with_many(struct bench *bench)
+{
+    struct world *world = world_get(bench);
+    struct device *device;
+    if (world->has_many) {
+        return world;
+    }
+    server_add_user(&world->server, WORLD_MANY_USER, "Territory of many");
+    device = bench_new(1, sizeof *device);
+    world_device(bench, device, "many.db", WORLD_MANY_USER, true);
+    device_add_customers(device);
+    struct rows *rows = world_rows(world, ROWS_MANY);
+    (void)device_insert(device, rows, 1000);
+    rows_free(rows);
+    device_sync(device);
+    device_sync(device); /* once more, so that the server knows that all is settled */
+    device_expect_settled(device);
+    device_close(device);
+    (void)snprintf(world->many_path, sizeof world->many_path, "%s", device->path);
+    free(device);
+    world->has_many = true;
+    return world;
+}
+
+void world_end(struct bench *bench)
+{
+    if (bench->world != NULL) {
+        server_stop(&bench->world->server);
+        free(bench->world);
+        bench->world = NULL;
+    }
+}
