@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The commands device list, device revoke and enrol. Called by srv_service_command. Invariant: a code is printed once and never stored.
+ * The commands device list, device revoke and enrol. Called by srv_service_command. Invariant: a
+ * code is printed once and never stored.
  */
 #include "sync-server/inside.h"
 
@@ -29,13 +30,14 @@ struct list_task {
 };
 
 /* The login of a user; "" where there is no such record. */
-static daybook_status read_login(struct decider *decider, int64_t org, const struct id *user, const char **login)
+static daybook_status read_login(struct decider *decider, int64_t org, const struct id *user,
+                                 const char **login)
 {
     struct srv_record row;
     bool found;
     *login = "";
-    daybook_status status =
-        srv_store_get(decider->store, org, dk_entity(ENTITY_USER), user, &decider->arena, &row, &found);
+    daybook_status status = srv_store_get(decider->store, org, dk_entity(ENTITY_USER), user,
+                                          &decider->arena, &row, &found);
     if (status == DAYBOOK_OK && found && row.record.values[USER_LOGIN].kind == VALUE_TEXT) {
         const struct value *value = &row.record.values[USER_LOGIN];
         *login = dk_arena_copy(&decider->arena, value->text, value->length);
@@ -44,7 +46,8 @@ static daybook_status read_login(struct decider *decider, int64_t org, const str
 }
 
 /* One device as a line or an object. */
-static void write_device(struct command_run *run, const struct srv_device *device, const char *login, bool first)
+static void write_device(struct command_run *run, const struct srv_device *device,
+                         const char *login, bool first)
 {
     struct buffer *out = &run->out;
     char seen[32], line[256];
@@ -72,11 +75,13 @@ static void write_device(struct command_run *run, const struct srv_device *devic
 }
 
 /* All devices of an organisation but the server's own. */
-static daybook_status list_devices(struct decider *decider, struct command_run *run, int64_t org, bool *first)
+static daybook_status list_devices(struct decider *decider, struct command_run *run, int64_t org,
+                                   bool *first)
 {
     struct srv_device *rows;
     int count;
-    daybook_status status = srv_store_list_devices(decider->store, org, &decider->arena, &rows, &count);
+    daybook_status status =
+        srv_store_list_devices(decider->store, org, &decider->arena, &rows, &count);
     for (int i = 0; status == DAYBOOK_OK && i < count; i++) {
         struct srv_account account;
         const char *login;
@@ -94,6 +99,7 @@ static daybook_status list_devices(struct decider *decider, struct command_run *
     return status;
 }
 
+/* The task of device list: all organisations. */
 static daybook_status list_run(struct decider *decider, void *context)
 {
     struct list_task *task = context;
@@ -105,13 +111,15 @@ static daybook_status list_run(struct decider *decider, void *context)
     return status;
 }
 
+/* See the header. */
 daybook_status srv_command_device_list(struct command_run *run)
 {
     struct list_task task = {run};
     bool json = run->line->json;
-    dk_buffer_append_text(&run->out, json ? "{\"devices\":["
-                                          : "device  login                    number     decided   settled   "
-                                            "seen                  state    name\n");
+    dk_buffer_append_text(&run->out,
+                          json ? "{\"devices\":["
+                               : "device  login                    number     decided   settled   "
+                                 "seen                  state    name\n");
     daybook_status status = srv_run_task(run->service, list_run, &task);
     dk_buffer_append_text(&run->out, json ? "]}\n" : "");
     return status;
@@ -124,21 +132,25 @@ struct revoke_task {
     int64_t device;
 };
 
+/* The task of device revoke. */
 static daybook_status revoke_run(struct decider *decider, void *context)
 {
     struct revoke_task *task = context;
     daybook_status status = srv_store_revoke(decider->store, task->device);
     return status == DAYBOOK_NOT_FOUND
-               ? srv_command_fail(task->run, status, "there is no device %lld", (long long)task->device)
+               ? srv_command_fail(task->run, status, "there is no device %lld",
+                                  (long long)task->device)
                : status;
 }
 
+/* See the header. */
 daybook_status srv_command_device_revoke(struct command_run *run)
 {
     struct revoke_task task = {.run = run};
     const char *number = run->line->arguments[0];
     if (!dk_text_to_int64(number, strlen(number), &task.device) || task.device < 1) {
-        return srv_command_fail(run, DAYBOOK_INVALID, "a device is a number, as device list shows it");
+        return srv_command_fail(run, DAYBOOK_INVALID,
+                                "a device is a number, as device list shows it");
     }
     daybook_status status = srv_run_task(run->service, revoke_run, &task);
     if (status == DAYBOOK_OK && run->line->json) {
@@ -159,6 +171,7 @@ struct enrol_task {
     int64_t expires_ms;
 };
 
+/* The task of enrol: finds the user by login and makes the code. */
 static daybook_status enrol_run(struct decider *decider, void *context)
 {
     struct enrol_task *task = context;
@@ -173,8 +186,8 @@ static daybook_status enrol_run(struct decider *decider, void *context)
     if (status == DAYBOOK_OK && !found) {
         return srv_command_fail(task->run, DAYBOOK_NOT_FOUND, "there is no user %s", task->login);
     }
-    return status == DAYBOOK_OK ? srv_enrol_code(decider->store, org, &user, srv_now_ms(), task->minutes, task->code,
-                                                 &task->expires_ms)
+    return status == DAYBOOK_OK ? srv_enrol_code(decider->store, org, &user, srv_now_ms(),
+                                                 task->minutes, task->code, &task->expires_ms)
                                 : status;
 }
 
@@ -211,9 +224,11 @@ static void write_code(struct command_run *run, const struct enrol_task *task)
     dk_buffer_append_char(out, '\n');
 }
 
+/* See the header. */
 daybook_status srv_command_enrol(struct command_run *run)
 {
-    struct enrol_task task = {.run = run, .login = run->line->arguments[0], .minutes = CODE_MINUTES_DEFAULT};
+    struct enrol_task task = {
+        .run = run, .login = run->line->arguments[0], .minutes = CODE_MINUTES_DEFAULT};
     const char *minutes = srv_command_value(run->line, "minutes");
     int64_t number = CODE_MINUTES_DEFAULT;
     if (minutes != NULL && (!dk_text_to_int64(minutes, strlen(minutes), &number) || number < 1 ||

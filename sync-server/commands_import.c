@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The command import: records of a JSON lines file, written as changesets of the server through the same decision as a device's. Called by
- * srv_service_command. Invariants: 1. A changeset takes all its lines or none. 2. The same file again changes nothing.
+ * The command import: records of a JSON lines file, written as changesets of the server through the
+ * same decision as a device's. Called by srv_service_command. Invariants: 1. A changeset takes all
+ * its lines or none. 2. The same file again changes nothing.
  */
 #include "sync-server/inside.h"
 
@@ -30,7 +31,8 @@ struct batch {
 
 /* ---- on the decider's thread */
 
-/* Ids by key, of the record itself and of those that it names. Lines with neither id nor key make a new record each time. */
+/* Ids by key, of the record itself and of those that it names. Lines with neither id nor key make a
+ * new record each time. */
 static daybook_status resolve(const struct draft *draft, struct import_row *row)
 {
     bool fine = true;
@@ -46,8 +48,8 @@ static daybook_status resolve(const struct draft *draft, struct import_row *row)
          reference = reference->next) {
         struct value *value = &row->values[reference->field];
         value->kind = VALUE_ID;
-        fine = srv_key_id(draft->org, dk_entity(row->entity->fields[reference->field].target), reference->key,
-                          reference->length, &value->id);
+        fine = srv_key_id(draft->org, dk_entity(row->entity->fields[reference->field].target),
+                          reference->key, reference->length, &value->id);
     }
     return fine ? DAYBOOK_OK : DAYBOOK_NO_MEMORY;
 }
@@ -66,9 +68,10 @@ static daybook_status add_new(struct draft *draft, const struct import_row *row)
     return DAYBOOK_OK;
 }
 
-/* The change of one field from what is stored, as a change has it: of sets and maps the difference. */
-static bool change_of(const struct draft *draft, const struct field *field, const struct value *stored,
-                      const struct value *wanted, struct value *change)
+/* The change of one field from what is stored, as a change has it: of sets and maps the
+ * difference. */
+static bool change_of(const struct draft *draft, const struct field *field,
+                      const struct value *stored, const struct value *wanted, struct value *change)
 {
     if (field->type == FIELD_SET) {
         return dk_set_difference(stored, wanted, draft->arena, change);
@@ -93,8 +96,8 @@ static uint64_t differing(const struct import_row *row, const struct record *sto
 }
 
 /* The change of a record that is there; none where nothing differs. */
-static daybook_status add_change(struct draft *draft, const struct import_row *row, const struct srv_record *stored,
-                                 bool *any)
+static daybook_status add_change(struct draft *draft, const struct import_row *row,
+                                 const struct srv_record *stored, bool *any)
 {
     uint64_t mask = differing(row, &stored->record);
     *any = mask != 0;
@@ -111,7 +114,8 @@ static daybook_status add_change(struct draft *draft, const struct import_row *r
             continue;
         }
         const struct value *wanted = (row->present >> i & 1) != 0 ? &row->values[i] : old;
-        if (!change_of(draft, &row->entity->fields[i], old, wanted, &change) || !srv_draft_value(draft, i, &change)) {
+        if (!change_of(draft, &row->entity->fields[i], old, wanted, &change) ||
+            !srv_draft_value(draft, i, &change)) {
             return DAYBOOK_NO_MEMORY;
         }
     }
@@ -125,8 +129,8 @@ static daybook_status add_row(struct draft *draft, struct batch *batch, struct i
     bool found, any;
     daybook_status status = resolve(draft, row);
     if (status == DAYBOOK_OK) {
-        status = srv_store_get(draft->decider->store, draft->org->org, row->entity, &row->id, draft->arena, &stored,
-                               &found);
+        status = srv_store_get(draft->decider->store, draft->org->org, row->entity, &row->id,
+                               draft->arena, &stored, &found);
     }
     if (status != DAYBOOK_OK) {
         return status;
@@ -159,11 +163,13 @@ static void explain(struct batch *batch, const struct verdict *verdict)
     if (line > 0) {
         (void)srv_command_fail(batch->run, DAYBOOK_RULE, "line %lld: %s", (long long)line, text);
     } else {
-        (void)srv_command_fail(batch->run, DAYBOOK_RULE, "lines %lld to %lld: %s", (long long)batch->rows[0].line,
+        (void)srv_command_fail(batch->run, DAYBOOK_RULE, "lines %lld to %lld: %s",
+                               (long long)batch->rows[0].line,
                                (long long)batch->rows[batch->count - 1].line, text);
     }
 }
 
+/* The task of one batch: its lines as one changeset. */
 static daybook_status batch_run(struct decider *decider, void *context)
 {
     struct batch *batch = context;
@@ -199,9 +205,10 @@ static daybook_status flush(struct batch *batch)
         batch->changed += batch->now_changed;
         batch->same += batch->now_same;
     } else if (batch->run->problem[0] == '\0') {
-        (void)srv_command_fail(batch->run, status, "lines %lld to %lld: they could not be written, status %d",
-                               (long long)batch->rows[0].line, (long long)batch->rows[batch->count - 1].line,
-                               (int)status);
+        (void)srv_command_fail(batch->run, status,
+                               "lines %lld to %lld: they could not be written, status %d",
+                               (long long)batch->rows[0].line,
+                               (long long)batch->rows[batch->count - 1].line, (int)status);
     }
     dk_arena_reset(&batch->arena);
     batch->count = 0;
@@ -209,7 +216,8 @@ static daybook_status flush(struct batch *batch)
     return status;
 }
 
-/* True where a line of the batch is about the same record: a changeset has one change per record. */
+/* True where a line of the batch is about the same record: a changeset has one change per
+ * record. */
 static bool is_twin(const struct batch *batch, const struct import_row *row)
 {
     for (int i = 0; i < batch->count && (row->has_id || row->has_key); i++) {
@@ -239,7 +247,8 @@ static daybook_status take_line(struct batch *batch, char *text, size_t length, 
             return DAYBOOK_NO_MEMORY;
         }
         if (!srv_import_line(copy, length, &batch->arena, row, problem, sizeof problem)) {
-            return srv_command_fail(batch->run, DAYBOOK_BAD_JSON, "line %lld: %s", (long long)line, problem);
+            return srv_command_fail(batch->run, DAYBOOK_BAD_JSON, "line %lld: %s", (long long)line,
+                                    problem);
         }
         row->line = line;
         if (!is_twin(batch, row)) {
@@ -252,7 +261,8 @@ static daybook_status take_line(struct batch *batch, char *text, size_t length, 
     return status;
 }
 
-/* The next line without its end; *length 0 with false at the end of the file. TOO_LARGE: longer than the bound. */
+/* The next line without its end; *length 0 with false at the end of the file. TOO_LARGE: longer
+ * than the bound. */
 static daybook_status read_line(FILE *file, struct buffer *line, bool *any)
 {
     int c = EOF;
@@ -277,7 +287,8 @@ static daybook_status read_file(struct batch *batch, FILE *file)
     for (int64_t line = 1; status == DAYBOOK_OK; line++) {
         status = read_line(file, &text, &any);
         if (status != DAYBOOK_OK) {
-            (void)srv_command_fail(batch->run, status, "line %lld cannot be read, or is longer than %zu bytes",
+            (void)srv_command_fail(batch->run, status,
+                                   "line %lld cannot be read, or is longer than %zu bytes",
                                    (long long)line, LINE_BYTES_MAX);
         }
         if (status != DAYBOOK_OK || !any) {
@@ -297,7 +308,8 @@ static void write_counts(struct command_run *run, const struct batch *batch, day
     char text[160], problem[sizeof run->problem];
     if (status != DAYBOOK_OK) {
         memcpy(problem, run->problem, sizeof problem);
-        (void)dk_text_format(run->problem, sizeof run->problem, "%.250s; %lld records of lines before are in", problem,
+        (void)dk_text_format(run->problem, sizeof run->problem,
+                             "%.250s; %lld records of lines before are in", problem,
                              (long long)(batch->made + batch->changed + batch->same));
         return;
     }
@@ -308,13 +320,15 @@ static void write_counts(struct command_run *run, const struct batch *batch, day
     dk_buffer_append_text(&run->out, text);
 }
 
+/* See the header. */
 daybook_status srv_command_import(struct command_run *run)
 {
     const char *path = run->line->arguments[0];
     struct batch batch = {.run = run};
     FILE *file = fopen(path, "re");
     if (file == NULL) {
-        return srv_command_fail(run, DAYBOOK_CANNOT_OPEN, "cannot open %s: %s", path, strerror(errno));
+        return srv_command_fail(run, DAYBOOK_CANNOT_OPEN, "cannot open %s: %s", path,
+                                strerror(errno));
     }
     dk_arena_init(&batch.arena, BATCH_ARENA_BYTES_MAX);
     batch.rows = dk_memory_new(BATCH_ROWS_MAX, sizeof *batch.rows);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The commands init and user add: the organisation, its territories and users, written as changesets of the server. Called by
- * srv_service_command. Invariant: each command is one transaction.
+ * The commands init and user add: the organisation, its territories and users, written as
+ * changesets of the server. Called by srv_service_command. Invariant: each command is one
+ * transaction.
  */
 #include "sync-server/inside.h"
 
@@ -16,7 +17,9 @@
 #define CURRENCY_DEFAULT "EUR"
 #define TERRITORY_DEFAULT "Main" /* of users for whom none is named */
 
-daybook_status srv_command_fail(struct command_run *run, daybook_status status, const char *format, ...)
+/* See the header. */
+daybook_status srv_command_fail(struct command_run *run, daybook_status status, const char *format,
+                                ...)
 {
     va_list arguments;
     va_start(arguments, format);
@@ -25,6 +28,7 @@ daybook_status srv_command_fail(struct command_run *run, daybook_status status, 
     return status;
 }
 
+/* See the header. */
 void srv_command_member(struct buffer *out, bool first, const char *name, const char *text)
 {
     dk_buffer_append_text(out, first ? "\"" : ",\"");
@@ -33,6 +37,7 @@ void srv_command_member(struct buffer *out, bool first, const char *name, const 
     dk_json_write_string(out, text, strlen(text));
 }
 
+/* See the header. */
 void srv_command_number(struct buffer *out, bool first, const char *name, int64_t number)
 {
     dk_buffer_append_text(out, first ? "\"" : ",\"");
@@ -42,20 +47,23 @@ void srv_command_number(struct buffer *out, bool first, const char *name, int64_
 }
 
 /* Checks a text given on the command line as a value of a field; the value borrows it. */
-static bool check_text(struct command_run *run, const struct entity *entity, int field, const char *text)
+static bool check_text(struct command_run *run, const struct entity *entity, int field,
+                       const char *text)
 {
     struct refusal refusal = {REJECT_NONE, NULL, NULL};
     struct value value = {.kind = VALUE_TEXT, .length = (uint32_t)strlen(text), .text = text};
     if (text[0] != '\0' && dk_value_check(&entity->fields[field], &value, &refusal)) {
         return true;
     }
-    (void)srv_command_fail(run, DAYBOOK_INVALID, "this %s is not possible: %s", entity->fields[field].name,
+    (void)srv_command_fail(run, DAYBOOK_INVALID, "this %s is not possible: %s",
+                           entity->fields[field].name,
                            refusal.rule == NULL ? "it is empty" : refusal.rule);
     return false;
 }
 
 /* Puts a rejection into the problem. */
-static daybook_status explain(struct command_run *run, const struct draft *draft, daybook_status status)
+static daybook_status explain(struct command_run *run, const struct draft *draft,
+                              daybook_status status)
 {
     if (status == DAYBOOK_RULE) {
         srv_draft_explain(&draft->verdict, run->problem, sizeof run->problem);
@@ -81,12 +89,13 @@ static daybook_status add_territory(struct draft *draft, const char *name, struc
     if (!srv_key_id(draft->org, entity, name, strlen(name), id)) {
         return DAYBOOK_NO_MEMORY;
     }
-    daybook_status status =
-        srv_store_get(draft->decider->store, draft->org->org, entity, id, draft->arena, &row, &found);
+    daybook_status status = srv_store_get(draft->decider->store, draft->org->org, entity, id,
+                                          draft->arena, &row, &found);
     if (status != DAYBOOK_OK || found) {
         return status;
     }
-    bool added = srv_draft_add(draft, BLOCK_NEW, entity, id, 0) != NULL && srv_draft_text(draft, TERRITORY_NAME, name);
+    bool added = srv_draft_add(draft, BLOCK_NEW, entity, id, 0) != NULL &&
+                 srv_draft_text(draft, TERRITORY_NAME, name);
     return added ? DAYBOOK_OK : DAYBOOK_NO_MEMORY;
 }
 
@@ -94,7 +103,8 @@ static daybook_status add_territory(struct draft *draft, const char *name, struc
 static bool add_organisation(struct draft *draft, const struct init_task *task)
 {
     struct value tz_min = {.kind = VALUE_INT, .integer = task->tz_min};
-    return srv_draft_add(draft, BLOCK_NEW, dk_entity(ENTITY_ORGANISATION), &draft->org->id, 0) != NULL &&
+    return srv_draft_add(draft, BLOCK_NEW, dk_entity(ENTITY_ORGANISATION), &draft->org->id, 0) !=
+               NULL &&
            srv_draft_text(draft, ORGANISATION_NAME, task->name) &&
            srv_draft_text(draft, ORGANISATION_CUR, task->currency) &&
            srv_draft_value(draft, ORGANISATION_TZ_MIN, &tz_min);
@@ -120,6 +130,8 @@ static daybook_status make_organisation(struct decider *decider, struct init_tas
     return status == DAYBOOK_OK ? srv_decider_load(decider) : status;
 }
 
+/* The task of init: the organisation, the buckets that are always there, its record and the first
+ * territory. */
 static daybook_status init_run(struct decider *decider, void *context)
 {
     struct init_task *task = context;
@@ -144,6 +156,7 @@ static daybook_status init_run(struct decider *decider, void *context)
     return status;
 }
 
+/* See the header. */
 daybook_status srv_command_init(struct command_run *run)
 {
     const char *name = srv_command_value(run->line, "name");
@@ -158,8 +171,8 @@ daybook_status srv_command_init(struct command_run *run)
         !check_text(run, entity, ORGANISATION_CUR, task.currency)) {
         return DAYBOOK_INVALID;
     }
-    if (tz_min != NULL && (!dk_text_to_int64(tz_min, strlen(tz_min), &task.tz_min) || task.tz_min < -900 ||
-                           task.tz_min > 900)) {
+    if (tz_min != NULL && (!dk_text_to_int64(tz_min, strlen(tz_min), &task.tz_min) ||
+                           task.tz_min < -900 || task.tz_min > 900)) {
         return srv_command_fail(run, DAYBOOK_INVALID, "--tz-min is -900 to 900 minutes");
     }
     daybook_status status = srv_run_task(run->service, init_run, &task);
@@ -192,17 +205,19 @@ static bool add_user(struct draft *draft, const struct user_task *task, const st
                      const struct id *manager)
 {
     struct value territory_id = {.kind = VALUE_ID, .id = *territory};
-    struct value manager_id = {.kind = dk_id_is_zero(manager) ? VALUE_NULL : VALUE_ID, .id = *manager};
+    struct value manager_id = {.kind = dk_id_is_zero(manager) ? VALUE_NULL : VALUE_ID,
+                               .id = *manager};
     return srv_draft_add(draft, BLOCK_NEW, dk_entity(ENTITY_USER), &task->user, 0) != NULL &&
-           srv_draft_text(draft, USER_NAME, task->name) && srv_draft_text(draft, USER_LOGIN, task->login) &&
+           srv_draft_text(draft, USER_NAME, task->name) &&
+           srv_draft_text(draft, USER_LOGIN, task->login) &&
            srv_draft_text(draft, USER_ROLE, task->role) &&
            srv_draft_value(draft, USER_TERRITORY_ID, &territory_id) &&
            srv_draft_value(draft, USER_MANAGER_ID, &manager_id);
 }
 
 /* Looks up who is named by a login; a zero id for NULL. */
-static daybook_status find_manager(struct decider *decider, struct user_task *task, const struct decide_org *org,
-                                   struct id *manager)
+static daybook_status find_manager(struct decider *decider, struct user_task *task,
+                                   const struct decide_org *org, struct id *manager)
 {
     bool found = true;
     daybook_status status = DAYBOOK_OK;
@@ -216,6 +231,7 @@ static daybook_status find_manager(struct decider *decider, struct user_task *ta
     return status;
 }
 
+/* The task of user add: the territory where it is missing, and the user, in one changeset. */
 static daybook_status user_run(struct decider *decider, void *context)
 {
     struct user_task *task = context;
@@ -230,7 +246,8 @@ static daybook_status user_run(struct decider *decider, void *context)
         status = srv_store_find_login(decider->store, draft.org->org, task->login, &other, &found);
     }
     if (status == DAYBOOK_OK && found) {
-        return srv_command_fail(task->run, DAYBOOK_EXISTS, "there is a user %s already", task->login);
+        return srv_command_fail(task->run, DAYBOOK_EXISTS, "there is a user %s already",
+                                task->login);
     }
     if (status == DAYBOOK_OK) {
         status = find_manager(decider, task, draft.org, &manager);
@@ -238,14 +255,15 @@ static daybook_status user_run(struct decider *decider, void *context)
     if (status == DAYBOOK_OK) {
         status = add_territory(&draft, task->territory, &territory);
     }
-    if (status == DAYBOOK_OK &&
-        (!srv_key_id(draft.org, dk_entity(ENTITY_USER), task->login, strlen(task->login), &task->user) ||
-         !add_user(&draft, task, &territory, &manager))) {
+    if (status == DAYBOOK_OK && (!srv_key_id(draft.org, dk_entity(ENTITY_USER), task->login,
+                                             strlen(task->login), &task->user) ||
+                                 !add_user(&draft, task, &territory, &manager))) {
         status = DAYBOOK_NO_MEMORY;
     }
     return status == DAYBOOK_OK ? explain(task->run, &draft, srv_draft_decide(&draft)) : status;
 }
 
+/* See the header. */
 daybook_status srv_command_user_add(struct command_run *run)
 {
     const char *name = srv_command_value(run->line, "name");
@@ -254,14 +272,15 @@ daybook_status srv_command_user_add(struct command_run *run)
     struct user_task task = {.run = run,
                              .login = run->line->arguments[0],
                              .name = name == NULL ? run->line->arguments[0] : name,
-                             .role = role == NULL                    ? "rep"
+                             .role = role == NULL                  ? "rep"
                                      : strcmp(role, "office") == 0 ? "back_office"
-                                                                     : role,
+                                                                   : role,
                              .territory = territory == NULL ? TERRITORY_DEFAULT : territory,
                              .manager = srv_command_value(run->line, "manager")};
     const struct entity *user = dk_entity(ENTITY_USER);
     char id[ID_TEXT_SIZE];
-    if (!check_text(run, user, USER_LOGIN, task.login) || !check_text(run, user, USER_NAME, task.name) ||
+    if (!check_text(run, user, USER_LOGIN, task.login) ||
+        !check_text(run, user, USER_NAME, task.name) ||
         !check_text(run, user, USER_ROLE, task.role) ||
         !check_text(run, dk_entity(ENTITY_TERRITORY), TERRITORY_NAME, task.territory)) {
         return DAYBOOK_INVALID;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The decider: the one thread that owns the writer's connection. It takes what is queued into one transaction, commits it, and only then gives
- * the jobs on to be answered. Commands run here too, each in a transaction of its own. Invariants: 1. What is in memory (heads) is what is
- * committed whenever no transaction is open. 2. No answer leaves before its commit is durable.
+ * The decider: the one thread that owns the writer's connection. It takes what is queued into one
+ * transaction, commits it, and only then gives the jobs on to be answered. Commands run here too,
+ * each in a transaction of its own. Invariants: 1. What is in memory (heads) is what is committed
+ * whenever no transaction is open. 2. No answer leaves before its commit is durable.
  */
 #include "sync-server/inside.h"
 
@@ -11,6 +12,7 @@
 
 /* ---- organisations and authors */
 
+/* See the header. */
 daybook_status srv_decider_load(struct decider *decider)
 {
     struct srv_organisation *rows;
@@ -33,6 +35,7 @@ daybook_status srv_decider_load(struct decider *decider)
     return DAYBOOK_OK;
 }
 
+/* See the header. */
 struct decide_org *srv_decider_org(struct decider *decider, int64_t org)
 {
     for (int i = 0; i < decider->org_count; i++) {
@@ -43,19 +46,24 @@ struct decide_org *srv_decider_org(struct decider *decider, int64_t org)
     return NULL;
 }
 
-daybook_status srv_decider_author(struct decider *decider, const struct caller *caller, struct arena *arena,
-                                  struct decide_author *author)
+/* See the header. */
+daybook_status srv_decider_author(struct decider *decider, const struct caller *caller,
+                                  struct arena *arena, struct decide_author *author)
 {
     memset(author, 0, sizeof *author);
     author->account = caller->account;
     author->device_no = caller->device.device_no;
     author->decided = caller->device.decided;
-    daybook_status status = srv_store_has_quarantine(decider->store, author->device_no, &author->has_quarantine);
-    return status == DAYBOOK_OK ? srv_scope_of(decider->store, &author->account, arena, &author->scope) : status;
+    daybook_status status =
+        srv_store_has_quarantine(decider->store, author->device_no, &author->has_quarantine);
+    return status == DAYBOOK_OK
+               ? srv_scope_of(decider->store, &author->account, arena, &author->scope)
+               : status;
 }
 
-daybook_status srv_decider_server(struct decider *decider, const struct decide_org *org, struct arena *arena,
-                                  struct decide_author *author)
+/* See the header. */
+daybook_status srv_decider_server(struct decider *decider, const struct decide_org *org,
+                                  struct arena *arena, struct decide_author *author)
 {
     struct caller caller;
     daybook_status status = srv_server_device(decider->store, org->org, arena, &caller);
@@ -68,7 +76,8 @@ daybook_status srv_decider_server(struct decider *decider, const struct decide_o
 
 /* ---- groups */
 
-/* Undoes the transaction and what memory knew of it. When even reading fails, nothing can be decided until it works again: no organisation. */
+/* Undoes the transaction and what memory knew of it. When even reading fails, nothing can be
+ * decided until it works again: no organisation. */
 static void undo(struct decider *decider)
 {
     srv_store_rollback(decider->store);
@@ -77,7 +86,8 @@ static void undo(struct decider *decider)
     }
 }
 
-/* Decides all jobs of a list in one transaction. On failure nothing of it is done. *committing: it was the commit that failed. */
+/* Decides all jobs of a list in one transaction. On failure nothing of it is done. *committing: it
+ * was the commit that failed. */
 static daybook_status run_group(struct decider *decider, struct job *jobs, bool *committing)
 {
     daybook_status status = decider->org_count == 0 ? srv_decider_load(decider) : DAYBOOK_OK;
@@ -95,7 +105,8 @@ static daybook_status run_group(struct decider *decider, struct job *jobs, bool 
         status = srv_store_commit(decider->store);
     }
     if (status != DAYBOOK_OK) {
-        dk_log(&decider->service->log, LOG_ERROR, "group failed status=%d commit=%d", (int)status, (int)*committing);
+        dk_log(&decider->service->log, LOG_ERROR, "group failed status=%d commit=%d", (int)status,
+               (int)*committing);
         undo(decider);
     }
     return status;
@@ -115,7 +126,8 @@ static void pass_on(struct decider *decider, struct job *jobs, daybook_status st
     }
 }
 
-/* Decides a group; when one of its jobs makes it fail, each goes alone, so that it does not take the others with it. */
+/* Decides a group; when one of its jobs makes it fail, each goes alone, so that it does not take
+ * the others with it. */
 static void decide_group(struct decider *decider, struct job *jobs)
 {
     bool committing;
@@ -182,7 +194,9 @@ static void run_task(struct decider *decider, struct task *task)
     pthread_mutex_unlock(&service->lock);
 }
 
-daybook_status srv_run_task(struct service *service, daybook_status (*run)(struct decider *decider, void *context),
+/* See the header. */
+daybook_status srv_run_task(struct service *service,
+                            daybook_status (*run)(struct decider *decider, void *context),
                             void *context)
 {
     struct task task = {.run = run, .context = context};
@@ -206,6 +220,7 @@ daybook_status srv_run_task(struct service *service, daybook_status (*run)(struc
 
 /* ---- the thread */
 
+/* See the header. */
 void *srv_decider_run(void *argument)
 {
     struct decider *decider = argument;

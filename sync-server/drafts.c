@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the server writes in its own name: changesets of its own device, through the same decision as everybody's. Used by the commands, on the
- * decider's thread. Invariant: the server's device has no gap in its seq, because a task that fails is undone whole.
+ * What the server writes in its own name: changesets of its own device, through the same decision
+ * as everybody's. Used by the commands, on the decider's thread. Invariant: the server's device has
+ * no gap in its seq, because a task that fails is undone whole.
  */
 #include "sync-server/inside.h"
 
@@ -9,6 +10,7 @@
 
 #include <string.h>
 
+/* See the header. */
 daybook_status srv_draft_begin(struct draft *draft, struct decider *decider)
 {
     memset(draft, 0, sizeof *draft);
@@ -21,8 +23,9 @@ daybook_status srv_draft_begin(struct draft *draft, struct decider *decider)
     return srv_decider_server(decider, draft->org, draft->arena, &draft->author);
 }
 
-struct change *srv_draft_add(struct draft *draft, enum block_op op, const struct entity *entity, const struct id *id,
-                             int64_t seen)
+/* See the header. */
+struct change *srv_draft_add(struct draft *draft, enum block_op op, const struct entity *entity,
+                             const struct id *id, int64_t seen)
 {
     if (draft->count == draft->capacity) {
         int capacity = draft->capacity == 0 ? 16 : draft->capacity * 2;
@@ -46,6 +49,7 @@ struct change *srv_draft_add(struct draft *draft, enum block_op op, const struct
     return change;
 }
 
+/* See the header. */
 bool srv_draft_value(struct draft *draft, int field, const struct value *value)
 {
     struct change *change = &draft->changes[draft->count - 1];
@@ -59,6 +63,7 @@ bool srv_draft_value(struct draft *draft, int field, const struct value *value)
     return true;
 }
 
+/* See the header. */
 bool srv_draft_text(struct draft *draft, int field, const char *text)
 {
     struct value value = {.kind = VALUE_TEXT, .length = (uint32_t)strlen(text), .text = text};
@@ -84,6 +89,7 @@ static bool make_input(struct draft *draft, int64_t now_ms, struct decide_input 
     return srv_hash(input->changeset.id.bytes, ID_SIZE, input->digest);
 }
 
+/* See the header. */
 daybook_status srv_draft_decide(struct draft *draft)
 {
     struct decide_input input;
@@ -93,8 +99,8 @@ daybook_status srv_draft_decide(struct draft *draft)
     if (!make_input(draft, now_ms, &input)) {
         return DAYBOOK_NO_MEMORY;
     }
-    daybook_status status =
-        srv_decide(decider->decide, draft->org, &draft->author, &input, now_ms, &draft->verdict, &answer);
+    daybook_status status = srv_decide(decider->decide, draft->org, &draft->author, &input, now_ms,
+                                       &draft->verdict, &answer);
     if (status == DAYBOOK_OK && answer != DECIDE_VERDICT) {
         return DAYBOOK_INTERNAL;
     }
@@ -102,28 +108,31 @@ daybook_status srv_draft_decide(struct draft *draft)
         return DAYBOOK_RULE;
     }
     if (status == DAYBOOK_OK) {
-        status = srv_store_mark_device(decider->store, draft->author.device_no, draft->author.decided,
-                                       draft->author.decided, now_ms);
+        status = srv_store_mark_device(decider->store, draft->author.device_no,
+                                       draft->author.decided, draft->author.decided, now_ms);
     }
     draft->count = 0;
     draft->capacity = 0;
     return status;
 }
 
+/* See the header. */
 void srv_draft_explain(const struct verdict *verdict, char *out, size_t size)
 {
     char id[ID_TEXT_SIZE] = "";
     if (!dk_id_is_zero(&verdict->record)) {
         dk_id_to_text(&verdict->record, id);
     }
-    (void)dk_text_format(out, size, "%s%s%s: %s%s%s%s%s%s (%s)", verdict->entity, id[0] == '\0' ? "" : " ", id,
-                         dk_reject_name(verdict->code), verdict->field[0] == '\0' ? "" : " ", verdict->field,
+    (void)dk_text_format(out, size, "%s%s%s: %s%s%s%s%s%s (%s)", verdict->entity,
+                         id[0] == '\0' ? "" : " ", id, dk_reject_name(verdict->code),
+                         verdict->field[0] == '\0' ? "" : " ", verdict->field,
                          verdict->rule[0] == '\0' ? "" : ", rule ", verdict->rule, "",
                          dk_reject_text(verdict->code));
 }
 
-bool srv_key_id(const struct decide_org *org, const struct entity *entity, const char *key, size_t length,
-                struct id *id)
+/* See the header. */
+bool srv_key_id(const struct decide_org *org, const struct entity *entity, const char *key,
+                size_t length, struct id *id)
 {
     uint8_t hash[HASH_SIZE];
     const struct hash_part parts[] = {

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * POST /v1/enrol: trades a one-time code for a token. Parsed and answered by workers, done by the decider. Invariant: the token is in the reply and
- * nowhere else; the code is used up in the transaction that adds the device.
+ * POST /v1/enrol: trades a one-time code for a token. Parsed and answered by workers, done by the
+ * decider. Invariant: the token is in the reply and nowhere else; the code is used up in the
+ * transaction that adds the device.
  */
 #include "sync-server/inside.h"
 
 #include <string.h>
 
+/* Reads the request; it needs no token. */
 static enum job_way parse_enrol(struct worker *worker, struct job *job)
 {
     struct enrol_request *request = &job->account.enrol;
-    if (!srv_job_expand(job, worker->codec) || !srv_job_decode(job, &dk_enrol_request_table, request)) {
+    if (!srv_job_expand(job, worker->codec) ||
+        !srv_job_decode(job, &dk_enrol_request_table, request)) {
         return WAY_DONE;
     }
     if (dk_id_is_zero(&request->instance)) {
@@ -19,6 +22,8 @@ static enum job_way parse_enrol(struct worker *worker, struct job *job)
     return WAY_DECIDER;
 }
 
+/* Uses the code up and adds the device, both or neither: a savepoint undoes a code taken for a user
+ * who is disabled. */
 static daybook_status decide_enrol(struct decider *decider, struct job *job)
 {
     struct account_job *account = &job->account;
@@ -26,8 +31,8 @@ static daybook_status decide_enrol(struct decider *decider, struct job *job)
     if (status != DAYBOOK_OK) {
         return status;
     }
-    status = srv_enrol(decider->store, account->enrol.code, &account->enrol.instance, account->enrol.device_name,
-                       srv_now_ms(), account->token, &account->caller);
+    status = srv_enrol(decider->store, account->enrol.code, &account->enrol.instance,
+                       account->enrol.device_name, srv_now_ms(), account->token, &account->caller);
     if (status == DAYBOOK_OK) {
         const struct decide_org *org = srv_decider_org(decider, account->caller.account.org);
         account->organisation = org == NULL ? (struct id){{0}} : org->id;
@@ -41,6 +46,7 @@ static daybook_status decide_enrol(struct decider *decider, struct job *job)
     return DAYBOOK_OK;
 }
 
+/* The token and who the device is, as an enrol_reply; then forgets the token. */
 static void reply_enrol(struct worker *worker, struct job *job)
 {
     struct account_job *account = &job->account;
@@ -60,4 +66,5 @@ static void reply_enrol(struct worker *worker, struct job *job)
     }
 }
 
-const struct endpoint srv_endpoint_enrol = {"POST", "/v1/enrol", parse_enrol, decide_enrol, reply_enrol};
+const struct endpoint srv_endpoint_enrol = {"POST", "/v1/enrol", parse_enrol, decide_enrol,
+                                            reply_enrol};

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * POST /v1/sync: parse the request, decide its changesets, build the reply. Called by the workers (parse, reply) and the decider. Invariant: what
- * a request says about itself is checked against the store twice, when it is parsed and again inside the deciding transaction.
+ * POST /v1/sync: parse the request, decide its changesets, build the reply. Called by the workers
+ * (parse, reply) and the decider. Invariant: what a request says about itself is checked against
+ * the store twice, when it is parsed and again inside the deciding transaction.
  */
 #include "sync-server/inside.h"
 
@@ -30,24 +31,26 @@ static bool check_instance(struct job *job, const struct srv_device *device)
 static bool check_request(struct job *job)
 {
     const struct sync_request *request = &job->sync.request;
-    const char *wrong = request->schema < 1                   ? "schema"
-                        : dk_id_is_zero(&request->instance)   ? "instance"
-                        : request->position < 0               ? "position"
-                        : request->settled < 0                ? "settled"
-                        : request->page_bytes < 0             ? "page_bytes"
-                                                              : NULL;
+    const char *wrong = request->schema < 1                 ? "schema"
+                        : dk_id_is_zero(&request->instance) ? "instance"
+                        : request->position < 0             ? "position"
+                        : request->settled < 0              ? "settled"
+                        : request->page_bytes < 0           ? "page_bytes"
+                                                            : NULL;
     if (wrong != NULL) {
         (void)srv_job_fail(job, 400, "BAD_REQUEST", "member \"%s\" is out of range", wrong);
     }
     return wrong == NULL;
 }
 
-/* The text of a changeset for the quarantine: expanded once more, because decoding has written to it. */
+/* The text of a changeset for the quarantine: expanded once more, because decoding has written to
+ * it. */
 struct text_source {
     struct job *job;
     int number;
 };
 
+/* decide_input.text: on the decider's thread, with its codec. */
 static daybook_status changeset_text(void *context, const char **bytes, size_t *length)
 {
     struct text_source *source = context;
@@ -118,8 +121,8 @@ static bool read_made_block(struct json_reader *json, struct id *ids, int *count
     return type == JSON_END;
 }
 
-/* Ids of the records that a refused changeset would have made, so far as its text can be understood: what depends on them is
- * answered with the cause. `text` is written to. */
+/* Ids of the records that a refused changeset would have made, so far as its text can be
+ * understood: what depends on them is answered with the cause. `text` is written to. */
 static void read_made(char *text, size_t length, struct id *ids, int *count)
 {
     struct json_reader json;
@@ -172,7 +175,8 @@ static bool take_made(struct worker *worker, struct job *job, int number)
 }
 
 /* Decodes one changeset of the request, whose raw text was found. */
-static bool take_changeset(struct worker *worker, struct job *job, char *raw, size_t length, int64_t *last_seq)
+static bool take_changeset(struct worker *worker, struct job *job, char *raw, size_t length,
+                           int64_t *last_seq)
 {
     struct sync_job *sync = &job->sync;
     int number = sync->count;
@@ -193,16 +197,19 @@ static bool take_changeset(struct worker *worker, struct job *job, char *raw, si
     int64_t seq = input->changeset.seq;
     if (!decoded && problem != NULL) {
         if (job->arena.failed) {
-            (void)srv_job_fail(job, 413, "TOO_LARGE", "changeset %lld and those before it take too much memory",
+            (void)srv_job_fail(job, 413, "TOO_LARGE",
+                               "changeset %lld and those before it take too much memory",
                                (long long)seq);
         } else {
             job->seq = seq;
-            (void)srv_job_fail(job, 400, "BAD_REQUEST", "changeset %lld: %s", (long long)seq, problem);
+            (void)srv_job_fail(job, 400, "BAD_REQUEST", "changeset %lld: %s", (long long)seq,
+                               problem);
         }
         return false;
     }
     if ((*last_seq != 0 && seq != *last_seq + 1) || seq <= sync->request.settled) {
-        (void)srv_job_fail(job, 400, "BAD_REQUEST", "seq %lld is not in order, or settled", (long long)seq);
+        (void)srv_job_fail(job, 400, "BAD_REQUEST", "seq %lld is not in order, or settled",
+                           (long long)seq);
         return false;
     }
     *last_seq = seq;
@@ -269,6 +276,8 @@ static bool take_changesets(struct worker *worker, struct job *job)
     return true;
 }
 
+/* Signs in, reads the request, decodes its changesets, and says whether the decider has to see it:
+ * for changesets, a settled mark that has moved on, or a device not noted for long. */
 static enum job_way parse_sync(struct worker *worker, struct job *job)
 {
     struct caller caller;
@@ -279,11 +288,13 @@ static enum job_way parse_sync(struct worker *worker, struct job *job)
     if (status != DAYBOOK_OK) {
         return srv_job_fail_status(job, status);
     }
-    if (!srv_job_expand(job, worker->codec) || !srv_job_decode(job, &dk_sync_request_table, &sync->request) ||
-        !check_request(job) || !check_instance(job, &caller.device)) {
+    if (!srv_job_expand(job, worker->codec) ||
+        !srv_job_decode(job, &dk_sync_request_table, &sync->request) || !check_request(job) ||
+        !check_instance(job, &caller.device)) {
         return WAY_DONE;
     }
-    if (!srv_scope_read(&sync->request.scope, &job->arena, &sync->held, &sync->held_count, &problem)) {
+    if (!srv_scope_read(&sync->request.scope, &job->arena, &sync->held, &sync->held_count,
+                        &problem)) {
         return srv_job_fail(job, 400, "BAD_REQUEST", "%s", problem);
     }
     if (!take_changesets(worker, job)) {
@@ -291,16 +302,20 @@ static enum job_way parse_sync(struct worker *worker, struct job *job)
     }
     job->weight = sync->count;
     /* What only reads need not wait for a commit, unless there is something to note. */
-    int64_t settled = sync->request.settled < caller.device.decided ? sync->request.settled : caller.device.decided;
-    bool note = settled > caller.device.settled || srv_now_ms() - caller.device.seen_ms > SEEN_INTERVAL_MS;
+    int64_t settled = sync->request.settled < caller.device.decided ? sync->request.settled
+                                                                    : caller.device.decided;
+    bool note =
+        settled > caller.device.settled || srv_now_ms() - caller.device.seen_ms > SEEN_INTERVAL_MS;
     return sync->count > 0 || note ? WAY_DECIDER : WAY_REPLY;
 }
 
 /* ---- decide */
 
-/* Decides the changesets one after the other; stops at one that cannot be answered with a verdict. */
-static daybook_status decide_changesets(struct decider *decider, struct job *job, struct decide_org *org,
-                                        struct decide_author *author, int64_t now_ms)
+/* Decides the changesets one after the other; stops at one that cannot be answered with a
+ * verdict. */
+static daybook_status decide_changesets(struct decider *decider, struct job *job,
+                                        struct decide_org *org, struct decide_author *author,
+                                        int64_t now_ms)
 {
     struct sync_job *sync = &job->sync;
     for (int i = 0; i < sync->count; i++) {
@@ -330,6 +345,8 @@ static daybook_status decide_changesets(struct decider *decider, struct job *job
     return sync->verdicts.status;
 }
 
+/* Looks at device and instance again, which may have changed since the request was parsed, decides
+ * the changesets and keeps the device's marks. */
 static daybook_status decide_sync(struct decider *decider, struct job *job)
 {
     struct sync_job *sync = &job->sync;
@@ -349,7 +366,8 @@ static daybook_status decide_sync(struct decider *decider, struct job *job)
         return DAYBOOK_OK;
     }
     struct decide_org *org = srv_decider_org(decider, caller.account.org);
-    status = org == NULL ? DAYBOOK_INTERNAL : srv_decider_author(decider, &caller, &decider->arena, &author);
+    status = org == NULL ? DAYBOOK_INTERNAL
+                         : srv_decider_author(decider, &caller, &decider->arena, &author);
     if (status == DAYBOOK_OK) {
         status = decide_changesets(decider, job, org, &author, now_ms);
     }
@@ -357,16 +375,18 @@ static daybook_status decide_sync(struct decider *decider, struct job *job)
         return status;
     }
     /* A device that was restored, or a server, may claim more than was decided here. */
-    int64_t settled = sync->request.settled < author.decided ? sync->request.settled : author.decided;
+    int64_t settled =
+        sync->request.settled < author.decided ? sync->request.settled : author.decided;
     settled = settled > caller.device.settled ? settled : caller.device.settled;
     return srv_store_mark_device(decider->store, author.device_no, author.decided, settled, now_ms);
 }
 
 /* ---- reply */
 
-/* Whether any of these buckets has an entry up to the device's position, which then has to be read again from the beginning. */
-static daybook_status has_entries(struct worker *worker, int64_t org, const int64_t *buckets, int count, int64_t upto,
-                                  bool *has)
+/* Whether any of these buckets has an entry up to the device's position, which then has to be read
+ * again from the beginning. */
+static daybook_status has_entries(struct worker *worker, int64_t org, const int64_t *buckets,
+                                  int count, int64_t upto, bool *has)
 {
     struct srv_log_cursor *cursor;
     struct srv_log_row row;
@@ -374,7 +394,8 @@ static daybook_status has_entries(struct worker *worker, int64_t org, const int6
     if (count == 0 || upto == 0) {
         return DAYBOOK_OK;
     }
-    daybook_status status = srv_store_log_open(worker->reader, org, buckets, count, 0, upto, &cursor);
+    daybook_status status =
+        srv_store_log_open(worker->reader, org, buckets, count, 0, upto, &cursor);
     if (status == DAYBOOK_OK) {
         status = srv_store_log_next(cursor, &row, has);
         srv_store_log_close(cursor);
@@ -382,18 +403,21 @@ static daybook_status has_entries(struct worker *worker, int64_t org, const int6
     return status;
 }
 
-/* Whether the device has to begin again: another epoch, a position that was never given, or a gained bucket with a past. */
-static daybook_status needs_reset(struct worker *worker, const struct job *job, int64_t org, const struct scope *scope,
-                                  int64_t head, bool *reset)
+/* Whether the device has to begin again: another epoch, a position that was never given, or a
+ * gained bucket with a past. */
+static daybook_status needs_reset(struct worker *worker, const struct job *job, int64_t org,
+                                  const struct scope *scope, int64_t head, bool *reset)
 {
     const struct sync_request *request = &job->sync.request;
     uint64_t epoch = srv_store_epoch(worker->reader);
     int count;
-    *reset = (request->epoch != epoch && (request->epoch != 0 || request->position != 0)) || request->position > head;
+    *reset = (request->epoch != epoch && (request->epoch != 0 || request->position != 0)) ||
+             request->position > head;
     if (*reset) {
         return DAYBOOK_OK;
     }
-    int64_t *gained = srv_scope_gained(scope, job->sync.held, job->sync.held_count, &worker->arena, &count);
+    int64_t *gained =
+        srv_scope_gained(scope, job->sync.held, job->sync.held_count, &worker->arena, &count);
     if (count < 0) {
         return DAYBOOK_NO_MEMORY;
     }
@@ -403,11 +427,13 @@ static daybook_status needs_reset(struct worker *worker, const struct job *job, 
 /* Points a span at a buffer's text; an empty one is left out. */
 static struct span span_of(struct buffer *buffer)
 {
-    return (struct span){.bytes = buffer->length == 0 ? NULL : buffer->bytes, .length = buffer->length};
+    return (struct span){.bytes = buffer->length == 0 ? NULL : buffer->bytes,
+                         .length = buffer->length};
 }
 
 /* Everything that is read, in the snapshot that is open. */
-static daybook_status read_reply(struct worker *worker, struct job *job, struct sync_reply *reply, struct buffer *scope_text)
+static daybook_status read_reply(struct worker *worker, struct job *job, struct sync_reply *reply,
+                                 struct buffer *scope_text)
 {
     const struct sync_request *request = &job->sync.request;
     struct caller caller;
@@ -452,9 +478,11 @@ static daybook_status read_reply(struct worker *worker, struct job *job, struct 
     return status == DAYBOOK_OK ? scope_text->status : status;
 }
 
+/* Reads everything in one snapshot and puts the reply together. */
 static void reply_sync(struct worker *worker, struct job *job)
 {
-    struct sync_reply reply = {.protocol = PROTOCOL_VERSION, .epoch = srv_store_epoch(worker->reader)};
+    struct sync_reply reply = {.protocol = PROTOCOL_VERSION,
+                               .epoch = srv_store_epoch(worker->reader)};
     struct sync_job *sync = &job->sync;
     struct buffer scope_text, verdicts;
     dk_buffer_init(&scope_text, LIMIT_REPLY_EXPANDED);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * SHA-256 and random bytes by OpenSSL: digests of changesets, tokens and codes, derived ids. Called by accounts, decide and
- * the commands. Invariant: on failure nothing is in `hash` that could be taken for a digest.
+ * SHA-256 and random bytes by OpenSSL: digests of changesets, tokens and codes, derived ids. Called
+ * by accounts, decide and the commands. Invariant: on failure nothing is in `hash` that could be
+ * taken for a digest.
  */
 #include "sync-server/hash.h"
 
@@ -12,6 +13,7 @@
 #include <limits.h>
 #include <string.h>
 
+/* See the header. */
 bool srv_hash(const void *bytes, size_t length, uint8_t hash[HASH_SIZE])
 {
     unsigned size = 0;
@@ -36,6 +38,7 @@ static bool feed(EVP_MD_CTX *context, const struct hash_part *part)
            (part->length == 0 || EVP_DigestUpdate(context, part->bytes, part->length) == 1);
 }
 
+/* See the header. */
 bool srv_hash_parts(const struct hash_part *parts, int count, uint8_t hash[HASH_SIZE])
 {
     assert(count >= 0 && count <= HASH_PARTS_MAX);
@@ -53,6 +56,7 @@ bool srv_hash_parts(const struct hash_part *parts, int count, uint8_t hash[HASH_
     return fine;
 }
 
+/* See the header. */
 bool srv_random(void *bytes, size_t length)
 {
     return length <= INT_MAX && RAND_bytes(bytes, (int)length) == 1;

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One line of an import file: a record as JSON in the app's form, {"entity":"product","id":"<uuid>" or "key":"…", fields}. Pure. Called by
- * the import command. Invariant: a value that is accepted here fits its field.
+ * One line of an import file: a record as JSON in the app's form, {"entity":"product","id":"<uuid>"
+ * or "key":"…", fields}. Pure. Called by the import command. Invariant: a value that is accepted
+ * here fits its field.
  *
- * Numbers of 64 bit may be strings of decimals or whole numbers; ids are UUID text, or {"key":"…"} for a record that an import names by
- * its key; a set is an array, `custom` an object of scalars; null empties a field.
+ * Numbers of 64 bit may be strings of decimals or whole numbers; ids are UUID text, or {"key":"…"}
+ * for a record that an import names by its key; a set is an array, `custom` an object of scalars;
+ * null empties a field.
  */
 #include "sync-server/inside.h"
 
@@ -22,20 +24,23 @@ struct complaint {
     size_t size;
 };
 
-static bool complain(const struct complaint *complaint, const char *what, const char *name, size_t length,
-                     const char *why)
+/* Puts "what name: why" into the complaint, a long name cut; returns false. */
+static bool complain(const struct complaint *complaint, const char *what, const char *name,
+                     size_t length, const char *why)
 {
-    (void)dk_text_format(complaint->text, complaint->size, "%s %.*s: %s", what, (int)(length > 60 ? 60 : length), name,
-                         why);
+    (void)dk_text_format(complaint->text, complaint->size, "%s %.*s: %s", what,
+                         (int)(length > 60 ? 60 : length), name, why);
     return false;
 }
 
 /* The object {"key":"…"} in the place of an id; the reader has entered it. */
-static bool read_reference(struct json_reader *json, struct arena *arena, struct import_row *row, int field)
+static bool read_reference(struct json_reader *json, struct arena *arena, struct import_row *row,
+                           int field)
 {
     struct import_key *reference = dk_arena_new(arena, sizeof *reference);
-    if (reference == NULL || dk_json_key(json) != JSON_STRING || !dk_text_equal(json->text, json->length, "key") ||
-        dk_json_next(json) != JSON_STRING || json->length == 0 || json->length > KEY_BYTES_MAX) {
+    if (reference == NULL || dk_json_key(json) != JSON_STRING ||
+        !dk_text_equal(json->text, json->length, "key") || dk_json_next(json) != JSON_STRING ||
+        json->length == 0 || json->length > KEY_BYTES_MAX) {
         return false;
     }
     reference->field = field;
@@ -46,9 +51,10 @@ static bool read_reference(struct json_reader *json, struct arena *arena, struct
     return reference->key != NULL && dk_json_key(json) == JSON_END;
 }
 
-/* A scalar of the field's type in the app's form; range and length are checked by dk_value_check. */
-static bool read_scalar(struct json_reader *json, enum json_type type, const struct field *field, struct arena *arena,
-                        struct value *value)
+/* A scalar of the field's type in the app's form; range and length are checked by
+ * dk_value_check. */
+static bool read_scalar(struct json_reader *json, enum json_type type, const struct field *field,
+                        struct arena *arena, struct value *value)
 {
     switch (field->type) {
     case FIELD_TEXT:
@@ -67,17 +73,17 @@ static bool read_scalar(struct json_reader *json, enum json_type type, const str
         return type == JSON_STRING && dk_id_from_text(json->text, json->length, &value->id);
     default: break;
     }
-    bool wide = field->type == FIELD_MONEY || field->type == FIELD_PRICE || field->type == FIELD_QUANTITY ||
-                field->type == FIELD_TIME;
+    bool wide = field->type == FIELD_MONEY || field->type == FIELD_PRICE ||
+                field->type == FIELD_QUANTITY || field->type == FIELD_TIME;
     value->kind = VALUE_INT;
     value->integer = json->integer;
-    return type == JSON_INTEGER ||
-           (wide && type == JSON_STRING && dk_text_to_int64(json->text, json->length, &value->integer));
+    return type == JSON_INTEGER || (wide && type == JSON_STRING &&
+                                    dk_text_to_int64(json->text, json->length, &value->integer));
 }
 
 /* One field's value. */
-static bool read_field(struct json_reader *json, struct arena *arena, struct import_row *row, int number,
-                       const struct complaint *complaint)
+static bool read_field(struct json_reader *json, struct arena *arena, struct import_row *row,
+                       int number, const struct complaint *complaint)
 {
     const struct field *field = &row->entity->fields[number];
     struct value *value = &row->values[number];
@@ -94,7 +100,8 @@ static bool read_field(struct json_reader *json, struct arena *arena, struct imp
         if (type == JSON_OBJECT && field->type == FIELD_ID) {
             fine = read_reference(json, arena, row, number);
         } else if (type != JSON_NULL) {
-            fine = read_scalar(json, type, field, arena, value) && dk_value_check(field, value, &refusal);
+            fine = read_scalar(json, type, field, arena, value) &&
+                   dk_value_check(field, value, &refusal);
         }
     }
     const char *why = refusal.rule != NULL ? refusal.rule : "the value has another type";
@@ -102,7 +109,8 @@ static bool read_field(struct json_reader *json, struct arena *arena, struct imp
 }
 
 /* Finds "entity" first, wherever it stands, so that the fields can be read in any order. */
-static bool read_entity(char *text, size_t length, struct import_row *row, const struct complaint *complaint)
+static bool read_entity(char *text, size_t length, struct import_row *row,
+                        const struct complaint *complaint)
 {
     struct json_reader json;
     dk_json_open(&json, text, length);
@@ -120,18 +128,20 @@ static bool read_entity(char *text, size_t length, struct import_row *row, const
         if (entity) {
             bool string = raw_length > 2 && raw[0] == '"';
             row->entity = string ? dk_entity_by_name(raw + 1, raw_length - 2) : NULL;
-            return row->entity != NULL || complain(complaint, "entity", raw, raw_length, "there is none of this name");
+            return row->entity != NULL ||
+                   complain(complaint, "entity", raw, raw_length, "there is none of this name");
         }
     }
     return complain(complaint, "the line", "", 0, "it has no entity");
 }
 
 /* "id" and "key". */
-static bool read_name(struct json_reader *json, bool is_id, struct arena *arena, struct import_row *row,
-                      const struct complaint *complaint)
+static bool read_name(struct json_reader *json, bool is_id, struct arena *arena,
+                      struct import_row *row, const struct complaint *complaint)
 {
     if (dk_json_next(json) != JSON_STRING || json->length == 0 || json->length > KEY_BYTES_MAX) {
-        return complain(complaint, "member", is_id ? "id" : "key", 3, "it is a text of 1 to 200 bytes");
+        return complain(complaint, "member", is_id ? "id" : "key", 3,
+                        "it is a text of 1 to 200 bytes");
     }
     if (is_id) {
         row->has_id = dk_id_from_text(json->text, json->length, &row->id);
@@ -143,8 +153,9 @@ static bool read_name(struct json_reader *json, bool is_id, struct arena *arena,
     return row->has_key;
 }
 
-bool srv_import_line(char *text, size_t length, struct arena *arena, struct import_row *row, char *problem,
-                     size_t problem_size)
+/* See the header. */
+bool srv_import_line(char *text, size_t length, struct arena *arena, struct import_row *row,
+                     char *problem, size_t problem_size)
 {
     const struct complaint complaint = {problem, problem_size};
     const char *why;
@@ -154,7 +165,8 @@ bool srv_import_line(char *text, size_t length, struct arena *arena, struct impo
     int hint = 0;
     memset(row, 0, sizeof *row);
     if (!dk_json_check(text, length, LINE_DEPTH_MAX, LINE_NODES_MAX, &why, &offset)) {
-        (void)dk_text_format(problem, problem_size, "it is not strict JSON, at byte %zu: %s", offset, why);
+        (void)dk_text_format(problem, problem_size, "it is not strict JSON, at byte %zu: %s",
+                             offset, why);
         return false;
     }
     if (!read_entity(text, length, row, &complaint)) {
@@ -172,7 +184,8 @@ bool srv_import_line(char *text, size_t length, struct arena *arena, struct impo
         } else {
             hint = dk_entity_field(row->entity, json.text, json.length, hint);
             if (hint < 0) {
-                return complain(&complaint, "field", json.text, json.length, "the entity has none of this name");
+                return complain(&complaint, "field", json.text, json.length,
+                                "the entity has none of this name");
             }
             fine = read_field(&json, arena, row, hint, &complaint);
         }
@@ -180,5 +193,6 @@ bool srv_import_line(char *text, size_t length, struct arena *arena, struct impo
             return false;
         }
     }
-    return (type == JSON_END && !arena->failed) || complain(&complaint, "the line", "", 0, "it cannot be read");
+    return (type == JSON_END && !arena->failed) ||
+           complain(&complaint, "the line", "", 0, "it cannot be read");
 }

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The inner half of the server: jobs, the workers that parse and answer them, the decider that decides them in groups. Shared by service.c,
- * jobs.c, workers.c, decider.c, the endpoints and the commands, and nobody else.
+ * The inner half of the server: jobs, the workers that parse and answer them, the decider that
+ * decides them in groups. Shared by service.c, jobs.c, workers.c, decider.c, the endpoints and the
+ * commands, and nobody else.
  *
- * The life of a call: submitted -> a worker parses it -> (what writes) the decider takes it into a group, and commits -> a worker replies -> done.
- * No thread waits for another: between the steps a job lies in a queue. Commands wait for their task.
+ * The life of a call: submitted -> a worker parses it -> (what writes) the decider takes it into a
+ * group, and commits -> a worker replies -> done. No thread waits for another: between the steps a
+ * job lies in a queue. Commands wait for their task.
  */
 #ifndef DAYBOOK_SERVER_INSIDE_H
 #define DAYBOOK_SERVER_INSIDE_H
@@ -19,13 +21,15 @@
 
 #define WORKERS_DEFAULT 4
 #define WORKERS_MAX 64
-#define JOBS_MAX 20000                               /* calls in all queues; more are answered BUSY */
-#define JOBS_BYTES_MAX ((int64_t)512 * 1024 * 1024)  /* memory of all calls that were parsed */
+/* calls in all queues; more are answered BUSY */
+#define JOBS_MAX 20000
+#define JOBS_BYTES_MAX ((int64_t)512 * 1024 * 1024) /* memory of all calls that were parsed */
 #define JOB_ARENA_BYTES_MAX ((size_t)192 * 1024 * 1024)
 #define GROUP_CHANGESETS_MAX 1000
 #define GROUP_BYTES_MAX (4 * 1024 * 1024)
 #define BUSY_RETRY_MS 1000
-#define SEEN_INTERVAL_MS (60 * 60 * 1000)            /* a device that only reads is noted this often */
+/* a device that only reads is noted this often */
+#define SEEN_INTERVAL_MS (60 * 60 * 1000)
 
 struct worker;
 struct decider;
@@ -39,7 +43,8 @@ struct endpoint {
     const char *method;
     const char *path;
     enum job_way (*parse)(struct worker *worker, struct job *job);
-    /* In the group's transaction. Not OK: the group cannot go on. May be called again after a rollback. */
+    /* In the group's transaction. Not OK: the group cannot go on. May be called again after a
+     * rollback. */
     daybook_status (*decide)(struct decider *decider, struct job *job);
     void (*reply)(struct worker *worker, struct job *job);
 };
@@ -69,23 +74,23 @@ struct job {
     struct service *service;
     struct job *next; /* in a queue */
     const struct endpoint *endpoint;
-    char *token;     /* a copy; NULL: none */
-    char *body;      /* as it came */
+    char *token; /* a copy; NULL: none */
+    char *body;  /* as it came */
     size_t body_size;
     void (*done)(void *context, const struct service_answer *answer);
     void *context;
 
-    struct arena arena; /* all that is decoded */
-    struct buffer text; /* the body expanded; written to while it is decoded */
+    struct arena arena;  /* all that is decoded */
+    struct buffer text;  /* the body expanded; written to while it is decoded */
     struct buffer again; /* the same once more, unwritten, where somebody needs it */
-    int64_t bytes;      /* counted in the service */
-    int weight;         /* changesets */
-    bool decided;       /* a decide step is behind it */
+    int64_t bytes;       /* counted in the service */
+    int weight;          /* changesets */
+    bool decided;        /* a decide step is behind it */
 
-    int http_status;    /* 0: no error so far */
-    const char *code;   /* of an error */
+    int http_status;  /* 0: no error so far */
+    const char *code; /* of an error */
     char detail[160];
-    int64_t seq;        /* of GAP */
+    int64_t seq; /* of GAP */
     int64_t retry_after_ms;
     struct service_answer answer;
 
@@ -139,41 +144,45 @@ struct service {
     bool decider_runs; /* its thread was started */
     struct decider decider;
 
-    pthread_mutex_t lock; /* all below */
-    pthread_cond_t work;  /* for workers */
+    pthread_mutex_t lock;  /* all below */
+    pthread_cond_t work;   /* for workers */
     pthread_cond_t decide; /* for the decider */
-    pthread_cond_t rest;  /* for close and commands */
+    pthread_cond_t rest;   /* for close and commands */
     struct queue work_queue, decide_queue;
     struct task *tasks, **tasks_end;
-    int jobs;       /* submitted and not done */
-    int64_t bytes;  /* of parsed jobs */
-    bool closing;   /* no new calls */
-    bool stopping;  /* threads end when their queues are empty */
+    int jobs;      /* submitted and not done */
+    int64_t bytes; /* of parsed jobs */
+    bool closing;  /* no new calls */
+    bool stopping; /* threads end when their queues are empty */
 };
 
 /* ---- jobs.c */
 int64_t srv_now_ms(void);
 /* A job of this call, or NULL. The body is the job's either way. */
-struct job *srv_job_new(struct service *service, const struct service_call *call, const struct endpoint *endpoint);
+struct job *srv_job_new(struct service *service, const struct service_call *call,
+                        const struct endpoint *endpoint);
 /* Frees a job that was not taken; its body stays the call's. */
 void srv_job_drop(struct job *job);
 /* Calls done, once, and frees the job. */
 void srv_job_finish(struct job *job);
 /* Counts a job's memory; false, and an error set, where too much is under way. */
 bool srv_job_charge(struct job *job, int64_t bytes);
-/* Sets the error that the job is answered with; returns WAY_DONE. `detail` is for developers and holds no values. */
-enum job_way srv_job_fail(struct job *job, int http_status, const char *code, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
+/* Sets the error that the job is answered with; returns WAY_DONE. `detail` is for developers and
+ * holds no values. */
+enum job_way srv_job_fail(struct job *job, int http_status, const char *code, const char *format,
+                          ...) __attribute__((format(printf, 4, 5)));
 /* The error that stands for a failure of the server. */
 enum job_way srv_job_fail_status(struct job *job, daybook_status status);
 /* Expands the body into text. */
 bool srv_job_expand(struct job *job, struct frame_codec *codec);
 /* The text as it came, not written to. */
 daybook_status srv_job_original(struct job *job, struct frame_codec *codec, const char **text);
-/* Decodes the text as this message and checks the protocol version, whose place in the message is first. */
+/* Decodes the text as this message and checks the protocol version, whose place in the message is
+ * first. */
 bool srv_job_decode(struct job *job, const struct message_table *table, void *message);
 /* Turns the message, or the error, into the answer. */
-void srv_job_answer(struct worker *worker, struct job *job, const struct message_table *table, const void *message);
+void srv_job_answer(struct worker *worker, struct job *job, const struct message_table *table,
+                    const void *message);
 void srv_queue_init(struct queue *queue);
 void srv_queue_push(struct queue *queue, struct job *job);
 struct job *srv_queue_pop(struct queue *queue); /* NULL: empty */
@@ -184,18 +193,19 @@ void *srv_decider_run(void *decider);
 /* Puts a job that has been decided, or not, before the workers. */
 void srv_to_workers(struct service *service, struct job *job);
 /* Runs a task on the decider's thread and waits for its commit. */
-daybook_status srv_run_task(struct service *service, daybook_status (*run)(struct decider *decider, void *context),
+daybook_status srv_run_task(struct service *service,
+                            daybook_status (*run)(struct decider *decider, void *context),
                             void *context);
 /* Reads the organisations and their heads again: at the start, and after a rollback. */
 daybook_status srv_decider_load(struct decider *decider);
 /* NULL: no such organisation. */
 struct decide_org *srv_decider_org(struct decider *decider, int64_t org);
 /* The author that the server itself is; scope in the arena. */
-daybook_status srv_decider_server(struct decider *decider, const struct decide_org *org, struct arena *arena,
-                                  struct decide_author *author);
+daybook_status srv_decider_server(struct decider *decider, const struct decide_org *org,
+                                  struct arena *arena, struct decide_author *author);
 /* The author that a caller is. */
-daybook_status srv_decider_author(struct decider *decider, const struct caller *caller, struct arena *arena,
-                                  struct decide_author *author);
+daybook_status srv_decider_author(struct decider *decider, const struct caller *caller,
+                                  struct arena *arena, struct decide_author *author);
 
 /* ---- endpoint_*.c */
 extern const struct endpoint srv_endpoint_sync, srv_endpoint_enrol, srv_endpoint_lease;
@@ -215,7 +225,8 @@ struct page {
 /* Builds a page; *position is the reader's new cursor. */
 daybook_status srv_page_build(const struct page *page, int64_t *position);
 
-/* ---- drafts.c: changesets of the server itself, decided like a device's. On the decider's thread, in a task. */
+/* ---- drafts.c: changesets of the server itself, decided like a device's. On the decider's thread,
+ * in a task. */
 struct draft {
     struct decider *decider;
     struct decide_org *org;
@@ -227,19 +238,22 @@ struct draft {
 };
 /* Begins with the server as author. NOT_FOUND: there is no organisation yet. */
 daybook_status srv_draft_begin(struct draft *draft, struct decider *decider);
-/* Adds a change without values; NULL: no memory. `seen` is the version that it is based on, 0 for a new record. */
-struct change *srv_draft_add(struct draft *draft, enum block_op op, const struct entity *entity, const struct id *id,
-                             int64_t seen);
+/* Adds a change without values; NULL: no memory. `seen` is the version that it is based on, 0 for a
+ * new record. */
+struct change *srv_draft_add(struct draft *draft, enum block_op op, const struct entity *entity,
+                             const struct id *id, int64_t seen);
 /* Adds a value to the last change. NULL values stay out of new records. False: no memory. */
 bool srv_draft_value(struct draft *draft, int field, const struct value *value);
 bool srv_draft_text(struct draft *draft, int field, const char *text);
-/* Decides what was added and begins anew. RULE: rejected, with draft->verdict; the task then must fail. */
+/* Decides what was added and begins anew. RULE: rejected, with draft->verdict; the task then must
+ * fail. */
 daybook_status srv_draft_decide(struct draft *draft);
 /* "product 0193…: REQUIRED name": a rejection in words. */
 void srv_draft_explain(const struct verdict *verdict, char *out, size_t size);
-/* The id of a record that is known by a name of its own, such as a territory's: the same name always gives the same id. */
-bool srv_key_id(const struct decide_org *org, const struct entity *entity, const char *key, size_t length,
-                struct id *id);
+/* The id of a record that is known by a name of its own, such as a territory's: the same name
+ * always gives the same id. */
+bool srv_key_id(const struct decide_org *org, const struct entity *entity, const char *key,
+                size_t length, struct id *id);
 
 /* ---- commands_*.c: each writes its answer, or says what is wrong in `problem` */
 struct command_line;
@@ -256,8 +270,8 @@ daybook_status srv_command_device_revoke(struct command_run *run);
 daybook_status srv_command_enrol(struct command_run *run);
 daybook_status srv_command_import(struct command_run *run);
 /* Sets the problem and passes the status on. */
-daybook_status srv_command_fail(struct command_run *run, daybook_status status, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+daybook_status srv_command_fail(struct command_run *run, daybook_status status, const char *format,
+                                ...) __attribute__((format(printf, 3, 4)));
 /* ,"name":"text" into an object under way; `first` without the comma. */
 void srv_command_member(struct buffer *out, bool first, const char *name, const char *text);
 void srv_command_number(struct buffer *out, bool first, const char *name, int64_t number);
@@ -272,15 +286,15 @@ struct import_row {
     size_t key_length;
     uint64_t present; /* fields given */
     struct value values[LIMIT_FIELDS];
-    struct import_key {  /* references by the key of another record */
+    struct import_key { /* references by the key of another record */
         int field;
         const char *key;
         size_t length;
         struct import_key *next;
-    } *references;
+    } * references;
 };
 /* Reads a line, whose text is written to; values in the arena. False with a text in `problem`. */
-bool srv_import_line(char *text, size_t length, struct arena *arena, struct import_row *row, char *problem,
-                     size_t problem_size);
+bool srv_import_line(char *text, size_t length, struct arena *arena, struct import_row *row,
+                     char *problem, size_t problem_size);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One call as a job: made from what was submitted, expanded, decoded, answered, freed. Used by the service, the workers and the decider.
- * Invariant: each job is answered exactly once, in srv_job_finish.
+ * One call as a job: made from what was submitted, expanded, decoded, answered, freed. Used by the
+ * service, the workers and the decider. Invariant: each job is answered exactly once, in
+ * srv_job_finish.
  */
 #include "sync-server/inside.h"
 
@@ -16,6 +17,7 @@
 #define CONTENT_FRAME "application/vnd.daybook+zstd"
 #define FRAME_LEVEL 3
 
+/* See the header. */
 int64_t srv_now_ms(void)
 {
     struct timespec now;
@@ -23,7 +25,9 @@ int64_t srv_now_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-struct job *srv_job_new(struct service *service, const struct service_call *call, const struct endpoint *endpoint)
+/* See the header. */
+struct job *srv_job_new(struct service *service, const struct service_call *call,
+                        const struct endpoint *endpoint)
 {
     struct job *job = dk_memory_new(1, sizeof *job);
     if (job == NULL) {
@@ -50,6 +54,7 @@ struct job *srv_job_new(struct service *service, const struct service_call *call
     return job;
 }
 
+/* See the header. */
 void srv_job_drop(struct job *job)
 {
     if (job->endpoint == &srv_endpoint_sync) {
@@ -65,6 +70,7 @@ void srv_job_drop(struct job *job)
     dk_memory_free(job);
 }
 
+/* See the header. */
 void srv_job_finish(struct job *job)
 {
     struct service *service = job->service;
@@ -82,6 +88,7 @@ void srv_job_finish(struct job *job)
     pthread_mutex_unlock(&service->lock);
 }
 
+/* See the header. */
 bool srv_job_charge(struct job *job, int64_t bytes)
 {
     struct service *service = job->service;
@@ -99,7 +106,9 @@ bool srv_job_charge(struct job *job, int64_t bytes)
     return fits;
 }
 
-enum job_way srv_job_fail(struct job *job, int http_status, const char *code, const char *format, ...)
+/* See the header. */
+enum job_way srv_job_fail(struct job *job, int http_status, const char *code, const char *format,
+                          ...)
 {
     va_list arguments;
     va_start(arguments, format);
@@ -110,6 +119,7 @@ enum job_way srv_job_fail(struct job *job, int http_status, const char *code, co
     return WAY_DONE;
 }
 
+/* See the header. */
 enum job_way srv_job_fail_status(struct job *job, daybook_status status)
 {
     switch (status) {
@@ -129,6 +139,7 @@ enum job_way srv_job_fail_status(struct job *job, daybook_status status)
     }
 }
 
+/* See the header. */
 bool srv_job_expand(struct job *job, struct frame_codec *codec)
 {
     daybook_status status = dk_frame_expand(codec, job->body, job->body_size, &job->text);
@@ -144,6 +155,7 @@ bool srv_job_expand(struct job *job, struct frame_codec *codec)
     }
 }
 
+/* See the header. */
 daybook_status srv_job_original(struct job *job, struct frame_codec *codec, const char **text)
 {
     daybook_status status = DAYBOOK_OK;
@@ -154,18 +166,22 @@ daybook_status srv_job_original(struct job *job, struct frame_codec *codec, cons
     return status;
 }
 
+/* See the header. */
 bool srv_job_decode(struct job *job, const struct message_table *table, void *message)
 {
     const char *problem;
-    bool decoded = dk_message_decode(table, job->text.bytes, job->text.length, message, &job->arena, &problem);
+    bool decoded =
+        dk_message_decode(table, job->text.bytes, job->text.length, message, &job->arena, &problem);
     assert(table->members[0].offset == 0 && table->members[0].type == MESSAGE_INT);
     int64_t protocol = *(const int64_t *)message;
     if (protocol != 0 && protocol != PROTOCOL_VERSION) {
-        (void)srv_job_fail(job, 426, "UPGRADE_NEEDED", "this server speaks protocol %d", PROTOCOL_VERSION);
+        (void)srv_job_fail(job, 426, "UPGRADE_NEEDED", "this server speaks protocol %d",
+                           PROTOCOL_VERSION);
         return false;
     }
     if (!decoded) {
-        (void)srv_job_fail(job, 400, "BAD_REQUEST", "%s: %s", table->name, problem == NULL ? "" : problem);
+        (void)srv_job_fail(job, 400, "BAD_REQUEST", "%s: %s", table->name,
+                           problem == NULL ? "" : problem);
     }
     return decoded;
 }
@@ -177,7 +193,8 @@ static daybook_status take_body(struct worker *worker, struct job *job)
     daybook_status status = worker->json.status;
     dk_buffer_init(&frame, LIMIT_REPLY_BYTES);
     if (status == DAYBOOK_OK) {
-        status = dk_frame_compress(worker->codec, worker->json.bytes, worker->json.length, FRAME_LEVEL, &frame);
+        status = dk_frame_compress(worker->codec, worker->json.bytes, worker->json.length,
+                                   FRAME_LEVEL, &frame);
     }
     if (status == DAYBOOK_OK) {
         job->answer.body = dk_buffer_take(&frame, &job->answer.body_size);
@@ -198,7 +215,9 @@ static void answer_error(struct worker *worker, struct job *job)
     (void)take_body(worker, job);
 }
 
-void srv_job_answer(struct worker *worker, struct job *job, const struct message_table *table, const void *message)
+/* See the header. */
+void srv_job_answer(struct worker *worker, struct job *job, const struct message_table *table,
+                    const void *message)
 {
     if (job->http_status == 0) {
         dk_buffer_reset(&worker->json);
@@ -213,6 +232,7 @@ void srv_job_answer(struct worker *worker, struct job *job, const struct message
     answer_error(worker, job);
 }
 
+/* See the header. */
 void srv_queue_init(struct queue *queue)
 {
     queue->first = NULL;
@@ -220,6 +240,7 @@ void srv_queue_init(struct queue *queue)
     queue->count = 0;
 }
 
+/* See the header. */
 void srv_queue_push(struct queue *queue, struct job *job)
 {
     job->next = NULL;
@@ -228,6 +249,7 @@ void srv_queue_push(struct queue *queue, struct job *job)
     queue->count++;
 }
 
+/* See the header. */
 struct job *srv_queue_pop(struct queue *queue)
 {
     struct job *job = queue->first;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One page of the log for one reader: the entries of its buckets and its own markers, in position order. Called by the workers inside a
- * snapshot. Invariants: 1. All rows of a position are in one page. 2. Nothing is read from a bucket that is not in the scope. 3. The page makes
- * progress, whatever size was asked for.
+ * One page of the log for one reader: the entries of its buckets and its own markers, in position
+ * order. Called by the workers inside a snapshot. Invariants: 1. All rows of a position are in one
+ * page. 2. Nothing is read from a bucket that is not in the scope. 3. The page makes progress,
+ * whatever size was asked for.
  */
 #include "sync-server/inside.h"
 
@@ -11,7 +12,8 @@
 
 #define ROWS_BYTES_MAX ((size_t)64 * 1024 * 1024)
 
-/* One log row of the position under way; its parts are copied behind each other into the scratch buffer. */
+/* One log row of the position under way; its parts are copied behind each other into the scratch
+ * buffer. */
 struct page_row {
     int64_t bucket;
     size_t begin, size; /* body, or own where it is a marker's */
@@ -36,7 +38,8 @@ struct walk {
 static daybook_status next_row(struct walk *walk)
 {
     walk->has_row = false;
-    return walk->cursor == NULL ? DAYBOOK_OK : srv_store_log_next(walk->cursor, &walk->row, &walk->has_row);
+    return walk->cursor == NULL ? DAYBOOK_OK
+                                : srv_store_log_next(walk->cursor, &walk->row, &walk->has_row);
 }
 
 /* Opens cursor and markers. */
@@ -52,10 +55,12 @@ static daybook_status open_walk(struct walk *walk)
     for (int i = 0; i < count; i++) {
         buckets[i] = page->scope->buckets[i].bucket;
     }
-    daybook_status status = srv_store_markers(page->reader, page->device_no, page->settled, page->after, page->head,
-                                              page->arena, &walk->markers, &walk->marker_count);
+    daybook_status status =
+        srv_store_markers(page->reader, page->device_no, page->settled, page->after, page->head,
+                          page->arena, &walk->markers, &walk->marker_count);
     if (status == DAYBOOK_OK && count > 0) {
-        status = srv_store_log_open(page->reader, page->org, buckets, count, page->after, page->head, &walk->cursor);
+        status = srv_store_log_open(page->reader, page->org, buckets, count, page->after,
+                                    page->head, &walk->cursor);
     }
     return status == DAYBOOK_OK ? next_row(walk) : status;
 }
@@ -82,7 +87,8 @@ static daybook_status collect(struct walk *walk, int64_t position, bool own)
     return status;
 }
 
-/* What a header's op is, as far as the page has to know. Names of fields are escaped in it, so the text cannot stand elsewhere. */
+/* What a header's op is, as far as the page has to know. Names of fields are escaped in it, so the
+ * text cannot stand elsewhere. */
 static bool header_has(const char *text, size_t length, const char *op)
 {
     size_t op_length = strlen(op);
@@ -100,6 +106,7 @@ static bool tail_id(const char *tail, size_t length, struct id *id)
     return length > ID_WIRE_LENGTH + 2 && dk_id_from_wire(tail + 2, ID_WIRE_LENGTH, id);
 }
 
+/* For qsort and bsearch. */
 static int compare_ids(const void *a, const void *b)
 {
     return dk_id_compare(a, b);
@@ -112,8 +119,8 @@ struct part {
 };
 
 /* The next part of a row; false at its end or on failure (*status). */
-static bool next_part(const struct walk *walk, const struct page_row *row, size_t *cursor, struct part *part,
-                      daybook_status *status)
+static bool next_part(const struct walk *walk, const struct page_row *row, size_t *cursor,
+                      struct part *part, daybook_status *status)
 {
     int64_t number;
     const char *bytes = walk->page->rows->bytes + row->begin;
@@ -121,12 +128,13 @@ static bool next_part(const struct walk *walk, const struct page_row *row, size_
         !srv_log_part_next(bytes, row->size, cursor, &number, &part->tail, &part->tail_length)) {
         return false;
     }
-    *status = srv_store_header_text(walk->page->reader, number, &part->header, &part->header_length);
+    *status =
+        srv_store_header_text(walk->page->reader, number, &part->header, &part->header_length);
     return *status == DAYBOOK_OK;
 }
 
-/* A record that moved between two buckets of the scope comes whole; it is not evicted. Collects what comes whole, where the position has
- * several rows. */
+/* A record that moved between two buckets of the scope comes whole; it is not evicted. Collects
+ * what comes whole, where the position has several rows. */
 static daybook_status collect_whole(struct walk *walk)
 {
     daybook_status status = DAYBOOK_OK;
@@ -166,7 +174,8 @@ static daybook_status collect_whole(struct walk *walk)
 static bool is_spared(const struct walk *walk, const struct part *part)
 {
     struct id id;
-    return walk->whole_count > 0 && header_has(part->header, part->header_length, "\"op\":\"evict\"") &&
+    return walk->whole_count > 0 &&
+           header_has(part->header, part->header_length, "\"op\":\"evict\"") &&
            tail_id(part->tail, part->tail_length, &id) &&
            bsearch(&id, walk->whole, (size_t)walk->whole_count, sizeof id, compare_ids) != NULL;
 }
@@ -234,6 +243,7 @@ static daybook_status write_position(struct walk *walk, int64_t *position)
     return write_parts(walk, *position);
 }
 
+/* See the header. */
 daybook_status srv_page_build(const struct page *page, int64_t *position)
 {
     struct walk walk = {.page = page};
@@ -242,7 +252,8 @@ daybook_status srv_page_build(const struct page *page, int64_t *position)
     *position = page->after;
     dk_block_begin(&walk.writer, page->out);
     daybook_status status = open_walk(&walk);
-    while (status == DAYBOOK_OK && !full && (walk.has_row || walk.marker_next < walk.marker_count)) {
+    while (status == DAYBOOK_OK && !full &&
+           (walk.has_row || walk.marker_next < walk.marker_count)) {
         status = write_position(&walk, position);
         full = page->out->length - begin >= (size_t)page->page_bytes;
     }

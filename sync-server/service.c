@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The door of the inner half: opens and closes store, decider and workers; takes calls and commands in. Called by the outer half. Invariants:
- * 1. Every call that was submitted is answered once. 2. One process has the data folder. 3. After close no thread of ours runs.
+ * The door of the inner half: opens and closes store, decider and workers; takes calls and commands
+ * in. Called by the outer half. Invariants:
+ * 1. Every call that was submitted is answered once. 2. One process has the data folder. 3. After
+ * close no thread of ours runs.
  */
 #include "sync-server/inside.h"
 
@@ -30,11 +32,13 @@ static daybook_status locked_by(int file, const char *folder, char *problem, siz
     char text[24] = "";
     ssize_t length = pread(file, text, sizeof text - 1, 0);
     text[length > 0 ? strspn(text, "0123456789") : 0] = '\0';
-    (void)dk_text_format(problem, size, "%s is in use by process %s", folder, text[0] == '\0' ? "?" : text);
+    (void)dk_text_format(problem, size, "%s is in use by process %s", folder,
+                         text[0] == '\0' ? "?" : text);
     return DAYBOOK_BUSY;
 }
 
-/* Takes the lock and writes our number into the file, for whoever comes second. The kernel gives it back when we end, however. */
+/* Takes the lock and writes our number into the file, for whoever comes second. The kernel gives it
+ * back when we end, however. */
 static daybook_status take_lock(const char *folder, int *lock_file, char *problem, size_t size)
 {
     char path[PATH_BYTES_MAX], text[24];
@@ -65,11 +69,12 @@ static daybook_status take_lock(const char *folder, int *lock_file, char *proble
 /* ---- opening */
 
 /* Opens the writer and what the decider needs. */
-static daybook_status open_decider(struct service *service, const struct service_options *options, char *problem,
-                                   size_t size)
+static daybook_status open_decider(struct service *service, const struct service_options *options,
+                                   char *problem, size_t size)
 {
     struct decider *decider = &service->decider;
-    struct srv_store_options store = {.folder = options->data_folder, .writer = true, .log = options->log};
+    struct srv_store_options store = {
+        .folder = options->data_folder, .writer = true, .log = options->log};
     decider->service = service;
     dk_arena_init(&decider->arena, REPLY_ARENA_BYTES_MAX);
     daybook_status status = srv_store_open_sqlite(&store, &decider->store, problem, size);
@@ -78,18 +83,21 @@ static daybook_status open_decider(struct service *service, const struct service
     }
     decider->decide = srv_decide_new(decider->store, &service->log, 0);
     decider->codec = dk_frame_new();
-    status = decider->decide == NULL || decider->codec == NULL ? DAYBOOK_NO_MEMORY : srv_decider_load(decider);
+    status = decider->decide == NULL || decider->codec == NULL ? DAYBOOK_NO_MEMORY
+                                                               : srv_decider_load(decider);
     if (status != DAYBOOK_OK) {
-        (void)dk_text_format(problem, size, "the organisations cannot be read, status %d", (int)status);
+        (void)dk_text_format(problem, size, "the organisations cannot be read, status %d",
+                             (int)status);
     }
     return status;
 }
 
 /* Opens one worker's reader and buffers. */
-static daybook_status open_worker(struct service *service, struct worker *worker, const struct service_options *options,
-                                  char *problem, size_t size)
+static daybook_status open_worker(struct service *service, struct worker *worker,
+                                  const struct service_options *options, char *problem, size_t size)
 {
-    struct srv_store_options store = {.folder = options->data_folder, .writer = false, .log = options->log};
+    struct srv_store_options store = {
+        .folder = options->data_folder, .writer = false, .log = options->log};
     worker->service = service;
     dk_arena_init(&worker->arena, REPLY_ARENA_BYTES_MAX);
     dk_buffer_init(&worker->log, LIMIT_REPLY_EXPANDED);
@@ -104,8 +112,9 @@ static daybook_status open_worker(struct service *service, struct worker *worker
 }
 
 /* Starts the threads; those that run are counted, so that close joins them. */
-static daybook_status start_threads(struct service *service, int wanted, const struct service_options *options,
-                                    char *problem, size_t size)
+static daybook_status start_threads(struct service *service, int wanted,
+                                    const struct service_options *options, char *problem,
+                                    size_t size)
 {
     if (pthread_create(&service->decider.thread, NULL, srv_decider_run, &service->decider) != 0) {
         (void)dk_text_format(problem, size, "cannot start a thread");
@@ -115,7 +124,8 @@ static daybook_status start_threads(struct service *service, int wanted, const s
     for (int i = 0; i < wanted; i++) {
         struct worker *worker = &service->workers[i];
         daybook_status status = open_worker(service, worker, options, problem, size);
-        if (status == DAYBOOK_OK && pthread_create(&worker->thread, NULL, srv_worker_run, worker) != 0) {
+        if (status == DAYBOOK_OK &&
+            pthread_create(&worker->thread, NULL, srv_worker_run, worker) != 0) {
             (void)dk_text_format(problem, size, "cannot start a thread");
             status = DAYBOOK_NO_MEMORY;
         }
@@ -140,11 +150,13 @@ static struct service *make_service(const struct service_options *options, int w
     service->page_bytes = options->page_bytes > 0 ? options->page_bytes : LIMIT_PAGE_BYTES;
     service->lock_file = -1;
     service->workers = dk_memory_new((size_t)workers, sizeof *service->workers);
-    service->public_url = options->public_url == NULL
-                              ? NULL
-                              : dk_memory_copy_text(options->public_url, strlen(options->public_url));
-    service->ca_pin =
-        options->ca_pin == NULL ? NULL : dk_memory_copy_text(options->ca_pin, strlen(options->ca_pin));
+    service->public_url =
+        options->public_url == NULL
+            ? NULL
+            : dk_memory_copy_text(options->public_url, strlen(options->public_url));
+    service->ca_pin = options->ca_pin == NULL
+                          ? NULL
+                          : dk_memory_copy_text(options->ca_pin, strlen(options->ca_pin));
     srv_queue_init(&service->work_queue);
     srv_queue_init(&service->decide_queue);
     service->tasks_end = &service->tasks;
@@ -155,8 +167,9 @@ static struct service *make_service(const struct service_options *options, int w
     return service;
 }
 
-daybook_status srv_service_open(const struct service_options *options, struct service **out, char *problem,
-                                size_t problem_size)
+/* See the header. */
+daybook_status srv_service_open(const struct service_options *options, struct service **out,
+                                char *problem, size_t problem_size)
 {
     int workers = options->worker_threads > 0 ? options->worker_threads : WORKERS_DEFAULT;
     workers = workers > WORKERS_MAX ? WORKERS_MAX : workers;
@@ -167,7 +180,8 @@ daybook_status srv_service_open(const struct service_options *options, struct se
         (void)dk_text_format(problem, problem_size, "out of memory");
         return DAYBOOK_NO_MEMORY;
     }
-    daybook_status status = take_lock(options->data_folder, &service->lock_file, problem, problem_size);
+    daybook_status status =
+        take_lock(options->data_folder, &service->lock_file, problem, problem_size);
     if (status == DAYBOOK_OK) {
         status = open_decider(service, options, problem, problem_size);
     }
@@ -204,6 +218,7 @@ static void stop_threads(struct service *service)
     }
 }
 
+/* See the header. */
 void srv_service_close(struct service *service)
 {
     if (service == NULL) {
@@ -240,10 +255,13 @@ void srv_service_close(struct service *service)
 
 /* ---- calls */
 
-static const struct endpoint *const endpoints[] = {&srv_endpoint_sync, &srv_endpoint_enrol, &srv_endpoint_lease};
+static const struct endpoint *const endpoints[] = {&srv_endpoint_sync, &srv_endpoint_enrol,
+                                                   &srv_endpoint_lease};
 
-/* Answers a call that became no job, with the plain body that the outer half uses for its own refusals. */
-static void refuse_call(const struct service_call *call, int http_status, const char *code, int64_t retry_after_ms)
+/* Answers a call that became no job, with the plain body that the outer half uses for its own
+ * refusals. */
+static void refuse_call(const struct service_call *call, int http_status, const char *code,
+                        int64_t retry_after_ms)
 {
     char text[80];
     struct service_answer answer = {.http_status = http_status, .retry_after_ms = retry_after_ms};
@@ -281,17 +299,20 @@ static bool answer_health(struct service *service, const struct service_call *ca
     bool closing = service->closing;
     pthread_mutex_unlock(&service->lock);
     if (strcmp(call->method, "GET") != 0 || closing) {
-        refuse_call(call, closing ? 503 : 405, closing ? "BUSY" : "METHOD", closing ? BUSY_RETRY_MS : -1);
+        refuse_call(call, closing ? 503 : 405, closing ? "BUSY" : "METHOD",
+                    closing ? BUSY_RETRY_MS : -1);
         return true;
     }
     dk_memory_free(call->body);
-    struct service_answer answer = {.http_status = 200, .retry_after_ms = -1, .content_type = "application/json"};
+    struct service_answer answer = {
+        .http_status = 200, .retry_after_ms = -1, .content_type = "application/json"};
     answer.body = dk_memory_copy_text(text, sizeof text - 1);
     answer.body_size = answer.body == NULL ? 0 : sizeof text - 1;
     call->done(call->context, &answer);
     return true;
 }
 
+/* See the header. */
 void srv_service_submit(struct service *service, const struct service_call *call)
 {
     int http_status;
@@ -342,7 +363,8 @@ static daybook_status run_command(struct command_run *run)
             return commands[i].run(run);
         }
     }
-    (void)dk_text_format(run->problem, sizeof run->problem, "the server does not do this by itself");
+    (void)dk_text_format(run->problem, sizeof run->problem,
+                         "the server does not do this by itself");
     return DAYBOOK_INVALID;
 }
 
@@ -350,7 +372,8 @@ static daybook_status run_command(struct command_run *run)
 static void write_problem(struct command_run *run, daybook_status status, bool json)
 {
     if (run->problem[0] == '\0') {
-        (void)dk_text_format(run->problem, sizeof run->problem, "it failed with status %d", (int)status);
+        (void)dk_text_format(run->problem, sizeof run->problem, "it failed with status %d",
+                             (int)status);
     }
     dk_buffer_reset(&run->out);
     if (json) {
@@ -363,7 +386,9 @@ static void write_problem(struct command_run *run, daybook_status status, bool j
     }
 }
 
-daybook_status srv_service_command(struct service *service, int argc, const char *const *argv, bool json, char **text)
+/* See the header. */
+daybook_status srv_service_command(struct service *service, int argc, const char *const *argv,
+                                   bool json, char **text)
 {
     struct command_line line;
     struct command_run run = {.service = service, .line = &line};

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The workers: a pool of threads, each with a reader's connection of its own, that parse calls and build replies. Invariant: a
- * worker never waits for the decider; a job that has to be decided is put before it and comes back later.
+ * The workers: a pool of threads, each with a reader's connection of its own, that parse calls and
+ * build replies. Invariant: a worker never waits for the decider; a job that has to be decided is
+ * put before it and comes back later.
  */
 #include "sync-server/inside.h"
 
+/* See the header. */
 void srv_to_workers(struct service *service, struct job *job)
 {
     pthread_mutex_lock(&service->lock);
@@ -13,6 +15,7 @@ void srv_to_workers(struct service *service, struct job *job)
     pthread_mutex_unlock(&service->lock);
 }
 
+/* Puts a parsed job before the decider. */
 static void to_decider(struct service *service, struct job *job)
 {
     pthread_mutex_lock(&service->lock);
@@ -52,6 +55,7 @@ static void work(struct worker *worker, struct job *job)
     srv_job_finish(job);
 }
 
+/* See the header. */
 void *srv_worker_run(void *argument)
 {
     struct worker *worker = argument;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Sign-in, enrolment, the server's own device. Called by workers (sign-in) and on the decider's thread (all that writes).
- * Invariant: no token and no code is stored or logged, only its hash.
+ * Sign-in, enrolment, the server's own device. Called by workers (sign-in) and on the decider's
+ * thread (all that writes). Invariant: no token and no code is stored or logged, only its hash.
  */
 #include "sync-server/accounts/accounts.h"
 
@@ -11,6 +11,7 @@
 
 #define ROLE_SYSTEM "system"
 
+/* See the header. */
 daybook_status srv_sign_in(struct srv_store *store, const char *token, struct caller *caller)
 {
     uint8_t hash[HASH_SIZE];
@@ -32,8 +33,10 @@ daybook_status srv_sign_in(struct srv_store *store, const char *token, struct ca
     return status;
 }
 
-daybook_status srv_enrol_code(struct srv_store *store, int64_t org, const struct id *user, int64_t now_ms, int minutes,
-                              char code[CODE_TEXT_SIZE], int64_t *expires_ms)
+/* See the header. */
+daybook_status srv_enrol_code(struct srv_store *store, int64_t org, const struct id *user,
+                              int64_t now_ms, int minutes, char code[CODE_TEXT_SIZE],
+                              int64_t *expires_ms)
 {
     uint8_t hash[HASH_SIZE];
     if (!srv_code_make(code) || !srv_code_hash(code, hash)) {
@@ -60,8 +63,9 @@ static void copy_name(char out[64], const char *name)
 }
 
 /* Adds a device of the account with this instance and a new token. */
-static daybook_status add_device(struct srv_store *store, const struct id *instance, const char *name, int64_t now_ms,
-                                 char token[TOKEN_TEXT_SIZE], struct caller *caller)
+static daybook_status add_device(struct srv_store *store, const struct id *instance,
+                                 const char *name, int64_t now_ms, char token[TOKEN_TEXT_SIZE],
+                                 struct caller *caller)
 {
     uint8_t hash[HASH_SIZE];
     if (!srv_token_make(token) || !srv_token_hash(token, hash)) {
@@ -77,8 +81,10 @@ static daybook_status add_device(struct srv_store *store, const struct id *insta
     return srv_store_add_device(store, &caller->device, hash);
 }
 
-daybook_status srv_enrol(struct srv_store *store, const char *code, const struct id *instance, const char *name,
-                         int64_t now_ms, char token[TOKEN_TEXT_SIZE], struct caller *caller)
+/* See the header. */
+daybook_status srv_enrol(struct srv_store *store, const char *code, const struct id *instance,
+                         const char *name, int64_t now_ms, char token[TOKEN_TEXT_SIZE],
+                         struct caller *caller)
 {
     uint8_t hash[HASH_SIZE];
     int64_t org;
@@ -100,6 +106,7 @@ daybook_status srv_enrol(struct srv_store *store, const char *code, const struct
     return add_device(store, instance, name, now_ms, token, caller);
 }
 
+/* See the header. */
 daybook_status srv_account_project(struct srv_store *store, int64_t org, const struct record *user)
 {
     struct srv_account account = {.user = user->id, .org = org};
@@ -118,7 +125,8 @@ daybook_status srv_account_project(struct srv_store *store, int64_t org, const s
 }
 
 /* An account for the server itself, and its device; nobody knows the device's token. */
-static daybook_status make_server_device(struct srv_store *store, int64_t org, struct caller *caller)
+static daybook_status make_server_device(struct srv_store *store, int64_t org,
+                                         struct caller *caller)
 {
     char token[TOKEN_TEXT_SIZE];
     uint8_t random[ID_SIZE * 2];
@@ -126,7 +134,8 @@ static daybook_status make_server_device(struct srv_store *store, int64_t org, s
     if (!srv_random(random, sizeof random)) {
         return DAYBOOK_INTERNAL;
     }
-    caller->account = (struct srv_account){.user = dk_id_from_hash(random), .org = org, .role = ROLE_SYSTEM};
+    caller->account =
+        (struct srv_account){.user = dk_id_from_hash(random), .org = org, .role = ROLE_SYSTEM};
     instance = dk_id_from_hash(random + ID_SIZE);
     daybook_status status = srv_store_put_account(store, &caller->account);
     if (status == DAYBOOK_OK) {
@@ -136,7 +145,9 @@ static daybook_status make_server_device(struct srv_store *store, int64_t org, s
     return status;
 }
 
-daybook_status srv_server_device(struct srv_store *store, int64_t org, struct arena *arena, struct caller *caller)
+/* See the header. */
+daybook_status srv_server_device(struct srv_store *store, int64_t org, struct arena *arena,
+                                 struct caller *caller)
 {
     struct srv_device *rows;
     int count;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Making and hashing tokens and enrolment codes. Called by accounts.c and by tests. Invariant: a code or token that was made here
- * hashes to the same bytes in any form that a person or a device may hand back.
+ * Making and hashing tokens and enrolment codes. Called by accounts.c and by tests. Invariant: a
+ * code or token that was made here hashes to the same bytes in any form that a person or a device
+ * may hand back.
  */
 #include "sync-server/accounts/tokens.h"
 
@@ -16,6 +17,7 @@
 /* Digits and letters without I, L, O, U. */
 static const char alphabet[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
+/* See the header. */
 bool srv_token_make(char text[TOKEN_TEXT_SIZE])
 {
     uint8_t bytes[TOKEN_BYTES];
@@ -26,13 +28,16 @@ bool srv_token_make(char text[TOKEN_TEXT_SIZE])
     return true;
 }
 
+/* See the header. */
 bool srv_token_hash(const char *text, uint8_t hash[HASH_SIZE])
 {
     uint8_t bytes[TOKEN_BYTES];
     size_t length = strnlen(text, TOKEN_TEXT_SIZE);
-    return dk_text_from_base64url(text, length, bytes, sizeof bytes) && srv_hash(bytes, sizeof bytes, hash);
+    return dk_text_from_base64url(text, length, bytes, sizeof bytes) &&
+           srv_hash(bytes, sizeof bytes, hash);
 }
 
+/* See the header. */
 bool srv_code_make(char text[CODE_TEXT_SIZE])
 {
     uint8_t bytes[CODE_LETTERS];
@@ -65,6 +70,7 @@ static char fold(char c)
     return c != '\0' && strchr(alphabet, c) != NULL ? c : '\0';
 }
 
+/* See the header. */
 bool srv_code_hash(const char *text, uint8_t hash[HASH_SIZE])
 {
     char letters[CODE_LETTERS];

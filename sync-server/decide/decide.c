@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One decision from beginning to end: the parent of the steps in this folder. Called by the decider's thread for each changeset of a group, and
- * for the server's own commands. Invariant: whatever a step does, the store is left as if the decision had been made whole or not at all.
+ * One decision from beginning to end: the parent of the steps in this folder. Called by the
+ * decider's thread for each changeset of a group, and for the server's own commands. Invariant:
+ * whatever a step does, the store is left as if the decision had been made whole or not at all.
  */
 #include "sync-server/decide/work.h"
 
@@ -11,6 +12,7 @@
 #define MEMORY_DEFAULT ((size_t)256 * 1024 * 1024)
 #define TEXT_BYTES_MAX ((size_t)2 * LIMIT_TEXT_BYTES * 6)
 
+/* See the header. */
 struct decide *srv_decide_new(struct srv_store *store, const struct log *log, size_t memory_max)
 {
     struct decide *decide = dk_memory_new(1, sizeof *decide);
@@ -32,6 +34,7 @@ struct decide *srv_decide_new(struct srv_store *store, const struct log *log, si
     return decide;
 }
 
+/* See the header. */
 void srv_decide_free(struct decide *decide)
 {
     if (decide == NULL) {
@@ -49,6 +52,7 @@ void srv_decide_free(struct decide *decide)
     dk_memory_free(decide);
 }
 
+/* See the header. */
 bool srv_decide_digest(const char *text, size_t length, uint8_t digest[HASH_SIZE])
 {
     static const char member[] = "\"changes\"";
@@ -91,16 +95,18 @@ static bool run_steps(struct decision *decision)
     }
     if (input->refusal.code != REJECT_NONE) {
         const struct id *record = dk_id_is_zero(&input->refused.id) ? NULL : &input->refused.id;
-        return srv_decision_reject(decision, (enum reject_code)input->refusal.code, input->refused.entity, record,
-                                   input->refusal.field, input->refusal.rule);
+        return srv_decision_reject(decision, (enum reject_code)input->refusal.code,
+                                   input->refused.entity, record, input->refusal.field,
+                                   input->refusal.rule);
     }
     return srv_works_init(decision) && srv_decide_attach(decision) && srv_decide_merge(decision) &&
            srv_decide_revive_parents(decision) && srv_decide_deletes(decision) &&
-           srv_decide_references(decision) && srv_decide_fill(decision) && srv_decide_place(decision) &&
-           srv_decide_derive(decision) && srv_decide_write(decision);
+           srv_decide_references(decision) && srv_decide_fill(decision) &&
+           srv_decide_place(decision) && srv_decide_derive(decision) && srv_decide_write(decision);
 }
 
-/* Whether the group cannot go on after this failure: it lies in the machine, not in the changeset. */
+/* Whether the group cannot go on after this failure: it lies in the machine, not in the
+ * changeset. */
 static bool is_fatal(daybook_status status)
 {
     switch (status) {
@@ -141,7 +147,8 @@ static daybook_status attempt(struct decision *decision)
         return decision->status;
     }
     dk_log(&decision->decide->log, LOG_ERROR, "decision failed device=%u seq=%lld status=%d",
-           (unsigned)decision->author->device_no, (long long)decision->input->changeset.seq, (int)decision->status);
+           (unsigned)decision->author->device_no, (long long)decision->input->changeset.seq,
+           (int)decision->status);
     memset(verdict, 0, sizeof *verdict);
     verdict->seq = decision->input->changeset.seq;
     verdict->kind = VERDICT_QUARANTINED;
@@ -150,19 +157,22 @@ static daybook_status attempt(struct decision *decision)
 }
 
 /* Keeps what was decided under this seq, or that an earlier decision now belongs to it. */
-static daybook_status keep(struct decision *decision, enum seen seen, const struct srv_decision *before)
+static daybook_status keep(struct decision *decision, enum seen seen,
+                           const struct srv_decision *before)
 {
     switch (seen) {
     case SEEN_NEW: return srv_decide_record(decision);
     case SEEN_RESENT:
         return srv_store_adopt_decision(decision->store, decision->org->org, &before->changeset,
-                                        decision->author->device_no, decision->input->changeset.seq);
+                                        decision->author->device_no,
+                                        decision->input->changeset.seq);
     default: return DAYBOOK_OK;
     }
 }
 
 /* Decides a changeset whose seq is the author's next. */
-static daybook_status decide_next(struct decision *decision, enum seen seen, const struct srv_decision *before)
+static daybook_status decide_next(struct decision *decision, enum seen seen,
+                                  const struct srv_decision *before)
 {
     daybook_status status = seen == SEEN_NEW ? attempt(decision) : DAYBOOK_OK;
     if (status == DAYBOOK_OK) {
@@ -181,9 +191,10 @@ static daybook_status decide_next(struct decision *decision, enum seen seen, con
     return DAYBOOK_OK;
 }
 
-daybook_status srv_decide(struct decide *decide, struct decide_org *org, struct decide_author *author,
-                          const struct decide_input *input, int64_t now_ms, struct verdict *verdict,
-                          enum decide_answer *answer)
+/* See the header. */
+daybook_status srv_decide(struct decide *decide, struct decide_org *org,
+                          struct decide_author *author, const struct decide_input *input,
+                          int64_t now_ms, struct verdict *verdict, enum decide_answer *answer)
 {
     struct decision decision = {.decide = decide,
                                 .store = decide->store,
@@ -198,7 +209,9 @@ daybook_status srv_decide(struct decide *decide, struct decide_org *org, struct 
     dk_arena_reset(&decide->arena);
     begin(&decision);
     daybook_status status = srv_decide_seen(&decision, &seen, &before);
-    *answer = seen == SEEN_GAP ? DECIDE_GAP : seen == SEEN_DIVERGED ? DECIDE_DIVERGED : DECIDE_VERDICT;
+    *answer = seen == SEEN_GAP        ? DECIDE_GAP
+              : seen == SEEN_DIVERGED ? DECIDE_DIVERGED
+                                      : DECIDE_VERDICT;
     bool next = input->changeset.seq == author->decided + 1;
     if (status == DAYBOOK_OK && *answer == DECIDE_VERDICT && next) {
         status = decide_next(&decision, seen, &before);

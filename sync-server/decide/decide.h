@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Deciding one changeset, once: seen before, may they, merge, validate, verdict. Runs on the thread that owns the store's writer, inside a
- * transaction that the caller began and commits; each decision is in a savepoint of its own. The order of the steps:
+ * Deciding one changeset, once: seen before, may they, merge, validate, verdict. Runs on the thread
+ * that owns the store's writer, inside a transaction that the caller began and commits; each
+ * decision is in a savepoint of its own. The order of the steps:
  *
  *   seen.c    decided before? then the stored answer
  *   rights.c  may this author touch these records and name those
@@ -10,9 +11,10 @@
  *   place.c   the bucket of each record; what moves takes its dependents along
  *   write.c   records, log rows, conflict entries, the decision
  *
- * Invariants: 1. A position is taken if and only if the changeset was accepted or merged. 2. All records that an accepted changeset names and
- * that are there afterwards have its position as their version, and the log row names them, if need be without a field, so that all replicas
- * agree on versions too. 3. What is not accepted changes no record and no log row.
+ * Invariants: 1. A position is taken if and only if the changeset was accepted or merged. 2. All
+ * records that an accepted changeset names and that are there afterwards have its position as their
+ * version, and the log row names them, if need be without a field, so that all replicas agree on
+ * versions too. 3. What is not accepted changes no record and no log row.
  */
 #ifndef DAYBOOK_SERVER_DECIDE_H
 #define DAYBOOK_SERVER_DECIDE_H
@@ -41,11 +43,11 @@ struct decide_author {
 
 /* One changeset as it came. */
 struct decide_input {
-    struct changeset changeset;     /* changes only where refusal.code is 0 */
-    uint8_t digest[HASH_SIZE];      /* srv_decide_digest */
-    struct refusal refusal;         /* of the decoder: it can be answered, not applied */
-    struct change refused;          /* the change that the refusal is about */
-    const struct id *made;          /* refused: ids of the records that it would have made */
+    struct changeset changeset; /* changes only where refusal.code is 0 */
+    uint8_t digest[HASH_SIZE];  /* srv_decide_digest */
+    struct refusal refusal;     /* of the decoder: it can be answered, not applied */
+    struct change refused;      /* the change that the refusal is about */
+    const struct id *made;      /* refused: ids of the records that it would have made */
     int made_count;
     /* Its text for the quarantine, borrowed; called at most once. */
     daybook_status (*text)(void *context, const char **bytes, size_t *length);
@@ -60,19 +62,22 @@ enum decide_answer {
 
 struct decide;
 
-/* `memory_max`: bytes that one decision may take (tests make it small); 0: the default. NULL: no memory. */
+/* `memory_max`: bytes that one decision may take (tests make it small); 0: the default. NULL: no
+ * memory. */
 struct decide *srv_decide_new(struct srv_store *store, const struct log *log, size_t memory_max);
 void srv_decide_free(struct decide *decide);
 
-/* Decides the author's next changeset. OK: *answer, and with DECIDE_VERDICT the verdict, and all that follows from it is
- * written. Otherwise the transaction cannot go on (disk, memory) and must be rolled back. A changeset on which the server fails by itself
- * is QUARANTINED(INTERNAL), alone. */
-daybook_status srv_decide(struct decide *decide, struct decide_org *org, struct decide_author *author,
-                          const struct decide_input *input, int64_t now_ms, struct verdict *verdict,
-                          enum decide_answer *answer);
+/* Decides the author's next changeset. OK: *answer, and with DECIDE_VERDICT the verdict, and all
+ * that follows from it is written. Otherwise the transaction cannot go on (disk, memory) and must
+ * be rolled back. A changeset on which the server fails by itself is QUARANTINED(INTERNAL),
+ * alone. */
+daybook_status srv_decide(struct decide *decide, struct decide_org *org,
+                          struct decide_author *author, const struct decide_input *input,
+                          int64_t now_ms, struct verdict *verdict, enum decide_answer *answer);
 
-/* SHA-256 of a changeset's text from its member "changes" on: what stands before it, the seq above all, may be another when a device
- * sends the changeset again under a new instance. False: no memory. */
+/* SHA-256 of a changeset's text from its member "changes" on: what stands before it, the seq above
+ * all, may be another when a device sends the changeset again under a new instance. False: no
+ * memory. */
 bool srv_decide_digest(const char *text, size_t length, uint8_t digest[HASH_SIZE]);
 
 #endif

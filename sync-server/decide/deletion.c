@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Records as wholes: deletes against concurrent edits, documents with their children (one level, as the entity table has it), tombstones that
- * come back. Part of the third step of the decision. Invariant: an edit that the deleting side had not seen is never lost, in either order of
- * arrival.
+ * Records as wholes: deletes against concurrent edits, documents with their children (one level, as
+ * the entity table has it), tombstones that come back. Part of the third step of the decision.
+ * Invariant: an edit that the deleting side had not seen is never lost, in either order of arrival.
  */
 #include "sync-server/decide/work.h"
 
@@ -29,7 +29,8 @@ static struct stamp latest_other(const struct srv_record *row, uint32_t device_n
 }
 
 /* Notes that a delete lost: the field "*" stands for the whole record. */
-static bool note_delete(struct decision *decision, const struct work *work, uint32_t editor, uint32_t deleter)
+static bool note_delete(struct decision *decision, const struct work *work, uint32_t editor,
+                        uint32_t deleter)
 {
     static const char kept[] = "\"edit\"", lost[] = "\"delete\"";
     struct value kept_text = {.kind = VALUE_TEXT, .length = sizeof kept - 1, .text = kept};
@@ -40,6 +41,7 @@ static bool note_delete(struct decision *decision, const struct work *work, uint
 
 /* ---- revival */
 
+/* Makes a tombstone live again, for everybody whole. */
 static void revive_row(struct work *work)
 {
     work->row.deleted = false;
@@ -50,16 +52,16 @@ static void revive_row(struct work *work)
 }
 
 /* Brings back the children of one entity that were deleted together with their document. */
-static bool revive_children(struct decision *decision, const struct work *document, const struct entity *entity,
-                            int64_t deleted_at)
+static bool revive_children(struct decision *decision, const struct work *document,
+                            const struct entity *entity, int64_t deleted_at)
 {
     struct id after = {{0}};
     struct srv_record *rows;
     int count;
     do {
-        daybook_status status =
-            srv_store_related(decision->store, decision->org->org, entity, entity->parent_field,
-                              &document->row.record.id, &after, CHILD_PAGE, true, decision->arena, &rows, &count);
+        daybook_status status = srv_store_related(
+            decision->store, decision->org->org, entity, entity->parent_field,
+            &document->row.record.id, &after, CHILD_PAGE, true, decision->arena, &rows, &count);
         if (status != DAYBOOK_OK) {
             return srv_decision_fail(decision, status);
         }
@@ -98,6 +100,7 @@ static bool revive(struct decision *decision, struct work *work)
     return true;
 }
 
+/* See the header. */
 bool srv_decide_revive(struct decision *decision, struct work *work)
 {
     const struct stamp *deletion = &work->row.deletion;
@@ -106,6 +109,7 @@ bool srv_decide_revive(struct decision *decision, struct work *work)
     return had_seen ? srv_decide_missing(decision, work, NULL, work) : revive(decision, work);
 }
 
+/* See the header. */
 bool srv_decide_revive_parents(struct decision *decision)
 {
     for (struct work *work = decision->works; work != NULL; work = work->next) {
@@ -120,7 +124,8 @@ bool srv_decide_revive_parents(struct decision *decision)
             return false;
         }
         /* What the author deleted, or may not see, stays away; the check of references says so. */
-        bool concurrent = document->found && document->row.deleted && document->effect == EFFECT_NONE &&
+        bool concurrent = document->found && document->row.deleted &&
+                          document->effect == EFFECT_NONE &&
                           document->row.deletion.device_no != decision->author->device_no &&
                           srv_decide_sees(decision, document->old_bucket);
         if (concurrent && !revive(decision, document)) {
@@ -132,6 +137,7 @@ bool srv_decide_revive_parents(struct decision *decision)
 
 /* ---- deletes */
 
+/* Makes a record a tombstone of this changeset's. */
 static void delete_row(struct decision *decision, struct work *work)
 {
     work->row.deleted = true;
@@ -154,8 +160,9 @@ static bool adopt_children(struct decision *decision, const struct work *documen
     for (int n = 0; (child = dk_entity_child(document->row.record.entity->kind, n)) != NULL; n++) {
         struct srv_record *rows;
         int count;
-        daybook_status status = srv_store_children(decision->store, decision->org->org, child,
-                                                   &document->row.record.id, decision->arena, &rows, &count);
+        daybook_status status =
+            srv_store_children(decision->store, decision->org->org, child, &document->row.record.id,
+                               decision->arena, &rows, &count);
         if (status != DAYBOOK_OK) {
             return srv_decision_fail(decision, status);
         }
@@ -178,8 +185,8 @@ static bool is_stored_child(const struct work *work, const struct work *document
            dk_id_compare(parent, &document->row.record.id) == 0;
 }
 
-/* The latest edit of the document or a child that the author had not seen; position 0: none. An unknown child counts by what the
- * author had seen of the document. */
+/* The latest edit of the document or a child that the author had not seen; position 0: none. An
+ * unknown child counts by what the author had seen of the document. */
 static struct stamp unseen_edit(struct decision *decision, const struct work *document)
 {
     uint32_t mine = decision->author->device_no;
@@ -189,8 +196,8 @@ static struct stamp unseen_edit(struct decision *decision, const struct work *do
     if (latest.position > seen) {
         unseen = latest;
     }
-    for (const struct work *work = srv_work_children(decision, &document->row.record.id); work != NULL;
-         work = work->same_parent_slot) {
+    for (const struct work *work = srv_work_children(decision, &document->row.record.id);
+         work != NULL; work = work->same_parent_slot) {
         if (!is_stored_child(work, document)) {
             continue;
         }
@@ -241,6 +248,7 @@ static bool delete_single(struct decision *decision, struct work *work)
     return note_delete(decision, work, latest.device_no, decision->author->device_no);
 }
 
+/* See the header. */
 bool srv_decide_deletes(struct decision *decision)
 {
     for (int documents = 1; documents >= 0; documents--) {

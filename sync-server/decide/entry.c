@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The log rows of one accepted changeset, one per bucket: `body` for everybody else, `own` for the author. Part of the last step of the
- * decision. Invariants: 1. `body` names every record of the changeset that is there afterwards, if need be without a field. 2. `own` alone, put
- * on what the author sent, gives the same as `body`. 3. Nothing in a row of one bucket tells of a record in another.
+ * The log rows of one accepted changeset, one per bucket: `body` for everybody else, `own` for the
+ * author. Part of the last step of the decision. Invariants: 1. `body` names every record of the
+ * changeset that is there afterwards, if need be without a field. 2. `own` alone, put on what the
+ * author sent, gives the same as `body`. 3. Nothing in a row of one bucket tells of a record in
+ * another.
  */
 #include "sync-server/decide/work.h"
 
@@ -23,7 +25,8 @@ static struct entry *entry_of(struct decision *decision, int64_t bucket)
     }
     if (decide->entry_count == decide->entry_capacity) {
         int capacity = decide->entry_capacity == 0 ? 4 : decide->entry_capacity * 2;
-        struct entry *entries = dk_memory_resize(decide->entries, (size_t)capacity * sizeof *entries);
+        struct entry *entries =
+            dk_memory_resize(decide->entries, (size_t)capacity * sizeof *entries);
         if (entries == NULL) {
             (void)srv_decision_fail(decision, DAYBOOK_NO_MEMORY);
             return NULL;
@@ -49,7 +52,8 @@ static bool add_column(struct decision *decision, const struct work *work, struc
 {
     if (columns->count == LIMIT_FIELDS) {
         const struct record *record = &work->row.record;
-        return srv_decision_reject(decision, REJECT_LIMIT, record->entity, &record->id, NULL, "newer");
+        return srv_decision_reject(decision, REJECT_LIMIT, record->entity, &record->id, NULL,
+                                   "newer");
     }
     columns->values[columns->count++] = *value;
     return true;
@@ -62,18 +66,21 @@ static struct field_value extra_column(const struct work *work, const char *name
     struct field_value column = {.field = -1, .name = name, .name_length = length};
     column.value = srv_extra_get(&work->row.record.extra, name, length);
     if (column.value.kind == VALUE_NULL) {
-        column.value = (struct value){.kind = VALUE_TEXT, .length = sizeof null_text - 1, .text = null_text};
+        column.value =
+            (struct value){.kind = VALUE_TEXT, .length = sizeof null_text - 1, .text = null_text};
     }
     return column;
 }
 
+/* DERIVED fields stay at home. */
 static bool is_sent(const struct work *work, int field)
 {
     return work->row.record.entity->fields[field].policy != POLICY_DERIVED;
 }
 
 /* The whole record: all that is not null. */
-static bool whole_columns(struct decision *decision, const struct work *work, struct columns *columns)
+static bool whole_columns(struct decision *decision, const struct work *work,
+                          struct columns *columns)
 {
     const struct record *record = &work->row.record;
     const char *key, *raw;
@@ -81,7 +88,8 @@ static bool whole_columns(struct decision *decision, const struct work *work, st
     columns->count = 0;
     for (int i = 0; i < record->entity->field_count; i++) {
         struct field_value column = {.field = i, .value = record->values[i]};
-        if (is_sent(work, i) && column.value.kind != VALUE_NULL && !add_column(decision, work, columns, &column)) {
+        if (is_sent(work, i) && column.value.kind != VALUE_NULL &&
+            !add_column(decision, work, columns, &column)) {
             return false;
         }
     }
@@ -105,9 +113,10 @@ static struct value map_column(const struct work *work, int field, bool own)
     return work->row.record.values[field];
 }
 
-/* Some fields: those of a mask, and of the newer ones those that changed, or that are not as the author sent them. */
-static bool some_columns(struct decision *decision, const struct work *work, uint64_t mask, bool own,
-                         struct columns *columns)
+/* Some fields: those of a mask, and of the newer ones those that changed, or that are not as the
+ * author sent them. */
+static bool some_columns(struct decision *decision, const struct work *work, uint64_t mask,
+                         bool own, struct columns *columns)
 {
     const struct record *record = &work->row.record;
     columns->count = 0;
@@ -136,7 +145,8 @@ static bool too_large(struct decision *decision)
     return srv_decision_reject(decision, REJECT_LIMIT, NULL, NULL, NULL, "bytes");
 }
 
-/* Counts what a body's part takes in a page: its row, and its header where that is another than the one before. */
+/* Counts what a body's part takes in a page: its row, and its header where that is another than the
+ * one before. */
 static bool count_part(struct decision *decision, struct entry *entry, int64_t header)
 {
     struct decide *decide = decision->decide;
@@ -160,16 +170,19 @@ static bool add_part(struct decision *decision, struct entry *entry, bool own, e
     dk_buffer_reset(&decide->tail);
     dk_block_header(&decide->header, op, record->entity, bucket, columns->values, columns->count);
     dk_block_row_tail(&decide->tail, record->entity, &record->id, columns->values, columns->count);
-    daybook_status status = decide->header.status != DAYBOOK_OK ? decide->header.status : decide->tail.status;
+    daybook_status status =
+        decide->header.status != DAYBOOK_OK ? decide->header.status : decide->tail.status;
     if (status == DAYBOOK_OK) {
-        status = srv_store_header(decision->store, decide->header.bytes, decide->header.length, &number);
+        status =
+            srv_store_header(decision->store, decide->header.bytes, decide->header.length, &number);
     }
     if (status == DAYBOOK_OK) {
         srv_log_part_append(out, number, decide->tail.bytes, decide->tail.length);
         status = out->status;
     }
     if (status != DAYBOOK_OK) {
-        return status == DAYBOOK_TOO_LARGE ? too_large(decision) : srv_decision_fail(decision, status);
+        return status == DAYBOOK_TOO_LARGE ? too_large(decision)
+                                           : srv_decision_fail(decision, status);
     }
     return own || count_part(decision, entry, number);
 }
@@ -182,17 +195,21 @@ static bool add_bare(struct decision *decision, struct entry *entry, bool own, e
     return add_part(decision, entry, own, op, work, bucket, &none);
 }
 
-static bool add_whole(struct decision *decision, struct entry *entry, bool own, const struct work *work)
+/* The whole record under a header with its bucket. */
+static bool add_whole(struct decision *decision, struct entry *entry, bool own,
+                      const struct work *work)
 {
     struct columns columns;
     return whole_columns(decision, work, &columns) &&
            add_part(decision, entry, own, BLOCK_NEW, work, work->row.bucket, &columns);
 }
 
-/* True where readers of the old bucket lose sight of the record. A tombstone that comes back was not seen by anybody. */
+/* True where readers of the old bucket lose sight of the record. A tombstone that comes back was
+ * not seen by anybody. */
 static bool leaves(const struct work *work)
 {
-    return work->effect == EFFECT_WHOLE && work->found && !work->revived && work->old_bucket != work->row.bucket;
+    return work->effect == EFFECT_WHOLE && work->found && !work->revived &&
+           work->old_bucket != work->row.bucket;
 }
 
 /* What everybody else gets of one record. */
@@ -219,8 +236,8 @@ static bool add_body(struct decision *decision, const struct work *work)
            (!leaves(work) || add_bare(decision, entry, false, BLOCK_EVICT, work, work->old_bucket));
 }
 
-/* What the author gets of one record beside what it sent. Where the changeset reaches into several buckets, its records are named with theirs,
- * because a marker has only one. */
+/* What the author gets of one record beside what it sent. Where the changeset reaches into several
+ * buckets, its records are named with theirs, because a marker has only one. */
 static bool add_own(struct decision *decision, const struct work *work)
 {
     struct columns columns;
@@ -256,6 +273,7 @@ static bool is_logged(const struct work *work)
     return work->effect != EFFECT_NONE && work->effect != EFFECT_STORED;
 }
 
+/* See the header. */
 bool srv_decide_entries(struct decision *decision)
 {
     decision->decide->entry_count = 0;
@@ -266,7 +284,8 @@ bool srv_decide_entries(struct decision *decision)
         }
     }
     /* Nobody pulls in the server's own name. */
-    for (const struct work *work = decision->works; work != NULL && !decision->author->is_server; work = work->next) {
+    for (const struct work *work = decision->works; work != NULL && !decision->author->is_server;
+         work = work->next) {
         if (is_logged(work) && !add_own(decision, work)) {
             return false;
         }

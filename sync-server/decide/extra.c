@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Fields that this schema does not know, kept with a record as one JSON object {name: value}, names sorted by bytes. Used by
- * merge and write. Invariant: the text is compact and has no twins; names stand in it as dk_json_write_string writes them without an escape.
+ * Fields that this schema does not know, kept with a record as one JSON object {name: value}, names
+ * sorted by bytes. Used by merge and write. Invariant: the text is compact and has no twins; names
+ * stand in it as dk_json_write_string writes them without an escape.
  */
 #include "sync-server/decide/work.h"
 
 #include <string.h>
 
+/* See the header. */
 struct value srv_extra_get(const struct value *extra, const char *name, size_t length)
 {
     const char *key, *raw;
@@ -19,6 +21,7 @@ struct value srv_extra_get(const struct value *extra, const char *name, size_t l
     return (struct value){.kind = VALUE_NULL};
 }
 
+/* See the header. */
 int srv_extra_count(const struct value *extra)
 {
     const char *key, *raw;
@@ -31,7 +34,8 @@ int srv_extra_count(const struct value *extra)
 }
 
 /* Appends ,"name":raw to a text that begins with an opening brace. */
-static char *append(char *at, const char *begin, const char *name, size_t length, const char *raw, size_t raw_length)
+static char *append(char *at, const char *begin, const char *name, size_t length, const char *raw,
+                    size_t raw_length)
 {
     if (at > begin + 1) {
         *at++ = ',';
@@ -53,12 +57,15 @@ static int compare(const char *a, size_t a_length, const char *b, size_t b_lengt
     return order != 0 ? order : (a_length > b_length) - (a_length < b_length);
 }
 
-bool srv_extra_put(struct value *extra, const char *name, size_t length, const struct value *raw, struct arena *arena)
+/* See the header. */
+bool srv_extra_put(struct value *extra, const char *name, size_t length, const struct value *raw,
+                   struct arena *arena)
 {
     const char *key, *old;
     size_t cursor = 0, key_length, old_length;
     size_t before = extra->kind == VALUE_TEXT ? extra->length : 2;
-    char *text = dk_arena_new(arena, before + length + (raw->kind == VALUE_TEXT ? raw->length : 0) + 8);
+    char *text =
+        dk_arena_new(arena, before + length + (raw->kind == VALUE_TEXT ? raw->length : 0) + 8);
     bool pending = raw->kind == VALUE_TEXT;
     if (text == NULL) {
         return false;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The fields of each change against what stands, by the policy of the entity table. Third step of the decision. Invariant: a group's fields
- * always come from one side; what loses under LATEST is noted, and what has no rule for a concurrent change is refused.
+ * The fields of each change against what stands, by the policy of the entity table. Third step of
+ * the decision. Invariant: a group's fields always come from one side; what loses under LATEST is
+ * noted, and what has no rule for a concurrent change is refused.
  */
 #include "sync-server/decide/work.h"
 
@@ -16,12 +17,14 @@ struct unit {
     bool partial;       /* the change does not carry all of the group */
 };
 
+/* See the header. */
 struct stamp srv_merge_stamp(const struct decision *decision, const struct stamp *stored, bool seen)
 {
     struct stamp stamp = {decision->position, decision->time, decision->author->device_no};
-    /* What is based on a value is later than it, whatever the clocks said: then no third change can come between them in one
-     * order of arrival and not in another. */
-    if (seen && dk_stamp_compare(stamp.time, stamp.device_no, stored->time, stored->device_no) <= 0) {
+    /* What is based on a value is later than it, whatever the clocks said: then no third change can
+     * come between them in one order of arrival and not in another. */
+    if (seen &&
+        dk_stamp_compare(stamp.time, stamp.device_no, stored->time, stored->device_no) <= 0) {
         stamp.time = stored->time + 1;
     }
     return stamp;
@@ -33,7 +36,9 @@ static bool had_seen(const struct decision *decision, const struct stamp *stored
     return stored->position <= seen || stored->device_no == decision->author->device_no;
 }
 
-bool srv_value_text(struct decision *decision, const struct field *field, const struct value *value, struct value *text)
+/* See the header. */
+bool srv_value_text(struct decision *decision, const struct field *field, const struct value *value,
+                    struct value *text)
 {
     *text = (struct value){.kind = VALUE_NULL};
     if (value->kind == VALUE_NULL) {
@@ -55,7 +60,8 @@ bool srv_value_text(struct decision *decision, const struct field *field, const 
 }
 
 /* Notes what lost, field by field of the unit; fields that are equal on both sides lost nothing. */
-static bool note_unit(struct decision *decision, const struct work *work, const struct unit *unit, bool wins)
+static bool note_unit(struct decision *decision, const struct work *work, const struct unit *unit,
+                      bool wins)
 {
     const struct entity *entity = work->row.record.entity;
     for (int i = 0; i < unit->count; i++) {
@@ -70,8 +76,9 @@ static bool note_unit(struct decision *decision, const struct work *work, const 
         }
         uint32_t mine = decision->author->device_no;
         uint32_t theirs = unit->stamp.device_no;
-        if (!srv_decide_note(decision, work, field->name, strlen(field->name), wins ? &incoming : &stored,
-                             wins ? mine : theirs, wins ? &stored : &incoming, wins ? theirs : mine)) {
+        if (!srv_decide_note(decision, work, field->name, strlen(field->name),
+                             wins ? &incoming : &stored, wins ? mine : theirs,
+                             wins ? &stored : &incoming, wins ? theirs : mine)) {
             return false;
         }
     }
@@ -80,7 +87,8 @@ static bool note_unit(struct decision *decision, const struct work *work, const 
 }
 
 /* Puts the incoming values; `seen`: the author knew what they replace. */
-static void apply_unit(struct decision *decision, struct work *work, const struct unit *unit, bool seen)
+static void apply_unit(struct decision *decision, struct work *work, const struct unit *unit,
+                       bool seen)
 {
     for (int i = 0; i < unit->count; i++) {
         int field = unit->fields[i];
@@ -92,11 +100,14 @@ static void apply_unit(struct decision *decision, struct work *work, const struc
     }
 }
 
-/* Both sides wrote the same: the later stamp stands, so that the result does not depend on who came first. */
-static void restamp_unit(struct decision *decision, struct work *work, const struct unit *unit, bool seen)
+/* Both sides wrote the same: the later stamp stands, so that the result does not depend on who came
+ * first. */
+static void restamp_unit(struct decision *decision, struct work *work, const struct unit *unit,
+                         bool seen)
 {
     struct stamp stamp = srv_merge_stamp(decision, &unit->stamp, seen);
-    if (dk_stamp_compare(stamp.time, stamp.device_no, unit->stamp.time, unit->stamp.device_no) > 0) {
+    if (dk_stamp_compare(stamp.time, stamp.device_no, unit->stamp.time, unit->stamp.device_no) >
+        0) {
         for (int i = 0; i < unit->count; i++) {
             work->row.stamps[unit->fields[i]] = stamp;
         }
@@ -118,16 +129,20 @@ static bool merge_unit(struct decision *decision, struct work *work, const struc
     const struct field *field = &entity->fields[unit->fields[0]];
     int64_t seen = srv_work_seen(decision, work->change);
     struct merge_side stored = {unit->stamp, unit->stored};
-    struct merge_side incoming = {{decision->position, decision->time, decision->author->device_no}, unit->incoming};
+    struct merge_side incoming = {{decision->position, decision->time, decision->author->device_no},
+                                  unit->incoming};
     enum merge_result result = merge_sides(field->policy, &stored, &incoming, unit->count, seen);
     bool known = had_seen(decision, &unit->stamp, seen);
     if (unit->partial && !known && result != MERGE_SAME) {
-        return srv_decision_reject(decision, REJECT_SCHEMA, entity, &work->row.record.id, field->name, "group");
+        return srv_decision_reject(decision, REJECT_SCHEMA, entity, &work->row.record.id,
+                                   field->name, "group");
     }
     switch (result) {
     case MERGE_SAME: restamp_unit(decision, work, unit, known); return true;
     case MERGE_APPLY: apply_unit(decision, work, unit, true); return true;
-    case MERGE_WINS: apply_unit(decision, work, unit, false); return note_unit(decision, work, unit, true);
+    case MERGE_WINS:
+        apply_unit(decision, work, unit, false);
+        return note_unit(decision, work, unit, true);
     case MERGE_LOSES:
         for (int i = 0; i < unit->count; i++) {
             work->own |= (uint64_t)1 << unit->fields[i];
@@ -139,7 +154,8 @@ static bool merge_unit(struct decision *decision, struct work *work, const struc
     return srv_decision_reject(decision, code, entity, &work->row.record.id, field->name, NULL);
 }
 
-/* True where a change of a set takes elements away. Its text is canonical: a quotation mark within an element has a backslash. */
+/* True where a change of a set takes elements away. Its text is canonical: a quotation mark within
+ * an element has a backslash. */
 static bool removes(const struct value *change)
 {
     static const char first[] = "{\"remove\":", second[] = "],\"remove\":";
@@ -155,27 +171,31 @@ static bool removes(const struct value *change)
 }
 
 /* The value that a field would have: for a set, the stored one with the change applied. */
-static bool incoming_value(struct decision *decision, struct work *work, int number, const struct value *sent,
-                           struct value *value)
+static bool incoming_value(struct decision *decision, struct work *work, int number,
+                           const struct value *sent, struct value *value)
 {
     const struct entity *entity = work->row.record.entity;
     const struct field *field = &entity->fields[number];
-    if (field->type != FIELD_SET || sent->kind != VALUE_TEXT || sent->length == 0 || sent->text[0] != '{') {
+    if (field->type != FIELD_SET || sent->kind != VALUE_TEXT || sent->length == 0 ||
+        sent->text[0] != '{') {
         *value = *sent;
         return true;
     }
     if (field->policy == POLICY_GROW && removes(sent)) {
-        return srv_decision_reject(decision, REJECT_POLICY, entity, &work->row.record.id, field->name, "grow");
+        return srv_decision_reject(decision, REJECT_POLICY, entity, &work->row.record.id,
+                                   field->name, "grow");
     }
     if (dk_set_apply(&work->row.record.values[number], sent, decision->arena, value)) {
         return true;
     }
     return decision->arena->failed
                ? srv_decision_out_of_memory(decision)
-               : srv_decision_reject(decision, REJECT_LIMIT, entity, &work->row.record.id, field->name, "elements");
+               : srv_decision_reject(decision, REJECT_LIMIT, entity, &work->row.record.id,
+                                     field->name, "elements");
 }
 
-/* Collects the group of a field: both sides' values, missing ones as they are stored, and the latest stamp. */
+/* Collects the group of a field: both sides' values, missing ones as they are stored, and the
+ * latest stamp. */
 static bool collect_unit(struct decision *decision, struct work *work, uint64_t mask,
                          const struct value *const sent[LIMIT_FIELDS], struct unit *unit)
 {
@@ -205,6 +225,7 @@ static bool collect_unit(struct decision *decision, struct work *work, uint64_t 
     return true;
 }
 
+/* See the header. */
 bool srv_merge_set(struct decision *decision, struct work *work)
 {
     const struct entity *entity = work->row.record.entity;
@@ -231,7 +252,8 @@ bool srv_merge_set(struct decision *decision, struct work *work)
         }
         uint64_t mask = dk_field_group_mask(entity, field);
         done |= mask;
-        if (!collect_unit(decision, work, mask, sent, &unit) || !merge_unit(decision, work, &unit)) {
+        if (!collect_unit(decision, work, mask, sent, &unit) ||
+            !merge_unit(decision, work, &unit)) {
             return false;
         }
     }
@@ -254,7 +276,8 @@ static bool merge_new(struct decision *decision, struct work *work)
         } else if (row->record.entity->fields[value->field].type == FIELD_MAP) {
             fine = srv_merge_map(decision, work, value->field, &value->value);
         } else if (value->value.kind != VALUE_NULL) {
-            fine = incoming_value(decision, work, value->field, &value->value, &row->record.values[value->field]);
+            fine = incoming_value(decision, work, value->field, &value->value,
+                                  &row->record.values[value->field]);
             row->stamps[value->field] = stamp;
         }
         if (!fine) {
@@ -265,6 +288,7 @@ static bool merge_new(struct decision *decision, struct work *work)
     return true;
 }
 
+/* See the header. */
 bool srv_decide_merge(struct decision *decision)
 {
     /* Deletes and revivals draw in further works behind these; they carry no change to merge. */
@@ -276,7 +300,8 @@ bool srv_decide_merge(struct decision *decision)
         if (work->change->op == BLOCK_NEW) {
             fine = merge_new(decision, work);
         } else {
-            fine = (!work->row.deleted || srv_decide_revive(decision, work)) && srv_merge_set(decision, work);
+            fine = (!work->row.deleted || srv_decide_revive(decision, work)) &&
+                   srv_merge_set(decision, work);
         }
         if (!fine) {
             return false;

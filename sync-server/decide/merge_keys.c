@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What merges key by key: maps (`custom`) and the fields of newer schemas; and conflict entries. Called by merge.c. Invariant: each key has a
- * stamp of its own, also after it was taken away, so that a concurrent removal is seen.
+ * What merges key by key: maps (`custom`) and the fields of newer schemas; and conflict entries.
+ * Called by merge.c. Invariant: each key has a stamp of its own, also after it was taken away, so
+ * that a concurrent removal is seen.
  */
 #include "sync-server/decide/work.h"
 
 #include <string.h>
 
-#define KEY_BYTES_MAX 100        /* what a conflict entry can name */
-#define NEWER_NAME_BYTES_MAX 90  /* of a field that this schema does not know */
+#define KEY_BYTES_MAX 100       /* what a conflict entry can name */
+#define NEWER_NAME_BYTES_MAX 90 /* of a field that this schema does not know */
 
+/* See the header. */
 struct stamp srv_key_stamp_get(const struct srv_record *row, const char *key, size_t length)
 {
     for (int i = 0; i < row->key_stamp_count; i++) {
-        if (row->key_stamps[i].key_length == length && memcmp(row->key_stamps[i].key, key, length) == 0) {
+        if (row->key_stamps[i].key_length == length &&
+            memcmp(row->key_stamps[i].key, key, length) == 0) {
             return row->key_stamps[i].stamp;
         }
     }
@@ -51,11 +54,13 @@ static struct srv_key_stamp *new_key_stamp(struct decision *decision, struct srv
     return &stamps[count];
 }
 
-bool srv_key_stamp_put(struct decision *decision, struct srv_record *row, const char *key, size_t length,
-                       const struct stamp *stamp)
+/* See the header. */
+bool srv_key_stamp_put(struct decision *decision, struct srv_record *row, const char *key,
+                       size_t length, const struct stamp *stamp)
 {
     for (int i = 0; i < row->key_stamp_count; i++) {
-        if (row->key_stamps[i].key_length == length && memcmp(row->key_stamps[i].key, key, length) == 0) {
+        if (row->key_stamps[i].key_length == length &&
+            memcmp(row->key_stamps[i].key, key, length) == 0) {
             row->key_stamps[i].stamp = *stamp;
             return true;
         }
@@ -83,12 +88,15 @@ static size_t join_key(char out[KEY_BYTES_MAX], const char *map, const char *key
     return head + 1 + length;
 }
 
-/* Decides one key under LATEST: *applies, *loses. Stored and incoming are raw JSON or VALUE_NULL; sets the key's stamp and notes the loser. */
-static bool merge_key(struct decision *decision, struct work *work, const char *name, size_t name_length,
-                      const struct value *stored, const struct value *incoming, bool *applies, bool *loses)
+/* Decides one key under LATEST: *applies, *loses. Stored and incoming are raw JSON or VALUE_NULL;
+ * sets the key's stamp and notes the loser. */
+static bool merge_key(struct decision *decision, struct work *work, const char *name,
+                      size_t name_length, const struct value *stored, const struct value *incoming,
+                      bool *applies, bool *loses)
 {
     struct merge_side there = {srv_key_stamp_get(&work->row, name, name_length), stored};
-    struct merge_side here = {{decision->position, decision->time, decision->author->device_no}, incoming};
+    struct merge_side here = {{decision->position, decision->time, decision->author->device_no},
+                              incoming};
     int64_t seen = srv_work_seen(decision, work->change);
     enum merge_result result = dk_merge(POLICY_LATEST, &there, &here, 1, seen);
     bool known = there.stamp.position <= seen || there.stamp.device_no == here.stamp.device_no;
@@ -107,14 +115,15 @@ static bool merge_key(struct decision *decision, struct work *work, const char *
     decision->merged = true;
     const struct merge_side *winner = *applies ? &here : &there;
     const struct merge_side *loser = *applies ? &there : &here;
-    return srv_decide_note(decision, work, name, name_length, winner->values, winner->stamp.device_no, loser->values,
-                           loser->stamp.device_no);
+    return srv_decide_note(decision, work, name, name_length, winner->values,
+                           winner->stamp.device_no, loser->values, loser->stamp.device_no);
 }
 
 /* A copy of a text as a value. */
 static struct value text_value(struct arena *arena, const char *text, size_t length)
 {
-    return (struct value){.kind = VALUE_TEXT, .length = (uint32_t)length, .text = dk_arena_copy(arena, text, length)};
+    return (struct value){
+        .kind = VALUE_TEXT, .length = (uint32_t)length, .text = dk_arena_copy(arena, text, length)};
 }
 
 /* Two objects being built from the keys of one change. */
@@ -124,7 +133,8 @@ struct key_lists {
 };
 
 /* Appends "key":raw to an object that is being built; null for VALUE_NULL. */
-static void append_key(struct buffer *object, const char *key, size_t key_length, const struct value *raw)
+static void append_key(struct buffer *object, const char *key, size_t key_length,
+                       const struct value *raw)
 {
     dk_buffer_append_text(object, object->length == 0 ? "{\"" : ",\"");
     dk_buffer_append(object, key, key_length);
@@ -154,8 +164,8 @@ static bool finish_keys(struct decision *decision, struct buffer *object, struct
 }
 
 /* Decides each key of a change and sorts it into the lists. */
-static bool sort_keys(struct decision *decision, struct work *work, int field, const struct value *change,
-                      struct key_lists *lists)
+static bool sort_keys(struct decision *decision, struct work *work, int field,
+                      const struct value *change, struct key_lists *lists)
 {
     const struct field *definition = &work->row.record.entity->fields[field];
     const struct value *stored = &work->row.record.values[field];
@@ -165,12 +175,13 @@ static bool sort_keys(struct decision *decision, struct work *work, int field, c
         char name[KEY_BYTES_MAX];
         bool applies, loses;
         bool remove = raw_length == 4 && memcmp(raw, "null", 4) == 0;
-        struct value incoming = {.kind = remove ? VALUE_NULL : VALUE_TEXT, .length = (uint32_t)raw_length, .text = raw};
+        struct value incoming = {
+            .kind = remove ? VALUE_NULL : VALUE_TEXT, .length = (uint32_t)raw_length, .text = raw};
         struct value there = srv_extra_get(stored, key, key_length); /* the two have one form */
         size_t length = join_key(name, definition->name, key, key_length);
         if (length == 0) {
-            return srv_decision_reject(decision, REJECT_SCHEMA, work->row.record.entity, &work->row.record.id,
-                                       definition->name, "key");
+            return srv_decision_reject(decision, REJECT_SCHEMA, work->row.record.entity,
+                                       &work->row.record.id, definition->name, "key");
         }
         if (!merge_key(decision, work, name, length, &there, &incoming, &applies, &loses)) {
             return false;
@@ -185,7 +196,8 @@ static bool sort_keys(struct decision *decision, struct work *work, int field, c
     return true;
 }
 
-/* The map with the keys that apply; where it is another now, what changed is remembered for the log. */
+/* The map with the keys that apply; where it is another now, what changed is remembered for the
+ * log. */
 static bool apply_keys(struct decision *decision, struct work *work, struct work_map *map)
 {
     struct record *record = &work->row.record;
@@ -207,7 +219,9 @@ static bool apply_keys(struct decision *decision, struct work *work, struct work
     return true;
 }
 
-bool srv_merge_map(struct decision *decision, struct work *work, int field, const struct value *change)
+/* See the header. */
+bool srv_merge_map(struct decision *decision, struct work *work, int field,
+                   const struct value *change)
 {
     struct key_lists lists;
     struct work_map *map = dk_arena_new(decision->arena, sizeof *map);
@@ -233,21 +247,26 @@ bool srv_merge_map(struct decision *decision, struct work *work, int field, cons
     return apply_keys(decision, work, map);
 }
 
-/* Whether this schema can keep the value: a change of a collection would have to be understood first. */
-static bool check_extra(struct decision *decision, const struct work *work, const struct field_value *value)
+/* Whether this schema can keep the value: a change of a collection would have to be understood
+ * first. */
+static bool check_extra(struct decision *decision, const struct work *work,
+                        const struct field_value *value)
 {
     const struct record *record = &work->row.record;
     for (uint32_t i = 0; i < value->name_length; i++) {
         unsigned char c = (unsigned char)value->name[i];
         if (c < 0x20 || c == '"' || c == '\\') {
-            return srv_decision_reject(decision, REJECT_SCHEMA, record->entity, &record->id, NULL, "name");
+            return srv_decision_reject(decision, REJECT_SCHEMA, record->entity, &record->id, NULL,
+                                       "name");
         }
     }
     if (value->name_length == 0 || value->name_length > NEWER_NAME_BYTES_MAX) {
-        return srv_decision_reject(decision, REJECT_SCHEMA, record->entity, &record->id, NULL, "name");
+        return srv_decision_reject(decision, REJECT_SCHEMA, record->entity, &record->id, NULL,
+                                   "name");
     }
     if (work->change->op == BLOCK_SET && value->value.length > 0 && value->value.text[0] == '{') {
-        return srv_decision_reject(decision, REJECT_SCHEMA, record->entity, &record->id, NULL, "newer");
+        return srv_decision_reject(decision, REJECT_SCHEMA, record->entity, &record->id, NULL,
+                                   "newer");
     }
     return true;
 }
@@ -258,9 +277,11 @@ static bool check_extra_size(struct decision *decision, const struct work *work)
     const struct record *record = &work->row.record;
     bool fits = record->extra.kind != VALUE_TEXT || record->extra.length <= DECIDE_EXTRA_BYTES_MAX;
     fits = fits && srv_extra_count(&record->extra) + record->entity->field_count <= LIMIT_FIELDS;
-    return fits || srv_decision_reject(decision, REJECT_LIMIT, record->entity, &record->id, NULL, "newer");
+    return fits ||
+           srv_decision_reject(decision, REJECT_LIMIT, record->entity, &record->id, NULL, "newer");
 }
 
+/* See the header. */
 bool srv_merge_extra(struct decision *decision, struct work *work, const struct field_value *value)
 {
     char name[KEY_BYTES_MAX];
@@ -282,8 +303,8 @@ bool srv_merge_extra(struct decision *decision, struct work *work, const struct 
     }
     *extra = (struct work_extra){value->name, value->name_length, applies, loses, work->extra};
     work->extra = extra;
-    if (applies &&
-        !srv_extra_put(&record->extra, value->name, value->name_length, &incoming, decision->arena)) {
+    if (applies && !srv_extra_put(&record->extra, value->name, value->name_length, &incoming,
+                                  decision->arena)) {
         return srv_decision_out_of_memory(decision);
     }
     return check_extra_size(decision, work);
@@ -291,9 +312,10 @@ bool srv_merge_extra(struct decision *decision, struct work *work, const struct 
 
 /* ---- conflict entries */
 
-/* The entry's id follows from what it is about, so that the same decision always makes the same entry. */
-static bool note_id(struct decision *decision, const struct work *about, const char *field, size_t length,
-                    struct id *id)
+/* The entry's id follows from what it is about, so that the same decision always makes the same
+ * entry. */
+static bool note_id(struct decision *decision, const struct work *about, const char *field,
+                    size_t length, struct id *id)
 {
     const struct record *record = &about->row.record;
     uint8_t hash[HASH_SIZE];
@@ -308,8 +330,10 @@ static bool note_id(struct decision *decision, const struct work *about, const c
     return true;
 }
 
-bool srv_decide_note(struct decision *decision, const struct work *about, const char *field, size_t field_length,
-                     const struct value *kept, uint32_t kept_device, const struct value *lost, uint32_t lost_device)
+/* See the header. */
+bool srv_decide_note(struct decision *decision, const struct work *about, const char *field,
+                     size_t field_length, const struct value *kept, uint32_t kept_device,
+                     const struct value *lost, uint32_t lost_device)
 {
     const struct record *record = &about->row.record;
     char text[ID_TEXT_SIZE];
@@ -324,7 +348,8 @@ bool srv_decide_note(struct decision *decision, const struct work *about, const 
     struct value *values = work->row.record.values;
     work->effect = EFFECT_NEW;
     work->about = about;
-    values[CONFLICT_ENTITY] = text_value(decision->arena, record->entity->name, strlen(record->entity->name));
+    values[CONFLICT_ENTITY] =
+        text_value(decision->arena, record->entity->name, strlen(record->entity->name));
     dk_id_to_text(&record->id, text);
     values[CONFLICT_RECORD] = text_value(decision->arena, text, strlen(text));
     values[CONFLICT_FIELD] = text_value(decision->arena, field, field_length);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The bucket of each record, from its root. Fifth step of the decision. Invariant: a record and all that hangs from it by root fields are in one
- * bucket, also tombstones; a record that its maker could not see is not made.
+ * The bucket of each record, from its root. Fifth step of the decision. Invariant: a record and all
+ * that hangs from it by root fields are in one bucket, also tombstones; a record that its maker
+ * could not see is not made.
  */
 #include "sync-server/decide/work.h"
 
@@ -10,6 +11,7 @@
 
 #define DEPENDENT_PAGE 500
 
+/* See the header. */
 bool srv_decide_bucket(struct decision *decision, const char *label, int64_t *bucket)
 {
     daybook_status status = srv_store_bucket(decision->store, decision->org->org, label, bucket);
@@ -26,7 +28,8 @@ static int territory_field(const struct entity *entity)
 }
 
 /* The bucket of the territory named by an ID field. */
-static bool place_by_territory(struct decision *decision, struct work *work, const struct value *territory)
+static bool place_by_territory(struct decision *decision, struct work *work,
+                               const struct value *territory)
 {
     char label[SCOPE_LABEL_SIZE];
     srv_scope_territory_label(territory->kind == VALUE_ID ? &territory->id : NULL, label);
@@ -75,9 +78,12 @@ static bool place(struct decision *decision, struct work *work, int depth)
         return srv_decision_fail(decision, DAYBOOK_INTERNAL); /* references were checked before */
     }
     switch (entity->root) {
-    case ROOT_ORGANISATION: placed = srv_decide_bucket(decision, SCOPE_ORGANISATION, &work->row.bucket); break;
+    case ROOT_ORGANISATION:
+        placed = srv_decide_bucket(decision, SCOPE_ORGANISATION, &work->row.bucket);
+        break;
     case ROOT_TERRITORY:
-        placed = place_by_territory(decision, work, &work->row.record.values[territory_field(entity)]);
+        placed =
+            place_by_territory(decision, work, &work->row.record.values[territory_field(entity)]);
         break;
     case ROOT_RECORD: placed = place_by_root(decision, work, depth); break;
     }
@@ -88,15 +94,16 @@ static bool place(struct decision *decision, struct work *work, int depth)
 static bool relocate(struct decision *decision, struct work *work, int depth);
 
 /* All records of one entity whose root field names a record that has moved. */
-static bool relocate_entity(struct decision *decision, const struct work *root, const struct entity *entity, int depth)
+static bool relocate_entity(struct decision *decision, const struct work *root,
+                            const struct entity *entity, int depth)
 {
     struct id after = {{0}};
     struct srv_record *rows;
     int count;
     do {
-        daybook_status status =
-            srv_store_related(decision->store, decision->org->org, entity, entity->root_field,
-                              &root->row.record.id, &after, DEPENDENT_PAGE, true, decision->arena, &rows, &count);
+        daybook_status status = srv_store_related(
+            decision->store, decision->org->org, entity, entity->root_field, &root->row.record.id,
+            &after, DEPENDENT_PAGE, true, decision->arena, &rows, &count);
         if (status != DAYBOOK_OK) {
             return srv_decision_fail(decision, status);
         }
@@ -132,8 +139,9 @@ static bool relocate(struct decision *decision, struct work *work, int depth)
     }
     for (int kind = 0; kind < ENTITY_COUNT; kind++) {
         const struct entity *entity = dk_entity(kind);
-        bool depends = entity->root == ROOT_RECORD && entity->root_field >= 0 &&
-                       entity->fields[entity->root_field].target == (int)work->row.record.entity->kind;
+        bool depends =
+            entity->root == ROOT_RECORD && entity->root_field >= 0 &&
+            entity->fields[entity->root_field].target == (int)work->row.record.entity->kind;
         if (depends && !relocate_entity(decision, work, entity, depth)) {
             return false;
         }
@@ -141,6 +149,7 @@ static bool relocate(struct decision *decision, struct work *work, int depth)
     return true;
 }
 
+/* See the header. */
 bool srv_decide_place(struct decision *decision)
 {
     for (struct work *work = decision->works; work != NULL; work = work->next) {
@@ -153,7 +162,8 @@ bool srv_decide_place(struct decision *decision)
         }
         bool made = work->change != NULL && work->row.bucket != work->old_bucket;
         if (made && !srv_decide_sees(decision, work->row.bucket)) {
-            return srv_decision_reject(decision, REJECT_SCOPE, record->entity, &record->id, NULL, NULL);
+            return srv_decision_reject(decision, REJECT_SCOPE, record->entity, &record->id, NULL,
+                                       NULL);
         }
     }
     return true;

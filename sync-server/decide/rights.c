@@ -1,24 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * May they: entities and fields of the server, scope of the records touched and named. Second step of the decision, and again after merging
- * for references. Invariant: what is out of scope and what does not exist give the same answer.
+ * May they: entities and fields of the server, scope of the records touched and named. Second step
+ * of the decision, and again after merging for references. Invariant: what is out of scope and what
+ * does not exist give the same answer.
  */
 #include "sync-server/decide/work.h"
 
+/* See the header. */
 bool srv_decide_sees(const struct decision *decision, int64_t bucket)
 {
     return decision->author->is_server || srv_scope_has(&decision->author->scope, bucket);
 }
 
-/* Whether the creation of a record that is not there was rejected or quarantined: then the verdict says so, with the changeset that
- * was first. */
+/* Whether the creation of a record that is not there was rejected or quarantined: then the verdict
+ * says so, with the changeset that was first. */
 static bool answer_depends(struct decision *decision, const struct work *work, const char *field,
                            const struct id *missing)
 {
     struct id cause;
     bool found, quarantined = false;
-    daybook_status status =
-        srv_store_find_rejected_record(decision->store, decision->org->org, missing, &cause, &found);
+    daybook_status status = srv_store_find_rejected_record(decision->store, decision->org->org,
+                                                           missing, &cause, &found);
     if (status == DAYBOOK_OK && found) {
         status = srv_decide_is_quarantined(decision, &cause, &quarantined);
     }
@@ -28,7 +30,8 @@ static bool answer_depends(struct decision *decision, const struct work *work, c
     }
     if (found) {
         decision->verdict->cause = cause;
-        (void)srv_decision_reject(decision, REJECT_DEPENDS, work->row.record.entity, &work->row.record.id, field, NULL);
+        (void)srv_decision_reject(decision, REJECT_DEPENDS, work->row.record.entity,
+                                  &work->row.record.id, field, NULL);
         if (quarantined) {
             decision->verdict->kind = VERDICT_QUARANTINED;
         }
@@ -36,14 +39,17 @@ static bool answer_depends(struct decision *decision, const struct work *work, c
     return found;
 }
 
-bool srv_decide_missing(struct decision *decision, const struct work *work, const char *field, const struct work *named)
+/* See the header. */
+bool srv_decide_missing(struct decision *decision, const struct work *work, const char *field,
+                        const struct work *named)
 {
     const struct record *record = &work->row.record;
     /* Where the record is there, out of scope or deleted, how it came to be says nothing. */
     if (!named->found && answer_depends(decision, work, field, &named->row.record.id)) {
         return false;
     }
-    return srv_decision_reject(decision, REJECT_REF_MISSING, record->entity, &record->id, field, NULL);
+    return srv_decision_reject(decision, REJECT_REF_MISSING, record->entity, &record->id, field,
+                               NULL);
 }
 
 /* What may be written at all, whoever stands in the store. */
@@ -62,10 +68,12 @@ static bool check_change(struct decision *decision, const struct change *change)
         }
         const struct field *field = &entity->fields[change->values[i].field];
         if (field->policy == POLICY_DERIVED) {
-            return srv_decision_reject(decision, REJECT_READONLY, entity, &change->id, field->name, "derived");
+            return srv_decision_reject(decision, REJECT_READONLY, entity, &change->id, field->name,
+                                       "derived");
         }
         if (field->policy == POLICY_SERVER && !decision->author->is_server) {
-            return srv_decision_reject(decision, REJECT_READONLY, entity, &change->id, field->name, "server");
+            return srv_decision_reject(decision, REJECT_READONLY, entity, &change->id, field->name,
+                                       "server");
         }
     }
     return true;
@@ -77,13 +85,14 @@ static bool check_quarantine(struct decision *decision, const struct change *cha
     struct id cause;
     struct srv_decision before;
     bool found, quarantined = false;
-    daybook_status status =
-        srv_store_find_rejected_record(decision->store, decision->org->org, &change->id, &cause, &found);
+    daybook_status status = srv_store_find_rejected_record(decision->store, decision->org->org,
+                                                           &change->id, &cause, &found);
     if (status == DAYBOOK_OK && found) {
         status = srv_decide_is_quarantined(decision, &cause, &quarantined);
     }
     if (status == DAYBOOK_OK && quarantined) {
-        status = srv_store_find_decision(decision->store, decision->org->org, &cause, decision->arena, &before, &found);
+        status = srv_store_find_decision(decision->store, decision->org->org, &cause,
+                                         decision->arena, &before, &found);
     }
     if (status != DAYBOOK_OK) {
         return srv_decision_fail(decision, status);
@@ -102,7 +111,8 @@ static bool begin_new(struct decision *decision, struct work *work)
 {
     const struct record *record = &work->row.record;
     if (work->found) {
-        return srv_decision_reject(decision, REJECT_EXISTS, record->entity, &record->id, NULL, NULL);
+        return srv_decision_reject(decision, REJECT_EXISTS, record->entity, &record->id, NULL,
+                                   NULL);
     }
     work->effect = EFFECT_NEW;
     return true;
@@ -120,7 +130,8 @@ static bool attach(struct decision *decision, const struct change *change)
         return false;
     }
     if (work->change != NULL) {
-        return srv_decision_reject(decision, REJECT_SCHEMA, change->entity, &change->id, NULL, "twice");
+        return srv_decision_reject(decision, REJECT_SCHEMA, change->entity, &change->id, NULL,
+                                   "twice");
     }
     work->change = change;
     if (change->op == BLOCK_NEW) {
@@ -130,6 +141,7 @@ static bool attach(struct decision *decision, const struct change *change)
     return visible || srv_decide_missing(decision, work, NULL, work);
 }
 
+/* See the header. */
 bool srv_decide_attach(struct decision *decision)
 {
     const struct changeset *changeset = &decision->input->changeset;
@@ -142,8 +154,8 @@ bool srv_decide_attach(struct decision *decision)
 }
 
 /* One ID field of a change: the record named is live, and in scope unless it is being made here. */
-static bool check_reference(struct decision *decision, const struct work *work, const struct field *field,
-                            const struct id *target)
+static bool check_reference(struct decision *decision, const struct work *work,
+                            const struct field *field, const struct id *target)
 {
     const struct work *named = srv_work_load(decision, dk_entity(field->target), target);
     if (named == NULL) {
@@ -154,6 +166,7 @@ static bool check_reference(struct decision *decision, const struct work *work, 
     return fine || srv_decide_missing(decision, work, field->name, named);
 }
 
+/* See the header. */
 bool srv_decide_references(struct decision *decision)
 {
     for (struct work *work = decision->works; work != NULL; work = work->next) {
@@ -163,8 +176,10 @@ bool srv_decide_references(struct decision *decision)
         }
         for (int i = 0; i < change->value_count; i++) {
             const struct field_value *value = &change->values[i];
-            const struct field *field = value->field < 0 ? NULL : &change->entity->fields[value->field];
-            if (field == NULL || field->type != FIELD_ID || field->target < 0 || value->value.kind != VALUE_ID) {
+            const struct field *field =
+                value->field < 0 ? NULL : &change->entity->fields[value->field];
+            if (field == NULL || field->type != FIELD_ID || field->target < 0 ||
+                value->value.kind != VALUE_ID) {
                 continue;
             }
             if (!check_reference(decision, work, field, &value->value.id)) {

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Whether a changeset was decided before, by (instance, seq) and by id. First step of the decision. Invariant: one changeset has one effect,
- * whatever was lost, repeated or sent again under a new instance.
+ * Whether a changeset was decided before, by (instance, seq) and by id. First step of the decision.
+ * Invariant: one changeset has one effect, whatever was lost, repeated or sent again under a new
+ * instance.
  */
 #include "sync-server/decide/work.h"
 
 #include <string.h>
 
-/* The stored verdict, answered again under this seq. One whose text was dropped, because another instance had acknowledged it, says what
- * still is known: whether it was applied. */
+/* The stored verdict, answered again under this seq. One whose text was dropped, because another
+ * instance had acknowledged it, says what still is known: whether it was applied. */
 static bool repeat_verdict(struct decision *decision, const struct srv_decision *before)
 {
     struct verdict *verdict = decision->verdict;
@@ -40,7 +41,9 @@ static bool same_content(const struct decision *decision, const struct srv_decis
     return memcmp(before->digest, decision->input->digest, HASH_SIZE) == 0;
 }
 
-daybook_status srv_decide_seen(struct decision *decision, enum seen *seen, struct srv_decision *before)
+/* See the header. */
+daybook_status srv_decide_seen(struct decision *decision, enum seen *seen,
+                               struct srv_decision *before)
 {
     const struct changeset *changeset = &decision->input->changeset;
     bool found;
@@ -48,8 +51,8 @@ daybook_status srv_decide_seen(struct decision *decision, enum seen *seen, struc
         *seen = SEEN_GAP;
         return DAYBOOK_OK;
     }
-    daybook_status status = srv_store_find_decision(decision->store, decision->org->org, &changeset->id,
-                                                    decision->arena, before, &found);
+    daybook_status status = srv_store_find_decision(
+        decision->store, decision->org->org, &changeset->id, decision->arena, before, &found);
     if (status != DAYBOOK_OK) {
         return status;
     }
@@ -75,15 +78,17 @@ daybook_status srv_decide_seen(struct decision *decision, enum seen *seen, struc
     return DAYBOOK_OK;
 }
 
-daybook_status srv_decide_is_quarantined(struct decision *decision, const struct id *changeset, bool *quarantined)
+/* See the header. */
+daybook_status srv_decide_is_quarantined(struct decision *decision, const struct id *changeset,
+                                         bool *quarantined)
 {
     struct srv_decision before;
     struct verdict verdict;
     struct json_reader json;
     bool found;
     *quarantined = false;
-    daybook_status status = srv_store_find_decision(decision->store, decision->org->org, changeset, decision->arena,
-                                                    &before, &found);
+    daybook_status status = srv_store_find_decision(decision->store, decision->org->org, changeset,
+                                                    decision->arena, &before, &found);
     if (status != DAYBOOK_OK || !found || before.verdict == NULL) {
         return status;
     }

@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The domain rules over the merged records: fields of the server, checks, derived columns, number of children. Fourth step of the
- * decision. Invariant: the same functions as on the device, and only they, say what is right.
+ * The domain rules over the merged records: fields of the server, checks, derived columns, number
+ * of children. Fourth step of the decision. Invariant: the same functions as on the device, and
+ * only they, say what is right.
  */
 #include "sync-server/decide/work.h"
 
 #include <string.h>
 
+/* What readers will see changed, or for the first time. */
 static bool is_written(const struct work *work)
 {
     return work->effect == EFFECT_NEW || work->effect == EFFECT_SET || work->effect == EFFECT_WHOLE;
 }
 
-/* Marks what a rule filled in: stamped as the author's, and for the author's device to learn, but for what it derives itself
- * from the changeset's header. */
+/* Marks what a rule filled in: stamped as the author's, and for the author's device to learn, but
+ * for what it derives itself from the changeset's header. */
 static void mark_filled(struct decision *decision, struct work *work, const struct value *before)
 {
     const struct record *record = &work->row.record;
@@ -44,12 +46,14 @@ static bool check_login(struct decision *decision, const struct work *work)
     if (text == NULL) {
         return srv_decision_out_of_memory(decision);
     }
-    daybook_status status = srv_store_find_login(decision->store, decision->org->org, text, &user, &found);
+    daybook_status status =
+        srv_store_find_login(decision->store, decision->org->org, text, &user, &found);
     if (status != DAYBOOK_OK) {
         return srv_decision_fail(decision, status);
     }
     return !found || dk_id_compare(&user, &record->id) == 0 ||
-           srv_decision_reject(decision, REJECT_EXISTS, record->entity, &record->id, "login", "unique");
+           srv_decision_reject(decision, REJECT_EXISTS, record->entity, &record->id, "login",
+                               "unique");
 }
 
 /* Fills and checks one record. */
@@ -61,23 +65,25 @@ static bool fill(struct decision *decision, struct work *work)
     struct sales_actor actor = decision->actor;
     actor.is_server = actor.is_server || work->about != NULL;
     memcpy(before, record->values, sizeof before);
-    daybook_status status =
-        dk_sales_fill(&actor, &decision->reader, work->effect == EFFECT_NEW, record, decision->arena);
+    daybook_status status = dk_sales_fill(&actor, &decision->reader, work->effect == EFFECT_NEW,
+                                          record, decision->arena);
     if (status != DAYBOOK_OK) {
         return srv_decision_fail(decision, status);
     }
     mark_filled(decision, work, before);
     if (!dk_sales_check(record, &refusal)) {
-        return srv_decision_reject(decision, (enum reject_code)refusal.code, record->entity, &record->id,
-                                   refusal.field, refusal.rule);
+        return srv_decision_reject(decision, (enum reject_code)refusal.code, record->entity,
+                                   &record->id, refusal.field, refusal.rule);
     }
     return check_login(decision, work);
 }
 
+/* See the header. */
 bool srv_decide_fill(struct decision *decision)
 {
     for (struct work *work = decision->works; work != NULL; work = work->next) {
-        bool concerned = is_written(work) && !work->dropped && (work->change != NULL || work->about != NULL);
+        bool concerned =
+            is_written(work) && !work->dropped && (work->change != NULL || work->about != NULL);
         if (concerned && !fill(decision, work)) {
             return false;
         }
@@ -87,7 +93,8 @@ bool srv_decide_fill(struct decision *decision)
 
 /* ---- derived columns */
 
-/* Marks what has to be derived: each written record, and the document of each child that comes, changes or goes. */
+/* Marks what has to be derived: each written record, and the document of each child that comes,
+ * changes or goes. */
 static bool mark_derived(struct decision *decision)
 {
     for (struct work *work = decision->works; work != NULL; work = work->next) {
@@ -119,18 +126,22 @@ static bool check_children(struct decision *decision, const struct work *documen
     for (int n = 0; (child = dk_entity_child(record->entity->kind, n)) != NULL; n++) {
         struct record *records;
         int count;
-        daybook_status status = decision->reader.children(decision->reader.context, (int)child->kind, &record->id,
-                                                          decision->arena, &records, &count);
+        daybook_status status =
+            decision->reader.children(decision->reader.context, (int)child->kind, &record->id,
+                                      decision->arena, &records, &count);
         if (status != DAYBOOK_OK) {
             return srv_decision_fail(decision, status);
         }
         if (count > LIMIT_CHILDREN) {
-            return srv_decision_reject(decision, REJECT_LIMIT, record->entity, &record->id, NULL, "children");
+            return srv_decision_reject(decision, REJECT_LIMIT, record->entity, &record->id, NULL,
+                                       "children");
         }
     }
     return true;
 }
 
+/* Computes the derived columns of one record; where they change in one that is not written
+ * otherwise, it is stored. */
 static bool derive(struct decision *decision, struct work *work)
 {
     uint64_t changed = 0;
@@ -145,6 +156,7 @@ static bool derive(struct decision *decision, struct work *work)
     return true;
 }
 
+/* See the header. */
 bool srv_decide_derive(struct decision *decision)
 {
     if (!mark_derived(decision)) {

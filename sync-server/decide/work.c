@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The records that one decision concerns: found by id and by parent, loaded once, and shown to the domain rules as they will be.
- * Used by all steps of the decision. Invariant: one work per record.
+ * The records that one decision concerns: found by id and by parent, loaded once, and shown to the
+ * domain rules as they will be. Used by all steps of the decision. Invariant: one work per record.
  */
 #include "sync-server/decide/work.h"
 
@@ -10,6 +10,7 @@
 #include <assert.h>
 #include <string.h>
 
+/* See the header. */
 bool srv_decision_fail(struct decision *decision, daybook_status status)
 {
     assert(status != DAYBOOK_OK);
@@ -17,6 +18,7 @@ bool srv_decision_fail(struct decision *decision, daybook_status status)
     return false;
 }
 
+/* See the header. */
 bool srv_decision_out_of_memory(struct decision *decision)
 {
     bool bound = decision->arena->used > decision->decide->memory_max / 2;
@@ -31,8 +33,10 @@ static void copy_word(char *out, size_t size, const char *word)
     }
 }
 
-bool srv_decision_reject(struct decision *decision, enum reject_code code, const struct entity *entity,
-                         const struct id *record, const char *field, const char *rule)
+/* See the header. */
+bool srv_decision_reject(struct decision *decision, enum reject_code code,
+                         const struct entity *entity, const struct id *record, const char *field,
+                         const char *rule)
 {
     struct verdict *verdict = decision->verdict;
     verdict->kind = VERDICT_REJECTED;
@@ -46,6 +50,7 @@ bool srv_decision_reject(struct decision *decision, enum reject_code code, const
     return false;
 }
 
+/* See the header. */
 bool srv_works_init(struct decision *decision)
 {
     size_t wanted = (size_t)decision->input->changeset.change_count * 2;
@@ -57,11 +62,13 @@ bool srv_works_init(struct decision *decision)
     decision->works_end = &decision->works;
     decision->work_count = 0;
     decision->by_id = dk_arena_new(decision->arena, decision->slot_count * sizeof *decision->by_id);
-    decision->by_parent = dk_arena_new(decision->arena, decision->slot_count * sizeof *decision->by_parent);
+    decision->by_parent =
+        dk_arena_new(decision->arena, decision->slot_count * sizeof *decision->by_parent);
     return !decision->arena->failed || srv_decision_out_of_memory(decision);
 }
 
-/* The slot of an id. A sender chooses ids, so the process mixes in a secret of its own: nobody outside can fill one slot. */
+/* The slot of an id. A sender chooses ids, so the process mixes in a secret of its own: nobody
+ * outside can fill one slot. */
 static size_t slot_of(const struct decision *decision, const struct id *id)
 {
     uint64_t halves[2];
@@ -72,7 +79,9 @@ static size_t slot_of(const struct decision *decision, const struct id *id)
     return (size_t)(hash ^ hash >> 32) & (decision->slot_count - 1);
 }
 
-struct work *srv_work_find(const struct decision *decision, const struct entity *entity, const struct id *id)
+/* See the header. */
+struct work *srv_work_find(const struct decision *decision, const struct entity *entity,
+                           const struct id *id)
 {
     struct work *work = decision->by_id[slot_of(decision, id)];
     while (work != NULL &&
@@ -86,7 +95,8 @@ struct work *srv_work_find(const struct decision *decision, const struct entity 
 static bool enter(struct decision *decision, struct work *work)
 {
     if (decision->work_count == DECIDE_WORKS_MAX) {
-        return srv_decision_reject(decision, REJECT_LIMIT, work->row.record.entity, NULL, NULL, "records");
+        return srv_decision_reject(decision, REJECT_LIMIT, work->row.record.entity, NULL, NULL,
+                                   "records");
     }
     size_t slot = slot_of(decision, &work->row.record.id);
     work->same_slot = decision->by_id[slot];
@@ -97,6 +107,7 @@ static bool enter(struct decision *decision, struct work *work)
     return true;
 }
 
+/* See the header. */
 const struct id *srv_work_parent(const struct work *work)
 {
     int field = work->row.record.entity->parent_field;
@@ -106,6 +117,7 @@ const struct id *srv_work_parent(const struct work *work)
     return &work->row.record.values[field].id;
 }
 
+/* See the header. */
 void srv_work_link_parent(struct decision *decision, struct work *work)
 {
     const struct id *parent = srv_work_parent(work);
@@ -116,6 +128,7 @@ void srv_work_link_parent(struct decision *decision, struct work *work)
     }
 }
 
+/* See the header. */
 struct work *srv_work_children(const struct decision *decision, const struct id *parent)
 {
     return decision->by_parent[slot_of(decision, parent)];
@@ -130,7 +143,9 @@ static bool enter_found(struct decision *decision, struct work *work)
     return enter(decision, work);
 }
 
-struct work *srv_work_load(struct decision *decision, const struct entity *entity, const struct id *id)
+/* See the header. */
+struct work *srv_work_load(struct decision *decision, const struct entity *entity,
+                           const struct id *id)
 {
     struct work *work = srv_work_find(decision, entity, id);
     bool found = false;
@@ -142,8 +157,8 @@ struct work *srv_work_load(struct decision *decision, const struct entity *entit
         (void)srv_decision_out_of_memory(decision);
         return NULL;
     }
-    daybook_status status =
-        srv_store_get(decision->store, decision->org->org, entity, id, decision->arena, &work->row, &found);
+    daybook_status status = srv_store_get(decision->store, decision->org->org, entity, id,
+                                          decision->arena, &work->row, &found);
     if (status != DAYBOOK_OK) {
         (void)srv_decision_fail(decision, status);
         return NULL;
@@ -157,6 +172,7 @@ struct work *srv_work_load(struct decision *decision, const struct entity *entit
     return entered ? work : NULL;
 }
 
+/* See the header. */
 struct work *srv_work_adopt(struct decision *decision, const struct srv_record *row)
 {
     struct work *work = srv_work_find(decision, row->record.entity, &row->record.id);
@@ -172,11 +188,13 @@ struct work *srv_work_adopt(struct decision *decision, const struct srv_record *
     return enter_found(decision, work) ? work : NULL;
 }
 
+/* See the header. */
 bool srv_work_is_live(const struct work *work)
 {
     return (work->found || work->effect == EFFECT_NEW) && !work->row.deleted;
 }
 
+/* See the header. */
 int64_t srv_work_seen(const struct decision *decision, const struct change *change)
 {
     if (decision->input->changeset.epoch != decision->decide->epoch) {
@@ -187,8 +205,9 @@ int64_t srv_work_seen(const struct decision *decision, const struct change *chan
 
 /* ---- what the domain rules see */
 
-static daybook_status reader_get(void *context, int entity, const struct id *id, struct arena *arena,
-                                 struct record *record, bool *found)
+/* One record as it will be, or as it is stored; a tombstone is not there. */
+static daybook_status reader_get(void *context, int entity, const struct id *id,
+                                 struct arena *arena, struct record *record, bool *found)
 {
     struct decision *decision = context;
     struct srv_record row;
@@ -198,8 +217,8 @@ static daybook_status reader_get(void *context, int entity, const struct id *id,
         *record = work->row.record;
         return DAYBOOK_OK;
     }
-    daybook_status status =
-        srv_store_get(decision->store, decision->org->org, dk_entity(entity), id, arena, &row, found);
+    daybook_status status = srv_store_get(decision->store, decision->org->org, dk_entity(entity),
+                                          id, arena, &row, found);
     *found = status == DAYBOOK_OK && *found && !row.deleted;
     if (*found) {
         *record = row.record;
@@ -219,8 +238,9 @@ static void insert_by_id(struct record **records, int *count, struct record *rec
 }
 
 /* Stored children that are no works, and live works, as pointers ordered by id. */
-static int collect_children(struct decision *decision, const struct entity *entity, const struct id *parent,
-                            struct srv_record *rows, int row_count, struct record **list)
+static int collect_children(struct decision *decision, const struct entity *entity,
+                            const struct id *parent, struct srv_record *rows, int row_count,
+                            struct record **list)
 {
     int count = 0;
     for (int i = 0; i < row_count; i++) {
@@ -228,29 +248,34 @@ static int collect_children(struct decision *decision, const struct entity *enti
             list[count++] = &rows[i].record;
         }
     }
-    for (struct work *work = srv_work_children(decision, parent); work != NULL; work = work->same_parent_slot) {
+    for (struct work *work = srv_work_children(decision, parent); work != NULL;
+         work = work->same_parent_slot) {
         const struct id *of = srv_work_parent(work);
-        if (work->row.record.entity == entity && srv_work_is_live(work) && dk_id_compare(of, parent) == 0) {
+        if (work->row.record.entity == entity && srv_work_is_live(work) &&
+            dk_id_compare(of, parent) == 0) {
             insert_by_id(list, &count, &work->row.record);
         }
     }
     return count;
 }
 
-static daybook_status reader_children(void *context, int entity, const struct id *parent, struct arena *arena,
-                                      struct record **records, int *count)
+/* A parent's rows as they will be, ordered by id. */
+static daybook_status reader_children(void *context, int entity, const struct id *parent,
+                                      struct arena *arena, struct record **records, int *count)
 {
     struct decision *decision = context;
     struct srv_record *rows;
     int row_count;
-    daybook_status status = srv_store_children(decision->store, decision->org->org, dk_entity(entity), parent,
-                                               arena, &rows, &row_count);
+    daybook_status status = srv_store_children(decision->store, decision->org->org,
+                                               dk_entity(entity), parent, arena, &rows, &row_count);
     if (status != DAYBOOK_OK) {
         return status;
     }
     size_t room = (size_t)row_count + (size_t)decision->work_count + 1;
     struct record **list = dk_arena_new(arena, room * sizeof *list);
-    *count = list == NULL ? 0 : collect_children(decision, dk_entity(entity), parent, rows, row_count, list);
+    *count = list == NULL
+                 ? 0
+                 : collect_children(decision, dk_entity(entity), parent, rows, row_count, list);
     *records = dk_arena_new(arena, ((size_t)*count + 1) * sizeof **records);
     if (*records == NULL || list == NULL) {
         return DAYBOOK_NO_MEMORY;
@@ -261,7 +286,9 @@ static daybook_status reader_children(void *context, int entity, const struct id
     return DAYBOOK_OK;
 }
 
+/* See the header. */
 struct sales_reader srv_work_reader(struct decision *decision)
 {
-    return (struct sales_reader){.context = decision, .get = reader_get, .children = reader_children};
+    return (struct sales_reader){
+        .context = decision, .get = reader_get, .children = reader_children};
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The state of one decision: the records that it concerns, as they stand and as they will be. Internal to decide/.
+ * The state of one decision: the records that it concerns, as they stand and as they will be.
+ * Internal to decide/.
  *
- * A step returns true to go on. False ends the decision: `status` is not OK (the server failed), or the verdict is set.
- * All memory is the decision's arena.
+ * A step returns true to go on. False ends the decision: `status` is not OK (the server failed), or
+ * the verdict is set. All memory is the decision's arena.
  */
 #ifndef DAYBOOK_SERVER_DECIDE_WORK_H
 #define DAYBOOK_SERVER_DECIDE_WORK_H
@@ -13,18 +14,22 @@
 #include "engine/sales/sales.h"
 #include "sync-server/decide/decide.h"
 
-#define DECIDE_WORKS_MAX (2 * LIMIT_CHANGESET_CHANGES + 4096) /* records that one decision may concern */
-#define DECIDE_ENTRY_BYTES_MAX ((size_t)20 * 1024 * 1024)     /* of one changeset's rows in a page: a page never splits it */
-#define DECIDE_ROOTS_MAX 8                                    /* steps from a record to the root of its bucket */
-#define DECIDE_EXTRA_BYTES_MAX ((size_t)64 * 1024)            /* fields of newer schemas of one record */
-#define DECIDE_KEY_STAMPS_MAX (4 * LIMIT_CUSTOM_KEYS)         /* removed keys included */
+/* records that one decision may concern */
+#define DECIDE_WORKS_MAX (2 * LIMIT_CHANGESET_CHANGES + 4096)
+/* of one changeset's rows in a page: a page never splits it */
+#define DECIDE_ENTRY_BYTES_MAX ((size_t)20 * 1024 * 1024)
+/* steps from a record to the root of its bucket */
+#define DECIDE_ROOTS_MAX 8
+/* fields of newer schemas of one record */
+#define DECIDE_EXTRA_BYTES_MAX ((size_t)64 * 1024)
+#define DECIDE_KEY_STAMPS_MAX (4 * LIMIT_CUSTOM_KEYS) /* removed keys included */
 
 enum effect {
-    EFFECT_NONE,    /* only read */
-    EFFECT_STORED,  /* columns that nobody is sent: derived ones, a tombstone's bucket */
-    EFFECT_SET,     /* some fields change, or only the version */
+    EFFECT_NONE,   /* only read */
+    EFFECT_STORED, /* columns that nobody is sent: derived ones, a tombstone's bucket */
+    EFFECT_SET,    /* some fields change, or only the version */
     EFFECT_NEW,
-    EFFECT_WHOLE,   /* revived, or moved to another bucket: readers get the whole record */
+    EFFECT_WHOLE, /* revived, or moved to another bucket: readers get the whole record */
     EFFECT_DELETE
 };
 
@@ -37,7 +42,8 @@ struct work_extra {
     struct work_extra *next;
 };
 
-/* What a changeset did to a MAP field: objects {key: value, or null where it is gone}; VALUE_NULL: no such keys. */
+/* What a changeset did to a MAP field: objects {key: value, or null where it is gone}; VALUE_NULL:
+ * no such keys. */
 struct work_map {
     int field;
     struct value changed; /* keys with another value now */
@@ -51,20 +57,20 @@ struct work {
     const struct work *about;    /* conflict entries: the record that they are about */
     bool found;                  /* the store has a row of it, perhaps a tombstone */
     bool revived;
-    bool dropped;   /* the author's delete lost against an edit */
-    bool placed;    /* row.bucket is final */
-    bool relocated; /* so are those of its dependents */
-    bool derive;    /* derived columns are to be computed */
-    bool grows;     /* a document that gets children */
-    bool own_whole; /* the author needs the whole record */
+    bool dropped;       /* the author's delete lost against an edit */
+    bool placed;        /* row.bucket is final */
+    bool relocated;     /* so are those of its dependents */
+    bool derive;        /* derived columns are to be computed */
+    bool grows;         /* a document that gets children */
+    bool own_whole;     /* the author needs the whole record */
     int64_t old_bucket; /* 0: none */
     enum effect effect;
     uint64_t changed; /* fields with another value than before */
     uint64_t own;     /* fields that are not as the author sent them */
     struct work_extra *extra;
     struct work_map *map;
-    struct work *next;       /* in the order of drawing in */
-    struct work *same_slot;  /* by entity and id */
+    struct work *next;             /* in the order of drawing in */
+    struct work *same_slot;        /* by entity and id */
     struct work *same_parent_slot; /* child rows: by parent */
 };
 
@@ -87,7 +93,7 @@ struct decision {
     int64_t position; /* that it takes if it is accepted */
     hlc time;         /* its stamp, clamped */
     bool clamped;
-    bool merged;      /* something was superseded or combined */
+    bool merged; /* something was superseded or combined */
     struct sales_actor actor;
     struct sales_reader reader; /* sees the works over the store */
     daybook_status status;
@@ -105,7 +111,7 @@ struct decide {
     uint64_t epoch;
     struct arena arena;
     size_t memory_max;
-    uint64_t seeds[2]; /* random: slots of ids */
+    uint64_t seeds[2];                /* random: slots of ids */
     struct buffer header, tail, text; /* being built */
     struct entry *entries;            /* reused; entry_count of them are in use */
     int entry_count, entry_capacity;
@@ -117,19 +123,24 @@ bool srv_decision_fail(struct decision *decision, daybook_status status); /* ret
 /* NO_MEMORY, or TOO_LARGE where the decision's own bound is what was reached. Returns false. */
 bool srv_decision_out_of_memory(struct decision *decision);
 /* REJECTED; texts are static or live in the arena. Returns false. */
-bool srv_decision_reject(struct decision *decision, enum reject_code code, const struct entity *entity,
-                         const struct id *record, const char *field, const char *rule);
+bool srv_decision_reject(struct decision *decision, enum reject_code code,
+                         const struct entity *entity, const struct id *record, const char *field,
+                         const char *rule);
 /* Makes the tables of works for a changeset of this size. */
 bool srv_works_init(struct decision *decision);
 /* The work of a record if it is concerned already, else NULL. */
-struct work *srv_work_find(const struct decision *decision, const struct entity *entity, const struct id *id);
-/* The work of a record, loaded from the store where it is not concerned yet (`found` tells). NULL: the decision has failed. */
-struct work *srv_work_load(struct decision *decision, const struct entity *entity, const struct id *id);
+struct work *srv_work_find(const struct decision *decision, const struct entity *entity,
+                           const struct id *id);
+/* The work of a record, loaded from the store where it is not concerned yet (`found` tells). NULL:
+ * the decision has failed. */
+struct work *srv_work_load(struct decision *decision, const struct entity *entity,
+                           const struct id *id);
 /* The work of a row that was just read from the store. NULL: the decision has failed. */
 struct work *srv_work_adopt(struct decision *decision, const struct srv_record *row);
 /* Enters a child row into its parent's list, once its parent field is known. */
 void srv_work_link_parent(struct decision *decision, struct work *work);
-/* The first work in the list of a parent's possible children; the caller compares entity and parent, and goes on by same_parent_slot. */
+/* The first work in the list of a parent's possible children; the caller compares entity and
+ * parent, and goes on by same_parent_slot. */
 struct work *srv_work_children(const struct decision *decision, const struct id *parent);
 /* There and not deleted, after what is decided so far. */
 bool srv_work_is_live(const struct work *work);
@@ -144,30 +155,37 @@ struct sales_reader srv_work_reader(struct decision *decision);
 /* The raw value of a name; VALUE_NULL where there is none. */
 struct value srv_extra_get(const struct value *extra, const char *name, size_t length);
 /* Puts a raw value, or takes the name away for VALUE_NULL. False: arena. */
-bool srv_extra_put(struct value *extra, const char *name, size_t length, const struct value *raw, struct arena *arena);
+bool srv_extra_put(struct value *extra, const char *name, size_t length, const struct value *raw,
+                   struct arena *arena);
 int srv_extra_count(const struct value *extra);
 
 /* ---- seen.c */
 enum seen {
     SEEN_NEW,
-    SEEN_REPEAT,   /* the same (instance, seq) again */
-    SEEN_RESENT,   /* decided under an earlier instance, sent again under a new one */
-    SEEN_IMPOSTOR, /* another text under an id that was decided: the verdict is REJECTED, and nothing is recorded of it but its seq */
+    SEEN_REPEAT, /* the same (instance, seq) again */
+    SEEN_RESENT, /* decided under an earlier instance, sent again under a new one */
+    /* another text under an id that was decided: the verdict is REJECTED, and nothing is recorded
+     * of it but its seq */
+    SEEN_IMPOSTOR,
     SEEN_DIVERGED,
     SEEN_GAP
 };
 /* Whether the changeset was decided before; REPEAT and RESENT fill the verdict and *before. */
-daybook_status srv_decide_seen(struct decision *decision, enum seen *seen, struct srv_decision *before);
+daybook_status srv_decide_seen(struct decision *decision, enum seen *seen,
+                               struct srv_decision *before);
 /* True where the decision that this changeset caused is QUARANTINED. */
-daybook_status srv_decide_is_quarantined(struct decision *decision, const struct id *changeset, bool *quarantined);
+daybook_status srv_decide_is_quarantined(struct decision *decision, const struct id *changeset,
+                                         bool *quarantined);
 
 /* ---- rights.c */
 /* Draws in the records that the changeset touches and checks each. */
 bool srv_decide_attach(struct decision *decision);
 /* After merging: every record named exists and is in scope. */
 bool srv_decide_references(struct decision *decision);
-/* Rejects for `named`, a record that is missing, deleted or out of scope; DEPENDS where its creation was rejected. Returns false. */
-bool srv_decide_missing(struct decision *decision, const struct work *work, const char *field, const struct work *named);
+/* Rejects for `named`, a record that is missing, deleted or out of scope; DEPENDS where its
+ * creation was rejected. Returns false. */
+bool srv_decide_missing(struct decision *decision, const struct work *work, const char *field,
+                        const struct work *named);
 /* True where the author may see the bucket. */
 bool srv_decide_sees(const struct decision *decision, int64_t bucket);
 
@@ -176,22 +194,28 @@ bool srv_decide_merge(struct decision *decision);
 /* The change's fields onto the work's row, which is live. */
 bool srv_merge_set(struct decision *decision, struct work *work);
 /* The change's keys of a MAP field, one by one; fields of newer schemas likewise. */
-bool srv_merge_map(struct decision *decision, struct work *work, int field, const struct value *change);
+bool srv_merge_map(struct decision *decision, struct work *work, int field,
+                   const struct value *change);
 bool srv_merge_extra(struct decision *decision, struct work *work, const struct field_value *value);
 /* The stamp of a key ("custom.colour"), or a zero stamp. */
 struct stamp srv_key_stamp_get(const struct srv_record *row, const char *key, size_t length);
-bool srv_key_stamp_put(struct decision *decision, struct srv_record *row, const char *key, size_t length,
-                       const struct stamp *stamp);
+bool srv_key_stamp_put(struct decision *decision, struct srv_record *row, const char *key,
+                       size_t length, const struct stamp *stamp);
 /* The incoming stamp, above `stored` where the author had seen that. */
-struct stamp srv_merge_stamp(const struct decision *decision, const struct stamp *stored, bool seen);
+struct stamp srv_merge_stamp(const struct decision *decision, const struct stamp *stored,
+                             bool seen);
 /* Adds a conflict entry: values as JSON texts, NULL for none. */
-bool srv_decide_note(struct decision *decision, const struct work *about, const char *field, size_t field_length,
-                     const struct value *kept, uint32_t kept_device, const struct value *lost, uint32_t lost_device);
-/* A value as JSON text (VALUE_TEXT in the arena), VALUE_NULL as it is. False: the decision has failed. */
-bool srv_value_text(struct decision *decision, const struct field *field, const struct value *value, struct value *text);
+bool srv_decide_note(struct decision *decision, const struct work *about, const char *field,
+                     size_t field_length, const struct value *kept, uint32_t kept_device,
+                     const struct value *lost, uint32_t lost_device);
+/* A value as JSON text (VALUE_TEXT in the arena), VALUE_NULL as it is. False: the decision has
+ * failed. */
+bool srv_value_text(struct decision *decision, const struct field *field, const struct value *value,
+                    struct value *text);
 
 /* ---- deletion.c */
-/* An edit, or an added child, meets a tombstone: revives it, or rejects where the author had seen the delete. */
+/* An edit, or an added child, meets a tombstone: revives it, or rejects where the author had seen
+ * the delete. */
 bool srv_decide_revive(struct decision *decision, struct work *work);
 /* Deletes, against concurrent edits, with children. */
 bool srv_decide_deletes(struct decision *decision);
@@ -199,7 +223,7 @@ bool srv_decide_deletes(struct decision *decision);
 bool srv_decide_revive_parents(struct decision *decision);
 
 /* ---- validate.c */
-bool srv_decide_fill(struct decision *decision); /* fields of the server, domain rules */
+bool srv_decide_fill(struct decision *decision);   /* fields of the server, domain rules */
 bool srv_decide_derive(struct decision *decision); /* derived columns, number of children */
 
 /* ---- place.c */
@@ -208,7 +232,7 @@ bool srv_decide_place(struct decision *decision);
 bool srv_decide_bucket(struct decision *decision, const char *label, int64_t *bucket);
 
 /* ---- write.c, entry.c */
-bool srv_decide_write(struct decision *decision); /* records, log rows, projections */
+bool srv_decide_write(struct decision *decision);   /* records, log rows, projections */
 bool srv_decide_entries(struct decision *decision); /* log rows only */
 /* The decision itself, whatever it is, and what is kept for later ones. */
 daybook_status srv_decide_record(struct decision *decision);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Puts an accepted changeset into the store: record rows, log rows, what the server projects from records (accounts, buckets), the head; and
- * the decision itself, accepted or not. Last step of the decision. Invariant: all of it is in the caller's transaction.
+ * Puts an accepted changeset into the store: record rows, log rows, what the server projects from
+ * records (accounts, buckets), the head; and the decision itself, accepted or not. Last step of the
+ * decision. Invariant: all of it is in the caller's transaction.
  */
 #include "sync-server/accounts/accounts.h"
 #include "sync-server/decide/work.h"
@@ -34,7 +35,8 @@ static bool put(struct decision *decision, struct work *work)
     if (work->effect != EFFECT_STORED) {
         work->row.record.version = decision->position;
     }
-    daybook_status status = srv_store_put(decision->store, decision->org->org, &work->row, work->found);
+    daybook_status status =
+        srv_store_put(decision->store, decision->org->org, &work->row, work->found);
     if (status != DAYBOOK_OK) {
         return srv_decision_fail(decision, status);
     }
@@ -63,6 +65,7 @@ static bool append_log(struct decision *decision)
     return true;
 }
 
+/* See the header. */
 bool srv_decide_write(struct decision *decision)
 {
     if (!srv_decide_entries(decision)) {
@@ -76,26 +79,30 @@ bool srv_decide_write(struct decision *decision)
     if (!append_log(decision)) {
         return false;
     }
-    daybook_status status = srv_store_set_head(decision->store, decision->org->org, decision->position);
+    daybook_status status =
+        srv_store_set_head(decision->store, decision->org->org, decision->position);
     return status == DAYBOOK_OK || srv_decision_fail(decision, status);
 }
 
-/* Remembers which records depend on a changeset that was not applied: those it would have made, and of a quarantined one all that it
- * touches. */
+/* Remembers which records depend on a changeset that was not applied: those it would have made, and
+ * of a quarantined one all that it touches. */
 static daybook_status remember(struct decision *decision)
 {
     const struct decide_input *input = decision->input;
     const struct changeset *changeset = &input->changeset;
     bool all = decision->verdict->kind == VERDICT_QUARANTINED;
     daybook_status status = DAYBOOK_OK;
-    for (int i = 0; input->refusal.code == REJECT_NONE && i < changeset->change_count && status == DAYBOOK_OK; i++) {
+    for (int i = 0;
+         input->refusal.code == REJECT_NONE && i < changeset->change_count && status == DAYBOOK_OK;
+         i++) {
         if (all || changeset->changes[i].op == BLOCK_NEW) {
-            status = srv_store_add_rejected_record(decision->store, decision->org->org, &changeset->changes[i].id,
-                                                   &changeset->id);
+            status = srv_store_add_rejected_record(decision->store, decision->org->org,
+                                                   &changeset->changes[i].id, &changeset->id);
         }
     }
     for (int i = 0; i < input->made_count && status == DAYBOOK_OK; i++) {
-        status = srv_store_add_rejected_record(decision->store, decision->org->org, &input->made[i], &changeset->id);
+        status = srv_store_add_rejected_record(decision->store, decision->org->org, &input->made[i],
+                                               &changeset->id);
     }
     return status;
 }
@@ -114,11 +121,12 @@ static daybook_status keep_text(struct decision *decision)
     dk_log(&decision->decide->log, LOG_ERROR, "quarantined device=%u seq=%lld code=%s",
            (unsigned)decision->author->device_no, (long long)input->changeset.seq,
            dk_reject_name(decision->verdict->code));
-    return srv_store_add_quarantine(decision->store, decision->org->org, decision->author->device_no,
-                                    input->changeset.seq, &input->changeset.id, text, length,
-                                    dk_reject_name(decision->verdict->code));
+    return srv_store_add_quarantine(
+        decision->store, decision->org->org, decision->author->device_no, input->changeset.seq,
+        &input->changeset.id, text, length, dk_reject_name(decision->verdict->code));
 }
 
+/* See the header. */
 daybook_status srv_decide_record(struct decision *decision)
 {
     struct verdict *verdict = decision->verdict;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Scopes of accounts, computed from the accounts and the user records in the store. Called by the decider before it decides and by
- * workers before they read. Invariant: a scope names buckets of the account's organisation only, ascending.
+ * Scopes of accounts, computed from the accounts and the user records in the store. Called by the
+ * decider before it decides and by workers before they read. Invariant: a scope names buckets of
+ * the account's organisation only, ascending.
  */
 #include "sync-server/scope/scope.h"
 
@@ -9,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* See the header. */
 void srv_scope_territory_label(const struct id *territory, char label[SCOPE_LABEL_SIZE])
 {
     static const char prefix[] = "territory:";
@@ -20,7 +22,8 @@ void srv_scope_territory_label(const struct id *territory, char label[SCOPE_LABE
     dk_id_to_text(territory, label + sizeof prefix - 1);
 }
 
-/* Everything the account's role sees, before it is cut down to what exists: NULL-terminated labels in the arena, or *all. */
+/* Everything the account's role sees, before it is cut down to what exists: NULL-terminated labels
+ * in the arena, or *all. */
 struct wish {
     const char **labels;
     int count, capacity;
@@ -41,15 +44,15 @@ static bool wish_territory(struct wish *wish, const struct id *territory, struct
 }
 
 /* Adds the territories of the users whose records name this manager. */
-static daybook_status wish_reports(struct srv_store *store, const struct srv_account *account, struct arena *arena,
-                                   struct wish *wish)
+static daybook_status wish_reports(struct srv_store *store, const struct srv_account *account,
+                                   struct arena *arena, struct wish *wish)
 {
     struct srv_record *rows;
     int count;
     struct id start = {{0}};
     daybook_status status =
-        srv_store_related(store, account->org, dk_entity(ENTITY_USER), USER_MANAGER_ID, &account->user, &start,
-                          SCOPE_REPORTS_MAX, false, arena, &rows, &count);
+        srv_store_related(store, account->org, dk_entity(ENTITY_USER), USER_MANAGER_ID,
+                          &account->user, &start, SCOPE_REPORTS_MAX, false, arena, &rows, &count);
     for (int i = 0; status == DAYBOOK_OK && i < count; i++) {
         const struct value *territory = &rows[i].record.values[USER_TERRITORY_ID];
         if (territory->kind == VALUE_ID && !wish_territory(wish, &territory->id, arena)) {
@@ -60,8 +63,8 @@ static daybook_status wish_reports(struct srv_store *store, const struct srv_acc
 }
 
 /* What the role says. An unknown role sees what a rep sees. */
-static daybook_status make_wish(struct srv_store *store, const struct srv_account *account, struct arena *arena,
-                                struct wish *wish)
+static daybook_status make_wish(struct srv_store *store, const struct srv_account *account,
+                                struct arena *arena, struct wish *wish)
 {
     memset(wish, 0, sizeof *wish);
     wish->all = strcmp(account->role, "back_office") == 0 || strcmp(account->role, "system") == 0;
@@ -81,6 +84,7 @@ static daybook_status make_wish(struct srv_store *store, const struct srv_accoun
     return manages ? wish_reports(store, account, arena, wish) : DAYBOOK_OK;
 }
 
+/* True where the role sees this label. */
 static bool wished(const struct wish *wish, const char *label)
 {
     for (int i = 0; i < wish->count; i++) {
@@ -91,8 +95,9 @@ static bool wished(const struct wish *wish, const char *label)
     return wish->all;
 }
 
-daybook_status srv_scope_of(struct srv_store *store, const struct srv_account *account, struct arena *arena,
-                            struct scope *scope)
+/* See the header. */
+daybook_status srv_scope_of(struct srv_store *store, const struct srv_account *account,
+                            struct arena *arena, struct scope *scope)
 {
     struct wish wish;
     struct srv_bucket *rows;
@@ -118,6 +123,7 @@ daybook_status srv_scope_of(struct srv_store *store, const struct srv_account *a
     return scope->count <= LIMIT_BUCKETS ? DAYBOOK_OK : DAYBOOK_TOO_LARGE;
 }
 
+/* See the header. */
 bool srv_scope_has(const struct scope *scope, int64_t bucket)
 {
     int low = 0;
@@ -136,6 +142,7 @@ bool srv_scope_has(const struct scope *scope, int64_t bucket)
     return false;
 }
 
+/* For qsort. */
 static int compare_numbers(const void *a, const void *b)
 {
     int64_t left = *(const int64_t *)a;
@@ -143,7 +150,9 @@ static int compare_numbers(const void *a, const void *b)
     return left < right ? -1 : left > right;
 }
 
-bool srv_scope_read(const struct span *raw, struct arena *arena, int64_t **buckets, int *count, const char **problem)
+/* See the header. */
+bool srv_scope_read(const struct span *raw, struct arena *arena, int64_t **buckets, int *count,
+                    const char **problem)
 {
     struct json_reader json;
     enum json_type type;
@@ -161,7 +170,8 @@ bool srv_scope_read(const struct span *raw, struct arena *arena, int64_t **bucke
         *problem = "scope is no array";
         return false;
     }
-    while ((type = dk_json_next(&json)) == JSON_INTEGER && json.integer > 0 && *count < LIMIT_BUCKETS) {
+    while ((type = dk_json_next(&json)) == JSON_INTEGER && json.integer > 0 &&
+           *count < LIMIT_BUCKETS) {
         (*buckets)[(*count)++] = json.integer;
     }
     if (type != JSON_END) {
@@ -178,6 +188,7 @@ bool srv_scope_read(const struct span *raw, struct arena *arena, int64_t **bucke
     return true;
 }
 
+/* See the header. */
 bool srv_scope_equals(const struct scope *scope, const int64_t *buckets, int count)
 {
     if (scope->count != count) {
@@ -191,7 +202,9 @@ bool srv_scope_equals(const struct scope *scope, const int64_t *buckets, int cou
     return true;
 }
 
-int64_t *srv_scope_gained(const struct scope *scope, const int64_t *buckets, int held, struct arena *arena, int *count)
+/* See the header. */
+int64_t *srv_scope_gained(const struct scope *scope, const int64_t *buckets, int held,
+                          struct arena *arena, int *count)
 {
     *count = 0;
     int64_t *gained = dk_arena_new(arena, ((size_t)scope->count + 1) * sizeof *gained);
@@ -210,6 +223,7 @@ int64_t *srv_scope_gained(const struct scope *scope, const int64_t *buckets, int
     return gained;
 }
 
+/* See the header. */
 void srv_scope_write(struct buffer *out, const struct scope *scope)
 {
     dk_buffer_append_char(out, '[');

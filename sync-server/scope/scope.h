@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Who sees what. A bucket is a label on each record ("organisation", "territory:<uuid>", "territory:none"); a scope is the set of buckets
- * that a user may read, and exactly these may be written to or referred to. The server alone computes it.
+ * Who sees what. A bucket is a label on each record ("organisation", "territory:<uuid>",
+ * "territory:none"); a scope is the set of buckets that a user may read, and exactly these may be
+ * written to or referred to. The server alone computes it.
  */
 #ifndef DAYBOOK_SERVER_SCOPE_H
 #define DAYBOOK_SERVER_SCOPE_H
@@ -10,8 +11,9 @@
 
 #define SCOPE_LABEL_SIZE 64 /* with NUL */
 #define SCOPE_ORGANISATION "organisation"
-#define SCOPE_NO_TERRITORY "territory:none" /* records without a territory: for those who see everything */
-#define SCOPE_REPORTS_MAX 1000              /* users that report to one manager */
+/* records without a territory: for those who see everything */
+#define SCOPE_NO_TERRITORY "territory:none"
+#define SCOPE_REPORTS_MAX 1000 /* users that report to one manager */
 
 /* Ascending by number, no twins; in an arena. */
 struct scope {
@@ -19,21 +21,25 @@ struct scope {
     int count;
 };
 
-/* The buckets of one account, in the arena: a rep's organisation and territory; a manager's also those of the users who report to
- * them; all for the back office and the server itself. TOO_LARGE past LIMIT_BUCKETS. */
-daybook_status srv_scope_of(struct srv_store *store, const struct srv_account *account, struct arena *arena,
-                            struct scope *scope);
+/* The buckets of one account, in the arena: a rep's organisation and territory; a manager's also
+ * those of the users who report to them; all for the back office and the server itself. TOO_LARGE
+ * past LIMIT_BUCKETS. */
+daybook_status srv_scope_of(struct srv_store *store, const struct srv_account *account,
+                            struct arena *arena, struct scope *scope);
 bool srv_scope_has(const struct scope *scope, int64_t bucket);
 /* The label of a territory's bucket; of those without one for NULL or a zero id. */
 void srv_scope_territory_label(const struct id *territory, char label[SCOPE_LABEL_SIZE]);
 
-/* A device's own idea of its scope: the array of bucket numbers of a request (absent: empty), ascending without twins, in the arena.
- * False with *problem: not such an array, or too many. */
-bool srv_scope_read(const struct span *raw, struct arena *arena, int64_t **buckets, int *count, const char **problem);
+/* A device's own idea of its scope: the array of bucket numbers of a request (absent: empty),
+ * ascending without twins, in the arena. False with *problem: not such an array, or too many. */
+bool srv_scope_read(const struct span *raw, struct arena *arena, int64_t **buckets, int *count,
+                    const char **problem);
 /* True where the device holds exactly these. */
 bool srv_scope_equals(const struct scope *scope, const int64_t *buckets, int count);
-/* The buckets that the device does not hold yet, in the arena. NULL with *count 0: none; *count -1: no memory. */
-int64_t *srv_scope_gained(const struct scope *scope, const int64_t *buckets, int held, struct arena *arena, int *count);
+/* The buckets that the device does not hold yet, in the arena. NULL with *count 0: none; *count -1:
+ * no memory. */
+int64_t *srv_scope_gained(const struct scope *scope, const int64_t *buckets, int held,
+                          struct arena *arena, int *count);
 /* [[1,"organisation"],…] */
 void srv_scope_write(struct buffer *out, const struct scope *scope);
 

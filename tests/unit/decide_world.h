@@ -74,8 +74,8 @@ static inline struct id new_id(struct world *world)
 
 /* ---- building a changeset */
 
-static inline void change_record(struct world *world, enum block_op op, int entity, const struct id *id,
-                                 int64_t seen)
+static inline void change_record(struct world *world, enum block_op op, int entity,
+                                 const struct id *id, int64_t seen)
 {
     struct change *change = &world->changes[world->count++];
     assert_true(world->count <= CHANGES_MAX);
@@ -152,27 +152,29 @@ static inline daybook_status give_text(void *context, const char **bytes, size_t
 
 /* Decides one input in a transaction of its own. */
 static inline enum decide_answer decide_input(struct world *world, struct device *device,
-                                              const struct decide_input *input, struct verdict *verdict)
+                                              const struct decide_input *input,
+                                              struct verdict *verdict)
 {
     enum decide_answer answer;
     assert_int_equal(srv_store_begin(world->store), DAYBOOK_OK);
-    assert_int_equal(srv_decide(world->decide, &world->org, &device->author, input, world->now_ms, verdict,
-                                &answer),
+    assert_int_equal(srv_decide(world->decide, &world->org, &device->author, input, world->now_ms,
+                                verdict, &answer),
                      DAYBOOK_OK);
     assert_int_equal(srv_store_commit(world->store), DAYBOOK_OK);
     return answer;
 }
 
 /* Decodes a changeset's text as the service does. */
-static inline void decode_text(struct world *world, const char *text, size_t length, struct decide_input *input)
+static inline void decode_text(struct world *world, const char *text, size_t length,
+                               struct decide_input *input)
 {
     const char *problem;
     char *copy = dk_arena_copy(&world->arena, text, length);
     assert_non_null(copy);
     memset(input, 0, sizeof *input);
     assert_true(srv_decide_digest(text, length, input->digest));
-    bool decoded = dk_changeset_decode(copy, length, &world->arena, &input->changeset, &input->refusal,
-                                       &input->refused, &problem);
+    bool decoded = dk_changeset_decode(copy, length, &world->arena, &input->changeset,
+                                       &input->refusal, &input->refused, &problem);
     if (!decoded && problem != NULL) {
         fail_msg("the changeset is damaged: %s: %s", problem, text);
     }
@@ -184,15 +186,16 @@ static inline void decode_text(struct world *world, const char *text, size_t len
 static inline void encode_changeset(struct world *world, int64_t seq, const struct id *id)
 {
     struct buffer text;
-    struct changeset changeset = {.id = *id,
-                                  .seq = seq,
-                                  .epoch = world->epoch == 0 ? srv_store_epoch(world->store) : world->epoch,
-                                  .time = (hlc)(world->hlc_ms == 0 ? world->now_ms : world->hlc_ms) << 16,
-                                  .boot = 1,
-                                  .steady_ms = 1,
-                                  .schema = world->schema,
-                                  .change_count = world->count,
-                                  .changes = world->changes};
+    struct changeset changeset = {
+        .id = *id,
+        .seq = seq,
+        .epoch = world->epoch == 0 ? srv_store_epoch(world->store) : world->epoch,
+        .time = (hlc)(world->hlc_ms == 0 ? world->now_ms : world->hlc_ms) << 16,
+        .boot = 1,
+        .steady_ms = 1,
+        .schema = world->schema,
+        .change_count = world->count,
+        .changes = world->changes};
     dk_buffer_init(&text, (size_t)64 * 1024 * 1024);
     dk_changeset_encode(&text, &changeset);
     assert_int_equal(text.status, DAYBOOK_OK);
@@ -211,7 +214,8 @@ static inline void encode_changeset(struct world *world, int64_t seq, const stru
 }
 
 /* Sends the text that was encoded last. */
-static inline enum decide_answer resend(struct world *world, struct device *device, struct verdict *verdict)
+static inline enum decide_answer resend(struct world *world, struct device *device,
+                                        struct verdict *verdict)
 {
     struct decide_input input;
     decode_text(world, world->last_text, world->last_length, &input);
@@ -246,8 +250,8 @@ static inline int64_t accept(struct world *world, struct device *device)
 {
     struct verdict verdict = send_changeset(world, device);
     if (verdict.kind != VERDICT_ACCEPTED) {
-        fail_msg("%s %s %s %s %s", dk_verdict_name(verdict.kind), dk_reject_name(verdict.code), verdict.entity,
-                 verdict.field, verdict.rule);
+        fail_msg("%s %s %s %s %s", dk_verdict_name(verdict.kind), dk_reject_name(verdict.code),
+                 verdict.entity, verdict.field, verdict.rule);
     }
     return verdict.position;
 }
@@ -256,22 +260,23 @@ static inline int64_t merge(struct world *world, struct device *device)
 {
     struct verdict verdict = send_changeset(world, device);
     if (verdict.kind != VERDICT_MERGED) {
-        fail_msg("%s %s %s %s %s", dk_verdict_name(verdict.kind), dk_reject_name(verdict.code), verdict.entity,
-                 verdict.field, verdict.rule);
+        fail_msg("%s %s %s %s %s", dk_verdict_name(verdict.kind), dk_reject_name(verdict.code),
+                 verdict.entity, verdict.field, verdict.rule);
     }
     return verdict.position;
 }
 
 /* Sends it and expects this rejection, by code, field and rule. */
-static inline void reject(struct world *world, struct device *device, enum reject_code code, const char *field,
-                          const char *rule)
+static inline void reject(struct world *world, struct device *device, enum reject_code code,
+                          const char *field, const char *rule)
 {
     int64_t head = world->org.head;
     struct verdict verdict = send_changeset(world, device);
-    if (verdict.kind != VERDICT_REJECTED || verdict.code != code || strcmp(verdict.field, field) != 0 ||
-        strcmp(verdict.rule, rule) != 0) {
-        fail_msg("%s %s %s %s %s, expected %s %s %s", dk_verdict_name(verdict.kind), dk_reject_name(verdict.code),
-                 verdict.entity, verdict.field, verdict.rule, dk_reject_name(code), field, rule);
+    if (verdict.kind != VERDICT_REJECTED || verdict.code != code ||
+        strcmp(verdict.field, field) != 0 || strcmp(verdict.rule, rule) != 0) {
+        fail_msg("%s %s %s %s %s, expected %s %s %s", dk_verdict_name(verdict.kind),
+                 dk_reject_name(verdict.code), verdict.entity, verdict.field, verdict.rule,
+                 dk_reject_name(code), field, rule);
     }
     assert_int_equal(verdict.position, 0);
     assert_int_equal(world->org.head, head);
@@ -279,11 +284,13 @@ static inline void reject(struct world *world, struct device *device, enum rejec
 
 /* ---- reading what stands */
 
-static inline bool read_row(struct world *world, int entity, const struct id *id, struct srv_record *row)
+static inline bool read_row(struct world *world, int entity, const struct id *id,
+                            struct srv_record *row)
 {
     bool found;
-    assert_int_equal(
-        srv_store_get(world->store, world->org.org, dk_entity(entity), id, &world->arena, row, &found), DAYBOOK_OK);
+    assert_int_equal(srv_store_get(world->store, world->org.org, dk_entity(entity), id,
+                                   &world->arena, row, &found),
+                     DAYBOOK_OK);
     return found;
 }
 
@@ -309,7 +316,8 @@ static inline struct value value_of(struct world *world, int entity, const struc
 }
 
 /* NULL: no value. */
-static inline void expect_text(struct world *world, int entity, const struct id *id, int field, const char *text)
+static inline void expect_text(struct world *world, int entity, const struct id *id, int field,
+                               const char *text)
 {
     struct value value = value_of(world, entity, id, field);
     if (text == NULL) {
@@ -321,7 +329,8 @@ static inline void expect_text(struct world *world, int entity, const struct id 
     assert_string_equal(copy, text);
 }
 
-static inline void expect_int(struct world *world, int entity, const struct id *id, int field, int64_t integer)
+static inline void expect_int(struct world *world, int entity, const struct id *id, int field,
+                              int64_t integer)
 {
     struct value value = value_of(world, entity, id, field);
     assert_int_equal(value.kind, VALUE_INT);
@@ -331,14 +340,16 @@ static inline void expect_int(struct world *world, int entity, const struct id *
 /* ---- what a device would be sent */
 
 /* The log after `after` as the device would get it, in one page; NUL-terminated. */
-static inline const char *pull(struct world *world, struct device *device, int64_t after, int64_t page_bytes)
+static inline const char *pull(struct world *world, struct device *device, int64_t after,
+                               int64_t page_bytes)
 {
     struct scope scope;
     struct arena *arena = &world->arena;
     int64_t head;
     dk_buffer_reset(&world->page);
     assert_int_equal(srv_store_begin_read(world->reader), DAYBOOK_OK);
-    assert_int_equal(srv_scope_of(world->reader, &device->author.account, arena, &scope), DAYBOOK_OK);
+    assert_int_equal(srv_scope_of(world->reader, &device->author.account, arena, &scope),
+                     DAYBOOK_OK);
     assert_int_equal(srv_store_get_head(world->reader, world->org.org, &head), DAYBOOK_OK);
     struct page page = {.reader = world->reader,
                         .org = world->org.org,
@@ -398,15 +409,17 @@ static inline void make_device(struct world *world, struct device *device, const
     memset(device, 0, sizeof *device);
     device->instance = row.instance;
     device->author.device_no = row.device_no;
-    assert_int_equal(srv_store_get_account(world->store, user, &device->author.account, &found), DAYBOOK_OK);
+    assert_int_equal(srv_store_get_account(world->store, user, &device->author.account, &found),
+                     DAYBOOK_OK);
     assert_true(found);
     assert_int_equal(
-        srv_scope_of(world->store, &device->author.account, &world->scopes, &device->author.scope), DAYBOOK_OK);
+        srv_scope_of(world->store, &device->author.account, &world->scopes, &device->author.scope),
+        DAYBOOK_OK);
 }
 
 /* A user's record, and a device of theirs. */
-static inline void make_user(struct world *world, struct device *device, const char *login, const char *role,
-                             const struct id *territory)
+static inline void make_user(struct world *world, struct device *device, const char *login,
+                             const char *role, const struct id *territory)
 {
     struct id user = make_record(world, ENTITY_USER);
     put_text(world, USER_NAME, login);
@@ -426,10 +439,14 @@ static inline void make_organisation(struct world *world)
     int64_t bucket;
     world->org.id = new_id(world);
     assert_int_equal(srv_store_begin(world->store), DAYBOOK_OK);
-    assert_int_equal(srv_store_add_organisation(world->store, &world->org.id, &world->org.org), DAYBOOK_OK);
-    assert_int_equal(srv_store_bucket(world->store, world->org.org, SCOPE_ORGANISATION, &bucket), DAYBOOK_OK);
-    assert_int_equal(srv_store_bucket(world->store, world->org.org, SCOPE_NO_TERRITORY, &bucket), DAYBOOK_OK);
-    assert_int_equal(srv_server_device(world->store, world->org.org, &world->arena, &caller), DAYBOOK_OK);
+    assert_int_equal(srv_store_add_organisation(world->store, &world->org.id, &world->org.org),
+                     DAYBOOK_OK);
+    assert_int_equal(srv_store_bucket(world->store, world->org.org, SCOPE_ORGANISATION, &bucket),
+                     DAYBOOK_OK);
+    assert_int_equal(srv_store_bucket(world->store, world->org.org, SCOPE_NO_TERRITORY, &bucket),
+                     DAYBOOK_OK);
+    assert_int_equal(srv_server_device(world->store, world->org.org, &world->arena, &caller),
+                     DAYBOOK_OK);
     assert_int_equal(srv_store_commit(world->store), DAYBOOK_OK);
     world->server.author = (struct decide_author){
         .account = caller.account, .device_no = caller.device.device_no, .is_server = true};
@@ -445,7 +462,8 @@ static inline void open_world(struct world *world, size_t memory_max)
         fail_msg("%s", problem);
     }
     options.writer = false;
-    assert_int_equal(srv_store_open_sqlite(&options, &world->reader, problem, sizeof problem), DAYBOOK_OK);
+    assert_int_equal(srv_store_open_sqlite(&options, &world->reader, problem, sizeof problem),
+                     DAYBOOK_OK);
     world->decide = srv_decide_new(world->store, &log, memory_max);
     assert_non_null(world->decide);
 }
@@ -469,7 +487,8 @@ static inline int setup_world(void **state)
     struct world *world = calloc(1, sizeof *world);
     const char *base = getenv("TMPDIR");
     assert_non_null(world);
-    (void)snprintf(world->folder, sizeof world->folder, "%s/test_decide.XXXXXX", base == NULL ? "/tmp" : base);
+    (void)snprintf(world->folder, sizeof world->folder, "%s/test_decide.XXXXXX",
+                   base == NULL ? "/tmp" : base);
     assert_non_null(mkdtemp(world->folder));
     dk_arena_init(&world->arena, (size_t)1024 * 1024 * 1024);
     dk_arena_init(&world->scopes, (size_t)64 * 1024 * 1024);
@@ -541,7 +560,8 @@ static inline struct id add_quote(struct world *world, const struct id *customer
     return id;
 }
 
-static inline struct id add_line(struct world *world, const struct id *quote, const struct id *product, int64_t qty)
+static inline struct id add_line(struct world *world, const struct id *quote,
+                                 const struct id *product, int64_t qty)
 {
     struct id id = make_record(world, ENTITY_QUOTE_LINE);
     put_id(world, QUOTE_LINE_QUOTE_ID, quote);

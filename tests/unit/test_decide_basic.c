@@ -4,8 +4,9 @@
  */
 #include "tests/unit/decide_world.h"
 
-/* Given a rep's new customer, when it is decided, then it is stored with owner, territory and position, others in the territory get it
- * whole, the author a marker with what the server filled in. */
+/* Given a rep's new customer, when it is decided, then it is stored with owner, territory and
+ * position, others in the territory get it whole, the author a marker with what the server filled
+ * in. */
 static void test_decide_basic__a_new_customer_reaches_those_who_see_it(void **state)
 {
     struct world *world = *state;
@@ -34,7 +35,8 @@ static void test_decide_basic__a_new_customer_reaches_those_who_see_it(void **st
     expect_not_in(page, "晨光 Foods");
 }
 
-/* Given a customer of one rep, when another edits it, then the author gets the field that changed and nothing else. */
+/* Given a customer of one rep, when another edits it, then the author gets the field that changed
+ * and nothing else. */
 static void test_decide_basic__an_edit_travels_as_the_field_that_changed(void **state)
 {
     struct world *world = *state;
@@ -57,10 +59,11 @@ static void test_decide_basic__an_edit_travels_as_the_field_that_changed(void **
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_decide_basic__a_new_customer_reaches_those_who_see_it, setup_world,
-                                        teardown_world),
-        cmocka_unit_test_setup_teardown(test_decide_basic__an_edit_travels_as_the_field_that_changed, setup_world,
-                                        teardown_world),
+        cmocka_unit_test_setup_teardown(test_decide_basic__a_new_customer_reaches_those_who_see_it,
+                                        setup_world, teardown_world),
+        cmocka_unit_test_setup_teardown(
+            test_decide_basic__an_edit_travels_as_the_field_that_changed, setup_world,
+            teardown_world),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

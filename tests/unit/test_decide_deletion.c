@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Records as wholes: edits against deletes in both orders of arrival, documents with their lines, and what each side is sent.
+ * Records as wholes: edits against deletes in both orders of arrival, documents with their lines,
+ * and what each side is sent.
  */
 #include "tests/unit/decide_world.h"
 
@@ -32,12 +33,13 @@ static void delete_quote(struct world *world, const struct quote *quote)
 /* How many of the quote and its two lines are there. */
 static int live(struct world *world, const struct quote *quote)
 {
-    return is_live(world, ENTITY_QUOTE, &quote->id) + is_live(world, ENTITY_QUOTE_LINE, &quote->lines[0]) +
+    return is_live(world, ENTITY_QUOTE, &quote->id) +
+           is_live(world, ENTITY_QUOTE_LINE, &quote->lines[0]) +
            is_live(world, ENTITY_QUOTE_LINE, &quote->lines[1]);
 }
 
-/* Given a contact, when one deletes it and the other does too, then it is gone, both are told yes, and the second takes nothing
- * with it. */
+/* Given a contact, when one deletes it and the other does too, then it is gone, both are told yes,
+ * and the second takes nothing with it. */
 static void test_decide_deletion__two_deletes_are_one(void **state)
 {
     struct world *world = *state;
@@ -60,8 +62,8 @@ static void test_decide_deletion__two_deletes_are_one(void **state)
     assert_int_equal(second, first + 1);
 }
 
-/* Given a customer that wang edits, when li deletes it without having seen that, then the edit wins: the record stays, li gets it back
- * whole, the conflict log has "*". */
+/* Given a customer that wang edits, when li deletes it without having seen that, then the edit
+ * wins: the record stays, li gets it back whole, the conflict log has "*". */
 static void test_decide_deletion__an_edit_that_came_first_wins(void **state)
 {
     struct world *world = *state;
@@ -83,8 +85,9 @@ static void test_decide_deletion__an_edit_that_came_first_wins(void **state)
     expect_not_in(page, "\"op\":\"delete\"");
 }
 
-/* Given a customer that li deleted, when wang's edit arrives that had not seen it, then the edit wins all the same: the record is back with
- * it, for everybody whole. One that had seen the delete is refused. */
+/* Given a customer that li deleted, when wang's edit arrives that had not seen it, then the edit
+ * wins all the same: the record is back with it, for everybody whole. One that had seen the delete
+ * is refused. */
 static void test_decide_deletion__an_edit_that_comes_second_revives(void **state)
 {
     struct world *world = *state;
@@ -110,8 +113,8 @@ static void test_decide_deletion__an_edit_that_comes_second_revives(void **state
     }
 }
 
-/* Given a quote with lines, when it is deleted with them, then all is gone, also a line that the deleting device does not send because it is of
- * an entity that it does not know. */
+/* Given a quote with lines, when it is deleted with them, then all is gone, also a line that the
+ * deleting device does not send because it is of an entity that it does not know. */
 static void test_decide_deletion__a_document_takes_its_lines_along(void **state)
 {
     struct world *world = *state;
@@ -128,7 +131,8 @@ static void test_decide_deletion__a_document_takes_its_lines_along(void **state)
     expect_in(page, wire(world, &quote.id));
 }
 
-/* Given a line that wang adds, or edits, when li deletes the quote without having seen it, then the quote stays with all its lines. */
+/* Given a line that wang adds, or edits, when li deletes the quote without having seen it, then the
+ * quote stays with all its lines. */
 static void test_decide_deletion__a_concurrent_line_keeps_the_document(void **state)
 {
     struct world *world = *state;
@@ -154,8 +158,9 @@ static void test_decide_deletion__a_concurrent_line_keeps_the_document(void **st
     }
 }
 
-/* Given a quote that li deleted, and before that one line on its own, when wang's line, or his edit of a line, or of the quote, arrives that had not
- * seen it, then the quote is back with all lines but that one. */
+/* Given a quote that li deleted, and before that one line on its own, when wang's line, or his edit
+ * of a line, or of the quote, arrives that had not seen it, then the quote is back with all lines
+ * but that one. */
 static void test_decide_deletion__a_late_line_revives_the_document(void **state)
 {
     struct world *world = *state;
@@ -195,7 +200,8 @@ static void test_decide_deletion__a_late_line_revives_the_document(void **state)
     }
 }
 
-/* Given a quote that wang himself deleted, when he adds a line to it, then the line has no document. */
+/* Given a quote that wang himself deleted, when he adds a line to it, then the line has no
+ * document. */
 static void test_decide_deletion__no_line_for_a_document_that_one_deleted(void **state)
 {
     struct world *world = *state;
@@ -206,7 +212,8 @@ static void test_decide_deletion__no_line_for_a_document_that_one_deleted(void *
     reject(world, &world->wang, REJECT_REF_MISSING, "quote_id", "");
 }
 
-/* Given a line edited by wang, when li deletes it alone, then the edit wins for the line; a line that nobody touched goes. */
+/* Given a line edited by wang, when li deletes it alone, then the edit wins for the line; a line
+ * that nobody touched goes. */
 static void test_decide_deletion__a_line_alone(void **state)
 {
     struct world *world = *state;
@@ -222,7 +229,8 @@ static void test_decide_deletion__a_line_alone(void **state)
     expect_int(world, ENTITY_QUOTE, &quote.id, QUOTE_SUBTOTAL, 7000);
 }
 
-/* Given a document, when a change of a line or its header changes the sums, then the stored columns follow, and nobody is sent them. */
+/* Given a document, when a change of a line or its header changes the sums, then the stored columns
+ * follow, and nobody is sent them. */
 static void test_decide_deletion__sums_follow_and_do_not_travel(void **state)
 {
     struct world *world = *state;
@@ -243,7 +251,8 @@ static void test_decide_deletion__sums_follow_and_do_not_travel(void **state)
     expect_int(world, ENTITY_QUOTE, &quote.id, QUOTE_TOTAL, 4500);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(test_decide_deletion__##name, setup_world, teardown_world)
+#define TEST(name)                                                                                 \
+    cmocka_unit_test_setup_teardown(test_decide_deletion__##name, setup_world, teardown_world)
 
 int main(void)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Fields, groups, keys and sets under concurrent changes, policy by policy: the table below is walked for each field, with the second
- * author having seen the first or not, and stamped earlier or later.
+ * Fields, groups, keys and sets under concurrent changes, policy by policy: the table below is
+ * walked for each field, with the second author having seen the first or not, and stamped earlier
+ * or later.
  */
 #include "tests/unit/decide_world.h"
 
@@ -13,21 +14,26 @@ struct policy_case {
     const char *first;  /* li's value: text, or a number */
     const char *second; /* wang's */
     bool number;
-    const char *stored; /* what stands when wang's is put on li's; NULL: as `second` */
+    const char *stored;      /* what stands when wang's is put on li's; NULL: as `second` */
     enum reject_code unseen; /* answer to a change that had not seen li's; NONE: LATEST decides */
     enum reject_code seen;   /* answer to one that had */
 };
 
 static const struct policy_case policy_cases[] = {
-    {"LATEST text", ENTITY_CUSTOMER, CUSTOMER_INDUSTRY, "a", "b", false, NULL, REJECT_NONE, REJECT_NONE},
-    {"LATEST number", ENTITY_CUSTOMER, CUSTOMER_POTENTIAL_BP, "10", "20", true, NULL, REJECT_NONE, REJECT_NONE},
-    {"PROPOSE", ENTITY_CUSTOMER, CUSTOMER_TAX_NO, "1", "2", false, NULL, REJECT_POLICY, REJECT_NONE},
-    {"SET", ENTITY_CUSTOMER, CUSTOMER_TAGS, "{\"add\":[\"a\"]}", "{\"add\":[\"b\"]}", false, "[\"a\",\"b\"]", REJECT_POLICY,
+    {"LATEST text", ENTITY_CUSTOMER, CUSTOMER_INDUSTRY, "a", "b", false, NULL, REJECT_NONE,
      REJECT_NONE},
-    {"STATE", ENTITY_VISIT, VISIT_STATUS, "in_progress", "completed", false, NULL, REJECT_POLICY, REJECT_NONE},
-    {"IMMUTABLE", ENTITY_VISIT, VISIT_DOC_NO, "VI-1", "VI-2", false, NULL, REJECT_IMMUTABLE, REJECT_IMMUTABLE},
-    {"GROW", ENTITY_SALES_ORDER, SALES_ORDER_CANCEL_REQ, "{\"add\":[\"a\"]}", "{\"add\":[\"b\"]}", false, "[\"a\",\"b\"]",
-     REJECT_NONE, REJECT_NONE},
+    {"LATEST number", ENTITY_CUSTOMER, CUSTOMER_POTENTIAL_BP, "10", "20", true, NULL, REJECT_NONE,
+     REJECT_NONE},
+    {"PROPOSE", ENTITY_CUSTOMER, CUSTOMER_TAX_NO, "1", "2", false, NULL, REJECT_POLICY,
+     REJECT_NONE},
+    {"SET", ENTITY_CUSTOMER, CUSTOMER_TAGS, "{\"add\":[\"a\"]}", "{\"add\":[\"b\"]}", false,
+     "[\"a\",\"b\"]", REJECT_POLICY, REJECT_NONE},
+    {"STATE", ENTITY_VISIT, VISIT_STATUS, "in_progress", "completed", false, NULL, REJECT_POLICY,
+     REJECT_NONE},
+    {"IMMUTABLE", ENTITY_VISIT, VISIT_DOC_NO, "VI-1", "VI-2", false, NULL, REJECT_IMMUTABLE,
+     REJECT_IMMUTABLE},
+    {"GROW", ENTITY_SALES_ORDER, SALES_ORDER_CANCEL_REQ, "{\"add\":[\"a\"]}", "{\"add\":[\"b\"]}",
+     false, "[\"a\",\"b\"]", REJECT_NONE, REJECT_NONE},
 };
 #define POLICY_CASES (sizeof policy_cases / sizeof policy_cases[0])
 
@@ -49,7 +55,8 @@ static struct id make_subject(struct world *world, const struct policy_case *giv
         return customer;
     }
     struct id id = make_record(world, given->entity);
-    put_id(world, given->entity == ENTITY_VISIT ? VISIT_CUSTOMER_ID : SALES_ORDER_CUSTOMER_ID, &customer);
+    put_id(world, given->entity == ENTITY_VISIT ? VISIT_CUSTOMER_ID : SALES_ORDER_CUSTOMER_ID,
+           &customer);
     if (given->entity == ENTITY_SALES_ORDER) {
         put_text(world, SALES_ORDER_CUR, "CNY");
     }
@@ -61,7 +68,8 @@ static bool is_immutable(const struct policy_case *given)
     return dk_entity(given->entity)->fields[given->field].policy == POLICY_IMMUTABLE;
 }
 
-static void expect_case(struct world *world, const struct policy_case *given, const struct id *id, const char *text)
+static void expect_case(struct world *world, const struct policy_case *given, const struct id *id,
+                        const char *text)
 {
     if (given->number) {
         expect_int(world, given->entity, id, given->field, strtol(text, NULL, 10));
@@ -70,7 +78,8 @@ static void expect_case(struct world *world, const struct policy_case *given, co
     }
 }
 
-/* The record with li's value in it: set at creation where it is immutable, else by a change. *base is the version before that. */
+/* The record with li's value in it: set at creation where it is immutable, else by a change. *base
+ * is the version before that. */
 static struct id make_first(struct world *world, const struct policy_case *given, int64_t *base)
 {
     struct id id = make_subject(world, given);
@@ -87,7 +96,8 @@ static struct id make_first(struct world *world, const struct policy_case *given
     return id;
 }
 
-/* Given li's value, when wang changes it having seen it, then wang's stands, whatever the clocks say. */
+/* Given li's value, when wang changes it having seen it, then wang's stands, whatever the clocks
+ * say. */
 static void test_decide_merge__a_change_that_saw_the_value_applies(void **state)
 {
     struct world *world = *state;
@@ -99,7 +109,8 @@ static void test_decide_merge__a_change_that_saw_the_value_applies(void **state)
         put_case(world, given, given->second);
         world->hlc_ms = world->now_ms - 3600000; /* a slow clock */
         if (given->seen != REJECT_NONE) {
-            reject(world, &world->wang, given->seen, dk_entity(given->entity)->fields[given->field].name, "");
+            reject(world, &world->wang, given->seen,
+                   dk_entity(given->entity)->fields[given->field].name, "");
             continue;
         }
         (void)accept(world, &world->wang);
@@ -107,7 +118,8 @@ static void test_decide_merge__a_change_that_saw_the_value_applies(void **state)
     }
 }
 
-/* Given li's value, when wang changes it without having seen it, then the policy decides: later, or earlier, or refused. */
+/* Given li's value, when wang changes it without having seen it, then the policy decides: later, or
+ * earlier, or refused. */
 static void test_decide_merge__a_concurrent_change_goes_by_the_policy(void **state)
 {
     struct world *world = *state;
@@ -134,7 +146,8 @@ static void test_decide_merge__a_concurrent_change_goes_by_the_policy(void **sta
     }
 }
 
-/* Given li's value, when wang writes the same without having seen it, then nothing is in conflict. */
+/* Given li's value, when wang writes the same without having seen it, then nothing is in
+ * conflict. */
 static void test_decide_merge__the_same_value_twice_is_no_conflict(void **state)
 {
     struct world *world = *state;
@@ -149,7 +162,8 @@ static void test_decide_merge__the_same_value_twice_is_no_conflict(void **state)
     }
 }
 
-/* Given a record, when two change different fields of it without having seen each other, then both stand. */
+/* Given a record, when two change different fields of it without having seen each other, then both
+ * stand. */
 static void test_decide_merge__different_fields_both_stand(void **state)
 {
     struct world *world = *state;
@@ -164,12 +178,14 @@ static void test_decide_merge__different_fields_both_stand(void **state)
         put_text(world, other, "other");
         (void)accept(world, &world->wang);
         expect_text(world, given->entity, &id, other, "other");
-        expect_case(world, given, &id, strcmp(given->first, "{\"add\":[\"a\"]}") == 0 ? "[\"a\"]" : given->first);
+        expect_case(world, given, &id,
+                    strcmp(given->first, "{\"add\":[\"a\"]}") == 0 ? "[\"a\"]" : given->first);
     }
 }
 
-/* Given an opportunity of 100 CNY, when li makes it 90 EUR and wang 130 CNY, then it is the one or the other, never 130 EUR, in either order
- * of arrival, and the other is in the conflict log, field by field. */
+/* Given an opportunity of 100 CNY, when li makes it 90 EUR and wang 130 CNY, then it is the one or
+ * the other, never 130 EUR, in either order of arrival, and the other is in the conflict log, field
+ * by field. */
 static void test_decide_merge__a_group_is_one_unit(void **state)
 {
     struct world *world = *state;
@@ -200,7 +216,8 @@ static void test_decide_merge__a_group_is_one_unit(void **state)
     }
 }
 
-/* Given a group that somebody else changed, when a change carries only a part of it, then it is refused; without that it applies. */
+/* Given a group that somebody else changed, when a change carries only a part of it, then it is
+ * refused; without that it applies. */
 static void test_decide_merge__a_part_of_a_group_only_without_conflict(void **state)
 {
     struct world *world = *state;
@@ -219,8 +236,8 @@ static void test_decide_merge__a_part_of_a_group_only_without_conflict(void **st
     expect_text(world, ENTITY_CUSTOMER, &id, CUSTOMER_STREET, "人民路");
 }
 
-/* Given three edits of one field, of which the second had seen the first, when they arrive in any order that keeps each device's own, then
- * the same value stands. */
+/* Given three edits of one field, of which the second had seen the first, when they arrive in any
+ * order that keeps each device's own, then the same value stands. */
 static void test_decide_merge__the_result_does_not_depend_on_the_order_of_arrival(void **state)
 {
     struct world *world = *state;
@@ -245,7 +262,8 @@ static void test_decide_merge__the_result_does_not_depend_on_the_order_of_arriva
     }
 }
 
-/* Given a map, when two put different keys, take one away and put the same one, then keys merge one by one, and the loser of a key is noted. */
+/* Given a map, when two put different keys, take one away and put the same one, then keys merge one
+ * by one, and the loser of a key is noted. */
 static void test_decide_merge__keys_of_a_map_merge_one_by_one(void **state)
 {
     struct world *world = *state;
@@ -260,7 +278,8 @@ static void test_decide_merge__keys_of_a_map_merge_one_by_one(void **state)
     edit_record(world, ENTITY_CUSTOMER, &id, base);
     put_text(world, FIELD_CUSTOM, "{\"c\":3,\"gone\":false,\"same\":\"wang\"}");
     int64_t position = merge(world, &world->wang);
-    expect_text(world, ENTITY_CUSTOMER, &id, FIELD_CUSTOM, "{\"a\":1,\"b\":2,\"c\":3,\"same\":\"li\"}");
+    expect_text(world, ENTITY_CUSTOMER, &id, FIELD_CUSTOM,
+                "{\"a\":1,\"b\":2,\"c\":3,\"same\":\"li\"}");
     /* li gets only the key that is new, wang what stands in place of the lost ones. */
     const char *page = pull_all(world, &world->li, position - 1);
     expect_in(page, "{\"c\":3}");
@@ -270,7 +289,8 @@ static void test_decide_merge__keys_of_a_map_merge_one_by_one(void **state)
     expect_in(page, "\"field_conflict\",\"op\":\"new\"");
 }
 
-/* Given fields of a newer schema, when they are sent, merged and taken away, then they are kept, travel on whole and by change. */
+/* Given fields of a newer schema, when they are sent, merged and taken away, then they are kept,
+ * travel on whole and by change. */
 static void test_decide_merge__fields_of_a_newer_schema_are_kept(void **state)
 {
     struct world *world = *state;
@@ -313,8 +333,8 @@ static void test_decide_merge__what_was_seen_in_another_epoch_does_not_count(voi
     expect_text(world, ENTITY_CUSTOMER, &id, CUSTOMER_PREFS, "li");
 }
 
-/* Given a stamp far in the future, when it arrives, then it counts as the time of receipt, the verdict says so, and the author learns the time
- * of creation. */
+/* Given a stamp far in the future, when it arrives, then it counts as the time of receipt, the
+ * verdict says so, and the author learns the time of creation. */
 static void test_decide_merge__a_stamp_from_the_future_is_clamped(void **state)
 {
     struct world *world = *state;
@@ -328,7 +348,8 @@ static void test_decide_merge__a_stamp_from_the_future_is_clamped(void **state)
     expect_in(pull_all(world, &world->li, verdict.position - 1), "created_ts");
 }
 
-/* Given li's value, when wang's loses, then wang's marker brings the value that stands, and the conflict entry is stored once. */
+/* Given li's value, when wang's loses, then wang's marker brings the value that stands, and the
+ * conflict entry is stored once. */
 static void test_decide_merge__the_loser_learns_what_stands(void **state)
 {
     struct world *world = *state;
@@ -354,20 +375,32 @@ static void test_decide_merge__the_loser_learns_what_stands(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_decide_merge__a_change_that_saw_the_value_applies, setup_world, teardown_world),
-        cmocka_unit_test_setup_teardown(test_decide_merge__a_concurrent_change_goes_by_the_policy, setup_world, teardown_world),
-        cmocka_unit_test_setup_teardown(test_decide_merge__the_same_value_twice_is_no_conflict, setup_world, teardown_world),
-        cmocka_unit_test_setup_teardown(test_decide_merge__different_fields_both_stand, setup_world, teardown_world),
-        cmocka_unit_test_setup_teardown(test_decide_merge__a_group_is_one_unit, setup_world, teardown_world),
-        cmocka_unit_test_setup_teardown(test_decide_merge__a_part_of_a_group_only_without_conflict, setup_world, teardown_world),
-        cmocka_unit_test_setup_teardown(test_decide_merge__the_result_does_not_depend_on_the_order_of_arrival, setup_world,
+        cmocka_unit_test_setup_teardown(test_decide_merge__a_change_that_saw_the_value_applies,
+                                        setup_world, teardown_world),
+        cmocka_unit_test_setup_teardown(test_decide_merge__a_concurrent_change_goes_by_the_policy,
+                                        setup_world, teardown_world),
+        cmocka_unit_test_setup_teardown(test_decide_merge__the_same_value_twice_is_no_conflict,
+                                        setup_world, teardown_world),
+        cmocka_unit_test_setup_teardown(test_decide_merge__different_fields_both_stand, setup_world,
                                         teardown_world),
-        cmocka_unit_test_setup_teardown(test_decide_merge__keys_of_a_map_merge_one_by_one, setup_world, teardown_world),
-        cmocka_unit_test_setup_teardown(test_decide_merge__fields_of_a_newer_schema_are_kept, setup_world, teardown_world),
-        cmocka_unit_test_setup_teardown(test_decide_merge__what_was_seen_in_another_epoch_does_not_count, setup_world,
+        cmocka_unit_test_setup_teardown(test_decide_merge__a_group_is_one_unit, setup_world,
                                         teardown_world),
-        cmocka_unit_test_setup_teardown(test_decide_merge__a_stamp_from_the_future_is_clamped, setup_world, teardown_world),
-        cmocka_unit_test_setup_teardown(test_decide_merge__the_loser_learns_what_stands, setup_world, teardown_world),
+        cmocka_unit_test_setup_teardown(test_decide_merge__a_part_of_a_group_only_without_conflict,
+                                        setup_world, teardown_world),
+        cmocka_unit_test_setup_teardown(
+            test_decide_merge__the_result_does_not_depend_on_the_order_of_arrival, setup_world,
+            teardown_world),
+        cmocka_unit_test_setup_teardown(test_decide_merge__keys_of_a_map_merge_one_by_one,
+                                        setup_world, teardown_world),
+        cmocka_unit_test_setup_teardown(test_decide_merge__fields_of_a_newer_schema_are_kept,
+                                        setup_world, teardown_world),
+        cmocka_unit_test_setup_teardown(
+            test_decide_merge__what_was_seen_in_another_epoch_does_not_count, setup_world,
+            teardown_world),
+        cmocka_unit_test_setup_teardown(test_decide_merge__a_stamp_from_the_future_is_clamped,
+                                        setup_world, teardown_world),
+        cmocka_unit_test_setup_teardown(test_decide_merge__the_loser_learns_what_stands,
+                                        setup_world, teardown_world),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Who may write what: one test per refusal, the scope of writes and of pulls, records that move, and what depends on what was refused.
+ * Who may write what: one test per refusal, the scope of writes and of pulls, records that move,
+ * and what depends on what was refused.
  */
 #include "tests/unit/decide_world.h"
 
 #define CANARY "canary-in-a-coal-mine"
 
-/* Given fields and entities of the server, when a device writes them, then READONLY; the server itself may. */
+/* Given fields and entities of the server, when a device writes them, then READONLY; the server
+ * itself may. */
 static void test_decide_rights__what_belongs_to_the_server(void **state)
 {
     struct world *world = *state;
@@ -47,7 +49,8 @@ static void test_decide_rights__an_id_is_made_once(void **state)
     reject(world, &world->li, REJECT_EXISTS, "", "");
 }
 
-/* Given records of another territory and records that do not exist, when a rep touches or names them, then the answers are the same. */
+/* Given records of another territory and records that do not exist, when a rep touches or names
+ * them, then the answers are the same. */
 static void test_decide_rights__out_of_scope_is_as_if_it_did_not_exist(void **state)
 {
     struct world *world = *state;
@@ -80,7 +83,8 @@ static void test_decide_rights__out_of_scope_is_as_if_it_did_not_exist(void **st
     (void)accept(world, &world->office);
 }
 
-/* Given a rep without a territory, when they make a customer, then it would be in a bucket that they do not see. */
+/* Given a rep without a territory, when they make a customer, then it would be in a bucket that
+ * they do not see. */
 static void test_decide_rights__a_maker_sees_what_is_made(void **state)
 {
     struct world *world = *state;
@@ -97,7 +101,8 @@ static void test_decide_rights__a_maker_sees_what_is_made(void **state)
     reject(world, &world->li, REJECT_REF_MISSING, "", "");
 }
 
-/* Given changesets with one thing wrong each, when they come, then nothing of them is applied and the verdict names what is wrong. */
+/* Given changesets with one thing wrong each, when they come, then nothing of them is applied and
+ * the verdict names what is wrong. */
 static void test_decide_rights__rules_and_shapes(void **state)
 {
     struct world *world = *state;
@@ -130,7 +135,8 @@ static void test_decide_rights__rules_and_shapes(void **state)
     (void)accept(world, &world->li);
 }
 
-/* Given a document with as many lines as there may be, when one more comes, then LIMIT; keys of a map too. */
+/* Given a document with as many lines as there may be, when one more comes, then LIMIT; keys of a
+ * map too. */
 static void test_decide_rights__limits_hold(void **state)
 {
     struct world *world = *state;
@@ -146,7 +152,8 @@ static void test_decide_rights__limits_hold(void **state)
     expect_int(world, ENTITY_QUOTE, &quote, QUOTE_SUBTOTAL, 1000 * LIMIT_CHILDREN);
     char map[LIMIT_CUSTOM_KEYS * 12] = "";
     for (int i = 0; i < LIMIT_CUSTOM_KEYS; i++) {
-        (void)snprintf(map + strlen(map), sizeof map - strlen(map), "%s\"k%03d\":%d", i == 0 ? "{" : ",", i, i);
+        (void)snprintf(map + strlen(map), sizeof map - strlen(map), "%s\"k%03d\":%d",
+                       i == 0 ? "{" : ",", i, i);
     }
     (void)snprintf(map + strlen(map), sizeof map - strlen(map), "}");
     edit_record(world, ENTITY_CUSTOMER, &customer, world->org.head);
@@ -157,7 +164,8 @@ static void test_decide_rights__limits_hold(void **state)
     reject(world, &world->li, REJECT_LIMIT, "custom", "keys");
 }
 
-/* Given a rejected creation, when other changesets build on it, then DEPENDS names it; once it was made after all, they go through. */
+/* Given a rejected creation, when other changesets build on it, then DEPENDS names it; once it was
+ * made after all, they go through. */
 static void test_decide_rights__what_builds_on_a_rejection_depends(void **state)
 {
     struct world *world = *state;
@@ -202,8 +210,9 @@ static void test_decide_rights__what_builds_on_a_rejection_depends(void **state)
     reject(world, &world->tom, REJECT_REF_MISSING, "customer_id", "");
 }
 
-/* Given records in two territories, with edits, conflicts, deletes and refusals on them, when a rep pulls everything, then not a byte of the other
- * territory's records is in the page, nor their ids. */
+/* Given records in two territories, with edits, conflicts, deletes and refusals on them, when a rep
+ * pulls everything, then not a byte of the other territory's records is in the page, nor their
+ * ids. */
 static void test_decide_rights__no_byte_of_another_territory(void **state)
 {
     struct world *world = *state;
@@ -229,7 +238,8 @@ static void test_decide_rights__no_byte_of_another_territory(void **state)
     expect_not_in(page, CANARY);
     expect_not_in(page, wire(world, &id));
     expect_not_in(page, wire(world, &quote));
-    expect_in(page, wire(world, &world->territories[WEST])); /* territories themselves are everybody's */
+    /* territories themselves are everybody's */
+    expect_in(page, wire(world, &world->territories[WEST]));
     expect_in(pull_all(world, &world->tom, 0), CANARY);
     expect_in(pull_all(world, &world->office, 0), CANARY "-name");
 }
@@ -242,8 +252,9 @@ static int64_t move_customer(struct world *world, const struct id *id, int terri
     return accept(world, &world->server);
 }
 
-/* Given a customer with contact, quote and line, when it goes to another territory, then all of it goes: evicted here, whole there, neither for who
- * sees both; and the new rep may work on it while the old one may not. */
+/* Given a customer with contact, quote and line, when it goes to another territory, then all of it
+ * goes: evicted here, whole there, neither for who sees both; and the new rep may work on it while
+ * the old one may not. */
 static void test_decide_rights__a_customer_moves_with_all_that_hangs_from_it(void **state)
 {
     struct world *world = *state;
@@ -280,15 +291,16 @@ static void test_decide_rights__a_customer_moves_with_all_that_hangs_from_it(voi
     edit_record(world, ENTITY_CONTACT, &contact, position);
     put_text(world, CONTACT_TITLE, "CEO");
     reject(world, &world->li, REJECT_REF_MISSING, "", "");
-    /* The tombstone has moved too: an edit that had not seen the delete revives it for the new territory. */
+    /* The tombstone has moved too: an edit that had not seen the delete revives it for the new
+     * territory. */
     edit_record(world, ENTITY_QUOTE_LINE, &gone, base);
     put_qty(world, 9000);
     position = merge(world, &world->tom);
     assert_string_equal(pull_all(world, &world->li, position - 1), "");
 }
 
-/* Given a contact, when the back office hangs it under another territory's customer, then it is evicted and new in one entry, and the
- * author, who sees both, is told its new bucket. */
+/* Given a contact, when the back office hangs it under another territory's customer, then it is
+ * evicted and new in one entry, and the author, who sees both, is told its new bucket. */
 static void test_decide_rights__a_contact_changes_its_customer(void **state)
 {
     struct world *world = *state;
@@ -309,8 +321,8 @@ static void test_decide_rights__a_contact_changes_its_customer(void **state)
     expect_not_in(page, "evict");
 }
 
-/* Given a changeset with records in two buckets, when its author pulls, then there is a marker for each bucket, and every record is named with its
- * own. */
+/* Given a changeset with records in two buckets, when its author pulls, then there is a marker for
+ * each bucket, and every record is named with its own. */
 static void test_decide_rights__one_changeset_in_two_buckets(void **state)
 {
     struct world *world = *state;
@@ -332,7 +344,8 @@ static void test_decide_rights__one_changeset_in_two_buckets(void **state)
     expect_not_in(pull_all(world, &world->li, position - 1), wire(world, &west));
 }
 
-/* Given a manager, when a user reports to them, then they see and may write what is in that user's territory. */
+/* Given a manager, when a user reports to them, then they see and may write what is in that user's
+ * territory. */
 static void test_decide_rights__a_manager_sees_the_team(void **state)
 {
     struct world *world = *state;
@@ -344,15 +357,17 @@ static void test_decide_rights__a_manager_sees_the_team(void **state)
     put_id(world, USER_MANAGER_ID, &manager.author.account.user);
     (void)accept(world, &world->server);
     expect_in(pull_all(world, &manager, 0), wire(world, &customer));
-    assert_int_equal(srv_scope_of(world->store, &manager.author.account, &world->scopes, &manager.author.scope),
-                     DAYBOOK_OK);
+    assert_int_equal(
+        srv_scope_of(world->store, &manager.author.account, &world->scopes, &manager.author.scope),
+        DAYBOOK_OK);
     edit_record(world, ENTITY_CUSTOMER, &customer, world->org.head);
     put_text(world, CUSTOMER_PREFS, "m");
     (void)accept(world, &manager);
     expect_not_in(pull_all(world, &manager, 0), "\"op\":\"evict\"");
 }
 
-/* Given a login that is taken, when another user gets it, then EXISTS; a change of role reaches the account. */
+/* Given a login that is taken, when another user gets it, then EXISTS; a change of role reaches the
+ * account. */
 static void test_decide_rights__users_and_their_accounts(void **state)
 {
     struct world *world = *state;
@@ -368,8 +383,8 @@ static void test_decide_rights__users_and_their_accounts(void **state)
                                                .change_count = world->count,
                                                .changes = world->changes}};
     assert_int_equal(srv_store_begin(world->store), DAYBOOK_OK);
-    assert_int_equal(srv_decide(world->decide, &world->org, &world->server.author, &input, world->now_ms, &verdict,
-                                &answer),
+    assert_int_equal(srv_decide(world->decide, &world->org, &world->server.author, &input,
+                                world->now_ms, &verdict, &answer),
                      DAYBOOK_OK);
     srv_store_rollback(world->store);
     assert_int_equal(verdict.code, REJECT_EXISTS);
@@ -382,13 +397,15 @@ static void test_decide_rights__users_and_their_accounts(void **state)
     (void)accept(world, &world->server);
     struct srv_account account;
     bool found;
-    assert_int_equal(srv_store_get_account(world->store, &world->li.author.account.user, &account, &found),
-                     DAYBOOK_OK);
+    assert_int_equal(
+        srv_store_get_account(world->store, &world->li.author.account.user, &account, &found),
+        DAYBOOK_OK);
     assert_true(found && account.disabled);
     assert_string_equal(account.role, "back_office");
 }
 
-/* Given a disabled user, when their device sends work, then it is kept in the quarantine, and what touches its records waits behind it. */
+/* Given a disabled user, when their device sends work, then it is kept in the quarantine, and what
+ * touches its records waits behind it. */
 static void test_decide_rights__work_of_a_disabled_user_is_kept(void **state)
 {
     struct world *world = *state;
@@ -419,8 +436,8 @@ static void test_decide_rights__work_of_a_disabled_user_is_kept(void **state)
     (void)make_customer(world, &world->li, "other");
 }
 
-/* Given a changeset on which the server runs out of its own bounds, when it comes, then it alone is quarantined, its text is kept, and the next
- * goes through. */
+/* Given a changeset on which the server runs out of its own bounds, when it comes, then it alone is
+ * quarantined, its text is kept, and the next goes through. */
 static void test_decide_rights__a_failure_of_the_server_is_no_verdict_on_others(void **state)
 {
     struct world *world = *state;
@@ -437,13 +454,15 @@ static void test_decide_rights__a_failure_of_the_server_is_no_verdict_on_others(
     assert_int_equal(verdict.code, REJECT_INTERNAL);
     assert_int_equal(world->org.head, head);
     bool has = false;
-    assert_int_equal(srv_store_has_quarantine(world->store, world->li.author.device_no, &has), DAYBOOK_OK);
+    assert_int_equal(srv_store_has_quarantine(world->store, world->li.author.device_no, &has),
+                     DAYBOOK_OK);
     assert_true(has);
     (void)make_customer(world, &world->li, "small");
     assert_int_equal(world->org.head, head + 1);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(test_decide_rights__##name, setup_world, teardown_world)
+#define TEST(name)                                                                                 \
+    cmocka_unit_test_setup_teardown(test_decide_rights__##name, setup_world, teardown_world)
 
 int main(void)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Exactly once: repeats, gaps, copies of a device's store, and what is sent again under a new instance.
+ * Exactly once: repeats, gaps, copies of a device's store, and what is sent again under a new
+ * instance.
  */
 #include "tests/unit/decide_world.h"
 
@@ -12,7 +13,8 @@ static struct id build(struct world *world, const char *name)
     return id;
 }
 
-/* Given decided changesets of each kind, when they are sent again, then the stored verdict comes, flagged, and nothing happens. */
+/* Given decided changesets of each kind, when they are sent again, then the stored verdict comes,
+ * flagged, and nothing happens. */
 static void test_decide_seen__a_repeat_gets_the_stored_verdict(void **state)
 {
     struct world *world = *state;
@@ -57,7 +59,8 @@ static void test_decide_seen__a_gap_is_refused(void **state)
     assert_int_equal(world->li.author.decided, 0);
 }
 
-/* Given a decided changeset, when another comes under its seq, or it comes under another seq, or with another content, then the store is a copy. */
+/* Given a decided changeset, when another comes under its seq, or it comes under another seq, or
+ * with another content, then the store is a copy. */
 static void test_decide_seen__a_copy_is_found_out(void **state)
 {
     struct world *world = *state;
@@ -79,8 +82,9 @@ static void test_decide_seen__a_copy_is_found_out(void **state)
     assert_int_equal(world->li.author.decided, 1);
 }
 
-/* Given accepted and rejected changesets, when the device sends them again under a new instance and other numbers, then each has its old
- * verdict, flagged, no second effect, and a marker for the new instance; again the same when that reply was lost too. */
+/* Given accepted and rejected changesets, when the device sends them again under a new instance and
+ * other numbers, then each has its old verdict, flagged, no second effect, and a marker for the new
+ * instance; again the same when that reply was lost too. */
 static void test_decide_seen__sent_again_under_a_new_instance(void **state)
 {
     struct world *world = *state;
@@ -114,7 +118,8 @@ static void test_decide_seen__sent_again_under_a_new_instance(void **state)
     const char *page = pull_all(world, &again, 0);
     expect_in(page, wire(world, &changeset));
     expect_in(page, "settled long ago"); /* what it no longer has comes as everybody's */
-    /* Somebody else's content under an id that was decided is refused, and does not stop the device. */
+    /* Somebody else's content under an id that was decided is refused, and does not stop the
+     * device. */
     (void)build(world, "impostor");
     encode_changeset(world, 2, &changeset);
     world->last_changeset = changeset;
@@ -127,7 +132,8 @@ static void test_decide_seen__sent_again_under_a_new_instance(void **state)
     (void)make_customer(world, &world->wang, "goes on");
 }
 
-/* Given verdicts that were acknowledged and dropped, when the changeset comes again under a new instance, then it still is known. */
+/* Given verdicts that were acknowledged and dropped, when the changeset comes again under a new
+ * instance, then it still is known. */
 static void test_decide_seen__an_id_is_known_for_ever(void **state)
 {
     struct world *world = *state;
@@ -136,7 +142,9 @@ static void test_decide_seen__an_id_is_known_for_ever(void **state)
     (void)build(world, "C");
     int64_t position = accept(world, &world->li);
     assert_int_equal(srv_store_begin(world->store), DAYBOOK_OK);
-    assert_int_equal(srv_store_mark_device(world->store, world->li.author.device_no, 1, 1, world->now_ms), DAYBOOK_OK);
+    assert_int_equal(
+        srv_store_mark_device(world->store, world->li.author.device_no, 1, 1, world->now_ms),
+        DAYBOOK_OK);
     assert_int_equal(srv_store_commit(world->store), DAYBOOK_OK);
     make_device(world, &again, &world->li.author.account.user);
     assert_int_equal(resend(world, &again, &verdict), DECIDE_VERDICT);
@@ -145,7 +153,8 @@ static void test_decide_seen__an_id_is_known_for_ever(void **state)
     assert_int_equal(verdict.position, position);
 }
 
-/* Given a text, when its seq changes, then the digest is the same; when anything behind it changes, another. */
+/* Given a text, when its seq changes, then the digest is the same; when anything behind it changes,
+ * another. */
 static void test_decide_seen__the_digest_is_of_the_changes(void **state)
 {
     (void)state;
@@ -160,8 +169,8 @@ static void test_decide_seen__the_digest_is_of_the_changes(void **state)
     assert_memory_not_equal(digests[0], digests[2], HASH_SIZE);
 }
 
-/* Given many entries of several buckets, when they are pulled one byte at a time, then each page has one whole position, and together they are what
- * one page would have been. */
+/* Given many entries of several buckets, when they are pulled one byte at a time, then each page
+ * has one whole position, and together they are what one page would have been. */
 static void test_decide_seen__pages_of_one_position(void **state)
 {
     struct world *world = *state;
@@ -196,8 +205,8 @@ static void test_decide_seen__pages_of_one_position(void **state)
     }
 }
 
-/* Given own entries, rejected ones and those of others, when a device pulls with its settled mark moving on, then markers come for what is not
- * settled only. */
+/* Given own entries, rejected ones and those of others, when a device pulls with its settled mark
+ * moving on, then markers come for what is not settled only. */
 static void test_decide_seen__markers_of_what_is_not_settled(void **state)
 {
     struct world *world = *state;
@@ -222,7 +231,8 @@ static void test_decide_seen__markers_of_what_is_not_settled(void **state)
     expect_in(page, wire(world, &third));
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(test_decide_seen__##name, setup_world, teardown_world)
+#define TEST(name)                                                                                 \
+    cmocka_unit_test_setup_teardown(test_decide_seen__##name, setup_world, teardown_world)
 
 int main(void)
 {
