@@ -137,7 +137,8 @@ static struct script_entry *append(struct script *script)
 }
 
 /* Decides one changeset by its header and appends the verdict. */
-static void decide(struct script *script, const struct changeset *header, struct buffer *verdicts)
+static void decide(struct script *script, const struct changeset *header, const char *body,
+                   size_t body_size, struct buffer *verdicts)
 {
     struct verdict verdict = {.seq = header->seq, .kind = VERDICT_ACCEPTED};
     for (int i = 0; i < script->verdict_count; i++) {
@@ -151,9 +152,15 @@ static void decide(struct script *script, const struct changeset *header, struct
         struct script_entry *entry = append(script);
         entry->changeset = header->id;
         entry->seq = header->seq;
+        entry->device_no = script->device_no;
+        entry->body = malloc(body_size);
+        assert(entry->body != NULL);
+        memcpy(entry->body, body, body_size);
+        entry->body_size = body_size;
         position = script->head;
     } else if (verdict.kind == VERDICT_ACCEPTED) {
         script->log[position].seq = header->seq;
+        script->log[position].device_no = script->device_no;
     }
     verdict.position = verdict.kind == VERDICT_ACCEPTED ? position : 0;
     if (header->seq >= script->next_seq) {
@@ -189,15 +196,74 @@ static bool decide_all(struct script *script, const struct sync_request *request
             if (header.seq > script->next_seq) {
                 return false;
             }
-            decide(script, &header, verdicts);
+            decide(script, &header, raw, length, verdicts);
         }
     }
     dk_buffer_append_char(verdicts, ']');
     return true;
 }
 
-/* Appends the log from behind `position` on, as blocks; returns the last position told of. */
-static int64_t write_log(const struct script *script, int64_t position, struct buffer *out)
+/* Appends the marker of a changeset that the reader still has. */
+static void write_marker(const struct script_entry *entry, int64_t position, struct buffer *out)
+{
+    char id[ID_WIRE_LENGTH + 1] = "";
+    char row[200];
+    dk_id_to_wire(&entry->changeset, id);
+    (void)snprintf(row, sizeof row, "{\"op\":\"own\",\"rows\":[[%lld,\"%s\",%lld,2]]}",
+                   (long long)position, id, (long long)entry->seq);
+    dk_buffer_append_text(out, row);
+}
+
+/* Appends one change as a block of its own, with the territory that the server fills into
+ * customers. */
+static void write_change(const struct script *script, const struct change *change, int64_t position,
+                         struct buffer *out)
+{
+    struct field_value values[LIMIT_FIELDS];
+    char number[60];
+    int count = change->value_count;
+    assert(count < LIMIT_FIELDS);
+    if (count > 0) {
+        memcpy(values, change->values, (size_t)count * sizeof values[0]);
+    }
+    if (change->op == BLOCK_NEW && change->entity->kind == ENTITY_CUSTOMER) {
+        values[count++] = (struct field_value){
+            .field = CUSTOMER_TERRITORY_ID,
+            .value = {.kind = VALUE_ID, .id = script->territory},
+        };
+    }
+    dk_block_header(out, change->op, change->entity, 2, values, count);
+    (void)snprintf(number, sizeof number, ",\"rows\":[[%lld", (long long)position);
+    dk_buffer_append_text(out, number);
+    dk_block_row_tail(out, change->entity, &change->id, values, count);
+    dk_buffer_append_text(out, "]}");
+}
+
+/* Appends what a changeset did, as another device sees it. */
+static void write_changes(const struct script *script, const struct script_entry *entry,
+                          int64_t position, struct buffer *out)
+{
+    struct arena arena;
+    struct changeset changeset;
+    struct refusal refusal = {0};
+    struct change refused;
+    const char *problem = NULL;
+    dk_arena_init(&arena, ARENA_MAX);
+    char *copy = dk_arena_copy(&arena, entry->body, entry->body_size);
+    bool decoded = copy != NULL && dk_changeset_decode(copy, entry->body_size, &arena, &changeset,
+                                                       &refusal, &refused, &problem);
+    assert(decoded);
+    for (int i = 0; i < changeset.change_count; i++) {
+        dk_buffer_append_text(out, i > 0 ? "," : "");
+        write_change(script, &changeset.changes[i], position, out);
+    }
+    dk_arena_clear(&arena);
+}
+
+/* Appends the log from behind `position` on, as blocks; returns the last position told of.
+ * Changesets above `settled` of the present instance are markers. */
+static int64_t write_log(const struct script *script, int64_t position, int64_t settled,
+                         struct buffer *out)
 {
     int entries = 0;
     dk_buffer_append_char(out, '[');
@@ -207,13 +273,10 @@ static int64_t write_log(const struct script *script, int64_t position, struct b
         dk_buffer_append_text(out, entries > 0 ? "," : "");
         if (entry->block != NULL) {
             dk_buffer_append_text(out, entry->block);
+        } else if (entry->device_no == script->device_no && entry->seq > settled) {
+            write_marker(entry, position, out);
         } else {
-            char id[ID_WIRE_LENGTH + 1] = "";
-            dk_id_to_wire(&entry->changeset, id);
-            char row[200];
-            (void)snprintf(row, sizeof row, "{\"op\":\"own\",\"rows\":[[%lld,\"%s\",%lld,2]]}",
-                           (long long)position, id, (long long)entry->seq);
-            dk_buffer_append_text(out, row);
+            write_changes(script, entry, position, out);
         }
         entries++;
     }
@@ -279,23 +342,17 @@ static void serve_sync(struct script *script, struct sync_request *request, bool
         answer_error(script, 409, "GAP", script->next_seq, reply);
         goto clear;
     } else {
-        answer.position = write_log(script, request->position, &log);
+        answer.position = write_log(script, request->position, request->settled, &log);
         answer.more = answer.position < script->head;
         answer.verdicts = (struct span){verdicts.bytes, verdicts.length};
         if (foreign) {
-            static const char marker[] = "[{\"op\":\"own\",\"rows\":[[%lld,\"%s\",900,2]]}]";
-            char text[200];
-            struct id stranger = USER;
-            char id[ID_WIRE_LENGTH + 1] = "";
-            stranger.bytes[0] = 99;
-            dk_id_to_wire(&stranger, id);
-            (void)append(script);
-            script->log[script->head].changeset = stranger;
-            script->log[script->head].seq = 900;
-            answer.position = script->head;
-            (void)snprintf(text, sizeof text, marker, (long long)script->head, id);
+            struct script_entry stranger = {.changeset = USER, .seq = 900};
+            stranger.changeset.bytes[0] = 99;
+            answer.position++; /* this reply speaks of an entry that the log does not have */
             dk_buffer_reset(&log);
-            dk_buffer_append_text(&log, text);
+            dk_buffer_append_char(&log, '[');
+            write_marker(&stranger, answer.position, &log);
+            dk_buffer_append_char(&log, ']');
         }
         answer.log = (struct span){log.bytes, log.length};
     }
@@ -307,8 +364,8 @@ static void serve_sync(struct script *script, struct sync_request *request, bool
         dk_buffer_append_text(&scope, text);
         answer.scope = (struct span){scope.bytes, scope.length};
     }
-    answer.head = script->head;
-    answer.safe_position = script->head;
+    answer.head = script->head > answer.position ? script->head : answer.position;
+    answer.safe_position = script->safe_position < 0 ? script->head : script->safe_position;
     answer_with(script, 200, &dk_sync_reply_table, &answer, reply);
 
 clear:
@@ -541,6 +598,7 @@ void script_init(struct script *script)
     script->epoch = 5577006791947779410;
     script->device_no = 43;
     script->next_seq = 1;
+    script->safe_position = -1;
     script->territory = USER;
     script->territory.bytes[15] = 3;
     script->codec = dk_frame_new();
@@ -552,6 +610,7 @@ void script_clear(struct script *script)
 {
     for (int64_t i = 1; i <= script->head; i++) {
         free(script->log[i].block);
+        free(script->log[i].body);
     }
     free(script->log);
     free(script->verdicts);
@@ -649,6 +708,7 @@ void script_restore(struct script *script, int64_t position)
     pthread_mutex_lock(&script->lock);
     while (script->head > position) {
         free(script->log[script->head].block);
+        free(script->log[script->head].body);
         script->head--;
     }
     script->next_seq = 1;

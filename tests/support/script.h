@@ -20,8 +20,9 @@
 #include <stdint.h>
 
 #define SCRIPT_FAULTS_MAX 64
-#define SCRIPT_CODE "K7QF-2M9D-XWTR" /* the enrolment code that the server takes, again and again  \
-                                      */
+#define SCRIPT_CODE                                                                                \
+    "K7QF-2M9D-XWTR" /* the enrolment code that the server takes, again and again                  \
+                      */
 #define SCRIPT_TOKEN "q8nZ0V3mWJt1cQ5yXk7aB2dE4fG6hI8jK0lM2nO4pQ6"
 
 /* What happens to one exchange. */
@@ -67,6 +68,9 @@ struct script_seen {
 struct script_entry {    /* one position of the log */
     struct id changeset; /* of the device, or zero */
     int64_t seq;
+    int64_t device_no; /* the instance that made it */
+    char *body;        /* of a changeset: its text */
+    size_t body_size;
     char *block; /* of somebody else: JSON, or NULL */
 };
 
@@ -83,6 +87,7 @@ struct script {
     uint64_t epoch;
     int64_t device_no;
     int64_t next_seq;       /* of the instance */
+    int64_t safe_position;  /* covered by a backup; -1: the head */
     int64_t wall_offset_ms; /* server minus device */
     int page_entries;       /* of one reply; 0: no bound */
     struct id territory;
