@@ -1,0 +1,625 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The server's log on the device: rows, order, versions, what moves underneath pending changes, and
+ * replies that are refused whole.
+ */
+#include "tests/support/desk.h"
+
+#include "engine/base/text.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+#include <setjmp.h>
+
+#include <cmocka.h>
+
+/* A customer as the log tells it. */
+static void customer_row(struct desk *desk, enum block_op op, int64_t position, const struct id *id,
+                         const char *name)
+{
+    desk_row(desk, op, ENTITY_CUSTOMER, 2, position, id);
+    desk_text(desk, CUSTOMER_NAME, name);
+}
+
+static struct id known_customer(struct desk *desk, int64_t position, const char *name)
+{
+    struct id id = desk_id(desk);
+    customer_row(desk, BLOCK_NEW, position, &id, name);
+    desk_apply(desk, position);
+    return id;
+}
+
+static void patch(struct desk *desk, const struct id *id, int64_t seen, int field, const char *text)
+{
+    desk_set(desk, ENTITY_CUSTOMER, id, seen);
+    desk_text(desk, field, text);
+    desk_commit(desk);
+}
+
+static void test_store_apply__rows_make_change_and_delete_records(void **state)
+{
+    struct desk desk;
+    (void)state;
+    desk_begin(&desk);
+    struct id a = desk_id(&desk), b = desk_id(&desk);
+    customer_row(&desk, BLOCK_NEW, 1, &a, "A");
+    desk_text(&desk, CUSTOMER_TAGS, "[\"gold\"]");
+    desk_text(&desk, FIELD_CUSTOM, "{\"colour\":\"red\",\"floor\":2}");
+    customer_row(&desk, BLOCK_NEW, 1, &b, "B");
+    desk_row(&desk, BLOCK_SET, ENTITY_CUSTOMER, 3, 2, &a);
+    desk_text(&desk, CUSTOMER_NAME, "Aa");
+    desk_text(&desk, FIELD_CUSTOM, "{\"colour\":null,\"size\":9}");
+    desk_row(&desk, BLOCK_SET, ENTITY_CUSTOMER, 2, 3, &b);
+    desk_row(&desk, BLOCK_DELETE, ENTITY_CUSTOMER, 2, 4, &b);
+    desk.changed = 0;
+    desk_apply_upto(&desk, 4, 9);
+    assert_true(desk.changed == ((uint64_t)1 << ENTITY_CUSTOMER | STORE_CHANGED_SYNC));
+    assert_int_equal(desk.applied.rows, 5);
+    desk_expect_text(&desk, ENTITY_CUSTOMER, &a, CUSTOMER_NAME, "Aa");
+    desk_expect_text(&desk, ENTITY_CUSTOMER, &a, CUSTOMER_NORM_NAME, "aa");
+    desk_expect_text(&desk, ENTITY_CUSTOMER, &a, CUSTOMER_TAGS, "[\"gold\"]");
+    desk_expect_text(&desk, ENTITY_CUSTOMER, &a, FIELD_CUSTOM, "{\"floor\":2,\"size\":9}");
+    desk_expect_version(&desk, ENTITY_CUSTOMER, &a, 2);
+    assert_int_equal(desk_number(&desk, "SELECT bucket FROM r_customer"), 3);
+    assert_false(desk_has(&desk, ENTITY_CUSTOMER, &b));
+    struct store_state now = desk_state(&desk);
+    assert_int_equal(now.position, 4);
+    assert_int_equal(now.head, 9);
+    assert_int_equal(now.safe_position, 9);
+    desk_clear(&desk);
+}
+
+static void test_store_apply__a_set_for_a_record_that_is_not_held_is_skipped(void **state)
+{
+    struct desk desk;
+    (void)state;
+    desk_begin(&desk);
+    struct id id = desk_id(&desk);
+    customer_row(&desk, BLOCK_SET, 1, &id, "A");
+    desk_row(&desk, BLOCK_DELETE, ENTITY_CUSTOMER, 2, 2, &id);
+    desk_row(&desk, BLOCK_EVICT, ENTITY_CUSTOMER, 2, 3, &id);
+    desk_apply(&desk, 3);
+    assert_false(desk_has(&desk, ENTITY_CUSTOMER, &id));
+    desk_clear(&desk);
+}
+
+static void test_store_apply__entries_at_or_below_the_version_are_skipped(void **state)
+{
+    struct desk desk;
+    (void)state;
+    desk_begin(&desk);
+    struct id id = known_customer(&desk, 8, "new");
+    /* given a cursor that was set back because a bucket was gained */
+    desk.reply.reset = true;
+    desk_apply_upto(&desk, 0, 9);
+    desk_expect_version(&desk, ENTITY_CUSTOMER, &id, 8);
+    /* when the log is read again */
+    customer_row(&desk, BLOCK_NEW, 2, &id, "old");
+    customer_row(&desk, BLOCK_SET, 5, &id, "older");
+    desk_row(&desk, BLOCK_SET, ENTITY_CUSTOMER, 2, 8, &id);
+    desk_text(&desk, CUSTOMER_NAME, "same position");
+    customer_row(&desk, BLOCK_SET, 9, &id, "newest");
+    desk_apply(&desk, 9);
+    desk_expect_text(&desk, ENTITY_CUSTOMER, &id, CUSTOMER_NAME, "newest");
+    desk_expect_version(&desk, ENTITY_CUSTOMER, &id, 9);
+    desk_clear(&desk);
+}
+
+static void test_store_apply__unknown_fields_and_entities_are_kept(void **state)
+{
+    struct desk desk;
+    (void)state;
+    desk_begin(&desk);
+    struct id id = desk_id(&desk);
+    customer_row(&desk, BLOCK_NEW, 1, &id, "A");
+    desk_unknown(&desk, "segment", "\"A\"");
+    desk_unknown(&desk, "scores", "[1,2.5e3,{\"a\":null}]");
+    desk_apply(&desk, 1);
+    desk_row(&desk, BLOCK_SET, ENTITY_CUSTOMER, 2, 2, &id);
+    desk_unknown(&desk, "segment", "\"B\"");
+    desk_unknown(&desk, "scores", "null");
+    desk_unknown(&desk, "mood", "7");
+    desk_apply(&desk, 2);
+    assert_string_equal(desk_sql(&desk, "SELECT extra FROM r_customer"),
+                        "{\"segment\":\"B\",\"mood\":7}");
+    desk_raw_log(&desk, "[{\"entity\":\"spaceship\",\"op\":\"new\",\"bucket\":2,\"fields\":[\"name\",\"crew\"],"
+                        "\"rows\":[[3,\"AZKfbDoAcACAAAAAAAAAFA\",\"Beagle\",74]]},"
+                        "{\"entity\":\"spaceship\",\"op\":\"set\",\"bucket\":3,\"fields\":[\"crew\"],"
+                        "\"rows\":[[4,\"AZKfbDoAcACAAAAAAAAAFA\",73],[4,\"AZKfbDoAcACAAAAAAAAAFQ\",1]]}]");
+    desk_apply(&desk, 4);
+    assert_string_equal(desk_sql(&desk, "SELECT body||version||bucket FROM raw_record"),
+                        "{\"name\":\"Beagle\",\"crew\":73}43");
+    desk_raw_log(&desk, "[{\"entity\":\"spaceship\",\"op\":\"evict\",\"bucket\":3,"
+                        "\"rows\":[[5,\"AZKfbDoAcACAAAAAAAAAFA\"]]}]");
+    desk_apply(&desk, 5);
+    assert_int_equal(desk_number(&desk, "SELECT count(*) FROM raw_record"), 0);
+    desk_clear(&desk);
+}
+
+static void test_store_apply__the_base_moves_under_a_pending_change(void **state)
+{
+    struct desk desk;
+    (void)state;
+    desk_begin(&desk);
+    struct id id = known_customer(&desk, 3, "A");
+    patch(&desk, &id, 3, CUSTOMER_NAME, "mine");
+    /* when somebody else changes the same field and another one */
+    customer_row(&desk, BLOCK_SET, 4, &id, "theirs");
+    desk_text(&desk, CUSTOMER_INDUSTRY, "bakery");
+    desk_apply(&desk, 4);
+    /* then mine is shown, the other field is theirs, and reads yield the version that I had seen */
+    desk_expect_text(&desk, ENTITY_CUSTOMER, &id, CUSTOMER_NAME, "mine");
+    desk_expect_text(&desk, ENTITY_CUSTOMER, &id, CUSTOMER_INDUSTRY, "bakery");
+    desk_expect_version(&desk, ENTITY_CUSTOMER, &id, 3);
+    /* and a rejection brings theirs out */
+    desk_send(&desk);
+    desk_rejected(&desk, 1, REJECT_RULE, NULL);
+    desk_apply(&desk, 4);
+    desk_expect_text(&desk, ENTITY_CUSTOMER, &id, CUSTOMER_NAME, "theirs");
+    desk_expect_version(&desk, ENTITY_CUSTOMER, &id, 4);
+    desk_clear(&desk);
+}
+
+static void test_store_apply__sets_and_maps_are_base_plus_operations(void **state)
+{
+    struct desk desk;
+    (void)state;
+    desk_begin(&desk);
+    struct id id = desk_id(&desk);
+    customer_row(&desk, BLOCK_NEW, 1, &id, "A");
+    desk_text(&desk, CUSTOMER_TAGS, "[\"a\",\"b\"]");
+    desk_text(&desk, FIELD_CUSTOM, "{\"k\":1}");
+    desk_apply(&desk, 1);
+    desk_set(&desk, ENTITY_CUSTOMER, &id, 1);
+    desk_text(&desk, CUSTOMER_TAGS, "{\"add\":[\"c\"],\"remove\":[\"a\"]}");
+    desk_text(&desk, FIELD_CUSTOM, "{\"mine\":true}");
+    desk_commit(&desk);
+    desk_row(&desk, BLOCK_SET, ENTITY_CUSTOMER, 2, 2, &id);
+    desk_text(&desk, CUSTOMER_TAGS, "[\"a\",\"b\",\"d\"]");
+    desk_text(&desk, FIELD_CUSTOM, "{\"k\":null,\"theirs\":2}");
+    desk_apply(&desk, 2);
+    desk_expect_text(&desk, ENTITY_CUSTOMER, &id, CUSTOMER_TAGS, "[\"b\",\"c\",\"d\"]");
+    desk_expect_text(&desk, ENTITY_CUSTOMER, &id, FIELD_CUSTOM, "{\"mine\":true,\"theirs\":2}");
+    desk_send(&desk);
+    desk_rejected(&desk, 1, REJECT_POLICY, NULL);
+    desk_apply(&desk, 2);
+    desk_expect_text(&desk, ENTITY_CUSTOMER, &id, CUSTOMER_TAGS, "[\"a\",\"b\",\"d\"]");
+    desk_expect_text(&desk, ENTITY_CUSTOMER, &id, FIELD_CUSTOM, "{\"theirs\":2}");
+    desk_clear(&desk);
+}
+
+static void test_store_apply__an_own_value_is_not_overwritten_by_older_entries(void **state)
+{
+    struct desk desk;
+    (void)state;
+    /* given pages of one entry, and other people's older entries still to come */
+    desk_begin(&desk);
+    struct id id = known_customer(&desk, 3, "A");
+    patch(&desk, &id, 3, CUSTOMER_NAME, "mine");
+    desk_send(&desk);
+    desk_accepted(&desk, 1, 6);
+    customer_row(&desk, BLOCK_SET, 4, &id, "older 1");
+    desk_apply_upto(&desk, 4, 7);
+    desk_expect_text(&desk, ENTITY_CUSTOMER, &id, CUSTOMER_NAME, "mine");
+    assert_int_equal(desk_state(&desk).unsettled, 1);
+    assert_string_equal(desk_sql(&desk, "SELECT state FROM sync_state"), "accepted");
+    customer_row(&desk, BLOCK_SET, 5, &id, "older 2");
+    desk_apply_upto(&desk, 5, 7);
+    desk_expect_text(&desk, ENTITY_CUSTOMER, &id, CUSTOMER_NAME, "mine");
+    desk_own(&desk, 6, 1, 2);
+    desk_apply_upto(&desk, 6, 7);
+    desk_expect_text(&desk, ENTITY_CUSTOMER, &id, CUSTOMER_NAME, "mine");
+    desk_expect_version(&desk, ENTITY_CUSTOMER, &id, 6);
+    assert_int_equal(desk_number(&desk, "SELECT count(*) FROM sync_state"), 0);
+    assert_int_equal(desk_state(&desk).settled, 1);
+    customer_row(&desk, BLOCK_SET, 7, &id, "newer");
+    desk_apply(&desk, 7);
+    desk_expect_text(&desk, ENTITY_CUSTOMER, &id, CUSTOMER_NAME, "newer");
+    desk_clear(&desk);
+}
+
+static void test_store_apply__a_marker_alone_settles_and_its_rows_correct(void **state)
+{
+    struct desk desk;
+    (void)state;
+    /* given a made record and a lost verdict */
+    desk_begin(&desk);
+    struct id customer = known_customer(&desk, 3, "A");
+    struct id id = desk_id(&desk);
+    desk_new(&desk, ENTITY_VISIT, &id);
+    desk_ref(&desk, VISIT_CUSTOMER_ID, &customer);
+    desk_text(&desk, VISIT_FEEDBACK, "mine");
+    desk_commit(&desk);
+    desk_expect_text(&desk, ENTITY_VISIT, &id, VISIT_STATUS, "planned");
+    patch(&desk, &customer, 3, CUSTOMER_NAME, "B");
+    desk_send(&desk);
+    /* when the log brings the markers with what the server decided otherwise */
+    desk_own(&desk, 4, 1, 2);
+    desk_row(&desk, BLOCK_SET, ENTITY_VISIT, 2, 4, &id);
+    desk_text(&desk, VISIT_STATUS, "in_progress");
+    desk_int(&desk, VISIT_EFFECTIVE, 1);
+    desk_own(&desk, 5, 2, 2);
+    desk_row(&desk, BLOCK_SET, ENTITY_CUSTOMER, 2, 5, &customer);
+    desk_text(&desk, CUSTOMER_NAME, "theirs wins");
+    desk_apply(&desk, 5);
+    desk_expect_text(&desk, ENTITY_VISIT, &id, VISIT_FEEDBACK, "mine");
+    desk_expect_text(&desk, ENTITY_VISIT, &id, VISIT_STATUS, "in_progress");
+    desk_expect_int(&desk, ENTITY_VISIT, &id, VISIT_EFFECTIVE, 1);
+    desk_expect_int(&desk, ENTITY_VISIT, &id, FIELD_CREATED_DEV, 5);
+    desk_expect_version(&desk, ENTITY_VISIT, &id, 4);
+    desk_expect_text(&desk, ENTITY_CUSTOMER, &customer, CUSTOMER_NAME, "theirs wins");
+    assert_int_equal(desk_number(&desk, "SELECT bucket FROM r_visit"), 2);
+    assert_int_equal(desk_number(&desk, "SELECT count(*) FROM outbox"), 0);
+    /* a replayed marker and a late verdict say nothing new */
+    desk_accepted(&desk, 1, 4);
+    desk_apply(&desk, 5);
+    desk_clear(&desk);
+}
+
+static void test_store_apply__provisional_values_of_the_server_go_with_the_marker(void **state)
+{
+    struct desk desk;
+    (void)state;
+    desk_begin(&desk);
+    struct id id = desk_customer(&desk, "A");
+    assert_string_not_equal(desk_sql(&desk, "SELECT territory_id FROM customer"), "");
+    desk_send(&desk);
+    desk_own(&desk, 1, 1, 2);
+    desk_row(&desk, BLOCK_SET, ENTITY_CUSTOMER, 2, 1, &id);
+    struct id owner = desk_fixed_id(0x44);
+    desk_ref(&desk, CUSTOMER_OWNER_ID, &owner);
+    desk_apply(&desk, 1);
+    assert_string_equal(desk_sql(&desk, "SELECT territory_id FROM customer"), "");
+    assert_string_equal(desk_sql(&desk, "SELECT owner_id FROM customer"),
+                        "44444444-4444-4444-4444-444444444444");
+    assert_string_equal(desk_sql(&desk, "SELECT created_by FROM customer"),
+                        "a2a2a2a2-a2a2-a2a2-a2a2-a2a2a2a2a2a2");
+    desk_clear(&desk);
+}
+
+static void test_store_apply__a_marker_with_later_changes_pending_keeps_them_on_top(void **state)
+{
+    struct desk desk;
+    (void)state;
+    desk_begin(&desk);
+    struct id id = desk_customer(&desk, "A");
+    patch(&desk, &id, 0, CUSTOMER_NAME, "B");
+    patch(&desk, &id, 0, CUSTOMER_INDUSTRY, "bakery");
+    desk_send(&desk);
+    desk_own(&desk, 1, 1, 2);
+    desk_row(&desk, BLOCK_SET, ENTITY_CUSTOMER, 2, 1, &id);
+    desk_text(&desk, CUSTOMER_TIER, "gold");
+    desk_apply(&desk, 1);
+    desk_expect_text(&desk, ENTITY_CUSTOMER, &id, CUSTOMER_NAME, "B");
+    desk_expect_text(&desk, ENTITY_CUSTOMER, &id, CUSTOMER_TIER, "gold");
+    desk_expect_version(&desk, ENTITY_CUSTOMER, &id, 0);
+    assert_string_equal(desk_sql(&desk, "SELECT seq_first||'-'||seq_last||' '||base_version FROM pending"),
+                        "2-3 1");
+    desk_own(&desk, 2, 2, 2);
+    desk_apply(&desk, 2);
+    desk_own(&desk, 3, 3, 2);
+    desk_apply(&desk, 3);
+    desk_expect_text(&desk, ENTITY_CUSTOMER, &id, CUSTOMER_NAME, "B");
+    desk_expect_text(&desk, ENTITY_CUSTOMER, &id, CUSTOMER_INDUSTRY, "bakery");
+    desk_expect_version(&desk, ENTITY_CUSTOMER, &id, 3);
+    desk_clear(&desk);
+}
+
+static void test_store_apply__an_edit_revives_what_somebody_deleted(void **state)
+{
+    struct desk desk;
+    (void)state;
+    desk_begin(&desk);
+    struct id id = known_customer(&desk, 3, "A");
+    patch(&desk, &id, 3, CUSTOMER_INDUSTRY, "bakery");
+    desk_row(&desk, BLOCK_DELETE, ENTITY_CUSTOMER, 2, 4, &id);
+    desk_apply(&desk, 4);
+    desk_expect_text(&desk, ENTITY_CUSTOMER, &id, CUSTOMER_NAME, "A");
+    desk_expect_text(&desk, ENTITY_CUSTOMER, &id, CUSTOMER_INDUSTRY, "bakery");
+    /* when the server agrees, the whole record comes behind the marker */
+    desk_own(&desk, 5, 1, 2);
+    customer_row(&desk, BLOCK_NEW, 5, &id, "A");
+    desk_text(&desk, CUSTOMER_INDUSTRY, "bakery");
+    desk_text(&desk, CUSTOMER_CHANNEL, "web");
+    desk_apply(&desk, 5);
+    desk_expect_text(&desk, ENTITY_CUSTOMER, &id, CUSTOMER_CHANNEL, "web");
+    desk_expect_version(&desk, ENTITY_CUSTOMER, &id, 5);
+    desk_clear(&desk);
+}
+
+static void test_store_apply__a_rejected_edit_of_a_deleted_record_is_gone(void **state)
+{
+    struct desk desk;
+    (void)state;
+    desk_begin(&desk);
+    struct id id = known_customer(&desk, 3, "A");
+    patch(&desk, &id, 3, CUSTOMER_INDUSTRY, "bakery");
+    desk_send(&desk);
+    desk_row(&desk, BLOCK_DELETE, ENTITY_CUSTOMER, 2, 4, &id);
+    desk_apply(&desk, 4);
+    desk_rejected(&desk, 1, REJECT_RULE, NULL);
+    desk_apply(&desk, 4);
+    assert_false(desk_has(&desk, ENTITY_CUSTOMER, &id));
+    assert_int_equal(desk_number(&desk, "SELECT count(*) FROM pending"), 0);
+    desk_clear(&desk);
+}
+
+static void test_store_apply__an_eviction_takes_the_base_and_leaves_the_work(void **state)
+{
+    struct desk desk;
+    (void)state;
+    desk_begin(&desk);
+    struct id id = known_customer(&desk, 3, "A");
+    struct id other = known_customer(&desk, 4, "B");
+    patch(&desk, &id, 3, CUSTOMER_INDUSTRY, "bakery");
+    desk_row(&desk, BLOCK_EVICT, ENTITY_CUSTOMER, 2, 5, &id);
+    desk_row(&desk, BLOCK_EVICT, ENTITY_CUSTOMER, 2, 5, &other);
+    desk_apply(&desk, 5);
+    assert_false(desk_has(&desk, ENTITY_CUSTOMER, &id));
+    assert_false(desk_has(&desk, ENTITY_CUSTOMER, &other));
+    /* not a byte of the base is left, and the change is still to be sent */
+    assert_int_equal(desk_number(&desk, "SELECT count(*) FROM pending WHERE base IS NULL"), 1);
+    assert_int_equal(desk_state(&desk).pending, 1);
+    assert_string_equal(desk_sql(&desk, "SELECT state FROM sync_state"), "local");
+    desk_send(&desk);
+    /* when it is accepted out of our sight, nothing comes back */
+    desk_own(&desk, 6, 1, 0);
+    desk_apply(&desk, 6);
+    assert_false(desk_has(&desk, ENTITY_CUSTOMER, &id));
+    desk_clear(&desk);
+}
+
+static void test_store_apply__a_move_between_two_buckets_that_are_seen_keeps_the_record(void **state)
+{
+    struct desk desk;
+    (void)state;
+    desk_begin(&desk);
+    struct id id = known_customer(&desk, 3, "A");
+    for (int order = 0; order < 2; order++) {
+        int64_t position = 4 + order;
+        int64_t old = 2 + order, new = 3 + order;
+        if (order == 0) {
+            desk_row(&desk, BLOCK_EVICT, ENTITY_CUSTOMER, old, position, &id);
+        }
+        desk_row(&desk, BLOCK_NEW, ENTITY_CUSTOMER, new, position, &id);
+        desk_text(&desk, CUSTOMER_NAME, "moved");
+        if (order == 1) {
+            desk_row(&desk, BLOCK_EVICT, ENTITY_CUSTOMER, old, position, &id);
+        }
+        desk_apply(&desk, position);
+        desk_expect_text(&desk, ENTITY_CUSTOMER, &id, CUSTOMER_NAME, "moved");
+        assert_int_equal(desk_number(&desk, "SELECT bucket FROM r_customer"), new);
+    }
+    desk_clear(&desk);
+}
+
+static void test_store_apply__totals_follow_what_the_log_brings(void **state)
+{
+    struct desk desk;
+    (void)state;
+    desk_begin(&desk);
+    struct id customer = known_customer(&desk, 1, "A");
+    struct id id = desk_id(&desk), product = desk_fixed_id(0x77);
+    struct id lines[2] = {desk_id(&desk), desk_id(&desk)};
+    for (int i = 0; i < 2; i++) {
+        desk_row(&desk, BLOCK_NEW, ENTITY_QUOTE_LINE, 2, 2, &lines[i]);
+        desk_ref(&desk, QUOTE_LINE_QUOTE_ID, &id);
+        desk_ref(&desk, QUOTE_LINE_PRODUCT_ID, &product);
+        desk_int(&desk, QUOTE_LINE_QTY, 1000);
+        desk_int(&desk, QUOTE_LINE_PRICE_E4, 100000);
+    }
+    desk_row(&desk, BLOCK_NEW, ENTITY_QUOTE, 2, 2, &id);
+    desk_ref(&desk, QUOTE_CUSTOMER_ID, &customer);
+    desk_text(&desk, QUOTE_CUR, "JPY");
+    desk_apply(&desk, 2);
+    desk_expect_int(&desk, ENTITY_QUOTE_LINE, &lines[0], QUOTE_LINE_AMOUNT, 10);
+    desk_expect_int(&desk, ENTITY_QUOTE, &id, QUOTE_TOTAL, 20);
+    desk_row(&desk, BLOCK_SET, ENTITY_QUOTE_LINE, 2, 3, &lines[0]);
+    desk_int(&desk, QUOTE_LINE_QTY, 3000);
+    desk_apply(&desk, 3);
+    desk_expect_int(&desk, ENTITY_QUOTE, &id, QUOTE_TOTAL, 40);
+    desk_row(&desk, BLOCK_DELETE, ENTITY_QUOTE_LINE, 2, 4, &lines[1]);
+    desk_apply(&desk, 4);
+    desk_expect_int(&desk, ENTITY_QUOTE, &id, QUOTE_TOTAL, 30);
+    /* an own line on top, and its undo */
+    struct id mine = desk_id(&desk);
+    desk_new(&desk, ENTITY_QUOTE_LINE, &mine);
+    desk_ref(&desk, QUOTE_LINE_QUOTE_ID, &id);
+    desk_ref(&desk, QUOTE_LINE_PRODUCT_ID, &product);
+    desk_int(&desk, QUOTE_LINE_QTY, 1000);
+    desk_int(&desk, QUOTE_LINE_PRICE_E4, 50000);
+    desk_commit(&desk);
+    desk_expect_int(&desk, ENTITY_QUOTE, &id, QUOTE_TOTAL, 35);
+    desk_send(&desk);
+    desk_rejected(&desk, 1, REJECT_RULE, NULL);
+    desk_apply(&desk, 4);
+    desk_expect_int(&desk, ENTITY_QUOTE, &id, QUOTE_TOTAL, 30);
+    desk_clear(&desk);
+}
+
+static void test_store_apply__a_lost_value_is_told_once(void **state)
+{
+    struct desk desk;
+    (void)state;
+    desk_begin(&desk);
+    struct id customer = known_customer(&desk, 3, "A");
+    char text[ID_TEXT_SIZE];
+    dk_id_to_text(&customer, text);
+    struct id conflict = desk_id(&desk), others = desk_id(&desk);
+    for (int round = 0; round < 2; round++) {
+        desk_row(&desk, BLOCK_NEW, ENTITY_CONFLICT, 2, 4, &conflict);
+        desk_text(&desk, CONFLICT_ENTITY, "customer");
+        desk_text(&desk, CONFLICT_RECORD, text);
+        desk_text(&desk, CONFLICT_FIELD, "name");
+        desk_text(&desk, CONFLICT_KEPT, "\"theirs\"");
+        desk_text(&desk, CONFLICT_LOST, "\"mine\"");
+        desk_int(&desk, CONFLICT_KEPT_DEV, 9);
+        desk_int(&desk, CONFLICT_LOST_DEV, 5);
+        desk_text(&desk, CONFLICT_CHANGESET, text);
+        desk_row(&desk, BLOCK_NEW, ENTITY_CONFLICT, 2, 4, &others);
+        desk_text(&desk, CONFLICT_ENTITY, "customer");
+        desk_int(&desk, CONFLICT_LOST_DEV, 6);
+        desk_apply(&desk, 4);
+        assert_int_equal(desk.applied.conflicts, round == 0 ? 1 : 0);
+        desk.reply.reset = true;
+        desk_apply_upto(&desk, 0, 4);
+    }
+    assert_int_equal(desk_state(&desk).inbox, 1);
+    assert_string_equal(
+        desk_sql(&desk, "SELECT kind||entity||field||mine||theirs||(record_id=changeset) FROM inbox"),
+        "supersededcustomername\"mine\"\"theirs\"1");
+    desk_clear(&desk);
+}
+
+static void test_store_apply__a_marker_of_another_file_changes_nothing(void **state)
+{
+    struct desk desk;
+    (void)state;
+    desk_begin(&desk);
+    struct id id = desk_customer(&desk, "A");
+    struct id foreign = desk_fixed_id(0x66), news = desk_id(&desk);
+    for (int64_t seq = 1; seq <= 2; seq++) { /* a number of ours with another id, and one never given */
+        customer_row(&desk, BLOCK_NEW, 3, &news, "news");
+        desk_own_id(&desk, 4, seq, &foreign, 2);
+        assert_int_equal(desk_try_apply(&desk, 4, 4), DAYBOOK_OK);
+        assert_true(desk.applied.copy_detected);
+        assert_int_equal(desk.applied.rows, 0);
+        assert_false(desk_has(&desk, ENTITY_CUSTOMER, &news));
+        assert_int_equal(desk_state(&desk).position, 0);
+        desk_expect_text(&desk, ENTITY_CUSTOMER, &id, CUSTOMER_NAME, "A");
+        desk_check(&desk);
+    }
+    desk_clear(&desk);
+}
+
+static void test_store_apply__damaged_and_contradicting_replies_change_nothing(void **state)
+{
+    struct desk desk;
+    (void)state;
+    static const char *const logs[] = {
+        "[{\"entity\":\"customer\",\"op\":\"new\"",
+        "[{\"entity\":\"customer\",\"op\":\"new\",\"fields\":[\"name\"],\"rows\":[[11,\"AZKfbDoAcACAAAAAAAAAFA\"]]}]",
+        "[{\"entity\":\"customer\",\"op\":\"new\",\"fields\":[\"name\"],\"rows\":[[11,\"AZKfbDoAcACAAAAAAAAAFA\",7]]}]",
+        "[{\"entity\":\"customer\",\"op\":\"new\",\"fields\":[\"name\"],\"rows\":[[11,\"nothing\",\"x\"]]}]",
+        "[{\"entity\":\"customer\",\"op\":\"new\",\"fields\":[],\"rows\":[[12,\"AZKfbDoAcACAAAAAAAAAFA\"],"
+        "[11,\"AZKfbDoAcACAAAAAAAAAFQ\"]]}]",
+        "[{\"entity\":\"customer\",\"op\":\"delete\",\"rows\":[[10,\"AZKfbDoAcACAAAAAAAAAFA\"]]}]",
+        "[{\"entity\":\"customer\",\"op\":\"delete\",\"rows\":[[13,\"AZKfbDoAcACAAAAAAAAAFA\"]]}]",
+        "[{\"entity\":\"spaceship\",\"op\":\"new\",\"fields\":[\"a\"],\"rows\":[[11,\"AZKfbDoAcACAAAAAAAAAFA\"]]}]",
+        "[{\"op\":\"own\",\"rows\":[[11,\"AZKfbDoAcACAAAAAAAAAFA\",0,1]]}]",
+        "{}",
+    };
+    desk_begin(&desk);
+    struct id id = known_customer(&desk, 10, "A");
+    patch(&desk, &id, 10, CUSTOMER_NAME, "B");
+    struct store_state before = desk_state(&desk);
+    for (size_t i = 0; i < sizeof logs / sizeof logs[0]; i++) {
+        desk_raw_log(&desk, logs[i]);
+        assert_int_equal(desk_try_apply(&desk, 12, 12), DAYBOOK_BAD_REPLY);
+        assert_non_null(desk.reply_problem);
+        desk_check(&desk);
+    }
+    static const struct {
+        int64_t position, head, safe;
+        uint64_t epoch;
+    } numbers[] = {{9, 12, 1, 0}, {12, 11, 1, 0}, {12, 12, 13, 0}, {12, 12, 1, 99}, {-1, 12, 1, 0}};
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        desk.reply.safe_position = numbers[i].safe;
+        desk.reply.epoch = numbers[i].epoch;
+        assert_int_equal(desk_try_apply(&desk, numbers[i].position, numbers[i].head), DAYBOOK_BAD_REPLY);
+    }
+    static const char *const scopes[] = {"[[1,\"a\"],[1,\"b\"]]", "[[0,\"a\"]]", "[[1]]", "[1]", "{}", "[[1,\"a\"]"};
+    for (size_t i = 0; i < sizeof scopes / sizeof scopes[0]; i++) {
+        desk_scope(&desk, scopes[i]);
+        assert_int_equal(desk_try_apply(&desk, 12, 12), DAYBOOK_BAD_REPLY);
+    }
+    struct store_state after = desk_state(&desk);
+    assert_memory_equal(&before, &after, sizeof before);
+    desk_expect_text(&desk, ENTITY_CUSTOMER, &id, CUSTOMER_NAME, "B");
+    desk_check(&desk);
+    desk_clear(&desk);
+}
+
+static void test_store_apply__a_changeset_over_several_buckets_settles_once(void **state)
+{
+    struct desk desk;
+    (void)state;
+    desk_begin(&desk);
+    struct id north = desk_id(&desk), south = desk_id(&desk);
+    desk_row(&desk, BLOCK_NEW, ENTITY_CUSTOMER, 2, 1, &north);
+    desk_text(&desk, CUSTOMER_NAME, "N");
+    desk_row(&desk, BLOCK_NEW, ENTITY_CUSTOMER, 3, 1, &south);
+    desk_text(&desk, CUSTOMER_NAME, "S");
+    desk_apply(&desk, 1);
+    struct id visits[2] = {desk_id(&desk), desk_id(&desk)};
+    for (int i = 0; i < 2; i++) {
+        desk_new(&desk, ENTITY_VISIT, &visits[i]);
+        desk_ref(&desk, VISIT_CUSTOMER_ID, i == 0 ? &north : &south);
+    }
+    desk_commit(&desk);
+    struct id changeset = desk_changeset(&desk, 1);
+    desk_send(&desk);
+    desk_own_id(&desk, 2, 1, &changeset, 2);
+    desk_own_id(&desk, 2, 1, &changeset, 3);
+    desk_row(&desk, BLOCK_SET, ENTITY_VISIT, 2, 2, &visits[0]);
+    desk_text(&desk, VISIT_STATUS, "planned");
+    desk_apply(&desk, 2);
+    desk_expect_version(&desk, ENTITY_VISIT, &visits[1], 2);
+    assert_string_equal(desk_sql(&desk, "SELECT group_concat(bucket) FROM (SELECT v.bucket FROM r_visit v"
+                                        " ORDER BY v.id)"),
+                        "2,3");
+    desk_clear(&desk);
+}
+
+static void test_store_apply__settled_changesets_wait_for_the_backup(void **state)
+{
+    struct desk desk;
+    (void)state;
+    desk_begin(&desk);
+    (void)desk_customer(&desk, "A");
+    (void)desk_customer(&desk, "B");
+    desk_send(&desk);
+    desk_own(&desk, 1, 1, 2);
+    desk_own(&desk, 2, 2, 2);
+    desk.reply.safe_position = 1;
+    desk_apply(&desk, 2);
+    assert_int_equal(desk_number(&desk, "SELECT seq FROM outbox"), 2);
+    struct store_state now = desk_state(&desk);
+    assert_int_equal(now.pending + now.unsettled, 0);
+    assert_int_equal(now.settled, 2);
+    assert_int_equal(desk_number(&desk, "SELECT count(*) FROM sync_state"), 0);
+    desk_close(&desk);
+    desk_open(&desk);
+    desk_check(&desk);
+    desk_apply(&desk, 2);
+    assert_int_equal(desk_number(&desk, "SELECT count(*) FROM outbox"), 0);
+    desk_clear(&desk);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_store_apply__rows_make_change_and_delete_records),
+        cmocka_unit_test(test_store_apply__a_set_for_a_record_that_is_not_held_is_skipped),
+        cmocka_unit_test(test_store_apply__entries_at_or_below_the_version_are_skipped),
+        cmocka_unit_test(test_store_apply__unknown_fields_and_entities_are_kept),
+        cmocka_unit_test(test_store_apply__the_base_moves_under_a_pending_change),
+        cmocka_unit_test(test_store_apply__sets_and_maps_are_base_plus_operations),
+        cmocka_unit_test(test_store_apply__an_own_value_is_not_overwritten_by_older_entries),
+        cmocka_unit_test(test_store_apply__a_marker_alone_settles_and_its_rows_correct),
+        cmocka_unit_test(test_store_apply__provisional_values_of_the_server_go_with_the_marker),
+        cmocka_unit_test(test_store_apply__a_marker_with_later_changes_pending_keeps_them_on_top),
+        cmocka_unit_test(test_store_apply__an_edit_revives_what_somebody_deleted),
+        cmocka_unit_test(test_store_apply__a_rejected_edit_of_a_deleted_record_is_gone),
+        cmocka_unit_test(test_store_apply__an_eviction_takes_the_base_and_leaves_the_work),
+        cmocka_unit_test(test_store_apply__a_move_between_two_buckets_that_are_seen_keeps_the_record),
+        cmocka_unit_test(test_store_apply__totals_follow_what_the_log_brings),
+        cmocka_unit_test(test_store_apply__a_lost_value_is_told_once),
+        cmocka_unit_test(test_store_apply__a_marker_of_another_file_changes_nothing),
+        cmocka_unit_test(test_store_apply__damaged_and_contradicting_replies_change_nothing),
+        cmocka_unit_test(test_store_apply__a_changeset_over_several_buckets_settles_once),
+        cmocka_unit_test(test_store_apply__settled_changesets_wait_for_the_backup),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
