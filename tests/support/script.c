@@ -146,6 +146,11 @@ static void decide(struct script *script, const struct changeset *header, const 
             verdict = script->verdicts[i];
         }
     }
+    if (verdict.kind == VERDICT_REJECTED && verdict.code == REJECT_DEPENDS) {
+        verdict.cause = script->cause;
+    } else if (verdict.kind == VERDICT_REJECTED) {
+        script->cause = header->id;
+    }
     int64_t position = position_of(script, &header->id);
     verdict.duplicate = position != 0 || header->seq < script->next_seq;
     if (verdict.kind == VERDICT_ACCEPTED && position == 0) {

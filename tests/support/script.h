@@ -95,6 +95,7 @@ struct script {
     int64_t head, log_capacity;
     struct verdict *verdicts; /* to be given instead of ACCEPTED, by seq */
     int verdict_count;
+    struct id cause; /* of DEPENDS: the changeset that was rejected last for another reason */
 
     struct script_fault faults[SCRIPT_FAULTS_MAX]; /* of the next exchanges */
     int fault_count;
@@ -119,7 +120,8 @@ void script_pass(struct script *script, int64_t ms);
 int64_t script_steady_ms(struct script *script);
 /* Somebody else makes a customer; returns its id. */
 struct id script_add_customer(struct script *script, const char *name);
-/* The changeset of this seq is rejected with the code, field and rule. */
+/* The changeset of this seq is rejected with the code, field and rule; REJECT_DEPENDS names the one
+ * that was rejected before it as the cause. */
 void script_reject(struct script *script, int64_t seq, enum reject_code code, const char *field,
                    const char *rule);
 /* The server loses everything above `position` and takes a new epoch, as after a restored backup.

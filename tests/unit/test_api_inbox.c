@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The inbox: rejected work is undone, shown, mended and sent anew, or dropped.
+ */
+#include "api_world.h"
+
+/* Enrolled, with a customer "Wu" that is synced; `*id` is its. */
+static void prepare(struct world *world, char *id)
+{
+    device_enrol(&world->device, SCRIPT_CODE);
+    device_customer(&world->device, "Wu", id);
+    device_sync(&world->device);
+}
+
+static int64_t only_item(struct world *world)
+{
+    assert_int_equal(device_int(&world->device, "SELECT count(*) FROM inbox"), 1);
+    return device_int(&world->device, "SELECT item FROM inbox");
+}
+
+static void test_api_inbox__a_rejected_record_is_mended_and_sent_anew(void **state)
+{
+    struct world *world = *state;
+    char wu[DAYBOOK_ID_SIZE], refused[DAYBOOK_ID_SIZE];
+    daybook_transaction *transaction = NULL;
+    daybook_record *record = NULL;
+    daybook_error error = DAYBOOK_ERROR_INIT;
+    const char *text;
+    prepare(world, wu);
+    device_customer(&world->device, "refused", refused);
+    script_reject(&world->script, 2, REJECT_RULE, "name", "forbidden");
+    device_sync(&world->device);
+    int64_t item = only_item(world);
+    assert_int_equal(device_status(&world->device).inbox, 1);
+    /* when: it is opened again, mended and committed */
+    device_must(daybook_inbox_reopen(world->engine, item, &transaction, &error), &error);
+    device_must(daybook_read(transaction, "customer", refused, &record), NULL);
+    device_must(daybook_get_text(record, "name", &text), NULL);
+    assert_string_equal(text, "refused");
+    device_must(daybook_patch(transaction, "customer", refused, DAYBOOK_ANY_VERSION, &record),
+                NULL);
+    device_must(daybook_set_text(record, "name", "mended"), NULL);
+    device_must(daybook_set_add(record, "tags", "gold"), NULL);
+    /* then: the item stays until the commit, and goes with it */
+    assert_int_equal(device_status(&world->device).inbox, 1);
+    device_must(daybook_commit(transaction, &error), &error);
+    daybook_end(&transaction);
+    assert_int_equal(device_status(&world->device).inbox, 0);
+    assert_int_equal(device_status(&world->device).pending, 1);
+    device_sync(&world->device);
+    assert_int_equal(device_status(&world->device).pending, 0);
+    assert_string_equal(
+        device_text_of(&world->device, "SELECT name || tags FROM customer WHERE id = ?1", refused),
+        "mended[\"gold\"]");
+}
+
+static void test_api_inbox__a_rejected_change_keeps_its_sets(void **state)
+{
+    struct world *world = *state;
+    char wu[DAYBOOK_ID_SIZE];
+    daybook_transaction *transaction = NULL;
+    daybook_record *record = NULL;
+    daybook_error error = DAYBOOK_ERROR_INIT;
+    prepare(world, wu);
+    /* given: a change of a text, a set and the custom map that was rejected */
+    device_must(daybook_begin(world->engine, &transaction), NULL);
+    device_must(daybook_patch(transaction, "customer", wu,
+                              device_version(&world->device, "customer", wu), &record),
+                NULL);
+    device_must(daybook_set_text(record, "kind", "shop"), NULL);
+    device_must(daybook_set_add(record, "tags", "gold"), NULL);
+    device_must(daybook_set_custom(record, "vip", "true"), NULL);
+    device_must(daybook_commit(transaction, NULL), NULL);
+    daybook_end(&transaction);
+    script_reject(&world->script, 2, REJECT_POLICY, "kind", "test");
+    device_sync(&world->device);
+    assert_string_equal(device_text(&world->device, "SELECT ifnull(kind, 'undone') FROM customer"),
+                        "undone");
+    /* when: it is committed again as it was */
+    device_must(daybook_inbox_reopen(world->engine, only_item(world), &transaction, &error),
+                &error);
+    device_must(daybook_commit(transaction, &error), &error);
+    daybook_end(&transaction);
+    assert_string_equal(device_text(&world->device, "SELECT kind || tags || custom FROM customer"),
+                        "shop[\"gold\"]{\"vip\":true}");
+    device_sync(&world->device);
+    assert_int_equal(device_status(&world->device).inbox, 0);
+    assert_string_equal(device_text(&world->device, "SELECT kind || tags || custom FROM customer"),
+                        "shop[\"gold\"]{\"vip\":true}");
+}
+
+static void test_api_inbox__what_depends_comes_back_as_one(void **state)
+{
+    struct world *world = *state;
+    char wu[DAYBOOK_ID_SIZE], customer[DAYBOOK_ID_SIZE], visit[DAYBOOK_ID_SIZE];
+    daybook_transaction *transaction = NULL;
+    daybook_record *record = NULL;
+    daybook_error error = DAYBOOK_ERROR_INIT;
+    prepare(world, wu);
+    device_customer(&world->device, "refused", customer);
+    device_visit(&world->device, customer, "a visit of it", visit);
+    device_patch_text(&world->device, "visit", visit, "feedback", "changed later");
+    script_reject(&world->script, 2, REJECT_RULE, "name", "forbidden");
+    script_reject(&world->script, 3, REJECT_DEPENDS, "", "");
+    script_reject(&world->script, 4, REJECT_DEPENDS, "", "");
+    device_sync(&world->device);
+    assert_int_equal(device_status(&world->device).inbox, 1);
+    int64_t item = device_int(&world->device, "SELECT item FROM inbox WHERE kind = 'rejected'");
+    assert_int_equal(device_int(&world->device, "SELECT chain FROM inbox"), 2);
+    assert_int_equal(device_int(&world->device, "SELECT count(*) FROM visit"), 0);
+    device_must(daybook_inbox_reopen(world->engine, item, &transaction, &error), &error);
+    device_must(daybook_patch(transaction, "customer", customer, DAYBOOK_ANY_VERSION, &record),
+                NULL);
+    device_must(daybook_set_text(record, "name", "mended"), NULL);
+    device_must(daybook_commit(transaction, &error), &error);
+    daybook_end(&transaction);
+    assert_int_equal(device_status(&world->device).pending, 1);
+    device_sync(&world->device);
+    assert_int_equal(device_status(&world->device).inbox, 0);
+    assert_string_equal(device_text(&world->device, "SELECT feedback FROM visit"), "changed later");
+}
+
+static void test_api_inbox__discarding_drops_it_for_good(void **state)
+{
+    struct world *world = *state;
+    char wu[DAYBOOK_ID_SIZE], refused[DAYBOOK_ID_SIZE];
+    daybook_transaction *transaction = NULL;
+    daybook_error error = DAYBOOK_ERROR_INIT;
+    prepare(world, wu);
+    device_customer(&world->device, "refused", refused);
+    script_reject(&world->script, 2, REJECT_RULE, "name", "forbidden");
+    device_sync(&world->device);
+    int64_t item = only_item(world);
+    assert_int_equal(daybook_inbox_discard(world->engine, item), DAYBOOK_OK);
+    assert_int_equal(daybook_inbox_discard(world->engine, item), DAYBOOK_NOT_FOUND);
+    assert_int_equal(daybook_inbox_reopen(world->engine, item, &transaction, &error),
+                     DAYBOOK_NOT_FOUND);
+    assert_null(transaction);
+    assert_int_equal(error.status, DAYBOOK_NOT_FOUND);
+    assert_int_equal(device_status(&world->device).inbox, 0);
+    assert_int_equal(device_int(&world->device, "SELECT count(*) FROM customer"), 1);
+}
+
+static void test_api_inbox__reopened_and_emptied_is_discarded_by_the_commit(void **state)
+{
+    struct world *world = *state;
+    char wu[DAYBOOK_ID_SIZE], refused[DAYBOOK_ID_SIZE];
+    daybook_transaction *transaction = NULL;
+    daybook_error error = DAYBOOK_ERROR_INIT;
+    prepare(world, wu);
+    device_customer(&world->device, "refused", refused);
+    script_reject(&world->script, 2, REJECT_RULE, "name", "forbidden");
+    device_sync(&world->device);
+    device_must(daybook_inbox_reopen(world->engine, only_item(world), &transaction, &error),
+                &error);
+    device_must(daybook_delete(transaction, "customer", refused, DAYBOOK_ANY_VERSION), NULL);
+    device_must(daybook_commit(transaction, &error), &error);
+    daybook_end(&transaction);
+    assert_int_equal(device_status(&world->device).inbox, 0);
+    assert_int_equal(device_status(&world->device).pending, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        API_TEST(test_api_inbox__a_rejected_record_is_mended_and_sent_anew),
+        API_TEST(test_api_inbox__a_rejected_change_keeps_its_sets),
+        API_TEST(test_api_inbox__what_depends_comes_back_as_one),
+        API_TEST(test_api_inbox__discarding_drops_it_for_good),
+        API_TEST(test_api_inbox__reopened_and_emptied_is_discarded_by_the_commit),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
