@@ -218,8 +218,7 @@ static inline const char *command(struct world *world, daybook_status expected, 
     int argc = 0;
     char *text = NULL, *rest = NULL;
     (void)snprintf(copy, sizeof copy, "%s", words);
-    for (char *word = strtok_r(copy, " ", &rest); word != NULL;
-         word = strtok_r(NULL, " ", &rest)) {
+    for (char *word = strtok_r(copy, " ", &rest); word != NULL; word = strtok_r(NULL, " ", &rest)) {
         assert_true(argc < 16);
         argv[argc++] = word;
     }
@@ -289,18 +288,17 @@ static inline struct phone enrol(struct world *world, const char *login)
 static inline const char *request(struct world *world, const struct phone *phone,
                                   const char *changesets)
 {
-    return format(world,
-                  "{\"protocol\":1,\"schema\":1,\"instance\":\"%s\",\"epoch\":\"%llu\","
-                  "\"position\":%lld,\"settled\":%lld,\"sent_ms\":\"1\",\"boot\":\"1\","
-                  "\"steady_ms\":\"1\"%s%s%s%s%s%s}",
-                  wire(world, &phone->instance), (unsigned long long)phone->epoch,
-                  (long long)phone->position, (long long)phone->settled,
-                  world->page_bytes > 0
-                      ? format(world, ",\"page_bytes\":%lld", (long long)world->page_bytes)
-                      : "",
-                  phone->scope[0] == '\0' ? "" : ",\"scope\":", phone->scope,
-                  changesets == NULL ? "" : ",\"changesets\":", changesets == NULL ? "" : changesets,
-                  "");
+    return format(
+        world,
+        "{\"protocol\":1,\"schema\":1,\"instance\":\"%s\",\"epoch\":\"%llu\","
+        "\"position\":%lld,\"settled\":%lld,\"sent_ms\":\"1\",\"boot\":\"1\","
+        "\"steady_ms\":\"1\"%s%s%s%s%s%s}",
+        wire(world, &phone->instance), (unsigned long long)phone->epoch, (long long)phone->position,
+        (long long)phone->settled,
+        world->page_bytes > 0 ? format(world, ",\"page_bytes\":%lld", (long long)world->page_bytes)
+                              : "",
+        phone->scope[0] == '\0' ? "" : ",\"scope\":", phone->scope,
+        changesets == NULL ? "" : ",\"changesets\":", changesets == NULL ? "" : changesets, "");
 }
 
 /* One changeset with this seq and these blocks. */
@@ -353,8 +351,7 @@ static inline void follow(struct world *world, struct phone *phone, const char *
 static inline const char *sync_phone(struct world *world, struct phone *phone,
                                      const char *changesets)
 {
-    struct answer answer =
-        post(world, "/v1/sync", phone->token, request(world, phone, changesets));
+    struct answer answer = post(world, "/v1/sync", phone->token, request(world, phone, changesets));
     if (answer.http_status != 200) {
         fail_msg("%d: %s", answer.http_status, answer.text);
     }

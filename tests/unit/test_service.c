@@ -161,15 +161,15 @@ static void test_service__repeats_gaps_and_copies(void **state)
     const char *second = changeset(world, &phone, 2, customer_blocks(world, &ids[1], "2"));
     const char *third = changeset(world, &phone, 3, customer_blocks(world, &ids[2], "3"));
     (void)sync_phone(world, &phone, format(world, "[%s]", first));
-    struct answer answer = post(world, "/v1/sync", phone.token,
-                                request(world, &phone, format(world, "[%s]", third)));
+    struct answer answer =
+        post(world, "/v1/sync", phone.token, request(world, &phone, format(world, "[%s]", third)));
     expect_status(&answer, 409, "\"GAP\"");
     expect_in(answer.text, "\"seq\":2");
     const char *reply = sync_phone(world, &phone, format(world, "[%s,%s]", first, second));
     expect_in(reply, "[1,\"accepted\",6,{\"duplicate\":true}],[2,\"accepted\",7]");
     const char *other = changeset(world, &phone, 2, customer_blocks(world, &ids[2], "other"));
-    answer = post(world, "/v1/sync", phone.token,
-                  request(world, &phone, format(world, "[%s]", other)));
+    answer =
+        post(world, "/v1/sync", phone.token, request(world, &phone, format(world, "[%s]", other)));
     expect_status(&answer, 409, "DIVERGED");
     phone.settled = 2;
     (void)sync_phone(world, &phone, NULL);
@@ -202,8 +202,8 @@ static void test_service__repeats_gaps_and_copies(void **state)
     expect_status(&answer, 409, "DIVERGED");
 }
 
-/* Given a device at some position, when epoch or position are not the server's, or its scope gains a
- * bucket with a past, then it begins again; a bucket without one, or a lost one, does not. */
+/* Given a device at some position, when epoch or position are not the server's, or its scope gains
+ * a bucket with a past, then it begins again; a bucket without one, or a lost one, does not. */
 static void test_service__resets(void **state)
 {
     struct world *world = *state;
@@ -235,8 +235,8 @@ static void test_service__resets(void **state)
     expect_not_in(reply, "\"log\"");
 }
 
-/* Given a page size of one byte, when a device catches up, then each reply has one position and more
- * to come. */
+/* Given a page size of one byte, when a device catches up, then each reply has one position and
+ * more to come. */
 static void test_service__pages(void **state)
 {
     struct world *world = *state;
@@ -281,8 +281,8 @@ static void test_service__what_a_refused_changeset_would_have_made(void **state)
     expect_in(reply, "[3,\"rejected\",0,{\"code\":\"SCHEMA\"");
 }
 
-/* Given a user who was disabled, when their device sends work, then it is quarantined and its text is
- * in the store as it came; a device that was revoked is not let in at all. */
+/* Given a user who was disabled, when their device sends work, then it is quarantined and its text
+ * is in the store as it came; a device that was revoked is not let in at all. */
 static void test_service__disabled_and_revoked(void **state)
 {
     struct world *world = *state;
@@ -324,8 +324,8 @@ static void test_service__disabled_and_revoked(void **state)
     dk_database_close(&database);
 }
 
-/* Given an open service, when another opens the folder, then it is told whose it is; after close and
- * open everything is as it was, the codes too. */
+/* Given an open service, when another opens the folder, then it is told whose it is; after close
+ * and open everything is as it was, the codes too. */
 static void test_service__one_owner_and_reopening(void **state)
 {
     struct world *world = *state;
