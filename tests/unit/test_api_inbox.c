@@ -2,7 +2,7 @@
  *
  * The inbox: rejected work is undone, shown, mended and sent anew, or dropped.
  */
-#include "api_world.h"
+#include "tests/unit/api_world.h"
 
 /* Enrolled, with a customer "Wu" that is synced; `*id` is its. */
 static void prepare(struct world *world, char *id)

@@ -3,7 +3,7 @@
  * Opening and closing: options that are wrong, stores that are not, and handles that outlive their
  * engine.
  */
-#include "api_world.h"
+#include "tests/unit/api_world.h"
 
 #include <daybook/posix.h>
 

@@ -2,7 +2,7 @@
  *
  * Queries: what SQL may do, bindings, rows, and snapshots that are held for too long.
  */
-#include "api_world.h"
+#include "tests/unit/api_world.h"
 
 static daybook_query *open_query(struct world *world, const char *sql)
 {
@@ -143,8 +143,9 @@ static void test_api_query__what_sql_can_do(void **state)
         "SELECT count(*) FROM customer;",
         "SELECT count(*) FROM visit v JOIN customer c ON c.id_key = v.customer_id_key -- all",
         "WITH n AS (SELECT name FROM customer) SELECT count(*), max(name) FROM n",
-        "SELECT item, kind, code, entity, record_id, field, rule, mine, theirs, changeset, cause, "
-        "created_ms, chain, body FROM inbox",
+        "SELECT item, kind, code, entity, record_id, field, rule, mine, theirs, changeset FROM "
+        "inbox",
+        "SELECT cause, created_ms, chain, body FROM inbox",
         "SELECT entity, id, id_key, state, seq FROM sync_state",
         "SELECT bucket, label FROM buckets",
         "SELECT j.value FROM customer c, json_each(c.tags) j",

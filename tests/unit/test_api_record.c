@@ -2,7 +2,7 @@
  *
  * Typed setters and getters: each refusal by name, and nothing staged by it.
  */
-#include "api_world.h"
+#include "tests/unit/api_world.h"
 
 #define SOME_ID "0192d5a0-0000-7000-8000-000000000001"
 

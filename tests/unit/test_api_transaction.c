@@ -2,7 +2,7 @@
  *
  * Transactions: what put, patch and delete make of each other, and what a commit refuses.
  */
-#include "api_world.h"
+#include "tests/unit/api_world.h"
 
 #define SOME_ID "0192d5a0-0000-7000-8000-000000000001"
 #define OTHER_ID "0192d5a0-0000-7000-8000-000000000002"

@@ -2,7 +2,7 @@
  *
  * Watches: who is called, when, and that nobody is after the close.
  */
-#include "api_world.h"
+#include "tests/unit/api_world.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -4,7 +4,7 @@
  * trouble, replies cut and damaged at each byte. Whatever comes, the store stays as it was and the
  * next good answer mends it.
  */
-#include "api_world.h"
+#include "tests/unit/api_world.h"
 
 #include "engine/store/store.h"
 

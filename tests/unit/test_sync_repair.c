@@ -3,7 +3,7 @@
  * Stores that are copies, servers that were restored, requests that are refused as a whole: what a
  * run mends by itself, and where it stops.
  */
-#include "api_world.h"
+#include "tests/unit/api_world.h"
 
 /* Enrolled, with two customers synced and one pending. */
 static int set_up_pending(void **state)

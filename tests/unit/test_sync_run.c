@@ -3,7 +3,7 @@
  * One sync run against the scripted server and a real store: what goes up and down, how often, and
  * when it ends.
  */
-#include "api_world.h"
+#include "tests/unit/api_world.h"
 
 #include "engine/sync/push.h"
 

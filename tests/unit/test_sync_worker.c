@@ -3,7 +3,7 @@
  * The sync thread: what makes it run, what makes it wait, and that stopping it is prompt. The
  * engine's clock is the test's; only the thread's waiting is real, and short.
  */
-#include "api_world.h"
+#include "tests/unit/api_world.h"
 
 #include <time.h>
 
