@@ -77,7 +77,7 @@ static void test_import__what_is_wrong_with_a_line(void **state)
         {"{\"entity\":\"price\",\"product_id\":\"x\"}", "field product_id", DAYBOOK_BAD_JSON},
         {"{\"entity\":\"customer\",\"norm_name\":\"x\"}", "it is computed", DAYBOOK_BAD_JSON},
         {"{\"entity\":\"customer\",\"tags\":\"x\"}", "field tags: type", DAYBOOK_BAD_JSON},
-        {"{\"entity\":\"customer\",\"custom\":[1]}", "field custom: type", DAYBOOK_BAD_JSON},
+        {"{\"entity\":\"customer\",\"custom\":[1]}", "field custom: map", DAYBOOK_BAD_JSON},
         {"{\"entity\":\"customer\",\"id\":\"x\"}", "member id", DAYBOOK_BAD_JSON},
         {"{\"entity\":\"customer\",\"key\":\"\"}", "member key", DAYBOOK_BAD_JSON},
         {"{\"entity\":\"customer\",\"key\":\"k\"}", "REQUIRED name", DAYBOOK_RULE},
