@@ -143,9 +143,8 @@ static void test_api_query__what_sql_can_do(void **state)
         "SELECT count(*) FROM customer;",
         "SELECT count(*) FROM visit v JOIN customer c ON c.id_key = v.customer_id_key -- all",
         "WITH n AS (SELECT name FROM customer) SELECT count(*), max(name) FROM n",
-        "SELECT item, kind, code, entity, record_id, field, rule, mine, theirs, changeset FROM "
-        "inbox",
-        "SELECT cause, created_ms, chain, body FROM inbox",
+        "SELECT item, kind, code, entity, record_id, field, rule, mine, theirs FROM inbox",
+        "SELECT changeset, cause, created_ms, chain, body FROM inbox",
         "SELECT entity, id, id_key, state, seq FROM sync_state",
         "SELECT bucket, label FROM buckets",
         "SELECT j.value FROM customer c, json_each(c.tags) j",
