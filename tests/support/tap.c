@@ -74,7 +74,8 @@ static daybook_status tap_exchange(void *context, void *connection,
     daybook_status status = DAYBOOK_OFFLINE;
     pthread_mutex_lock(&tap->lock);
     int number = ++tap->exchanges;
-    bool offline = tap->offline;
+    bool offline = tap->offline || tap->allowed == 0;
+    tap->allowed -= tap->allowed > 0 ? 1 : 0;
     pthread_mutex_unlock(&tap->lock);
     if (tap->before != NULL) {
         tap->before(tap->context, number);
@@ -153,6 +154,7 @@ void tap_init(struct tap *tap)
         .thread_start = tap_thread_start,
         .thread_join = tap_thread_join,
     };
+    tap->allowed = -1;
     assert_int_equal(pthread_mutex_init(&tap->lock, NULL), 0);
     dk_buffer_init(&tap->up, KEPT_MAX);
     dk_buffer_init(&tap->down, KEPT_MAX);
@@ -180,6 +182,13 @@ void tap_set_offline(struct tap *tap, bool offline)
 {
     pthread_mutex_lock(&tap->lock);
     tap->offline = offline;
+    pthread_mutex_unlock(&tap->lock);
+}
+
+void tap_allow(struct tap *tap, int exchanges)
+{
+    pthread_mutex_lock(&tap->lock);
+    tap->allowed = exchanges;
     pthread_mutex_unlock(&tap->lock);
 }
 

@@ -23,6 +23,7 @@ struct tap {
     pthread_mutex_t lock;      /* guards what follows */
     int64_t ahead_ms;          /* of the wall clock; may be negative */
     bool offline;              /* no exchange begins: OFFLINE */
+    int allowed;               /* so many exchanges may begin before it is offline; -1: any */
     int lose_replies;          /* the next so many exchanges are done, and OFFLINE comes back */
     int exchanges;             /* that were begun, offline ones too */
     int losses;                /* replies that were lost */
@@ -42,6 +43,8 @@ void tap_clear(struct tap *tap);
 /* The wall clock is so far ahead of the machine's from now on. */
 void tap_set_ahead(struct tap *tap, int64_t ahead_ms);
 void tap_set_offline(struct tap *tap, bool offline);
+/* After so many exchanges it is offline; -1: never. */
+void tap_allow(struct tap *tap, int exchanges);
 void tap_lose_replies(struct tap *tap, int count);
 /* Forgets what was kept. */
 void tap_forget(struct tap *tap);
