@@ -46,7 +46,7 @@ static void prepare(struct bench *bench, struct loopback *loopback, struct devic
     device_open(device, &options);
     device_enrol(device, line);
     device_add_customers(device);
-    device_sync(device);
+    (void)device_sync(device);
 }
 
 /* Keeps the requests of a device that has `CHANGESETS` visits to send, and a copy of the server's
@@ -66,7 +66,7 @@ static void keep_requests(struct bench *bench, struct loopback *loopback, const 
     loopback_open(loopback, folder);
     (void)device_insert(device, rows, 1);
     loopback->recording = true;
-    device_sync(device);
+    (void)device_sync(device);
     loopback->recording = false;
     device_expect_settled(device);
     device_close(device);

@@ -70,10 +70,21 @@ void device_enrol(struct device *device, const char *code)
     check(daybook_enrol(device->engine, code, "bench", &error), &error, "daybook_enrol");
 }
 
-void device_sync(struct device *device)
+double device_sync(struct device *device)
 {
     daybook_error error = DAYBOOK_ERROR_INIT;
-    check(daybook_sync(device->engine, 0, &error), &error, "daybook_sync");
+    long long inside = atomic_load(&device->wire.inside_ns);
+    double began = bench_now();
+    daybook_status status = daybook_sync(device->engine, 0, &error);
+    device->sync_s = bench_now() - began;
+    check(status, &error, "daybook_sync");
+    device->wait_ns = (double)(atomic_load(&device->wire.inside_ns) - inside);
+    return device->sync_s;
+}
+
+double device_sync_waiting(const struct device *device)
+{
+    return device->wait_ns / 1e9 / device->sync_s * 100;
 }
 
 void device_expect_settled(struct device *device)

@@ -15,7 +15,9 @@ struct device {
     daybook *engine;
     struct wire wire;
     char path[BENCH_PATH_MAX];
-    char url[64]; /* "": offline */
+    char url[64];   /* "": offline */
+    double sync_s;  /* of the last sync */
+    double wait_ns; /* of it, within the transport */
     char ca_file[BENCH_PATH_MAX];
     char customers[ROWS_CUSTOMERS][DAYBOOK_ID_SIZE]; /* of device_add_customers */
 };
@@ -35,8 +37,11 @@ void device_close(struct device *device);
 /* Closes and opens again, with the bench's cache and the counting platform. */
 void device_reopen(struct device *device, bool relaxed);
 void device_enrol(struct device *device, const char *code);
-/* One sync to the head of the log. */
-void device_sync(struct device *device);
+/* One sync to the head of the log; seconds. */
+double device_sync(struct device *device);
+/* The share of the time of that sync, in percent, that the device spent in the transport: waiting
+ * for the server, TLS, copying. The rest is its own work. */
+double device_sync_waiting(const struct device *device);
 /* Ends the run unless nothing is pending or unsettled and the inbox is empty. */
 void device_expect_settled(struct device *device);
 

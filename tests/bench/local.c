@@ -9,6 +9,7 @@
 #include "tests/bench/world.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define ROWS_SINGLE 20000
 #define ROWS_SINGLE_FULL 3000
@@ -22,16 +23,18 @@ struct insert_figure {
     enum raw_kind raw;
 };
 
-/* Opens a new store with customers, not enrolled: the work of an app before its first network. */
+/* Opens a new store as a rep has it in the morning: enrolled, with customers, nothing to send. */
 static void open_new(struct bench *bench, struct device *device, bool relaxed)
 {
+    struct world *world = world_with_blank(bench);
     char path[BENCH_PATH_MAX];
     bench_path(path, bench->folder, "local.db");
     bench_remove_store(path);
+    bench_copy_file(world->blank_path, path);
     struct device_options options = {
         .path = path, .relaxed = relaxed, .cache_kib = BENCH_CACHE_KIB};
     device_open(device, &options);
-    device_add_customers(device);
+    memcpy(device->customers, world->blank_customers, sizeof device->customers);
     bench_settle();
 }
 

@@ -16,13 +16,29 @@
 #define ROWS_BULK 50000 /* rows of one run, in changesets of 1,000 */
 #define ROWS_UPDATE 20000
 
-/* Prints a rate and its ratio to raw inserts of 1,000 per transaction. */
-static void print_rate(struct bench *bench, const char *name, const struct series *rates)
+/* Rates of syncs, and the share of their time that the device spent in the transport. */
+struct sync_series {
+    struct series rates, waiting;
+};
+
+/* A sync of so many rows. */
+static void add_sync(struct sync_series *series, struct device *device, int rows)
 {
+    series_add(&series->rates, rows / device_sync(device));
+    series_add(&series->waiting, device_sync_waiting(device));
+}
+
+/* Prints the rate, its ratio to raw inserts of 1,000 per transaction, and NAME_waiting. */
+static void print_syncs(struct bench *bench, const char *name, const struct sync_series *series)
+{
+    char line[64];
+    const struct series *rates = &series->rates;
     print_figure(name, rates, "rows/s");
     if (!bench->only_daybook) {
         print_ratio(name, series_median(rates) / raw_median(bench, RAW_INSERT_1000));
     }
+    (void)dk_text_format(line, sizeof line, "%s_waiting", name);
+    print_figure(line, &series->waiting, "%");
 }
 
 /* A user with an author whose customers are on the server. */
@@ -31,7 +47,7 @@ static void new_author(struct bench *bench, struct device *author, const char *n
     world_user(world_get(bench), login);
     world_device(bench, author, name, login, true);
     device_add_customers(author);
-    device_sync(author);
+    (void)device_sync(author);
 }
 
 /* Writes new visits while nothing is sent, with the relaxed option, which saves the bench's time;
@@ -46,29 +62,21 @@ static void stage(struct bench *bench, struct device *author, int count, int per
     bench_settle();
 }
 
-/* A sync; seconds. */
-static double timed_sync(struct device *device)
-{
-    double began = bench_now();
-    device_sync(device);
-    return bench_now() - began;
-}
-
 /* One push figure: runs of `count` visits, so many per changeset. */
 static void run_push(struct bench *bench, const char *name, int count, int per_changeset)
 {
-    struct series rates = {.count = 0};
+    struct sync_series syncs = {.rates = {.count = 0}};
     struct device *author = bench_new(1, sizeof *author);
     char login[32];
     new_author(bench, author, "push.db", login);
     for (int run = 0; run < BENCH_RUNS; run++) {
         stage(bench, author, count, per_changeset);
-        series_add(&rates, count / timed_sync(author));
+        add_sync(&syncs, author, count);
         device_expect_settled(author);
     }
     device_close(author);
     free(author);
-    print_rate(bench, name, &rates);
+    print_syncs(bench, name, &syncs);
 }
 
 void figure_push_1000(struct bench *bench)
@@ -86,18 +94,18 @@ void figure_push_bulk_1000(struct bench *bench)
 /* Pulls of what another device of the same user has pushed meanwhile. */
 static void run_pull(struct bench *bench, const char *name, int count, int per_changeset)
 {
-    struct series rates = {.count = 0};
+    struct sync_series syncs = {.rates = {.count = 0}};
     struct device *author = bench_new(1, sizeof *author);
     struct device *reader = bench_new(1, sizeof *reader);
     char login[32];
     new_author(bench, author, "pull_author.db", login);
     world_device(bench, reader, "pull.db", login, false);
-    device_sync(reader);
+    (void)device_sync(reader);
     for (int run = 0; run < BENCH_RUNS; run++) {
         stage(bench, author, count, per_changeset);
-        device_sync(author);
+        (void)device_sync(author);
         bench_settle();
-        series_add(&rates, count / timed_sync(reader));
+        add_sync(&syncs, reader, count);
         if (device_count(reader, "visit") != (int64_t)count * (run + 1)) {
             bench_fail("the reader did not get all visits");
         }
@@ -106,7 +114,7 @@ static void run_pull(struct bench *bench, const char *name, int count, int per_c
     device_close(reader);
     free(author);
     free(reader);
-    print_rate(bench, name, &rates);
+    print_syncs(bench, name, &syncs);
 }
 
 void figure_pull(struct bench *bench)
@@ -153,14 +161,14 @@ static void run_wire_insert(struct bench *bench, const char *push_name, const ch
     char login[32];
     new_author(bench, author, "wire_author.db", login);
     world_device(bench, reader, "wire.db", login, true);
-    device_sync(reader);
+    (void)device_sync(reader);
     for (int run = 0; run < BENCH_RUNS; run++) {
         stage(bench, author, ROWS_PUSH, per_changeset);
         wire_reset(&author->wire);
         wire_reset(&reader->wire);
-        device_sync(author);
+        (void)device_sync(author);
         device_expect_settled(author);
-        device_sync(reader);
+        (void)device_sync(reader);
         add_bodies(&push, author, ROWS_PUSH);
         add_bodies(&pull, reader, ROWS_PUSH);
     }
@@ -188,7 +196,7 @@ void figure_wire_update(struct bench *bench)
     char login[32];
     new_author(bench, author, "wire_update.db", login);
     stage(bench, author, ROWS_MANY, 1000);
-    device_sync(author);
+    (void)device_sync(author);
     device_expect_settled(author);
     struct held *held = device_visits(author, &count);
     if (count != ROWS_MANY) {
@@ -199,7 +207,7 @@ void figure_wire_update(struct bench *bench)
         struct rows *updates = rows_new_updates(first, ROWS_UPDATE);
         (void)device_update(author, held, order + first, updates, ROWS_UPDATE);
         wire_reset(&author->wire);
-        device_sync(author);
+        (void)device_sync(author);
         device_expect_settled(author);
         add_bodies(&push, author, ROWS_UPDATE);
         rows_free(updates);

@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ROWS_CUSTOMERS 50 /* that the visits go to, at random */
+#define ROWS_CUSTOMERS 50 /* of a rep's round, visited at random */
 #define ROWS_MANY 100000  /* rows of the larger figures */
 
 /* One visit, and what an update changes of it. Texts are the rows'. */

@@ -16,6 +16,7 @@ struct wire {
     atomic_llong up;           /* bytes of request bodies */
     atomic_llong down;         /* bytes of reply bodies */
     atomic_llong exchanges;
+    atomic_llong inside_ns; /* time between calling the transport and its answer */
 };
 
 void wire_init(struct wire *wire);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Owns what network figures share. Called by the figures; ended by main. Invariant: whatever it
+ * Owns what figures share. Called by the figures; ended by main. Invariant: whatever it
  * hands out is settled on both sides.
  */
 #include "tests/bench/world.h"
@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct world *world_get(struct bench *bench)
 {
@@ -53,6 +54,35 @@ struct rows *world_rows(struct world *world, int count)
     return rows;
 }
 
+/* Settles what the device has, twice, so that the server knows that all is settled, and closes. */
+static void settle(struct device *device)
+{
+    (void)device_sync(device);
+    (void)device_sync(device);
+    device_expect_settled(device);
+    device_close(device);
+}
+
+struct world *world_with_blank(struct bench *bench)
+{
+    struct world *world = world_get(bench);
+    struct device *device;
+    char login[32];
+    if (world->has_blank) {
+        return world;
+    }
+    device = bench_new(1, sizeof *device);
+    world_user(world, login);
+    world_device(bench, device, "blank.db", login, true);
+    device_add_customers(device);
+    memcpy(world->blank_customers, device->customers, sizeof device->customers);
+    settle(device);
+    (void)snprintf(world->blank_path, sizeof world->blank_path, "%s", device->path);
+    free(device);
+    world->has_blank = true;
+    return world;
+}
+
 struct world *world_with_many(struct bench *bench)
 {
     struct world *world = world_get(bench);
@@ -67,10 +97,7 @@ struct world *world_with_many(struct bench *bench)
     struct rows *rows = world_rows(world, ROWS_MANY);
     (void)device_insert(device, rows, 1000);
     rows_free(rows);
-    device_sync(device);
-    device_sync(device); /* once more, so that the server knows that all is settled */
-    device_expect_settled(device);
-    device_close(device);
+    settle(device);
     (void)snprintf(world->many_path, sizeof world->many_path, "%s", device->path);
     free(device);
     world->has_many = true;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What figures over the network share, made when the first of them needs it: one server process,
- * and one territory with 100,000 visits.
+ * What figures share, made when the first of them needs it: one server process, an enrolled device
+ * without visits, and a territory with 100,000 visits.
  */
 #ifndef DAYBOOK_TESTS_BENCH_WORLD_H
 #define DAYBOOK_TESTS_BENCH_WORLD_H
@@ -15,12 +15,17 @@ struct world {
     struct server server;
     int users;    /* so many were made: names for new ones */
     int64_t rows; /* numbers below were used: each row is written once */
+    bool has_blank;
+    char blank_path[BENCH_PATH_MAX]; /* closed store, enrolled, with nothing but customers */
+    char blank_customers[ROWS_CUSTOMERS][DAYBOOK_ID_SIZE];
     bool has_many;
     char many_path[BENCH_PATH_MAX]; /* closed store that pushed the 100,000 visits, all settled */
 };
 
 /* The running server. */
 struct world *world_get(struct bench *bench);
+/* The same, with a store to copy for figures of the device alone. */
+struct world *world_with_blank(struct bench *bench);
 /* The same, with the 100,000 visits. */
 struct world *world_with_many(struct bench *bench);
 /* Opens a new store under this name and enrols it as the user. */
