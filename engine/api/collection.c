@@ -19,6 +19,10 @@ daybook_status dk_stage_apply(struct daybook_record *record, int field, const st
 {
     struct daybook_transaction *transaction = record->transaction;
     const struct field *info = &record->entity->fields[field];
+    daybook_status status = dk_stage_need_base(record);
+    if (status != DAYBOOK_OK) {
+        return status;
+    }
     struct value present = dk_stage_effective(record, field);
     struct value result;
     bool fine = info->type == FIELD_SET
@@ -73,6 +77,9 @@ daybook_status dk_stage_whole(struct daybook_record *record, int field, const ch
     struct value value;
     const struct field *info = &record->entity->fields[field];
     daybook_status status = read_whole(record, field, json, length, &value);
+    if (status == DAYBOOK_OK) {
+        status = dk_stage_need_base(record);
+    }
     if (status != DAYBOOK_OK) {
         return status;
     }

@@ -26,8 +26,12 @@ static bool is_gone_with_document(struct daybook_transaction *transaction,
 
 /* A copy of a staged record as it is now: later setters do not change it. */
 static daybook_status copy_staged(struct daybook_transaction *transaction,
-                                  const struct daybook_record *staged, struct daybook_record **out)
+                                  struct daybook_record *staged, struct daybook_record **out)
 {
+    daybook_status status = dk_stage_need_base(staged);
+    if (status != DAYBOOK_OK) {
+        return status;
+    }
     struct record *shown = dk_arena_new(&transaction->arena, sizeof *shown);
     struct daybook_record *record = dk_stage_new_record(transaction, staged->entity, &staged->id);
     if (shown == NULL || record == NULL) {
@@ -90,7 +94,7 @@ daybook_status daybook_read(daybook_transaction *transaction, const char *name, 
     if (text == NULL || !dk_id_from_text(text, strnlen(text, ID_TEXT_SIZE), &id)) {
         return dk_stage_fail(transaction, DAYBOOK_INVALID, entity, NULL, "id", "the id is no UUID");
     }
-    const struct daybook_record *staged = dk_stage_find(transaction, entity, &id);
+    struct daybook_record *staged = dk_stage_find(transaction, entity, &id);
     if (staged == NULL) {
         return read_stored(transaction, entity, &id, record);
     }
@@ -106,10 +110,14 @@ const char *daybook_record_id(const daybook_record *record)
     return record == NULL ? NULL : record->id_text;
 }
 
-/* See daybook.h; DAYBOOK_NEW for one that this transaction makes. */
+/* See daybook.h; DAYBOOK_NEW for one that this transaction makes, and for a patch the version that
+ * it named where the store has not been asked. */
 int64_t daybook_record_version(const daybook_record *record)
 {
-    return record == NULL || record->base == NULL ? DAYBOOK_NEW : record->base->version;
+    if (record == NULL) {
+        return DAYBOOK_NEW;
+    }
+    return record->base != NULL ? record->base->version : record->seen;
 }
 
 /* Looks a field up for a getter: any field may be read. */
@@ -125,7 +133,7 @@ static daybook_status find_field(struct daybook_record *record, const char *name
     }
     record->hint = field;
     *out = field;
-    return DAYBOOK_OK;
+    return dk_stage_value(record, field) != NULL ? DAYBOOK_OK : dk_stage_need_base(record);
 }
 
 /* A NUL-terminated copy of a text or an id in the arena, kept until the field is set again. */

@@ -133,6 +133,10 @@ static daybook_status check_immutable(struct daybook_record *record, int field,
     if (info->policy != POLICY_IMMUTABLE || record->kind == STAGE_NEW) {
         return DAYBOOK_OK;
     }
+    daybook_status status = dk_stage_need_base(record);
+    if (status != DAYBOOK_OK) {
+        return status;
+    }
     struct value present = dk_stage_effective(record, field);
     if (!dk_value_equal(&present, value)) {
         return dk_stage_fail(record->transaction, DAYBOOK_READONLY, record->entity, info->name,
@@ -175,9 +179,14 @@ daybook_status dk_stage_set_null(struct daybook_record *record, int field)
 {
     const struct field *info = &record->entity->fields[field];
     const struct value empty = {.kind = VALUE_NULL};
+    bool collection = info->type == FIELD_SET || info->type == FIELD_MAP;
     bool same;
     daybook_status status = check_immutable(record, field, &empty, &same);
     if (status != DAYBOOK_OK || same) {
+        return status;
+    }
+    status = collection ? dk_stage_need_base(record) : DAYBOOK_OK;
+    if (status != DAYBOOK_OK) {
         return status;
     }
     if (info->policy == POLICY_GROW && record->base != NULL &&
@@ -190,9 +199,7 @@ daybook_status dk_stage_set_null(struct daybook_record *record, int field)
         return dk_stage_no_memory(record->transaction);
     }
     *slot = empty;
-    if (info->type == FIELD_SET || info->type == FIELD_MAP) {
-        record->has_collections = true;
-    }
+    record->has_collections = record->has_collections || collection;
     return DAYBOOK_OK;
 }
 

@@ -144,18 +144,23 @@ void dk_stage_drop(struct daybook_record *record)
     transaction->count--;
 }
 
-/* See staged.h. Lines of lines do not exist: the entity table has two levels. */
-void dk_stage_drop_children(struct daybook_transaction *transaction, const struct entity *entity,
-                            const struct id *id)
+/* See staged.h. Lines of lines do not exist: the entity table has two levels. A line that cannot be
+ * read is left for the commit to find. */
+daybook_status dk_stage_drop_children(struct daybook_transaction *transaction,
+                                      const struct entity *entity, const struct id *id)
 {
     if (dk_entity_child((int)entity->kind, 0) == NULL) {
-        return;
+        return DAYBOOK_OK;
     }
     struct daybook_record *record = transaction->first;
     while (record != NULL) {
         struct daybook_record *next = record->next;
         int parent = record->entity->parent_field;
         if (parent >= 0 && record->entity->fields[parent].target == (int)entity->kind) {
+            daybook_status status = dk_stage_need_base(record);
+            if (status != DAYBOOK_OK && status != DAYBOOK_NOT_FOUND) {
+                return status;
+            }
             struct value value = dk_stage_effective(record, parent);
             if (value.kind == VALUE_ID && dk_id_compare(&value.id, id) == 0) {
                 dk_stage_drop(record);
@@ -163,6 +168,7 @@ void dk_stage_drop_children(struct daybook_transaction *transaction, const struc
         }
         record = next;
     }
+    return DAYBOOK_OK;
 }
 
 /* See staged.h. */
@@ -191,4 +197,23 @@ daybook_status dk_stage_load(struct daybook_transaction *transaction, const stru
     }
     *base = found ? record : NULL;
     return DAYBOOK_OK;
+}
+
+/* See staged.h. */
+daybook_status dk_stage_need_base(struct daybook_record *record)
+{
+    const struct record *base = NULL;
+    if (!record->unread) {
+        return DAYBOOK_OK;
+    }
+    daybook_status status = dk_stage_load(record->transaction, record->entity, &record->id, &base);
+    if (status == DAYBOOK_OK && base == NULL) {
+        return dk_stage_fail(record->transaction, DAYBOOK_NOT_FOUND, record->entity, NULL, NULL,
+                             NULL);
+    }
+    if (status == DAYBOOK_OK) {
+        record->base = base;
+        record->unread = false;
+    }
+    return status;
 }

@@ -36,7 +36,8 @@ struct daybook_record {
     enum stage_kind kind;
     int hint;                  /* where dk_entity_field looks first */
     int64_t seen;              /* version named: -1 for a blind write */
-    const struct record *base; /* as the store showed it when it was staged; NULL for STAGE_NEW */
+    const struct record *base; /* as the store showed it; NULL for STAGE_NEW, or while unread */
+    bool unread;               /* STAGE_SET: the store has not been asked for `base` yet */
     int value_count, value_capacity;
     struct field_value *values;
     const char **texts;                     /* by field, NUL-terminated, as far as asked for */
@@ -87,11 +88,14 @@ struct daybook_record *dk_stage_new_record(struct daybook_transaction *transacti
 /* Takes the record out: nothing of it is committed. */
 void dk_stage_drop(struct daybook_record *record);
 /* Drops what is staged for the lines of this document: they go with it. */
-void dk_stage_drop_children(struct daybook_transaction *transaction, const struct entity *entity,
-                            const struct id *id);
+daybook_status dk_stage_drop_children(struct daybook_transaction *transaction,
+                                      const struct entity *entity, const struct id *id);
 /* The store's view of a record in the arena, or *base NULL. */
 daybook_status dk_stage_load(struct daybook_transaction *transaction, const struct entity *entity,
                              const struct id *id, const struct record **base);
+/* Reads the base of a patch that has done without it until now; NOT_FOUND where there is none. A
+ * plain patch never needs it, and so costs no read before the commit's. */
+daybook_status dk_stage_need_base(struct daybook_record *record);
 
 /* ---- record.c */
 
@@ -99,7 +103,8 @@ daybook_status dk_stage_load(struct daybook_transaction *transaction, const stru
 struct value *dk_stage_slot(struct daybook_record *record, int field);
 /* The staged value, or NULL. */
 const struct value *dk_stage_value(const struct daybook_record *record, int field);
-/* What the field is as this transaction sees it: staged, else the base's; NULL value where neither.
+/* What the field is as this transaction sees it: staged, else the base's, which must have been
+ * read; NULL value where neither.
  */
 struct value dk_stage_effective(const struct daybook_record *record, int field);
 /* Looks up and checks that a device may write it now. */

@@ -215,6 +215,10 @@ static daybook_status put_existing(struct daybook_transaction *transaction,
     if (staged != NULL && staged->kind == STAGE_DELETE) {
         return dk_stage_fail(transaction, DAYBOOK_NOT_FOUND, target->entity, NULL, NULL, NULL);
     }
+    status = staged != NULL ? dk_stage_need_base(staged) : DAYBOOK_OK;
+    if (status != DAYBOOK_OK) {
+        return status;
+    }
     if (staged != NULL) {
         clear_values(staged);
         if (staged->kind != STAGE_NEW) {
@@ -259,7 +263,6 @@ daybook_status daybook_patch(daybook_transaction *transaction, const char *entit
                              int64_t version, daybook_record **record)
 {
     struct target target;
-    const struct record *base = NULL;
     if (record != NULL) {
         *record = NULL;
     }
@@ -284,19 +287,16 @@ daybook_status daybook_patch(daybook_transaction *transaction, const char *entit
         *record = staged;
         return DAYBOOK_OK;
     }
-    status = load_existing(transaction, &target, &base);
+    status = dk_stage_add(transaction, target.entity, &target.id, STAGE_SET, record);
     if (status == DAYBOOK_OK) {
-        status = dk_stage_add(transaction, target.entity, &target.id, STAGE_SET, record);
-    }
-    if (status == DAYBOOK_OK) {
-        (*record)->base = base;
+        (*record)->unread = true;
         (*record)->seen = version;
     }
     return status;
 }
 
-/* See daybook.h. What was only staged goes without a trace; lines that were staged go with their
- * document. */
+/* See daybook.h. What was only staged goes without a trace, also a patch of what is not there;
+ * lines that were staged go with their document. */
 daybook_status daybook_delete(daybook_transaction *transaction, const char *entity, const char *id,
                               int64_t version)
 {
@@ -319,6 +319,13 @@ daybook_status daybook_delete(daybook_transaction *transaction, const char *enti
     if (staged != NULL && staged->kind == STAGE_NEW) {
         dk_stage_drop(staged);
     } else if (staged != NULL) {
+        status = dk_stage_need_base(staged);
+        if (status == DAYBOOK_NOT_FOUND) {
+            dk_stage_drop(staged);
+        }
+        if (status != DAYBOOK_OK) {
+            return status;
+        }
         clear_values(staged);
         staged->kind = STAGE_DELETE;
         staged->seen = older(staged->seen, version);
@@ -333,8 +340,7 @@ daybook_status daybook_delete(daybook_transaction *transaction, const char *enti
         staged->base = base;
         staged->seen = version;
     }
-    dk_stage_drop_children(transaction, target.entity, &target.id);
-    return DAYBOOK_OK;
+    return dk_stage_drop_children(transaction, target.entity, &target.id);
 }
 
 /* ---- committing */

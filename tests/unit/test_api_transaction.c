@@ -153,7 +153,6 @@ static void test_api_transaction__arguments_that_are_wrong(void **state)
     assert_int_equal(daybook_put(transaction, "visit", SOME_ID, -2, &record), DAYBOOK_BAD_VERSION);
     assert_int_equal(daybook_put(transaction, "visit", NULL, 5, &record), DAYBOOK_MISUSE);
     assert_int_equal(daybook_put(transaction, "visit", SOME_ID, 5, &record), DAYBOOK_NOT_FOUND);
-    assert_int_equal(daybook_patch(transaction, "visit", SOME_ID, 5, &record), DAYBOOK_NOT_FOUND);
     assert_int_equal(daybook_delete(transaction, "visit", SOME_ID, 5), DAYBOOK_NOT_FOUND);
     assert_int_equal(daybook_delete(transaction, "visit", NULL, 5), DAYBOOK_MISUSE);
     assert_int_equal(daybook_read(transaction, "visit", "junk", &record), DAYBOOK_INVALID);
@@ -162,6 +161,33 @@ static void test_api_transaction__arguments_that_are_wrong(void **state)
     /* then: nothing was staged by all this */
     commit(transaction);
     assert_int_equal(device_status(&world->device).pending, 0);
+}
+
+static void test_api_transaction__a_patch_of_what_is_not_there_can_be_taken_back(void **state)
+{
+    struct world *world = *state;
+    daybook_transaction *transaction = begin(world);
+    daybook_record *record = NULL;
+    daybook_error error = DAYBOOK_ERROR_INIT;
+    const char *text;
+    char good[DAYBOOK_ID_SIZE];
+    device_customer(&world->device, "Wu", good);
+    device_must(daybook_patch(transaction, "customer", good, DAYBOOK_ANY_VERSION, &record), NULL);
+    device_must(daybook_set_text(record, "kind", "shop"), NULL);
+    device_must(daybook_patch(transaction, "customer", SOME_ID, 5, &record), NULL);
+    assert_int_equal(daybook_record_version(record), 5);
+    device_must(daybook_set_text(record, "kind", "ghost"), NULL);
+    /* what has to know the record says that there is none */
+    assert_int_equal(daybook_set_add(record, "tags", "x"), DAYBOOK_NOT_FOUND);
+    assert_int_equal(daybook_get_text(record, "name", &text), DAYBOOK_NOT_FOUND);
+    assert_int_equal(daybook_read(transaction, "customer", SOME_ID, &record), DAYBOOK_NOT_FOUND);
+    assert_int_equal(daybook_commit(transaction, &error), DAYBOOK_NOT_FOUND);
+    assert_non_null(strstr(error.text, SOME_ID));
+    assert_string_equal(stored_text(world, "customer", good, "kind"), "");
+    /* when: it is taken back, the rest goes through */
+    assert_int_equal(daybook_delete(transaction, "customer", SOME_ID, 5), DAYBOOK_NOT_FOUND);
+    commit(transaction);
+    assert_string_equal(stored_text(world, "customer", good, "kind"), "shop");
 }
 
 static void test_api_transaction__commit_twice_is_misuse(void **state)
@@ -362,6 +388,7 @@ int main(void)
         API_TEST(test_api_transaction__put_then_delete_leaves_no_trace),
         API_TEST(test_api_transaction__ids_are_not_used_again),
         API_TEST(test_api_transaction__arguments_that_are_wrong),
+        API_TEST(test_api_transaction__a_patch_of_what_is_not_there_can_be_taken_back),
         API_TEST(test_api_transaction__commit_twice_is_misuse),
         API_TEST(test_api_transaction__an_empty_commit_is_fine),
         API_TEST(test_api_transaction__a_failed_commit_can_be_mended),

@@ -133,8 +133,9 @@ DAYBOOK_API daybook_status daybook_begin(daybook *engine, daybook_transaction **
 DAYBOOK_API daybook_status daybook_put(daybook_transaction *transaction, const char *entity,
                                        const char *id, int64_t version, daybook_record **record);
 /* Changes single fields of a record. `version` is the one that was read with what the user saw.
- * Errors as for daybook_put. A record that this transaction has staged already is given again, with
- * what was staged. */
+ * Errors as for daybook_put, but the store is asked only when it has to be: NOT_FOUND may come from
+ * a setter, a getter or the commit; daybook_delete takes such a patch back. A record that this
+ * transaction has staged already is given again, with what was staged. */
 DAYBOOK_API daybook_status daybook_patch(daybook_transaction *transaction, const char *entity,
                                          const char *id, int64_t version, daybook_record **record);
 /* Deletes a record; deleting a document deletes its lines in the same transaction, staged ones too.
@@ -206,8 +207,8 @@ DAYBOOK_API void daybook_transaction_error(const daybook_transaction *transactio
                                            daybook_error *error);
 /* Checks the domain rules and writes records and outbox entry together, durably (see
  * options.relaxed). After OK the transaction is ended; after a failure nothing was written and it
- * can be mended and committed again. An empty transaction is OK. REQUIRED, RULE, BAD_VERSION (a
- * record that was read or patched is gone), TOO_LARGE, DISK_FULL … */
+ * can be mended and committed again. An empty transaction is OK. REQUIRED, RULE, BAD_VERSION,
+ * NOT_FOUND, EXISTS, READONLY, TOO_LARGE (error->text names the record), DISK_FULL … */
 DAYBOOK_API daybook_status daybook_commit(daybook_transaction *transaction, daybook_error *error);
 /* Frees the transaction and its records; what was not committed is dropped. */
 DAYBOOK_API void daybook_end(daybook_transaction **transaction);
