@@ -25,22 +25,6 @@ bool dk_apply_is_news(const struct apply *apply, int64_t position, int64_t versi
     return position > version || (position == version && position == apply->own_position);
 }
 
-daybook_status dk_apply_touch(struct apply *apply, const struct holding *holding)
-{
-    const struct entity *entity = holding->entity;
-    apply->store->changed |= dk_store_bit((int)entity->kind);
-    daybook_status status = dk_touch(apply->store, &apply->touched, entity, &holding->id);
-    if (status != DAYBOOK_OK || entity->parent_field < 0 || !holding->has_row) {
-        return status;
-    }
-    const struct value *parent = &holding->row.record.values[entity->parent_field];
-    if (parent->kind != VALUE_ID) {
-        return DAYBOOK_OK;
-    }
-    return dk_touch(apply->store, &apply->touched,
-                    dk_entity(entity->fields[entity->parent_field].target), &parent->id);
-}
-
 /* What the reply's numbers must keep. */
 static daybook_status check_numbers(struct apply *apply)
 {
@@ -75,7 +59,7 @@ static daybook_status apply_reset(struct apply *apply)
         (state->epoch != 0 && state->epoch != reply->epoch) || state->position > reply->head;
     daybook_status status = DAYBOOK_OK;
     if (reply->reset && other_log) {
-        status = dk_stale_epoch(apply->store);
+        status = dk_stale_epoch(apply->store, &apply->touched);
     }
     if (reply->reset) {
         state->position = 0;

@@ -110,12 +110,11 @@ static daybook_status apply_beside(struct page *page, const struct holding *hold
     if (status != DAYBOOK_OK || !moved) {
         return status;
     }
-    status = dk_apply_touch(page->apply, holding);
-    if (status != DAYBOOK_OK) {
-        return status;
+    if (!is_plain(page, holding)) {
+        return dk_pending_rebuild(store, holding, &base, &page->apply->touched);
     }
-    return is_plain(page, holding) ? write_plain(page, holding, &base)
-                                   : dk_pending_rebuild(store, holding, &base, &store->work);
+    status = dk_touch_record(store, &page->apply->touched, &holding->row.record);
+    return status == DAYBOOK_OK ? write_plain(page, holding, &base) : status;
 }
 
 /* Whether something is pending for the row's record that table pending tells of; then *holding is
@@ -244,9 +243,9 @@ static daybook_status replace(struct page *page)
     if (!stale && !dk_apply_is_news(page->apply, page->row.number, holding.row.version)) {
         return DAYBOOK_OK;
     }
-    status = dk_apply_touch(page->apply, &holding);
+    status = row_to_record(page, &record);
     if (status == DAYBOOK_OK) {
-        status = row_to_record(page, &record);
+        status = dk_touch_record(store, &page->apply->touched, &holding.row.record);
     }
     return status == DAYBOOK_OK
                ? dk_records_replace(store, &record, page->row.number, page->reader.block.bucket)
@@ -354,18 +353,16 @@ static daybook_status apply_delete(struct page *page)
     if (!stale && !dk_apply_is_news(page->apply, page->row.number, holding.base_version)) {
         return DAYBOOK_OK;
     }
-    status = dk_apply_touch(page->apply, &holding);
-    if (status != DAYBOOK_OK) {
-        return status;
-    }
     if (!holding.is_pending) {
-        return dk_records_remove(store, entity, &page->row.id);
+        status = dk_touch_record(store, &page->apply->touched, &holding.row.record);
+        return status == DAYBOOK_OK ? dk_records_remove(store, entity, &page->row.id) : status;
     }
     status = dk_pending_base(&holding, &store->work, &base);
     base.state = base.state == BASE_HELD ? BASE_DELETED : base.state;
     base.version = page->row.number;
     base.bucket = stale ? ~base.bucket : base.bucket;
-    return status == DAYBOOK_OK ? dk_pending_rebuild(store, &holding, &base, &store->work) : status;
+    return status == DAYBOOK_OK ? dk_pending_rebuild(store, &holding, &base, &page->apply->touched)
+                                : status;
 }
 
 /* A record that moved between two buckets of the scope stands in the other one: the old one's

@@ -111,12 +111,10 @@ static daybook_status settle_change(struct apply *apply, const struct changeset 
     dk_arena_reset(&store->work);
     daybook_status status =
         dk_pending_load(store, change->entity, &change->id, &store->work, &holding);
-    if (status == DAYBOOK_OK) {
-        status = dk_apply_touch(apply, &holding);
-    }
     if (status != DAYBOOK_OK || !holding.is_pending) {
         return status;
     }
+    store->changed |= dk_store_bit((int)change->entity->kind);
     if (shows_change(&holding, change, seq, position)) {
         status = dk_pending_remove(store, &holding);
         return status == DAYBOOK_OK ? dk_records_update(store, &holding.row.record, COLUMN_BUCKET,
@@ -127,7 +125,8 @@ static daybook_status settle_change(struct apply *apply, const struct changeset 
     if (status == DAYBOOK_OK) {
         status = move_base(store, changeset, change, position, bucket, &base);
     }
-    return status == DAYBOOK_OK ? dk_pending_rebuild(store, &holding, &base, &store->work) : status;
+    return status == DAYBOOK_OK ? dk_pending_rebuild(store, &holding, &base, &apply->touched)
+                                : status;
 }
 
 /* ---- one changeset */

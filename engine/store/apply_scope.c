@@ -21,17 +21,15 @@ daybook_status dk_apply_evict(struct apply *apply, const struct entity *entity, 
     struct base base = {.state = BASE_ABSENT, .version = position, .bucket = 0};
     dk_arena_reset(&store->work);
     daybook_status status = dk_pending_load(store, entity, id, &store->work, &holding);
-    if (status == DAYBOOK_OK) {
-        status = dk_apply_touch(apply, &holding);
-    }
-    if (status != DAYBOOK_OK) {
+    if (status != DAYBOOK_OK || (!holding.has_row && !holding.is_pending)) {
         return status;
     }
-    if (!holding.is_pending) {
-        return holding.has_row ? dk_records_remove(store, entity, id) : DAYBOOK_OK;
+    if (holding.is_pending) {
+        dk_records_empty(&base.record, entity, id);
+        return dk_pending_rebuild(store, &holding, &base, &apply->touched);
     }
-    dk_records_empty(&base.record, entity, id);
-    return dk_pending_rebuild(store, &holding, &base, &store->work);
+    status = dk_touch_record(store, &apply->touched, &holding.row.record);
+    return status == DAYBOOK_OK ? dk_records_remove(store, entity, id) : status;
 }
 
 /* ---- many */

@@ -55,19 +55,9 @@ static daybook_status undo_change(struct apply *apply, const struct change *chan
     if (status != DAYBOOK_OK || !holding.is_pending) {
         return status;
     }
-    status = dk_apply_touch(apply, &holding);
-    if (status == DAYBOOK_OK) {
-        status = dk_pending_base(&holding, &store->work, &base);
-    }
-    if (status == DAYBOOK_OK) {
-        status = dk_pending_rebuild(store, &holding, &base, &store->work);
-    }
-    if (status != DAYBOOK_OK) {
-        return status;
-    }
-    /* A line that came back counts in its document again. */
-    status = dk_pending_load(store, change->entity, &change->id, &store->work, &holding);
-    return status == DAYBOOK_OK ? dk_apply_touch(apply, &holding) : status;
+    status = dk_pending_base(&holding, &store->work, &base);
+    return status == DAYBOOK_OK ? dk_pending_rebuild(store, &holding, &base, &apply->touched)
+                                : status;
 }
 
 static daybook_status reject(struct apply *apply, const struct verdict *verdict,

@@ -186,6 +186,7 @@ static bool check_touch(struct check *check, const struct touch *touch)
     struct store *store = check->store;
     struct holding before, after;
     struct base base, base_after;
+    struct touched touched = {NULL, 0, 0};
     dk_arena_reset(&store->work);
     daybook_status status =
         dk_pending_load(store, touch->entity, &touch->id, &store->work, &before);
@@ -197,7 +198,7 @@ static bool check_touch(struct check *check, const struct touch *touch)
     }
     status = dk_pending_base(&before, &store->work, &base);
     if (status == DAYBOOK_OK) {
-        status = dk_pending_rebuild(store, &before, &base, &store->work);
+        status = dk_pending_rebuild(store, &before, &base, &touched);
     }
     if (status == DAYBOOK_OK) {
         status = dk_pending_load(store, touch->entity, &touch->id, &store->work, &after);

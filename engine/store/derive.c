@@ -44,6 +44,21 @@ daybook_status dk_touch(struct store *store, struct touched *touched, const stru
                                               : DAYBOOK_OK;
 }
 
+/* Also tells the observer that its entity has changed. */
+daybook_status dk_touch_record(struct store *store, struct touched *touched,
+                               const struct record *record)
+{
+    const struct entity *entity = record->entity;
+    store->changed |= dk_store_bit((int)entity->kind);
+    daybook_status status = dk_touch(store, touched, entity, &record->id);
+    if (status != DAYBOOK_OK || entity->parent_field < 0 ||
+        record->values[entity->parent_field].kind != VALUE_ID) {
+        return status;
+    }
+    return dk_touch(store, touched, dk_entity(entity->fields[entity->parent_field].target),
+                    &record->values[entity->parent_field].id);
+}
+
 static int compare_touched(const void *a, const void *b)
 {
     const struct touched_record *left = a, *right = b;

@@ -13,7 +13,7 @@
 
 /* Lets the rules fill the records that an undecided changeset has made once more, for the present
  * author. */
-static daybook_status stamp_made(struct store *store, int64_t seq)
+static daybook_status stamp_made(struct store *store, int64_t seq, struct touched *touched)
 {
     struct value made;
     const struct entity *entity;
@@ -30,7 +30,7 @@ static daybook_status stamp_made(struct store *store, int64_t seq)
             status = dk_pending_base(&holding, &store->work, &base);
         }
         if (status == DAYBOOK_OK && holding.has_row && base.state == BASE_ABSENT) {
-            status = dk_pending_rebuild(store, &holding, &base, &store->work);
+            status = dk_pending_rebuild(store, &holding, &base, touched);
         }
     }
     return status;
@@ -38,13 +38,15 @@ static daybook_status stamp_made(struct store *store, int64_t seq)
 
 static daybook_status stamp_all(struct store *store)
 {
+    struct touched touched = {NULL, 0, 0};
     struct outbox_row *rows;
     int count;
     daybook_status status = dk_outbox_list(store, &store->arena, &rows, &count);
     for (int i = 0; status == DAYBOOK_OK && i < count; i++) {
-        status = rows[i].verdict == OUTBOX_SETTLED ? DAYBOOK_OK : stamp_made(store, rows[i].seq);
+        status = rows[i].verdict == OUTBOX_SETTLED ? DAYBOOK_OK
+                                                   : stamp_made(store, rows[i].seq, &touched);
     }
-    return status;
+    return status == DAYBOOK_OK ? dk_touched_derive(store, &touched, true) : status;
 }
 
 /* Puts what the server said into memory; false where it does not fit. */

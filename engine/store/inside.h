@@ -225,6 +225,9 @@ struct touched {
 };
 daybook_status dk_touch(struct store *store, struct touched *touched, const struct entity *entity,
                         const struct id *id);
+/* A record whose values change, with the document that they name. */
+daybook_status dk_touch_record(struct store *store, struct touched *touched,
+                               const struct record *record);
 daybook_status dk_touch_any(struct store *store, struct touched *touched,
                             const struct entity *entity, const struct id *id);
 /* Recomputes them, their documents and their lines, and writes what differs. `lenient`: amounts
@@ -325,7 +328,7 @@ daybook_status dk_pending_base_text(struct store *store, const struct record *ba
 /* Writes base with the outbox's changes from first to last on top as the record's new state: row
  * and pending row, or neither. */
 daybook_status dk_pending_rebuild(struct store *store, const struct holding *old,
-                                  const struct base *base, struct arena *arena);
+                                  const struct base *base, struct touched *touched);
 
 /* ---- inbox.c */
 struct inbox_item {
@@ -361,8 +364,6 @@ struct apply {
 daybook_status dk_apply_bad(struct apply *apply, const char *problem);
 /* Whether an entry at this position is news for a base of this version. */
 bool dk_apply_is_news(const struct apply *apply, int64_t position, int64_t version);
-/* Remembers a record, and the document that its row names, for derivation. */
-daybook_status dk_apply_touch(struct apply *apply, const struct holding *holding);
 /* apply_scope.c */
 daybook_status dk_apply_scope(struct apply *apply);
 daybook_status dk_apply_drop_stale(struct apply *apply);
@@ -383,7 +384,7 @@ daybook_status dk_apply_settle(struct apply *apply, const struct outbox_row *out
 daybook_status dk_stale_rows(struct store *store);
 /* The log of the positions known so far is no more: rows are stale, and what was decided at those
  * positions and may be lost goes up again. */
-daybook_status dk_stale_epoch(struct store *store);
+daybook_status dk_stale_epoch(struct store *store, struct touched *touched);
 /* apply_log.c */
 daybook_status dk_apply_log(struct apply *apply);
 

@@ -354,15 +354,18 @@ static daybook_status write_overlay(struct store *store, const struct holding *o
     return status != DAYBOOK_OK ? status : dk_pending_write(store, &new);
 }
 
+/* The row as it was and as it becomes are remembered for derivation, so that a document adds up
+ * whichever lines come and go. */
 daybook_status dk_pending_rebuild(struct store *store, const struct holding *old,
-                                  const struct base *base, struct arena *arena)
+                                  const struct base *base, struct touched *touched)
 {
     struct outbox_change *changes = NULL;
     struct overlay overlay;
     int count = 0;
-    daybook_status status = DAYBOOK_OK;
-    store->changed |= dk_store_bit((int)old->entity->kind);
-    if (old->last > 0) {
+    struct arena *arena = &store->work;
+    daybook_status status =
+        old->has_row ? dk_touch_record(store, touched, &old->row.record) : DAYBOOK_OK;
+    if (status == DAYBOOK_OK && old->last > 0) {
         status = dk_outbox_changes(store, old->entity, &old->id, old->first, old->last, arena,
                                    &changes, &count);
     }
@@ -370,11 +373,15 @@ daybook_status dk_pending_rebuild(struct store *store, const struct holding *old
         return status;
     }
     if (count == 0) {
-        return write_base(store, old, base);
+        status = dk_touch_record(store, touched, &base->record);
+        return status == DAYBOOK_OK ? write_base(store, old, base) : status;
     }
     status = replay(base, changes, count, arena, &overlay);
     if (status == DAYBOOK_OK && overlay.visible) {
         status = fill(store, base, &overlay, arena);
+    }
+    if (status == DAYBOOK_OK) {
+        status = dk_touch_record(store, touched, &overlay.record);
     }
     if (status != DAYBOOK_OK) {
         return status;

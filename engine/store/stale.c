@@ -34,7 +34,8 @@ daybook_status dk_stale_rows(struct store *store)
 
 /* Makes one change of a changeset that goes up again pending, on top of the base as it is. A record
  * that it made has no base. */
-static daybook_status reopen_change(struct store *store, int64_t seq, const struct change *change)
+static daybook_status reopen_change(struct store *store, int64_t seq, const struct change *change,
+                                    struct touched *touched)
 {
     struct holding holding;
     struct base base;
@@ -53,11 +54,12 @@ static daybook_status reopen_change(struct store *store, int64_t seq, const stru
     }
     holding.first = holding.is_pending && holding.first < seq ? holding.first : seq;
     holding.last = holding.is_pending && holding.last > seq ? holding.last : seq;
-    return dk_pending_rebuild(store, &holding, &base, &store->work);
+    return dk_pending_rebuild(store, &holding, &base, touched);
 }
 
 /* A changeset that was settled, and that the server may have lost, is undecided again. */
-static daybook_status reopen(struct store *store, const struct outbox_row *row)
+static daybook_status reopen(struct store *store, const struct outbox_row *row,
+                             struct touched *touched)
 {
     struct decoded *decoded;
     daybook_status status = dk_outbox_note(store, row->seq, row->verdict, OUTBOX_NONE, 0);
@@ -69,13 +71,13 @@ static daybook_status reopen(struct store *store, const struct outbox_row *row)
         return status;
     }
     for (int i = 0; i < decoded->changeset.change_count && status == DAYBOOK_OK; i++) {
-        status = reopen_change(store, row->seq, &decoded->changeset.changes[i]);
+        status = reopen_change(store, row->seq, &decoded->changeset.changes[i], touched);
     }
     dk_outbox_unpin(decoded);
     return status;
 }
 
-daybook_status dk_stale_epoch(struct store *store)
+daybook_status dk_stale_epoch(struct store *store, struct touched *touched)
 {
     struct store_state *state = &store->memory.state;
     struct outbox_row *rows;
@@ -89,7 +91,7 @@ daybook_status dk_stale_epoch(struct store *store)
     }
     for (int i = 0; status == DAYBOOK_OK && i < count; i++) {
         if (rows[i].verdict != OUTBOX_NONE) {
-            status = reopen(store, &rows[i]);
+            status = reopen(store, &rows[i], touched);
         }
     }
     state->settled = 0; /* as far as the outbox says: see dk_outbox_refresh */

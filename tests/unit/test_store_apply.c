@@ -123,10 +123,12 @@ static void test_store_apply__unknown_fields_and_entities_are_kept(void **state)
     desk_apply(&desk, 2);
     assert_string_equal(desk_sql(&desk, "SELECT extra FROM r_customer"),
                         "{\"segment\":\"B\",\"mood\":7}");
-    desk_raw_log(&desk, "[{\"entity\":\"spaceship\",\"op\":\"new\",\"bucket\":2,\"fields\":[\"name\",\"crew\"],"
-                        "\"rows\":[[3,\"AZKfbDoAcACAAAAAAAAAFA\",\"Beagle\",74]]},"
-                        "{\"entity\":\"spaceship\",\"op\":\"set\",\"bucket\":3,\"fields\":[\"crew\"],"
-                        "\"rows\":[[4,\"AZKfbDoAcACAAAAAAAAAFA\",73],[4,\"AZKfbDoAcACAAAAAAAAAFQ\",1]]}]");
+    desk_raw_log(
+        &desk,
+        "[{\"entity\":\"spaceship\",\"op\":\"new\",\"bucket\":2,\"fields\":[\"name\",\"crew\"],"
+        "\"rows\":[[3,\"AZKfbDoAcACAAAAAAAAAFA\",\"Beagle\",74]]},"
+        "{\"entity\":\"spaceship\",\"op\":\"set\",\"bucket\":3,\"fields\":[\"crew\"],"
+        "\"rows\":[[4,\"AZKfbDoAcACAAAAAAAAAFA\",73],[4,\"AZKfbDoAcACAAAAAAAAAFQ\",1]]}]");
     desk_apply(&desk, 4);
     assert_string_equal(desk_sql(&desk, "SELECT body||version||bucket FROM raw_record"),
                         "{\"name\":\"Beagle\",\"crew\":73}43");
@@ -294,8 +296,9 @@ static void test_store_apply__a_marker_with_later_changes_pending_keeps_them_on_
     desk_expect_text(&desk, ENTITY_CUSTOMER, &id, CUSTOMER_NAME, "B");
     desk_expect_text(&desk, ENTITY_CUSTOMER, &id, CUSTOMER_TIER, "gold");
     desk_expect_version(&desk, ENTITY_CUSTOMER, &id, 0);
-    assert_string_equal(desk_sql(&desk, "SELECT seq_first||'-'||seq_last||' '||base_version FROM pending"),
-                        "2-3 1");
+    assert_string_equal(
+        desk_sql(&desk, "SELECT seq_first||'-'||seq_last||' '||base_version FROM pending"),
+        "2-3 1");
     desk_own(&desk, 2, 2, 2);
     desk_apply(&desk, 2);
     desk_own(&desk, 3, 3, 2);
@@ -370,7 +373,8 @@ static void test_store_apply__an_eviction_takes_the_base_and_leaves_the_work(voi
     desk_clear(&desk);
 }
 
-static void test_store_apply__a_move_between_two_buckets_that_are_seen_keeps_the_record(void **state)
+static void
+test_store_apply__a_move_between_two_buckets_that_are_seen_keeps_the_record(void **state)
 {
     struct desk desk;
     (void)state;
@@ -467,7 +471,8 @@ static void test_store_apply__a_lost_value_is_told_once(void **state)
     }
     assert_int_equal(desk_state(&desk).inbox, 1);
     assert_string_equal(
-        desk_sql(&desk, "SELECT kind||entity||field||mine||theirs||(record_id=changeset) FROM inbox"),
+        desk_sql(&desk,
+                 "SELECT kind||entity||field||mine||theirs||(record_id=changeset) FROM inbox"),
         "supersededcustomername\"mine\"\"theirs\"1");
     desk_clear(&desk);
 }
@@ -479,7 +484,8 @@ static void test_store_apply__a_marker_of_another_file_changes_nothing(void **st
     desk_begin(&desk);
     struct id id = desk_customer(&desk, "A");
     struct id foreign = desk_fixed_id(0x66), news = desk_id(&desk);
-    for (int64_t seq = 1; seq <= 2; seq++) { /* a number of ours with another id, and one never given */
+    for (int64_t seq = 1; seq <= 2;
+         seq++) { /* a number of ours with another id, and one never given */
         customer_row(&desk, BLOCK_NEW, 3, &news, "news");
         desk_own_id(&desk, 4, seq, &foreign, 2);
         assert_int_equal(desk_try_apply(&desk, 4, 4), DAYBOOK_OK);
@@ -499,14 +505,19 @@ static void test_store_apply__damaged_and_contradicting_replies_change_nothing(v
     (void)state;
     static const char *const logs[] = {
         "[{\"entity\":\"customer\",\"op\":\"new\"",
-        "[{\"entity\":\"customer\",\"op\":\"new\",\"fields\":[\"name\"],\"rows\":[[11,\"AZKfbDoAcACAAAAAAAAAFA\"]]}]",
-        "[{\"entity\":\"customer\",\"op\":\"new\",\"fields\":[\"name\"],\"rows\":[[11,\"AZKfbDoAcACAAAAAAAAAFA\",7]]}]",
-        "[{\"entity\":\"customer\",\"op\":\"new\",\"fields\":[\"name\"],\"rows\":[[11,\"nothing\",\"x\"]]}]",
-        "[{\"entity\":\"customer\",\"op\":\"new\",\"fields\":[],\"rows\":[[12,\"AZKfbDoAcACAAAAAAAAAFA\"],"
+        "[{\"entity\":\"customer\",\"op\":\"new\",\"fields\":[\"name\"],\"rows\":[[11,"
+        "\"AZKfbDoAcACAAAAAAAAAFA\"]]}]",
+        "[{\"entity\":\"customer\",\"op\":\"new\",\"fields\":[\"name\"],\"rows\":[[11,"
+        "\"AZKfbDoAcACAAAAAAAAAFA\",7]]}]",
+        "[{\"entity\":\"customer\",\"op\":\"new\",\"fields\":[\"name\"],\"rows\":[[11,\"nothing\","
+        "\"x\"]]}]",
+        "[{\"entity\":\"customer\",\"op\":\"new\",\"fields\":[],\"rows\":[[12,"
+        "\"AZKfbDoAcACAAAAAAAAAFA\"],"
         "[11,\"AZKfbDoAcACAAAAAAAAAFQ\"]]}]",
         "[{\"entity\":\"customer\",\"op\":\"delete\",\"rows\":[[10,\"AZKfbDoAcACAAAAAAAAAFA\"]]}]",
         "[{\"entity\":\"customer\",\"op\":\"delete\",\"rows\":[[13,\"AZKfbDoAcACAAAAAAAAAFA\"]]}]",
-        "[{\"entity\":\"spaceship\",\"op\":\"new\",\"fields\":[\"a\"],\"rows\":[[11,\"AZKfbDoAcACAAAAAAAAAFA\"]]}]",
+        "[{\"entity\":\"spaceship\",\"op\":\"new\",\"fields\":[\"a\"],\"rows\":[[11,"
+        "\"AZKfbDoAcACAAAAAAAAAFA\"]]}]",
         "[{\"op\":\"own\",\"rows\":[[11,\"AZKfbDoAcACAAAAAAAAAFA\",0,1]]}]",
         "{}",
     };
@@ -527,9 +538,11 @@ static void test_store_apply__damaged_and_contradicting_replies_change_nothing(v
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
         desk.reply.safe_position = numbers[i].safe;
         desk.reply.epoch = numbers[i].epoch;
-        assert_int_equal(desk_try_apply(&desk, numbers[i].position, numbers[i].head), DAYBOOK_BAD_REPLY);
+        assert_int_equal(desk_try_apply(&desk, numbers[i].position, numbers[i].head),
+                         DAYBOOK_BAD_REPLY);
     }
-    static const char *const scopes[] = {"[[1,\"a\"],[1,\"b\"]]", "[[0,\"a\"]]", "[[1]]", "[1]", "{}", "[[1,\"a\"]"};
+    static const char *const scopes[] = {
+        "[[1,\"a\"],[1,\"b\"]]", "[[0,\"a\"]]", "[[1]]", "[1]", "{}", "[[1,\"a\"]"};
     for (size_t i = 0; i < sizeof scopes / sizeof scopes[0]; i++) {
         desk_scope(&desk, scopes[i]);
         assert_int_equal(desk_try_apply(&desk, 12, 12), DAYBOOK_BAD_REPLY);
@@ -566,8 +579,9 @@ static void test_store_apply__a_changeset_over_several_buckets_settles_once(void
     desk_text(&desk, VISIT_STATUS, "planned");
     desk_apply(&desk, 2);
     desk_expect_version(&desk, ENTITY_VISIT, &visits[1], 2);
-    assert_string_equal(desk_sql(&desk, "SELECT group_concat(bucket) FROM (SELECT v.bucket FROM r_visit v"
-                                        " ORDER BY v.id)"),
+    assert_string_equal(desk_sql(&desk,
+                                 "SELECT group_concat(bucket) FROM (SELECT v.bucket FROM r_visit v"
+                                 " ORDER BY v.id)"),
                         "2,3");
     desk_clear(&desk);
 }
@@ -613,7 +627,8 @@ int main(void)
         cmocka_unit_test(test_store_apply__an_edit_revives_what_somebody_deleted),
         cmocka_unit_test(test_store_apply__a_rejected_edit_of_a_deleted_record_is_gone),
         cmocka_unit_test(test_store_apply__an_eviction_takes_the_base_and_leaves_the_work),
-        cmocka_unit_test(test_store_apply__a_move_between_two_buckets_that_are_seen_keeps_the_record),
+        cmocka_unit_test(
+            test_store_apply__a_move_between_two_buckets_that_are_seen_keeps_the_record),
         cmocka_unit_test(test_store_apply__totals_follow_what_the_log_brings),
         cmocka_unit_test(test_store_apply__a_lost_value_is_told_once),
         cmocka_unit_test(test_store_apply__a_marker_of_another_file_changes_nothing),
