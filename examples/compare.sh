@@ -29,8 +29,10 @@ for device in "$@"; do
     buckets=$(sqlite3 -readonly "$store" "SELECT group_concat(bucket) FROM buckets")
     for entity in $(sqlite3 -readonly "$store" "$entities"); do
         # The same columns on both sides: all but the binary search keys and the bucket.
-        columns=$(sqlite3 -readonly "$store" "SELECT group_concat('quote(' || name || ')', '||char(31)||')
-            FROM pragma_table_info('$entity') WHERE name NOT LIKE '%\_key' ESCAPE '\' AND name <> 'bucket'")
+        columns=$(sqlite3 -readonly "$store" "
+            SELECT group_concat('quote(' || name || ')', '||char(31)||')
+            FROM pragma_table_info('$entity')
+            WHERE name NOT LIKE '%\_key' ESCAPE '\' AND name <> 'bucket'")
         mine=$(digest "$store" "$entity" "$columns" 1)
         theirs=$(digest "$server" "$entity" "$columns" "bucket IN ($buckets)")
         verdict=$(printf '%s' "${mine#* }" | cut -c1-32)
@@ -41,7 +43,8 @@ for device in "$@"; do
         fi
         [ "${mine%% *}${theirs%% *}" != 00 ] || continue
         total=$((total + ${mine%% *}))
-        printf '  %-8s %-15s %6s %6s  %s\n' "$device" "$entity" "${mine%% *}" "${theirs%% *}" "$verdict"
+        printf '  %-8s %-15s %6s %6s  %s\n' "$device" "$entity" "${mine%% *}" "${theirs%% *}" \
+            "$verdict"
     done
     if [ "$total" -eq 0 ]; then
         echo "$device holds nothing" >&2

@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A device on the command line: a real engine that does what the lines on its standard input say. The quickstart runs several of them as
- * separate processes; it is also the quickest way to look into a store.
+ * A device on the command line: a real engine that does what the lines on its standard input say.
+ * The quickstart runs several of them as separate processes; it is also the quickest way to look
+ * into a store.
  *
  *   device STORE [URL CA_FILE] < script
  *
  *   enrol CODE                     sign in
- *   begin … commit                 one transaction; a write outside of one is a transaction of its own
- *   put ENTITY {json}              make a record; its id is then in $last
- *   patch ENTITY ID [@VERSION] {json}   change fields; without @VERSION: based on what the store shows now
- *   delete ENTITY ID
- *   let NAME SELECT …              the first column of the first row, later written as $NAME
- *   sql SELECT …                   prints rows as a table of texts
- *   sync | status | echo TEXT
+ *   begin … commit                 one transaction; a write outside of one is a transaction of its
+ * own put ENTITY {json}              make a record; its id is then in $last patch ENTITY ID
+ * [@VERSION] {json}   change fields; without @VERSION: based on what the store shows now delete
+ * ENTITY ID let NAME SELECT …              the first column of the first row, later written as
+ * $NAME sql SELECT …                   prints rows as a table of texts sync | status | echo TEXT
  *   reopen ITEM ENTITY ID {json}   stage an inbox item again, mend one of its records, and commit
  *   discard ITEM
  */
@@ -133,15 +132,18 @@ static daybook_status write_record(struct session *session, const char *verb, ch
     const char *id = strcmp(verb, "put") == 0 ? NULL : next_word(&rest);
     bool own = session->transaction == NULL;
     int64_t version = 0;
-    daybook_status status = own ? daybook_begin(session->engine, &session->transaction) : DAYBOOK_OK;
+    daybook_status status =
+        own ? daybook_begin(session->engine, &session->transaction) : DAYBOOK_OK;
     if (!status && id && *rest == '@')
         version = strtoll(next_word(&rest) + 1, NULL, 10);
     else if (!status && id)
         status = shown_version(session, entity, id, &version);
     if (!status && !id)
-        status = daybook_put_json(session->transaction, entity, NULL, DAYBOOK_NEW, rest, id_made, &session->error);
+        status = daybook_put_json(session->transaction, entity, NULL, DAYBOOK_NEW, rest, id_made,
+                                  &session->error);
     else if (!status && strcmp(verb, "patch") == 0)
-        status = daybook_patch_json(session->transaction, entity, id, version, rest, &session->error);
+        status =
+            daybook_patch_json(session->transaction, entity, id, version, rest, &session->error);
     else if (!status)
         status = daybook_delete(session->transaction, entity, id, version);
     if (!status && !id)
@@ -159,9 +161,11 @@ static daybook_status reopen(struct session *session, char *rest)
     const char *entity = next_word(&rest);
     const char *id = next_word(&rest);
     daybook_transaction *transaction = NULL;
-    daybook_status status = daybook_inbox_reopen(session->engine, item, &transaction, &session->error);
+    daybook_status status =
+        daybook_inbox_reopen(session->engine, item, &transaction, &session->error);
     if (!status)
-        status = daybook_patch_json(transaction, entity, id, DAYBOOK_ANY_VERSION, rest, &session->error);
+        status =
+            daybook_patch_json(transaction, entity, id, DAYBOOK_ANY_VERSION, rest, &session->error);
     if (!status)
         status = daybook_commit(transaction, &session->error);
     daybook_end(&transaction);
@@ -173,7 +177,8 @@ static daybook_status print_status(struct session *session)
     daybook_sync_status badge = DAYBOOK_SYNC_STATUS_INIT;
     daybook_status status = daybook_get_status(session->engine, &badge);
     if (!status)
-        printf("    pending %" PRId64 ", unsettled %" PRId64 ", inbox %" PRId64 ", position %" PRId64 ", %s\n",
+        printf("    pending %" PRId64 ", unsettled %" PRId64 ", inbox %" PRId64
+               ", position %" PRId64 ", %s\n",
                badge.pending, badge.unsettled, badge.inbox, badge.position,
                daybook_status_name(badge.blocked));
     return status;
@@ -218,26 +223,49 @@ static daybook_status run_line(struct session *session, char *line)
     return DAYBOOK_INVALID;
 }
 
+/* The next line of the script without its end; one that ends with a backslash goes on in the next.
+ * False at the end, or where it is too long. */
+static bool read_line(char *line, size_t size)
+{
+    size_t length = 0;
+    while (fgets(line + length, (int)(size - length), stdin)) {
+        length += strcspn(line + length, "\n");
+        line[length] = '\0';
+        if (length == 0 || line[length - 1] != '\\' || length + 2 > size)
+            return true;
+        length--;
+    }
+    return false;
+}
+
+/* Runs the script to its end or first failure, which is named with its line. */
+static daybook_status run_script(struct session *session)
+{
+    char line[LINE_MAX_BYTES], expanded[LINE_MAX_BYTES];
+    daybook_status status = DAYBOOK_OK;
+    while (!status && read_line(line, sizeof line)) {
+        status = expand(session, line, expanded, sizeof expanded) ? run_line(session, expanded)
+                                                                  : DAYBOOK_INVALID;
+        if (status)
+            fprintf(stderr, "%s\n", line);
+    }
+    return status;
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 2 && argc != 4) {
         fprintf(stderr, "usage: device STORE [URL CA_FILE] < script\n");
         return 2;
     }
-    static char line[LINE_MAX_BYTES], expanded[LINE_MAX_BYTES];
     struct session session = {.error = DAYBOOK_ERROR_INIT};
     daybook_options options = DAYBOOK_OPTIONS_INIT;
     options.path = argv[1];
     options.server_url = argc == 4 ? argv[2] : NULL;
     options.ca_file = argc == 4 ? argv[3] : NULL;
     daybook_status status = daybook_open(&options, &session.engine, &session.error);
-    while (!status && fgets(line, sizeof line, stdin)) {
-        line[strcspn(line, "\n")] = '\0';
-        status = expand(&session, line, expanded, sizeof expanded) ? run_line(&session, expanded)
-                                                                   : DAYBOOK_INVALID;
-        if (status)
-            fprintf(stderr, "%s\n", line);
-    }
+    if (!status)
+        status = run_script(&session);
     if (status)
         fprintf(stderr, "%s: %s %s %s %s\n", daybook_status_name(status), session.error.text,
                 session.error.entity, session.error.field, session.error.rule);

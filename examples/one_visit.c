@@ -4,8 +4,9 @@
  *
  *   one_visit STORE URL CA_FILE CODE CUSTOMER_NAME
  *
- * STORE is the file to keep it in, URL and CA_FILE say where the server is and whom to trust, CODE comes from
- * `daybook-server enrol`. Without a network the visit stays in STORE; run the program again to send it.
+ * STORE is the file to keep it in, URL and CA_FILE say where the server is and whom to trust, CODE
+ * comes from `daybook-server enrol`. Without a network the visit stays in STORE; run the program
+ * again to send it.
  */
 #include <daybook/daybook.h>
 

@@ -3,9 +3,11 @@
 #
 # sh examples/quickstart.sh [--keep] [--no-install]
 #
-# A day with Daybook, end to end, on this machine: the real server over TLS, four devices as processes of their own, work while the server
-# is down, every kind of conflict that the engine decides, and the proof that all replicas agree. Exit code 0 = all of it is right.
-# --keep leaves the server running and prints how to connect. --no-install only prints the apt line where something is missing.
+# A day with Daybook, end to end, on this machine: the real server over TLS, four devices as
+# processes of their own, work while the server is down, every kind of conflict that the engine
+# decides, and the proof that all replicas agree. Exit code 0 = all of it is right. --keep leaves
+# the server running and prints how to connect. --no-install only prints the apt line where
+# something is missing.
 set -eu
 cd "$(dirname "$0")/.."
 . tests/support/setup.sh
@@ -26,8 +28,8 @@ step() { printf '\n== %s\n' "$*"; }
 fail() { echo "quickstart: $*" >&2 && exit 1; }
 
 step "build"
-if ! { cmake --preset release -DDAYBOOK_BUILD_TESTS=OFF && cmake --build --preset release --target daybook-server example_device; } \
-    >build/quickstart.log 2>&1; then
+if ! { cmake --preset release && cmake --build --preset release --target daybook-server \
+    --target example_device; } >build/quickstart.log 2>&1; then
     tail -n 20 build/quickstart.log >&2
     fail "the build failed; see build/quickstart.log"
 fi
@@ -42,7 +44,8 @@ finish() {
     if [ "$keep" = yes ] && [ $code -eq 0 ]; then
         echo
         echo "The server goes on at $url (process $server_pid, data in $data)."
-        echo "A device:  $device $home/my.db $url $data/ca.crt      after: $server enrol li --data $data"
+        echo "A code:    $server enrol li --data $data"
+        echo "A device:  $device $home/my.db $url $data/ca.crt"
         echo "Stop it:   kill $server_pid"
     else
         [ -z "$server_pid" ] || kill "$server_pid" 2>/dev/null || true
@@ -56,11 +59,13 @@ trap 'exit 130' INT TERM
 
 start_server() {
     : >"$home/server.out"
-    "$server" serve --data "$data" --listen "127.0.0.1:${port:-0}" >"$home/server.out" 2>"$home/server.err" &
+    "$server" serve --data "$data" --listen "127.0.0.1:${port:-0}" \
+        >"$home/server.out" 2>"$home/server.err" &
     server_pid=$!
     tries=0
     until url=$(sed -n 's/^listening on \(https:.*\)$/\1/p' "$home/server.out") && [ -n "$url" ]; do
-        kill -0 "$server_pid" 2>/dev/null || { cat "$home/server.err" >&2; fail "the server did not start"; }
+        kill -0 "$server_pid" 2>/dev/null ||
+            { cat "$home/server.err" >&2 && fail "the server did not start"; }
         tries=$((tries + 1))
         [ $tries -lt 100 ] || fail "the server did not start within 10 s"
         sleep 0.1
@@ -75,7 +80,7 @@ stop_server() {
     server_pid=""
 }
 
-# Runs a device's script. Arguments: name; the script is standard input. Output goes to the terminal, indented under the name.
+# Runs a device's script, which is standard input. Argument: the device's name.
 on() {
     "$device" "$home/$1.db" "$url" "$data/ca.crt"
 }
@@ -92,7 +97,7 @@ everybody() {
     done
 }
 
-step "a server with its own CA, three reps in two territories, a back office, a catalogue and customers"
+step "a server with its own CA, three reps in two territories, a back office, a catalogue"
 "$server" init --data "$data" --name "晨光食品 Morning Foods" --currency CNY
 start_server
 "$server" user add wang --name "王芳" --role rep --territory "华东 East" --data "$data"
@@ -109,19 +114,24 @@ step "morning, online: customers, a quote, an opportunity"
 on wang <<'SCRIPT'
 let tea SELECT id FROM product WHERE code = 'TEA-250'
 let cookie SELECT id FROM product WHERE code = 'COOKIE-12'
-put customer {"name":"好邻居便利店（人民路）","channel":"convenience","phone_e164":"+862155501234","address_city":"上海","address_street":"人民路 18 号","tags":["key","cold drinks"]}
+put customer {"name":"好邻居便利店（人民路）","channel":"convenience","phone_e164":"+862155501234",\
+"address_city":"上海","address_street":"人民路 18 号","tags":["key","cold drinks"]}
 let shop SELECT id FROM customer WHERE name LIKE '好邻居%'
 put customer {"name":"Sunrise Hotel Shanghai","channel":"hotel","address_city":"上海"}
 put contact {"customer_id":"$last","name":"Anna Chen","decision_role":"finance"}
 begin
-put quote {"doc_no":"QU-00001-000001","customer_id":"$shop","cur":"CNY","valid_to":20261231,"note":"first offer"}
-put quote_line {"quote_id":"$last","product_id":"$tea","qty":24000,"uom":"box","price_e4":123456,"disc_bp":500}
+put quote {"doc_no":"QU-00001-000001","customer_id":"$shop","cur":"CNY","valid_to":20261231,\
+"note":"first offer"}
+put quote_line {"quote_id":"$last","product_id":"$tea","qty":24000,"uom":"box",\
+"price_e4":123456,"disc_bp":500}
 commit
 begin
 put quote {"doc_no":"QU-00001-000002","customer_id":"$shop","cur":"CNY","note":"second offer"}
-put quote_line {"quote_id":"$last","product_id":"$cookie","qty":1000,"uom":"carton","price_e4":360000}
+put quote_line {"quote_id":"$last","product_id":"$cookie","qty":1000,"uom":"carton",\
+"price_e4":360000}
 commit
-put opportunity {"subject":"Shelf for the new season","customer_id":"$shop","amount":1300000,"cur":"CNY","priority":2}
+put opportunity {"subject":"Shelf for the new season","customer_id":"$shop","amount":1300000,\
+"cur":"CNY","priority":2}
 sync
 SCRIPT
 everybody sync
@@ -140,23 +150,29 @@ let opp SELECT id FROM opportunity
 let line SELECT id FROM quote_line WHERE quote_id = '$quote'
 let cookie SELECT id FROM product WHERE code = 'COOKIE-12'
 begin
-put visit {"doc_no":"VI-00001-000001","customer_id":"$shop","kind":"routine","checkin_ts":"1795226400000","checkin_lat_e7":312304000,"checkin_lon_e7":1214737000,"checkin_acc_m":12,"feedback":"货架缺货一半，店主要二十箱。","outcome":["order","stock count"]}
+put visit {"doc_no":"VI-00001-000001","customer_id":"$shop","kind":"routine",\
+"checkin_ts":"1795226400000","checkin_lat_e7":312304000,"checkin_lon_e7":1214737000,\
+"checkin_acc_m":12,"feedback":"货架缺货一半，店主要二十箱。","outcome":["order","stock count"]}
 put visit_action {"visit_id":"$last","kind":"stock_count","qty":7000,"note":"7 boxes left"}
 commit
 begin
 put sales_order {"doc_no":"SO-00001-000001","customer_id":"$shop","cur":"CNY","deliver_by":20261201}
 let cookie SELECT id FROM product WHERE code = 'COOKIE-12'
-put order_line {"order_id":"$last","product_id":"$cookie","qty":20000,"uom":"carton","price_e4":360000}
+put order_line {"order_id":"$last","product_id":"$cookie","qty":20000,"uom":"carton",\
+"price_e4":360000}
 commit
 patch quote $quote {"valid_to":20261215}
 patch quote $quote {"note":"Wang: price agreed by phone"}
 patch opportunity $opp {"amount":9000,"cur":"EUR"}
-put quote_line {"quote_id":"$quote","product_id":"$cookie","qty":5000,"uom":"carton","price_e4":380000}
+put quote_line {"quote_id":"$quote","product_id":"$cookie","qty":5000,"uom":"carton",\
+"price_e4":380000}
 delete quote_line $line
 delete quote $second
 patch customer $shop {"tags":["cold drinks","key","tea corner"]}
 SCRIPT
-if printf 'sync\n' | on wang >"$home/offline.out" 2>&1; then fail "a sync without a server succeeded"; fi
+if echo sync | on wang >"$home/offline.out" 2>&1; then
+    fail "a sync without a server succeeded"
+fi
 echo "sync says: $(tail -n 1 "$home/offline.out")"
 on wang <<'SCRIPT'
 echo Wang keeps working:
@@ -261,26 +277,35 @@ for name in wang li; do
     expect "$name: line edited here and deleted there, the edit wins" $name \
         "SELECT count(*) FROM quote_line WHERE qty = 30000" 1
     expect "$name: lines added on both sides, all kept" $name \
-        "SELECT count(*) FROM quote_line l JOIN quote q ON q.id = l.quote_id WHERE doc_no LIKE '%1'" 3
+        "SELECT count(*) FROM quote_line l JOIN quote q ON q.id = l.quote_id
+         WHERE doc_no LIKE '%1'" 3
     expect "$name: quote deleted here, line added there, it comes back whole" $name \
-        "SELECT count(*) FROM quote_line l JOIN quote q ON q.id = l.quote_id WHERE doc_no LIKE '%2'" 2
+        "SELECT count(*) FROM quote_line l JOIN quote q ON q.id = l.quote_id
+         WHERE doc_no LIKE '%2'" 2
     expect "$name: keys of one custom map, merged one by one" $name \
-        "SELECT custom FROM customer WHERE channel = 'convenience'" '{"contract":"2027","delivery":"back door"}'
+        "SELECT custom FROM customer WHERE channel = 'convenience'" \
+        '{"contract":"2027","delivery":"back door"}'
     expect "$name: a form saved over what it did not show, both known" $name \
         "SELECT subject || ' / ' || (SELECT lost FROM field_conflict WHERE field_name = 'subject')
          FROM opportunity" 'Shelf for spring / "Shelf for the new season, 3 metres"'
     expect "$name: nothing pending" $name "SELECT count(*) FROM sync_state" 0
 done
 expect "wang: the earlier note is in the inbox" wang \
-    "SELECT mine FROM inbox WHERE kind = 'superseded' AND field = 'note'" '"Wang: price agreed by phone"'
-refused=$(sqlite3 -readonly "$home/wang.db" "SELECT count(*) FROM inbox WHERE code = 'POLICY'")
-refused=$((refused + $(sqlite3 -readonly "$home/li.db" "SELECT count(*) FROM inbox WHERE code = 'POLICY'")))
+    "SELECT mine FROM inbox WHERE kind = 'superseded' AND field = 'note'" \
+    '"Wang: price agreed by phone"'
+refused=0
+for name in wang li; do
+    items=$(sqlite3 -readonly "$home/$name.db" "SELECT count(*) FROM inbox WHERE code = 'POLICY'")
+    refused=$((refused + items))
+done
 [ $refused -eq 1 ] || fail "of two concurrent changes of a set one must be refused, not $refused"
 echo "  one of two concurrent tag changes is refused (sets merge in a later version): 1"
 expect "li: the visit refused at a deleted customer was mended" li \
     "SELECT (SELECT count(*) FROM inbox WHERE code = 'REF_MISSING') || ' ' || count(*) FROM visit
-     WHERE kind = 'care' AND customer_id IN (SELECT id FROM customer WHERE channel = 'convenience')" "0 1"
-expect "li: its action came back with it" li "SELECT count(*) FROM visit_action WHERE note = 'lobby shelf'" 1
+     WHERE kind = 'care'
+     AND customer_id IN (SELECT id FROM customer WHERE channel = 'convenience')" "0 1"
+expect "li: its action came back with it" li \
+    "SELECT count(*) FROM visit_action WHERE note = 'lobby shelf'" 1
 expect "tom: sees nothing of the East" tom \
     "SELECT (SELECT count(*) FROM quote) || ' ' || (SELECT count(*) FROM visit)" "0 1"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Two devices edit one opportunity without a network: different fields both survive, and of the same field the later edit
- * stands while the earlier one is kept in the conflict log and in its author's inbox.
+ * Two devices edit one opportunity without a network: different fields both survive, and of the
+ * same field the later edit stands while the earlier one is kept in the conflict log and in its
+ * author's inbox.
  *
  *   two_devices FOLDER URL CA_FILE CODE_1 CODE_2
  *
@@ -47,7 +48,8 @@ static int64_t version_of(daybook *engine, const char *id)
     daybook_error error = DAYBOOK_ERROR_INIT;
     daybook_query *query = NULL;
     bool row = false;
-    check(daybook_query_open(engine, "SELECT version FROM opportunity WHERE id_key = ?", &query, &error),
+    check(daybook_query_open(engine, "SELECT version FROM opportunity WHERE id_key = ?", &query,
+                             &error),
           &error, "query");
     check(daybook_bind_id(query, 1, id), &error, "bind");
     check(daybook_step(query, &row), &error, "step");
@@ -61,8 +63,8 @@ static void patch(daybook *engine, const char *id, const char *json)
     daybook_error error = DAYBOOK_ERROR_INIT;
     daybook_transaction *transaction = NULL;
     check(daybook_begin(engine, &transaction), &error, "begin");
-    check(daybook_patch_json(transaction, "opportunity", id, version_of(engine, id), json, &error), &error,
-          "patch");
+    check(daybook_patch_json(transaction, "opportunity", id, version_of(engine, id), json, &error),
+          &error, "patch");
     check(daybook_commit(transaction, &error), &error, "commit");
     daybook_end(&transaction);
     nanosleep(&(struct timespec){0, 5000000}, NULL); /* the next edit is later by the clock, too */
@@ -90,10 +92,13 @@ int main(int argc, char **argv)
     char customer[DAYBOOK_ID_SIZE], id[DAYBOOK_ID_SIZE], json[200];
     daybook_transaction *transaction = NULL;
     check(daybook_begin(phone, &transaction), &error, "begin");
-    check(daybook_put_json(transaction, "customer", NULL, DAYBOOK_NEW, "{\"name\":\"Nordwind GmbH\"}", customer,
-                           &error), &error, "customer");
-    snprintf(json, sizeof json, "{\"subject\":\"Spring campaign\",\"customer_id\":\"%s\",\"amount\":13000,"
-             "\"cur\":\"USD\",\"priority\":2}", customer);
+    check(daybook_put_json(transaction, "customer", NULL, DAYBOOK_NEW,
+                           "{\"name\":\"Nordwind GmbH\"}", customer, &error),
+          &error, "customer");
+    snprintf(json, sizeof json,
+             "{\"subject\":\"Spring campaign\",\"customer_id\":\"%s\",\"amount\":13000,"
+             "\"cur\":\"USD\",\"priority\":2}",
+             customer);
     check(daybook_put_json(transaction, "opportunity", NULL, DAYBOOK_NEW, json, id, &error), &error,
           "opportunity");
     check(daybook_commit(transaction, &error), &error, "commit");
@@ -101,8 +106,8 @@ int main(int argc, char **argv)
     check(daybook_sync(phone, 0, &error), &error, "sync");
     check(daybook_sync(tablet, 0, &error), &error, "sync");
 
-    patch(phone, id, "{\"priority\":1}");                      /* another field than the tablet's … */
-    patch(phone, id, "{\"amount\":9000,\"cur\":\"EUR\"}");     /* … and the same ones, earlier */
+    patch(phone, id, "{\"priority\":1}");                  /* another field than the tablet's … */
+    patch(phone, id, "{\"amount\":9000,\"cur\":\"EUR\"}"); /* … and the same ones, earlier */
     patch(tablet, id, "{\"amount\":14500,\"subject\":\"Spring and summer campaign\"}");
     for (int round = 0; round < 2; round++) {
         check(daybook_sync(phone, 0, &error), &error, "sync");

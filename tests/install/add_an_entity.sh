@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# add_an_entity.sh SOURCE_FOLDER: does what examples/add_an_entity.md says to a copy of the tree, builds it, and syncs a
-# record of the new entity from a device that had a store before, through the server, to another device.
+# add_an_entity.sh SOURCE_FOLDER: does what examples/add_an_entity.md says to a copy of the tree,
+# builds it, and syncs a record of the new entity from a device that had a store before, through the
+# server, to another device.
 set -eu
 root=$1
 folder=$(mktemp -d "${TMPDIR:-/tmp}/daybook-entity.XXXXXX")
@@ -39,7 +40,8 @@ mkdir "$folder/tree"
 build
 start
 for login in wang li; do
-    "$folder/build/daybook-server" user add $login --territory East --data "$folder/data" >"$folder/user"
+    "$folder/build/daybook-server" user add $login --territory East --data "$folder/data" \
+        >"$folder/user"
     code=$("$folder/build/daybook-server" enrol $login --data "$folder/data" | tail -n 1)
     printf 'enrol %s\nsync\n' "$code" | on $login
 done
