@@ -10,6 +10,10 @@
 
 #include <string.h>
 
+/* Decisions that a device has not acknowledged are read with each of its replies. No client that
+ * applies what it is sent comes near this. */
+#define UNSETTLED_MAX 100000
+
 /* ---- parse */
 
 /* The device's numbers against what the store knows of it. */
@@ -363,6 +367,11 @@ static daybook_status decide_sync(struct decider *decider, struct job *job)
         return status;
     }
     if (!check_instance(job, &caller.device)) {
+        return DAYBOOK_OK;
+    }
+    if (sync->count > 0 && caller.device.decided - sync->request.settled > UNSETTLED_MAX) {
+        job->retry_after_ms = BUSY_RETRY_MS;
+        (void)srv_job_fail(job, 503, "BUSY", "too many changesets are not settled");
         return DAYBOOK_OK;
     }
     struct decide_org *org = srv_decider_org(decider, caller.account.org);

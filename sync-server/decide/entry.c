@@ -40,7 +40,7 @@ static struct entry *entry_of(struct decision *decision, int64_t bucket)
     }
     struct entry *entry = &decide->entries[decide->entry_count++];
     entry->bucket = bucket;
-    entry->last_header = 0;
+    entry->last_header[false] = entry->last_header[true] = 0;
     dk_buffer_reset(&entry->body);
     dk_buffer_reset(&entry->own);
     return entry;
@@ -145,17 +145,18 @@ static bool too_large(struct decision *decision)
     return srv_decision_reject(decision, REJECT_LIMIT, NULL, NULL, NULL, "bytes");
 }
 
-/* Counts what a body's part takes in a page: its row, and its header where that is another than the
- * one before. */
-static bool count_part(struct decision *decision, struct entry *entry, int64_t header)
+/* Counts what a part takes in a page, of the author or of everybody else: its row, and its header
+ * where that is another than the one before. */
+static bool count_part(struct decision *decision, struct entry *entry, bool own, int64_t header)
 {
     struct decide *decide = decision->decide;
-    decide->page_bytes += decide->tail.length + 24;
-    if (entry->last_header != header) {
-        decide->page_bytes += decide->header.length + 16;
-        entry->last_header = header;
+    size_t *bytes = &decide->page_bytes[own];
+    *bytes += decide->tail.length + 24;
+    if (entry->last_header[own] != header) {
+        *bytes += decide->header.length + 16;
+        entry->last_header[own] = header;
     }
-    return decide->page_bytes <= DECIDE_ENTRY_BYTES_MAX || too_large(decision);
+    return *bytes <= DECIDE_ENTRY_BYTES_MAX || too_large(decision);
 }
 
 /* Appends one part to an entry's body or own rows. bucket 0: none in the header. */
@@ -184,7 +185,7 @@ static bool add_part(struct decision *decision, struct entry *entry, bool own, e
         return status == DAYBOOK_TOO_LARGE ? too_large(decision)
                                            : srv_decision_fail(decision, status);
     }
-    return own || count_part(decision, entry, number);
+    return count_part(decision, entry, own, number);
 }
 
 /* A part without columns. */
@@ -277,7 +278,7 @@ static bool is_logged(const struct work *work)
 bool srv_decide_entries(struct decision *decision)
 {
     decision->decide->entry_count = 0;
-    decision->decide->page_bytes = 0;
+    decision->decide->page_bytes[false] = decision->decide->page_bytes[true] = 0;
     for (const struct work *work = decision->works; work != NULL; work = work->next) {
         if (is_logged(work) && !add_body(decision, work)) {
             return false;

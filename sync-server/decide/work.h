@@ -15,9 +15,10 @@
 #include "sync-server/decide/decide.h"
 
 /* records that one decision may concern */
-#define DECIDE_WORKS_MAX (2 * LIMIT_CHANGESET_CHANGES + 4096)
-/* of one changeset's rows in a page: a page never splits it */
-#define DECIDE_ENTRY_BYTES_MAX ((size_t)20 * 1024 * 1024)
+#define DECIDE_WORKS_MAX (5 * LIMIT_CHANGESET_CHANGES)
+/* of one changeset's rows in a page. A page never splits them, so they must fit into a reply even
+ * where they do not compress. */
+#define DECIDE_ENTRY_BYTES_MAX ((size_t)LIMIT_REPLY_BYTES - LIMIT_PAGE_BYTES - 512 * 1024)
 /* steps from a record to the root of its bucket */
 #define DECIDE_ROOTS_MAX 8
 /* fields of newer schemas of one record */
@@ -78,7 +79,7 @@ struct work {
 struct entry {
     int64_t bucket;
     struct buffer body, own;
-    int64_t last_header; /* of the part added last to body */
+    int64_t last_header[2]; /* of the part added last to body, and to own */
 };
 
 struct decision {
@@ -115,7 +116,7 @@ struct decide {
     struct buffer header, tail, text; /* being built */
     struct entry *entries;            /* reused; entry_count of them are in use */
     int entry_count, entry_capacity;
-    size_t page_bytes; /* of all bodies, as rows of a page under their headers */
+    size_t page_bytes[2]; /* of all bodies, and of all own rows, as they stand in a page */
 };
 
 /* ---- work.c */

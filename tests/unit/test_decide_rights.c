@@ -164,6 +164,36 @@ static void test_decide_rights__limits_hold(void **state)
     reject(world, &world->li, REJECT_LIMIT, "custom", "keys");
 }
 
+/* Given a changeset whose conflicts would make its log rows larger than any reply, when it comes,
+ * then it is refused, and nobody is ever stuck before it. */
+static void test_decide_rights__what_no_reply_could_carry(void **state)
+{
+    struct world *world = *state;
+    enum { RECORDS = 1700, LENGTH = 2000 };
+    static char texts[2][LENGTH + 1];
+    struct id *ids = calloc(RECORDS, sizeof *ids);
+    assert_non_null(ids);
+    for (int i = 0; i < RECORDS; i++) {
+        ids[i] = make_record(world, ENTITY_CUSTOMER);
+        put_text(world, CUSTOMER_NAME, "C");
+    }
+    int64_t base = accept(world, &world->li);
+    for (int turn = 0; turn < 2; turn++) {
+        memset(texts[turn], 'a' + turn, LENGTH);
+        for (int i = 0; i < RECORDS; i++) {
+            edit_record(world, ENTITY_CUSTOMER, &ids[i], base);
+            put_text(world, CUSTOMER_PREFS, texts[turn]);
+        }
+        if (turn == 0) {
+            (void)accept(world, &world->li);
+        } else {
+            reject(world, &world->wang, REJECT_LIMIT, "", "bytes");
+        }
+    }
+    expect_text(world, ENTITY_CUSTOMER, &ids[0], CUSTOMER_PREFS, texts[0]);
+    free(ids);
+}
+
 /* Given a rejected creation, when other changesets build on it, then DEPENDS names it; once it was
  * made after all, they go through. */
 static void test_decide_rights__what_builds_on_a_rejection_depends(void **state)
@@ -473,6 +503,7 @@ int main(void)
         TEST(a_maker_sees_what_is_made),
         TEST(rules_and_shapes),
         TEST(limits_hold),
+        TEST(what_no_reply_could_carry),
         TEST(what_builds_on_a_rejection_depends),
         TEST(no_byte_of_another_territory),
         TEST(a_customer_moves_with_all_that_hangs_from_it),
