@@ -38,7 +38,8 @@ static daybook_status note_sent(struct store *store, int64_t seq)
     return status != DAYBOOK_OK ? status : restored;
 }
 
-/* Appends the bodies as a JSON array; see dk_store_collect. */
+/* Appends the bodies as a JSON array; see dk_store_collect. A request has no gap: a changeset whose
+ * verdict was lost may stand alone where those behind it were settled by their markers. */
 static daybook_status append_bodies(struct store *store, int64_t after, size_t max_bytes,
                                     int max_count, struct buffer *out, struct store_batch *batch)
 {
@@ -59,6 +60,9 @@ static daybook_status append_bodies(struct store *store, int64_t after, size_t m
             break;
         }
         int64_t seq = dk_column_int(collect, 0);
+        if (batch->count > 0 && seq != batch->last_seq + 1) {
+            break;
+        }
         const char *body = dk_column_text(collect, 2, &size);
         if (body == NULL) {
             status = DAYBOOK_NO_MEMORY;

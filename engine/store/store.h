@@ -111,7 +111,8 @@ struct store_batch {
     int64_t first_seq, last_seq; /* 0: none */
 };
 /* Appends the bodies of undecided changesets with seq > after as a JSON array, at most max_bytes
- * (at least one) and max_count. With the relaxed option, makes them durable first (sync.md 3.4). */
+ * (at least one), max_count, and the first gap. With the relaxed option, makes them durable first
+ * (sync.md 3.4). */
 daybook_status dk_store_collect(struct store *store, int64_t after, size_t max_bytes, int max_count,
                                 struct buffer *out, struct store_batch *batch);
 /* Array of the bucket numbers held. */

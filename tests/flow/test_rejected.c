@@ -298,6 +298,51 @@ static void test_rejected__survives_a_lost_reply_and_a_restart(void **state)
     company_settle(&company);
 }
 
+/* Loses the reply of the exchange after the next one, which is a larger one of the same sync. */
+static void lose_second(void *context, int number, daybook_status status)
+{
+    const int *first = context;
+    assert_int_equal(number == *first ? status : DAYBOOK_OK, DAYBOOK_OK);
+    tap_lose_replies(&li->tap, number == *first ? 1 : 0);
+}
+
+/* A long request goes through and its reply is lost; the next one is shorter, and its reply brings
+ * the markers of what it did not carry. What was refused among those has neither verdict nor
+ * marker, and stands alone with its number. */
+static void test_rejected__verdict_lost_while_later_ones_were_settled(void **state)
+{
+    char closed[DAYBOOK_ID_SIZE], shop[DAYBOOK_ID_SIZE], visit[DAYBOOK_ID_SIZE];
+    char note[2001];
+    (void)state;
+    memset(note, 'n', sizeof note - 1);
+    note[sizeof note - 1] = '\0';
+    rep_put(wang, "customer", "{\"name\":\"long notes\"}", shop);
+    closed_shop(closed);
+    int64_t inbox = device_int(&li->device, "SELECT count(*) FROM inbox");
+    for (int i = 0; i < 90; i++) {
+        bool refused = i == 80;
+        rep_putf(li, "visit", refused ? visit : NULL,
+                 "{\"customer_id\":\"%s\",\"feedback\":\"%s\"}", refused ? closed : shop,
+                 refused ? "short" : note);
+    }
+    int first = tap_exchanges(&li->tap) + 1;
+    li->tap.context = &first;
+    li->tap.after = lose_second;
+    device_sync_expect(&li->device, DAYBOOK_OFFLINE);
+    li->tap.after = NULL;
+    assert_int_equal(tap_exchanges(&li->tap), first + 1);
+    assert_in_range(device_status(&li->device).pending, 40, 85);
+    device_close(&li->device); /* and with it what it had learnt about the line */
+    device_open(&li->device);
+    rep_putf(li, "visit", NULL, "{\"customer_id\":\"%s\",\"feedback\":\"last\"}", shop);
+    company_settle(&company);
+    assert_int_equal(device_status(&li->device).pending, 0);
+    assert_int_equal(device_int(&li->device, "SELECT count(*) FROM inbox"), inbox + 1);
+    assert_int_equal(rep_count(wang, "SELECT count(*) FROM visit WHERE customer_id = ?1", shop),
+                     90);
+    assert_string_equal(rep_field(li, "visit", visit, "id"), "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -308,6 +353,7 @@ int main(void)
         cmocka_unit_test(test_rejected__reopened_mended_and_sent_again),
         cmocka_unit_test(test_rejected__reopened_unmended_is_refused_again),
         cmocka_unit_test(test_rejected__survives_a_lost_reply_and_a_restart),
+        cmocka_unit_test(test_rejected__verdict_lost_while_later_ones_were_settled),
     };
     return cmocka_run_group_tests_name("rejected", tests, set_up, tear_down);
 }
