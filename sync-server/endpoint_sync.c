@@ -386,7 +386,6 @@ static daybook_status decide_sync(struct decider *decider, struct job *job)
     /* A device that was restored, or a server, may claim more than was decided here. */
     int64_t settled =
         sync->request.settled < author.decided ? sync->request.settled : author.decided;
-    settled = settled > caller.device.settled ? settled : caller.device.settled;
     return srv_store_mark_device(decider->store, author.device_no, author.decided, settled, now_ms);
 }
 

@@ -262,6 +262,35 @@ static void test_decide_merge__the_result_does_not_depend_on_the_order_of_arriva
     }
 }
 
+/* Given three edits that had not seen each other, two of them with the same value, when they arrive
+ * in any order, then the same value stands: writing what is there already counts with its stamp. */
+static void test_decide_merge__the_same_value_later_counts(void **state)
+{
+    struct world *world = *state;
+    static const int orders[][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2},
+                                    {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
+    static const int offsets[] = {1000, 3000, 2000};
+    static const char *const texts[] = {"five", "five", "seven"};
+    struct device *authors[] = {&world->li, &world->wang, &world->office};
+    for (size_t i = 0; i < sizeof orders / sizeof orders[0]; i++) {
+        struct id id = make_record(world, ENTITY_CUSTOMER);
+        put_text(world, CUSTOMER_NAME, "C");
+        put_text(world, FIELD_CUSTOM, "{\"size\":\"one\"}");
+        int64_t base = accept(world, &world->server);
+        for (int turn = 0; turn < 3; turn++) {
+            int which = orders[i][turn];
+            edit_record(world, ENTITY_CUSTOMER, &id, base);
+            put_text(world, CUSTOMER_PREFS, texts[which]);
+            put_text(world, FIELD_CUSTOM,
+                     which == 2 ? "{\"size\":\"seven\"}" : "{\"size\":\"five\"}");
+            world->hlc_ms = world->now_ms + offsets[which];
+            assert_true(send_changeset(world, authors[which]).position > 0);
+        }
+        expect_text(world, ENTITY_CUSTOMER, &id, CUSTOMER_PREFS, "five");
+        expect_text(world, ENTITY_CUSTOMER, &id, FIELD_CUSTOM, "{\"size\":\"five\"}");
+    }
+}
+
 /* Given a map, when two put different keys, take one away and put the same one, then keys merge one
  * by one, and the loser of a key is noted. */
 static void test_decide_merge__keys_of_a_map_merge_one_by_one(void **state)
@@ -372,35 +401,25 @@ static void test_decide_merge__the_loser_learns_what_stands(void **state)
     expect_in(page, "wang's"); /* in the conflict entry */
 }
 
+#define TEST(name)                                                                                 \
+    cmocka_unit_test_setup_teardown(test_decide_merge__##name, setup_world, teardown_world)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_decide_merge__a_change_that_saw_the_value_applies,
-                                        setup_world, teardown_world),
-        cmocka_unit_test_setup_teardown(test_decide_merge__a_concurrent_change_goes_by_the_policy,
-                                        setup_world, teardown_world),
-        cmocka_unit_test_setup_teardown(test_decide_merge__the_same_value_twice_is_no_conflict,
-                                        setup_world, teardown_world),
-        cmocka_unit_test_setup_teardown(test_decide_merge__different_fields_both_stand, setup_world,
-                                        teardown_world),
-        cmocka_unit_test_setup_teardown(test_decide_merge__a_group_is_one_unit, setup_world,
-                                        teardown_world),
-        cmocka_unit_test_setup_teardown(test_decide_merge__a_part_of_a_group_only_without_conflict,
-                                        setup_world, teardown_world),
-        cmocka_unit_test_setup_teardown(
-            test_decide_merge__the_result_does_not_depend_on_the_order_of_arrival, setup_world,
-            teardown_world),
-        cmocka_unit_test_setup_teardown(test_decide_merge__keys_of_a_map_merge_one_by_one,
-                                        setup_world, teardown_world),
-        cmocka_unit_test_setup_teardown(test_decide_merge__fields_of_a_newer_schema_are_kept,
-                                        setup_world, teardown_world),
-        cmocka_unit_test_setup_teardown(
-            test_decide_merge__what_was_seen_in_another_epoch_does_not_count, setup_world,
-            teardown_world),
-        cmocka_unit_test_setup_teardown(test_decide_merge__a_stamp_from_the_future_is_clamped,
-                                        setup_world, teardown_world),
-        cmocka_unit_test_setup_teardown(test_decide_merge__the_loser_learns_what_stands,
-                                        setup_world, teardown_world),
+        TEST(a_change_that_saw_the_value_applies),
+        TEST(a_concurrent_change_goes_by_the_policy),
+        TEST(the_same_value_twice_is_no_conflict),
+        TEST(different_fields_both_stand),
+        TEST(a_group_is_one_unit),
+        TEST(a_part_of_a_group_only_without_conflict),
+        TEST(the_result_does_not_depend_on_the_order_of_arrival),
+        TEST(the_same_value_later_counts),
+        TEST(keys_of_a_map_merge_one_by_one),
+        TEST(fields_of_a_newer_schema_are_kept),
+        TEST(what_was_seen_in_another_epoch_does_not_count),
+        TEST(a_stamp_from_the_future_is_clamped),
+        TEST(the_loser_learns_what_stands),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
