@@ -276,6 +276,7 @@ static void test_decide_merge__the_same_value_later_counts(void **state)
         struct id id = make_record(world, ENTITY_CUSTOMER);
         put_text(world, CUSTOMER_NAME, "C");
         put_text(world, FIELD_CUSTOM, "{\"size\":\"one\"}");
+        put_id(world, CUSTOMER_TERRITORY_ID, &world->territories[EAST]);
         int64_t base = accept(world, &world->server);
         for (int turn = 0; turn < 3; turn++) {
             int which = orders[i][turn];
