@@ -18,7 +18,8 @@
 
 #include <cmocka.h>
 
-#define LATER_MS 3000 /* more than any delay of the test; the engine forgets it at its next sync */
+#define LATER_MS 3000 /* more than any delay of the test; the engine forgets it at its next sync   \
+                       */
 
 static struct company company;
 static struct rep *wang, *li;
@@ -330,8 +331,7 @@ int main(void)
                                clean_inboxes),
         cmocka_unit_test_setup(test_conflicts__equal_values_are_no_conflict, clean_inboxes),
         cmocka_unit_test_setup(test_conflicts__amount_and_currency_are_one_value, clean_inboxes),
-        cmocka_unit_test_setup(test_conflicts__group_and_other_fields_of_one_record,
-                               clean_inboxes),
+        cmocka_unit_test_setup(test_conflicts__group_and_other_fields_of_one_record, clean_inboxes),
         cmocka_unit_test_setup(test_conflicts__own_keys_merge_one_by_one, clean_inboxes),
         cmocka_unit_test_setup(test_conflicts__form_saved_over_a_newer_value_is_a_conflict,
                                clean_inboxes),

@@ -251,11 +251,14 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_documents__lines_added_on_both_sides_all_stay, clean_inboxes),
-        cmocka_unit_test_setup(test_documents__line_edited_here_and_deleted_there_stays, clean_inboxes),
+        cmocka_unit_test_setup(test_documents__line_edited_here_and_deleted_there_stays,
+                               clean_inboxes),
         cmocka_unit_test_setup(test_documents__line_deleted_on_both_sides_is_gone, clean_inboxes),
         cmocka_unit_test_setup(test_documents__deleted_with_all_lines, clean_inboxes),
-        cmocka_unit_test_setup(test_documents__deleted_document_is_revived_by_an_edit, clean_inboxes),
-        cmocka_unit_test_setup(test_documents__edit_after_the_delete_was_seen_is_refused_on_the_device, clean_inboxes),
+        cmocka_unit_test_setup(test_documents__deleted_document_is_revived_by_an_edit,
+                               clean_inboxes),
+        cmocka_unit_test_setup(
+            test_documents__edit_after_the_delete_was_seen_is_refused_on_the_device, clean_inboxes),
         cmocka_unit_test_setup(test_documents__made_and_deleted_offline, clean_inboxes),
         cmocka_unit_test_setup(test_documents__totals_follow_merged_lines, clean_inboxes),
     };

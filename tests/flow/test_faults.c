@@ -132,9 +132,8 @@ static void test_faults__request_sent_twice_is_answered_with_the_same_verdict(vo
             "duplicate")));
     }
     client_clear(&client);
-    assert_int_equal(server_int(&company.server,
-                                "SELECT count(*) FROM customer WHERE name = 'twice'"),
-                     1);
+    assert_int_equal(
+        server_int(&company.server, "SELECT count(*) FROM customer WHERE name = 'twice'"), 1);
     company_settle(&company);
 }
 
@@ -201,7 +200,8 @@ static bool cut_once(struct proxy_plan plan, bool fresh, int number)
     proxy_make_plan(proxy, plan);
     daybook_status status = daybook_sync(li->device.engine, 0, &li->device.error);
     bool met = proxy_look(proxy).ends > 0;
-    if ((status != DAYBOOK_OK && status != DAYBOOK_OFFLINE) || (status == DAYBOOK_OFFLINE && !met)) {
+    if ((status != DAYBOOK_OK && status != DAYBOOK_OFFLINE) ||
+        (status == DAYBOOK_OFFLINE && !met)) {
         print_error("cut at %lld up, %lld down: %s\n", (long long)plan.up_bytes,
                     (long long)plan.down_bytes, daybook_status_name(status));
         fail();
@@ -242,9 +242,8 @@ static void test_faults__cut_at_any_byte_ends_like_no_cut(void **state)
 
     company_settle(&company);
     assert_int_equal(visits("cut "), number);
-    assert_int_equal(server_int(&company.server,
-                                "SELECT count(DISTINCT feedback) FROM visit"
-                                " WHERE feedback LIKE 'cut %'"),
+    assert_int_equal(server_int(&company.server, "SELECT count(DISTINCT feedback) FROM visit"
+                                                 " WHERE feedback LIKE 'cut %'"),
                      number);
     assert_int_equal(rep_count(li, "SELECT count(*) FROM inbox", NULL), 0);
 }

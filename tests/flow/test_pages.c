@@ -182,9 +182,9 @@ static void test_pages__page_never_splits_a_changeset(void **state)
             char json[200];
             (void)snprintf(json, sizeof json, "{\"customer_id\":\"%s\",\"name\":\"row %d\"}", shop,
                            round);
-            device_must(daybook_put_json(transaction, "contact", NULL, DAYBOOK_NEW, json, NULL,
-                                         error),
-                        error);
+            device_must(
+                daybook_put_json(transaction, "contact", NULL, DAYBOOK_NEW, json, NULL, error),
+                error);
         }
         device_must(daybook_commit(transaction, error), error);
         daybook_end(&transaction);

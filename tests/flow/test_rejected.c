@@ -120,9 +120,9 @@ static void test_rejected__undone_exactly_and_later_work_goes_through(void **sta
     daybook_free(before);
     daybook_free(after);
     company_settle(&company);
-    device_must(daybook_inbox_discard(li->device.engine,
-                                      device_int(&li->device, "SELECT item FROM inbox")),
-                NULL);
+    device_must(
+        daybook_inbox_discard(li->device.engine, device_int(&li->device, "SELECT item FROM inbox")),
+        NULL);
     assert_int_equal(device_status(&li->device).inbox, 0);
 }
 
@@ -145,9 +145,9 @@ static void test_rejected__nothing_else_changes_in_the_view(void **state)
     assert_field(li, "customer", shop, "tax_no", "W-1");
     assert_field(li, "customer", shop, "name", "still");
     assert_field(li, "customer", shop, "custom", "");
-    device_must(daybook_inbox_discard(li->device.engine,
-                                      device_int(&li->device, "SELECT item FROM inbox")),
-                NULL);
+    device_must(
+        daybook_inbox_discard(li->device.engine, device_int(&li->device, "SELECT item FROM inbox")),
+        NULL);
     company_settle(&company);
     daybook_free(before);
     daybook_free(changed);
@@ -178,9 +178,9 @@ static void test_rejected__pending_changes_on_top_stay(void **state)
     assert_field(wang, "customer", shop, "name", "base");
     assert_field(wang, "customer", shop, "kind", "on top");
     assert_int_equal(device_int(&li->device, "SELECT count(*) FROM inbox"), 1);
-    device_must(daybook_inbox_discard(li->device.engine,
-                                      device_int(&li->device, "SELECT item FROM inbox")),
-                NULL);
+    device_must(
+        daybook_inbox_discard(li->device.engine, device_int(&li->device, "SELECT item FROM inbox")),
+        NULL);
 }
 
 /* A visit at a shop that is gone, an action of that visit, a change of it: one item. */
@@ -211,9 +211,9 @@ static void test_rejected__what_built_on_it_comes_back_as_one_item(void **state)
     refused_chain(visit, other);
     company_settle(&company);
     assert_field(wang, "customer", other, "name", "independent");
-    device_must(daybook_inbox_discard(li->device.engine,
-                                      device_int(&li->device, "SELECT item FROM inbox")),
-                NULL);
+    device_must(
+        daybook_inbox_discard(li->device.engine, device_int(&li->device, "SELECT item FROM inbox")),
+        NULL);
     assert_int_equal(device_int(&li->device, "SELECT count(*) FROM inbox"), 0);
     assert_int_equal(daybook_inbox_discard(li->device.engine, 1), DAYBOOK_NOT_FOUND);
 }
@@ -272,9 +272,9 @@ static void test_rejected__reopened_unmended_is_refused_again(void **state)
         assert_int_equal(status, DAYBOOK_RULE);
     }
     company_settle(&company);
-    device_must(daybook_inbox_discard(li->device.engine,
-                                      device_int(&li->device, "SELECT item FROM inbox")),
-                NULL);
+    device_must(
+        daybook_inbox_discard(li->device.engine, device_int(&li->device, "SELECT item FROM inbox")),
+        NULL);
 }
 
 /* The reply with the rejection is lost, and the store is closed in between. */
@@ -293,8 +293,8 @@ static void test_rejected__survives_a_lost_reply_and_a_restart(void **state)
     assert_string_equal(rep_field(li, "visit", visit, "id"), "");
     device_close(&li->device);
     device_open(&li->device);
-    assert_int_equal(
-        device_int(&li->device, "SELECT count(*) FROM inbox WHERE body LIKE '%kept%'"), 1);
+    assert_int_equal(device_int(&li->device, "SELECT count(*) FROM inbox WHERE body LIKE '%kept%'"),
+                     1);
     company_settle(&company);
 }
 

@@ -240,8 +240,8 @@ static inline int64_t account(struct kill_world *world, const struct process *pr
     for (int64_t i = 1; i <= marks.count; i++) {
         bool fine = marks.acknowledged[i] ? decided[i] + inbox[i] == 1 : decided[i] + inbox[i] <= 1;
         if (!fine) {
-            print_error("%s-%" PRId64 " (%s): %d on the server, %d in the inbox\n", process->name, i,
-                        marks.acknowledged[i] ? "acknowledged" : "begun", decided[i], inbox[i]);
+            print_error("%s-%" PRId64 " (%s): %d on the server, %d in the inbox\n", process->name,
+                        i, marks.acknowledged[i] ? "acknowledged" : "begun", decided[i], inbox[i]);
             wrong++;
         }
         *refused += inbox[i];

@@ -81,8 +81,8 @@ static void test_random__nothing_is_lost_and_nothing_twice(void **state)
     server_start(&world.server);
 
     int64_t acknowledged = kill_world_settle(&world, &refused);
-    print_message("%d kills, %d of them the server's; %" PRId64 " transactions acknowledged, %" PRId64
-                  " of them refused by the server\n",
+    print_message("%d kills, %d of them the server's; %" PRId64
+                  " transactions acknowledged, %" PRId64 " of them refused by the server\n",
                   world.kills, server_kills, acknowledged, refused);
     assert_true(acknowledged >= (int64_t)kills);
     assert_true(refused < acknowledged / 2);

@@ -124,8 +124,8 @@ int client_post_bytes(struct client *client, const char *path, const void *bytes
 int client_post(struct client *client, const char *path, const char *json)
 {
     dk_buffer_reset(&client->frame);
-    assert_int_equal(
-        dk_frame_compress(client->codec, json, strlen(json), 1, &client->frame), DAYBOOK_OK);
+    assert_int_equal(dk_frame_compress(client->codec, json, strlen(json), 1, &client->frame),
+                     DAYBOOK_OK);
     return client_post_bytes(client, path, client->frame.bytes, client->frame.length);
 }
 
@@ -154,12 +154,9 @@ void client_enrol(struct client *client, const char *login)
     assert_int_equal(client_post(client, "/v1/enrol", json), 200);
     assert_non_null(dk_tree_text(client->reply, "token"));
     assert_non_null(dk_tree_text(client->reply, "epoch"));
-    (void)snprintf(client->token, sizeof client->token, "%s",
-                   dk_tree_text(client->reply, "token"));
-    (void)snprintf(client->epoch, sizeof client->epoch, "%s",
-                   dk_tree_text(client->reply, "epoch"));
-    assert_true(
-        dk_tree_integer(dk_tree_member(client->reply, "device_no"), &client->device_no));
+    (void)snprintf(client->token, sizeof client->token, "%s", dk_tree_text(client->reply, "token"));
+    (void)snprintf(client->epoch, sizeof client->epoch, "%s", dk_tree_text(client->reply, "epoch"));
+    assert_true(dk_tree_integer(dk_tree_member(client->reply, "device_no"), &client->device_no));
 }
 
 int client_sync(struct client *client, const char *members)
@@ -181,8 +178,7 @@ int client_sync(struct client *client, const char *members)
     int http_status = client_post(client, "/v1/sync", dk_buffer_text(&json));
     dk_buffer_clear(&json);
     if (http_status == 200) {
-        assert_true(dk_tree_integer(dk_tree_member(client->reply, "position"),
-                                    &client->position));
+        assert_true(dk_tree_integer(dk_tree_member(client->reply, "position"), &client->position));
     }
     return http_status;
 }

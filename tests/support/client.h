@@ -66,10 +66,10 @@ const char *client_push(struct client *client, const char *changes);
 /* The same with all that a changeset says; zero values stand for the usual ones. */
 struct client_changeset {
     const char *changes;
-    const char *id;    /* NULL: a fresh one */
-    int64_t seq;       /* 0: the next */
-    int64_t schema;    /* 0: the present one */
-    int64_t time_ms;   /* of the stamp; 0: now */
+    const char *id;  /* NULL: a fresh one */
+    int64_t seq;     /* 0: the next */
+    int64_t schema;  /* 0: the present one */
+    int64_t time_ms; /* of the stamp; 0: now */
 };
 const char *client_push_as(struct client *client, struct client_changeset changeset);
 /* A detail of the last verdict such as "code" or "rule"; "" where there is none. */

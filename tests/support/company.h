@@ -21,7 +21,7 @@
 #include <stdint.h>
 
 #define COMPANY_REPS_MAX 8
-#define TEA "0193f000-0000-7000-8000-000000000001"    /* products of the catalogue */
+#define TEA "0193f000-0000-7000-8000-000000000001" /* products of the catalogue */
 #define COOKIE "0193f000-0000-7000-8000-000000000002"
 
 struct rep {

@@ -121,9 +121,9 @@ static int flush(struct content *content, sqlite3_file *below, uint64_t *seed)
         if (seed != NULL && next_random(seed) % 2 == 0) {
             continue;
         }
-        result = write->length < 0 ? below->pMethods->xTruncate(below, write->offset)
-                                   : below->pMethods->xWrite(below, write->bytes, write->length,
-                                                             write->offset);
+        result = write->length < 0
+                     ? below->pMethods->xTruncate(below, write->offset)
+                     : below->pMethods->xWrite(below, write->bytes, write->length, write->offset);
     }
     forget_unsynced(content);
     return result;
@@ -352,8 +352,8 @@ static int load(struct content *content, sqlite3_file *below)
     int result = below->pMethods->xFileSize(below, &size);
     if (result == SQLITE_OK && !content->loaded) {
         grow(content, size);
-        result = size == 0 ? SQLITE_OK
-                           : below->pMethods->xRead(below, content->bytes, (int)size, 0);
+        result =
+            size == 0 ? SQLITE_OK : below->pMethods->xRead(below, content->bytes, (int)size, 0);
         content->loaded = result == SQLITE_OK;
     }
     return result;

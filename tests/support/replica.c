@@ -37,8 +37,8 @@ static sqlite3 *open_file(const char *path)
     int result = sqlite3_open_v2(path, &database, SQLITE_OPEN_READONLY, NULL);
     if (result == SQLITE_OK) {
         (void)sqlite3_busy_timeout(database, 20000);
-        result = sqlite3_exec(database, "BEGIN; SELECT count(*) FROM sqlite_schema", NULL, NULL,
-                              NULL);
+        result =
+            sqlite3_exec(database, "BEGIN; SELECT count(*) FROM sqlite_schema", NULL, NULL, NULL);
     }
     if (result != SQLITE_OK) {
         print_error("%s: %s\n", path, sqlite3_errmsg(database));
@@ -168,8 +168,7 @@ static bool same_entity(struct comparison *comparison, const char *entity)
         same = sqlite3_prepare_v2(comparison->mine, sql, -1, &mine, NULL) == SQLITE_OK;
         (void)snprintf(sql, sizeof sql, "SELECT %s FROM %s WHERE bucket IN (%s) ORDER BY id_key",
                        columns, entity, comparison->buckets);
-        same = same &&
-               sqlite3_prepare_v2(comparison->theirs, sql, -1, &theirs, NULL) == SQLITE_OK;
+        same = same && sqlite3_prepare_v2(comparison->theirs, sql, -1, &theirs, NULL) == SQLITE_OK;
         if (!same) {
             print_error("%s: %s, %s\n", entity, sqlite3_errmsg(comparison->mine),
                         sqlite3_errmsg(comparison->theirs));

@@ -26,8 +26,6 @@
 #define START_MS 60000
 #define ARGUMENTS_MAX 16
 
-extern char **environ;
-
 /* Path of the program, or ends the process as skipped. */
 static const char *program(void)
 {
@@ -87,6 +85,12 @@ static void run_program(const struct server *server, const char *const *argument
         (void)snprintf(page_bytes, sizeof page_bytes, "%lld", (long long)server->page_bytes);
         (void)setenv("DAYBOOK_PAGE_BYTES", page_bytes, 1);
     }
+    for (int i = 0; i < 4 && server->environment[i] != NULL; i++) {
+        char name[64];
+        size_t length = strcspn(server->environment[i], "=");
+        (void)snprintf(name, sizeof name, "%.*s", (int)length, server->environment[i]);
+        (void)setenv(name, server->environment[i] + length + 1, 1);
+    }
     (void)signal(SIGXFSZ, server->ignore_file_size ? SIG_IGN : SIG_DFL);
     (void)signal(SIGPIPE, SIG_DFL);
     (void)dup2(out, STDOUT_FILENO);
@@ -133,9 +137,9 @@ static pid_t spawn(struct server *server, const char *const *arguments, bool joi
     assert_int_equal(pipe(ends), 0);
     (void)fcntl(ends[0], F_SETFD, FD_CLOEXEC);
     (void)fcntl(ends[1], F_SETFD, FD_CLOEXEC);
-    int errors =
-        join_errors ? ends[1]
-                    : open(server->errors, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    int errors = join_errors
+                     ? ends[1]
+                     : open(server->errors, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     assert_true(errors >= 0);
     pid_t child = fork();
     assert_true(child >= 0);
@@ -150,7 +154,7 @@ static pid_t spawn(struct server *server, const char *const *arguments, bool joi
     return child;
 }
 
-void server_start(struct server *server)
+bool server_try_start(struct server *server)
 {
     char listen[64];
     char text[512];
@@ -163,15 +167,22 @@ void server_start(struct server *server)
     (void)close(out);
     const char *url = strstr(text, "listening on https://127.0.0.1:");
     if (url == NULL) {
-        print_error("the server does not listen; it said \"%s\"\n", text);
-        print_errors(server);
         server_kill(server);
-        fail();
-    } else {
-        server->port = (int)strtol(url + strlen("listening on https://127.0.0.1:"), NULL, 10);
+        return false;
     }
+    server->port = (int)strtol(url + strlen("listening on https://127.0.0.1:"), NULL, 10);
     assert_in_range(server->port, 1, 65535);
     (void)snprintf(server->url, sizeof server->url, "https://127.0.0.1:%d", server->port);
+    return true;
+}
+
+void server_start(struct server *server)
+{
+    if (!server_try_start(server)) {
+        print_error("the server does not listen\n");
+        print_errors(server);
+        fail();
+    }
 }
 
 void server_stop(struct server *server)
@@ -256,8 +267,9 @@ void server_must(struct server *server, const char *const *arguments)
 void server_add_user(struct server *server, const char *login, const char *role,
                      const char *territory)
 {
-    const char *const arguments[] = {"user", "add", login, "--role", role,
-                                     territory == NULL ? NULL : "--territory", territory, NULL};
+    const char *const arguments[] = {"user",    "add", login,
+                                     "--role",  role,  territory == NULL ? NULL : "--territory",
+                                     territory, NULL};
     server_must(server, arguments);
 }
 
@@ -308,8 +320,7 @@ const char *server_text(struct server *server, const char *sql)
         result = sqlite3_step(statement);
     }
     if (result == SQLITE_ROW && sqlite3_column_type(statement, 0) != SQLITE_NULL) {
-        (void)snprintf(text, sizeof text, "%s",
-                       (const char *)sqlite3_column_text(statement, 0));
+        (void)snprintf(text, sizeof text, "%s", (const char *)sqlite3_column_text(statement, 0));
     } else if (result != SQLITE_ROW && result != SQLITE_DONE) {
         print_error("%s: %s\n", sql, sqlite3_errmsg(database));
         fail();

@@ -13,16 +13,18 @@
 #include <sys/types.h>
 
 struct server {
-    char folder[256];    /* of its own; removed by server_clear */
-    char data[280];      /* the data folder */
-    char database[300];  /* server.db in it */
-    char ca_file[300];   /* ca.crt in it */
-    char errors[300];    /* what the server wrote to stderr, of all runs */
-    char url[64];        /* https://127.0.0.1:port */
-    int port;            /* 0: not started yet */
-    pid_t process;       /* 0: does not run */
-    int64_t page_bytes;  /* of a pull page; 0: the server's default */
+    char folder[256];      /* of its own; removed by server_clear */
+    char data[280];        /* the data folder */
+    char database[300];    /* server.db in it */
+    char ca_file[300];     /* ca.crt in it */
+    char errors[300];      /* what the server wrote to stderr, of all runs */
+    char url[64];          /* https://127.0.0.1:port */
+    int port;              /* 0: not started yet */
+    pid_t process;         /* 0: does not run */
+    int64_t page_bytes;    /* of a pull page; 0: the server's default */
     bool ignore_file_size; /* a write past RLIMIT_FSIZE fails instead of ending the process */
+    /* NAME=VALUE for its environment, up to the first NULL; borrowed */
+    const char *environment[4];
 };
 
 /* A fresh folder; nothing runs yet. Skips the test program where the environment names no server
@@ -30,6 +32,8 @@ struct server {
 void server_init(struct server *server);
 /* Starts it and waits until it says that it listens. */
 void server_start(struct server *server);
+/* The same where the start may fail; then nothing runs. */
+bool server_try_start(struct server *server);
 /* Ends it as an operator does, and expects exit status 0. */
 void server_stop(struct server *server);
 /* Ends it at once, as a power cut does. Does nothing where it does not run. */

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The same as by chance, but at every moment: a process is killed instead of its first write to the
+ * disk, then instead of its second, and so on, until it comes to its end. Each time it goes on with
+ * what the last one left. First the device's process, then the server's.
+ */
+#include "tests/kill/kill_world.h"
+
+#include <daybook/daybook.h>
+#include <daybook/posix.h>
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED true /* nothing can be loaded before a sanitizer's own library */
+#else
+#define SANITIZED false
+#endif
+#define WRITES_MAX 2000
+#define DEVICE_COMMITS "4"
+#define SERVER_COMMITS "2"
+
+static struct kill_world world;
+
+static int set_up(void **state)
+{
+    (void)state;
+    kill_world_open(&world);
+    (void)kill_world_hire(&world, "East");
+    (void)kill_world_hire(&world, "East");
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    kill_world_close(&world);
+    return 0;
+}
+
+/* Lets the other device work and sync, so that there is something to pull. */
+static void work_elsewhere(uint64_t seed)
+{
+    struct process *other = &world.devices[1];
+    kill_start(&world, other, seed, "1", NULL);
+    assert_int_equal(kill_wait(other), 0);
+}
+
+static void test_every_write__of_a_device(void **state)
+{
+    struct process *process = &world.devices[0];
+    char at[32];
+    int64_t refused = 0;
+    (void)state;
+    if (SANITIZED) {
+        skip();
+    }
+    int result = -1;
+    int writes = 0;
+    while (result == -1) {
+        assert_true(++writes < WRITES_MAX);
+        if (writes % 4 == 0) {
+            work_elsewhere((uint64_t)writes);
+        }
+        (void)snprintf(at, sizeof at, "%d", writes);
+        kill_start(&world, process, (uint64_t)writes, DEVICE_COMMITS, at);
+        result = kill_wait(process);
+    }
+    assert_int_equal(result, 0);
+    assert_true(writes > 20);
+    int64_t acknowledged = kill_world_settle(&world, &refused);
+    print_message("killed at each of %d writes; %" PRId64 " transactions acknowledged, %" PRId64
+                  " refused\n",
+                  writes - 1, acknowledged, refused);
+    assert_true(acknowledged > writes / 2);
+}
+
+static void test_every_write__of_the_server(void **state)
+{
+    struct process *process = &world.devices[0];
+    static const char preload[] = "LD_PRELOAD=" KILL_AT_WRITE;
+    char at[64];
+    int64_t refused = 0;
+    (void)state;
+    if (SANITIZED) {
+        skip();
+    }
+    server_kill(&world.server);
+    bool alive = false;
+    int writes = 0;
+    while (!alive) {
+        assert_true(++writes < WRITES_MAX);
+        (void)snprintf(at, sizeof at, "KILL_AT_WRITE=%d", writes);
+        world.server.environment[0] = preload;
+        world.server.environment[1] = at;
+        alive = server_try_start(&world.server);
+        world.server.environment[0] = NULL;
+        if (!alive) {
+            continue;
+        }
+        kill_start(&world, process, (uint64_t)writes, SERVER_COMMITS, NULL);
+        int result = kill_wait(process);
+        assert_true(result == 0 || result == 2);
+        alive = result == 0 && server_is_running(&world.server);
+        server_kill(&world.server);
+    }
+    assert_true(writes > 10);
+    server_start(&world.server);
+    int64_t acknowledged = kill_world_settle(&world, &refused);
+    print_message("killed at each of %d writes; %" PRId64 " transactions acknowledged, %" PRId64
+                  " refused\n",
+                  writes - 1, acknowledged, refused);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_write__of_a_device),
+        cmocka_unit_test(test_every_write__of_the_server),
+    };
+    return cmocka_run_group_tests_name("every_write", tests, set_up, tear_down);
+}
