@@ -65,6 +65,20 @@ static daybook_status open_walk(struct walk *walk)
     return status == DAYBOOK_OK ? next_row(walk) : status;
 }
 
+/* Copies the parts of a row that the reader gets. Of an own changeset only what differs from what
+ * was sent; where it was decided under an earlier instance of the device, everybody's part too,
+ * because what this one would derive from its header (the device number) is not what stands. */
+static void copy_parts(const struct walk *walk, const struct srv_log_row *row, bool own)
+{
+    struct buffer *bytes = walk->page->rows;
+    if (own && row->own_size > 0) {
+        dk_buffer_append(bytes, row->own, row->own_size);
+    }
+    if (!own || row->device_no != walk->page->device_no) {
+        dk_buffer_append(bytes, row->body, row->body_size);
+    }
+}
+
 /* Collects all rows of a position. `own`: it is the reader's own changeset. */
 static daybook_status collect(struct walk *walk, int64_t position, bool own)
 {
@@ -73,15 +87,13 @@ static daybook_status collect(struct walk *walk, int64_t position, bool own)
     walk->row_count = 0;
     dk_buffer_reset(bytes);
     while (status == DAYBOOK_OK && walk->has_row && walk->row.position == position) {
-        const struct srv_log_row *row = &walk->row;
-        size_t size = own ? row->own_size : row->body_size;
+        size_t begin = bytes->length;
         if (walk->row_count >= walk->page->scope->count) {
             return DAYBOOK_CORRUPT; /* a bucket twice */
         }
-        walk->rows[walk->row_count++] = (struct page_row){row->bucket, bytes->length, size};
-        if (size > 0) {
-            dk_buffer_append(bytes, own ? row->own : row->body, size);
-        }
+        copy_parts(walk, &walk->row, own);
+        walk->rows[walk->row_count++] =
+            (struct page_row){walk->row.bucket, begin, bytes->length - begin};
         status = bytes->status == DAYBOOK_OK ? next_row(walk) : bytes->status;
     }
     return status;

@@ -145,18 +145,17 @@ static bool too_large(struct decision *decision)
     return srv_decision_reject(decision, REJECT_LIMIT, NULL, NULL, NULL, "bytes");
 }
 
-/* Counts what a part takes in a page, of the author or of everybody else: its row, and its header
- * where that is another than the one before. */
+/* Counts what a part takes in a page: its row, and its header where that is another than the one
+ * before. Own rows and bodies together, because a later instance of the author gets both. */
 static bool count_part(struct decision *decision, struct entry *entry, bool own, int64_t header)
 {
     struct decide *decide = decision->decide;
-    size_t *bytes = &decide->page_bytes[own];
-    *bytes += decide->tail.length + 24;
+    decide->page_bytes += decide->tail.length + 24;
     if (entry->last_header[own] != header) {
-        *bytes += decide->header.length + 16;
+        decide->page_bytes += decide->header.length + 16;
         entry->last_header[own] = header;
     }
-    return *bytes <= DECIDE_ENTRY_BYTES_MAX || too_large(decision);
+    return decide->page_bytes <= DECIDE_ENTRY_BYTES_MAX || too_large(decision);
 }
 
 /* Appends one part to an entry's body or own rows. bucket 0: none in the header. */
@@ -278,7 +277,7 @@ static bool is_logged(const struct work *work)
 bool srv_decide_entries(struct decision *decision)
 {
     decision->decide->entry_count = 0;
-    decision->decide->page_bytes[false] = decision->decide->page_bytes[true] = 0;
+    decision->decide->page_bytes = 0;
     for (const struct work *work = decision->works; work != NULL; work = work->next) {
         if (is_logged(work) && !add_body(decision, work)) {
             return false;

@@ -116,7 +116,7 @@ struct decide {
     struct buffer header, tail, text; /* being built */
     struct entry *entries;            /* reused; entry_count of them are in use */
     int entry_count, entry_capacity;
-    size_t page_bytes[2]; /* of all bodies, and of all own rows, as they stand in a page */
+    size_t page_bytes; /* of all bodies and own rows, as they stand in a page */
 };
 
 /* ---- work.c */

@@ -118,6 +118,11 @@ static void test_decide_seen__sent_again_under_a_new_instance(void **state)
     const char *page = pull_all(world, &again, 0);
     expect_in(page, wire(world, &changeset));
     expect_in(page, "settled long ago"); /* what it no longer has comes as everybody's */
+    /* It would take itself for the maker; the row behind the marker says who was. */
+    page = pull_all(world, &again, position - 1);
+    expect_in(page, "\"op\":\"own\"");
+    expect_in(page, "\"customer\",\"op\":\"new\"");
+    expect_in(page, "created_dev");
     /* Somebody else's content under an id that was decided is refused, and does not stop the
      * device. */
     (void)build(world, "impostor");
