@@ -5,6 +5,8 @@
  */
 #include "engine/api/error.h"
 
+#include "engine/base/text.h"
+
 #include <string.h>
 
 /* True where the struct may be written to. */
@@ -13,18 +15,22 @@ static bool is_usable(const daybook_error *error)
     return error != NULL && error->size >= sizeof *error;
 }
 
-/* Copies as much of the text as fits, cut between code points. */
+/* Copies as much of the text as fits. A code point that was cut, here or by whoever made the text,
+ * is left out; other bytes that are not UTF-8 (an app's own words come back here) become '?'. */
 static void put_text(char *out, size_t size, const char *text)
 {
-    size_t length = text == NULL ? 0 : strlen(text);
-    if (length >= size) {
-        length = size - 1;
-        while (length > 0 && ((unsigned char)text[length] & 0xC0) == 0x80) {
-            length--;
-        }
-    }
+    size_t length = text == NULL ? 0 : strnlen(text, size - 1);
     if (length > 0) {
         memcpy(out, text, length);
+    }
+    for (size_t cut = 0; cut < 4 && cut < length; cut++) {
+        if (dk_text_is_utf8(out, length - cut)) {
+            out[length - cut] = '\0';
+            return;
+        }
+    }
+    for (size_t i = 0; i < length; i++) {
+        out[i] = (unsigned char)out[i] < 0x80 ? out[i] : '?';
     }
     out[length] = '\0';
 }

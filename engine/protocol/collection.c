@@ -59,6 +59,7 @@ bool dk_collection_finish(struct buffer *out, struct arena *arena, struct value 
     if (out->status == DAYBOOK_TOO_LARGE) {
         (void)dk_fault(fault, REJECT_LIMIT, "bytes");
     } else if (out->status != DAYBOOK_OK) {
+        arena->failed = true; /* so that whoever sees no fault can tell it from a limit */
         (void)dk_fault(fault, REJECT_INTERNAL, "memory");
     } else {
         const char *text = dk_arena_copy(arena, out->bytes, out->length);

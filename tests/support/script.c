@@ -199,9 +199,8 @@ static daybook_status answer_exchange(struct script *script, const struct script
     return DAYBOOK_OK;
 }
 
-static daybook_status transport_exchange(void *context, void *connection,
-                                         const struct daybook_request *request,
-                                         struct daybook_reply *reply)
+daybook_status script_exchange(void *context, void *connection,
+                               const struct daybook_request *request, struct daybook_reply *reply)
 {
     struct script *script = context;
     assert(connection == context && request->size == sizeof *request);
@@ -241,7 +240,7 @@ void script_init(struct script *script)
         .boot_id = boot_id,
         .random = random_bytes,
         .transport_open = transport_open,
-        .transport_exchange = transport_exchange,
+        .transport_exchange = script_exchange,
         .transport_interrupt = transport_interrupt,
         .transport_close = transport_close,
         .network_up = network_up,

@@ -109,6 +109,9 @@ struct script {
 /* A fresh server with an empty log, and clocks that stand. */
 void script_init(struct script *script);
 void script_clear(struct script *script);
+/* The transport's exchange, for tests that wrap it. */
+daybook_status script_exchange(void *context, void *connection,
+                               const struct daybook_request *request, struct daybook_reply *reply);
 /* What happens to the next exchange that has nothing planned yet. */
 void script_plan(struct script *script, struct script_fault fault);
 /* What happens to all exchanges for which nothing is planned. */
