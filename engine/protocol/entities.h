@@ -92,7 +92,7 @@ struct field {
 
 struct entity {
     const char *name;
-    enum entity_kind kind;
+    int kind; /* enum entity_kind */
     enum entity_writer writer;
     enum entity_root root;
     enum entity_growth growth;

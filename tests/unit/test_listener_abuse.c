@@ -306,9 +306,7 @@ static void test_listener_abuse__memory_of_bodies_is_bounded_in_all(void **state
 static void test_listener_abuse__what_is_not_tls_is_closed(void **state)
 {
     (void)state;
-    static const char *const greetings[] = {HEALTH, "SSH-2.0-x\r\n",
-                                            "\x16\x03\x01\x00\x05"
-                                            "hello",
+    static const char *const greetings[] = {HEALTH, "SSH-2.0-x\r\n", "\x16\x03\x01 hello",
                                             "\x16\x03\x01\xff\xff"};
     struct http_limits limits = quick_limits();
     struct world world;
