@@ -248,6 +248,14 @@ static struct change *add_change(struct decoder *decoder)
     return &changeset->changes[changeset->change_count++];
 }
 
+/* The name of a field that this schema does not know, for the refusal; NULL: too long for one. */
+static const char *unknown_name(struct decoder *decoder, const struct field_value *value)
+{
+    return value->name_length < sizeof((struct verdict *)0)->field
+               ? dk_arena_copy(decoder->arena, value->name, value->name_length)
+               : NULL;
+}
+
 /* One value: known to this schema, or from a newer one; not DERIVED; collections in the form that
  * the op wants. */
 static bool check_value(struct decoder *decoder, const struct change *change,
@@ -255,7 +263,7 @@ static bool check_value(struct decoder *decoder, const struct change *change,
 {
     if (value->field < 0) {
         return decoder->changeset->schema > SCHEMA_VERSION ||
-               refuse(decoder, REJECT_SCHEMA, NULL, "field", change);
+               refuse(decoder, REJECT_SCHEMA, unknown_name(decoder, value), "field", change);
     }
     const struct field *field = &change->entity->fields[value->field];
     if (field->policy == POLICY_DERIVED) {

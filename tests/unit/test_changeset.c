@@ -95,7 +95,7 @@ static void test_changeset__what_can_be_answered_is_refused_with_its_header(void
          REJECT_SCHEMA, NULL, "entity", 1},
         {"\"schema\":1,\"changes\":[{\"entity\":\"visit\",\"op\":\"set\",\"fields\":[\"zz\"],"
          "\"rows\":[[1," ID_2 ",7]]}]}",
-         REJECT_SCHEMA, NULL, "field", 2},
+         REJECT_SCHEMA, "zz", "field", 2},
         {"\"schema\":1,\"changes\":[{\"entity\":\"visit\",\"op\":\"set\",\"fields\":[\"kind\"],"
          "\"rows\":[[1," ID_2 ",7]]}]}",
          REJECT_SCHEMA, "kind", "type", 2},

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the policies of the entity table refuse and let through: writes that the device itself
+ * refuses, concurrent changes that cannot be merged yet, sets that only grow.
+ */
+#include "tests/support/company.h"
+
+#include <daybook/daybook.h>
+#include <daybook/posix.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+static struct company company;
+static struct rep *wang, *li;
+static char shop[DAYBOOK_ID_SIZE];
+
+static int set_up(void **state)
+{
+    (void)state;
+    company_open(&company);
+    wang = company_hire(&company, "wang", "rep", "East");
+    li = company_hire(&company, "li", "rep", "East");
+    rep_put(wang, "customer", "{\"name\":\"shop\"}", shop);
+    company_settle(&company);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    company_close(&company);
+    return 0;
+}
+
+/* A visit with one of everything, that both have. */
+static void new_visit(char visit[DAYBOOK_ID_SIZE])
+{
+    rep_putf(wang, "visit", visit,
+             "{\"customer_id\":\"%s\",\"kind\":\"routine\",\"checkin_ts\":1795226400000,"
+             "\"checkout_ts\":1795228200000,\"outcome\":[\"a\",\"b\"]}",
+             shop);
+    company_settle(&company);
+}
+
+/* ---- refused by the device */
+
+/* The patch is refused with this status and names this field, and nothing is left of it. */
+static void refused_here(const char *entity, const char *id, const char *json,
+                         daybook_status status, const char *field)
+{
+    int64_t pending = device_status(&li->device).pending;
+    int64_t version = device_version(&li->device, entity, id);
+    daybook_status got = rep_try_patch(li, entity, id, version, json);
+    if (got != status) {
+        print_error("%s %s: %s, expected %s\n", entity, json, daybook_status_name(got),
+                    daybook_status_name(status));
+    }
+    assert_int_equal(got, status);
+    assert_string_equal(li->device.error.entity, entity);
+    assert_string_equal(li->device.error.field, field);
+    assert_int_equal(device_status(&li->device).pending, pending);
+}
+
+static void test_policies__device_refuses_what_is_not_its_to_write(void **state)
+{
+    char visit[DAYBOOK_ID_SIZE], quote[DAYBOOK_ID_SIZE], line[DAYBOOK_ID_SIZE];
+    (void)state;
+    new_visit(visit);
+    rep_quote(wang, "quotes", NULL, quote, line);
+    company_settle(&company);
+    /* IMMUTABLE, SERVER, DERIVED, the common fields. */
+    refused_here("visit", visit, "{\"kind\":\"other\"}", DAYBOOK_READONLY, "kind");
+    refused_here("quote", quote, "{\"cur\":\"EUR\"}", DAYBOOK_READONLY, "cur");
+    refused_here("visit", visit, "{\"effective\":true}", DAYBOOK_READONLY, "effective");
+    refused_here("customer", shop, "{\"tier\":\"A\"}", DAYBOOK_READONLY, "tier");
+    refused_here("quote", quote, "{\"total\":1}", DAYBOOK_READONLY, "total");
+    refused_here("quote_line", line, "{\"amount\":1}", DAYBOOK_READONLY, "amount");
+    refused_here("customer", shop, "{\"norm_name\":\"x\"}", DAYBOOK_READONLY, "norm_name");
+    refused_here("visit", visit, "{\"created_by\":null}", DAYBOOK_READONLY, "created_by");
+    /* The same value as it has is no change. */
+    rep_patch(li, "visit", visit, "{\"kind\":\"routine\"}");
+    assert_int_equal(rep_try_put(li, "product", "{\"code\":\"X\"}"), DAYBOOK_READONLY);
+    assert_int_equal(rep_try_put(li, "field_conflict", "{}"), DAYBOOK_READONLY);
+    company_settle(&company);
+}
+
+static void test_policies__device_refuses_bad_values(void **state)
+{
+    static const struct {
+        const char *json;
+        daybook_status status;
+        const char *field;
+    } cases[] = {
+        {"{\"nonsense\":1}", DAYBOOK_UNKNOWN_FIELD, "nonsense"},
+        {"{\"name\":1}", DAYBOOK_WRONG_TYPE, "name"},
+        {"{\"lat_e7\":900000001,\"lon_e7\":0}", DAYBOOK_OUT_OF_RANGE, "lat_e7"},
+        {"{\"phone_e164\":\"+86 0123456789 0123456789\"}", DAYBOOK_TOO_LONG, "phone_e164"},
+        {"{\"status\":\"nonsense\"}", DAYBOOK_INVALID, "status"},
+        {"{\"name\":null}", DAYBOOK_REQUIRED, "name"},
+        {"{\"lat_e7\":1}", DAYBOOK_RULE, "lon_e7"},
+        {"{\"name\":\"a\",\"name\":\"b\"}", DAYBOOK_BAD_JSON, ""},
+        {"{\"name\":\"a\"} ", DAYBOOK_OK, ""},
+        {"{\"name\":\"a\"}x", DAYBOOK_BAD_JSON, ""},
+        {"{\"name\":\"\\u0000\"}", DAYBOOK_BAD_JSON, ""},
+        {"{\"name\":\"\xff\"}", DAYBOOK_BAD_JSON, ""},
+        {"\xef\xbb\xbf{\"name\":\"a\"}", DAYBOOK_BAD_JSON, ""},
+        {"{\"lat_e7\":01}", DAYBOOK_BAD_JSON, ""},
+        {"{\"custom\":{\"a\":9007199254740993}}", DAYBOOK_INVALID, "custom"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        int64_t version = device_version(&li->device, "customer", shop);
+        daybook_status status = rep_try_patch(li, "customer", shop, version, cases[i].json);
+        if (status != cases[i].status) {
+            print_error("%s: %s (%s %s)\n", cases[i].json, daybook_status_name(status),
+                        li->device.error.field, li->device.error.text);
+        }
+        assert_int_equal(status, cases[i].status);
+        if (status != DAYBOOK_OK) {
+            assert_string_equal(li->device.error.field, cases[i].field);
+        }
+    }
+    assert_int_equal(rep_try_put(li, "nonsense", "{}"), DAYBOOK_UNKNOWN_ENTITY);
+    assert_field(li, "customer", shop, "name", "a");
+    company_settle(&company);
+}
+
+/* ---- concurrent changes that cannot be merged yet */
+
+/* Both change the field, Wang first: Li's is refused, undone and in the inbox. Then Li's alone goes
+ * through. */
+static void race(const char *entity, const char *id, const char *field, const char *by_wang,
+                 const char *by_li, const char *wangs, const char *lis)
+{
+    rep_patch(wang, entity, id, by_wang);
+    rep_patch(li, entity, id, by_li);
+    rep_sync(wang);
+    rep_sync(li);
+    assert_int_equal(device_int(&li->device, "SELECT count(*) FROM inbox"), 1);
+    assert_string_equal(device_text(&li->device, "SELECT code FROM inbox"), "POLICY");
+    assert_string_equal(device_text(&li->device, "SELECT field FROM inbox"), field);
+    assert_string_equal(device_text(&li->device, "SELECT record_id FROM inbox"), id);
+    assert_field(li, entity, id, field, wangs);
+    company_settle(&company);
+    device_must(
+        daybook_inbox_discard(li->device.engine, device_int(&li->device, "SELECT item FROM inbox")),
+        NULL);
+    /* Now that it has seen the other value. */
+    rep_patch(li, entity, id, by_li);
+    company_settle(&company);
+    assert_field(wang, entity, id, field, lis);
+    assert_int_equal(device_int(&li->device, "SELECT count(*) FROM inbox"), 0);
+}
+
+static void test_policies__concurrent_state_min_max_set_and_propose_are_refused(void **state)
+{
+    char visit[DAYBOOK_ID_SIZE];
+    (void)state;
+    new_visit(visit);
+    race("visit", visit, "status", "{\"status\":\"in_progress\"}", "{\"status\":\"cancelled\"}",
+         "in_progress", "cancelled");
+    race("visit", visit, "checkin_ts", "{\"checkin_ts\":1795226300000}",
+         "{\"checkin_ts\":1795226500000}", "1795226300000", "1795226500000");
+    race("visit", visit, "checkout_ts", "{\"checkout_ts\":1795228300000}",
+         "{\"checkout_ts\":1795228100000}", "1795228300000", "1795228100000");
+    race("visit", visit, "outcome", "{\"outcome\":[\"a\",\"b\",\"c\"]}", "{\"outcome\":[\"a\"]}",
+         "[\"a\",\"b\",\"c\"]", "[\"a\"]");
+    race("customer", shop, "tax_no", "{\"tax_no\":\"W\"}", "{\"tax_no\":\"L\"}", "W", "L");
+}
+
+static void test_policies__equal_changes_of_such_fields_are_no_conflict(void **state)
+{
+    char visit[DAYBOOK_ID_SIZE];
+    (void)state;
+    new_visit(visit);
+    rep_patch(wang, "visit", visit, "{\"status\":\"completed\",\"outcome\":[\"z\"]}");
+    rep_patch(li, "visit", visit, "{\"status\":\"completed\",\"outcome\":[\"z\"]}");
+    company_settle(&company);
+    assert_field(wang, "visit", visit, "status", "completed");
+    assert_field(li, "visit", visit, "outcome", "[\"z\"]");
+    assert_int_equal(device_int(&li->device, "SELECT count(*) FROM inbox"), 0);
+}
+
+/* Puts one element into an order's set that only grows. */
+static void add_element(struct rep *rep, const char *order, const char *element)
+{
+    daybook_transaction *transaction = NULL;
+    daybook_record *record = NULL;
+    int64_t version = device_version(&rep->device, "sales_order", order);
+    device_must(daybook_begin(rep->device.engine, &transaction), NULL);
+    device_must(daybook_patch(transaction, "sales_order", order, version, &record), NULL);
+    device_must(daybook_set_add(record, "cancel_req", element), NULL);
+    device_must(daybook_commit(transaction, &rep->device.error), &rep->device.error);
+    daybook_end(&transaction);
+}
+
+static void test_policies__sets_that_only_grow_unite(void **state)
+{
+    char order[DAYBOOK_ID_SIZE];
+    (void)state;
+    rep_putf(wang, "sales_order", order,
+             "{\"customer_id\":\"%s\",\"cur\":\"CNY\",\"cancel_req\":[\"a\"]}", shop);
+    company_settle(&company);
+    add_element(wang, order, "w");
+    add_element(li, order, "l");
+    company_settle(&company);
+    assert_field(wang, "sales_order", order, "cancel_req", "[\"a\",\"l\",\"w\"]");
+    assert_field(li, "sales_order", order, "cancel_req", "[\"a\",\"l\",\"w\"]");
+    assert_int_equal(device_int(&li->device, "SELECT count(*) FROM inbox"), 0);
+    refused_here("sales_order", order, "{\"cancel_req\":[\"l\"]}", DAYBOOK_READONLY, "cancel_req");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_policies__device_refuses_what_is_not_its_to_write),
+        cmocka_unit_test(test_policies__device_refuses_bad_values),
+        cmocka_unit_test(test_policies__concurrent_state_min_max_set_and_propose_are_refused),
+        cmocka_unit_test(test_policies__equal_changes_of_such_fields_are_no_conflict),
+        cmocka_unit_test(test_policies__sets_that_only_grow_unite),
+    };
+    return cmocka_run_group_tests_name("policies", tests, set_up, tear_down);
+}
