@@ -185,6 +185,7 @@ static daybook_status answer_exchange(struct script *script, const struct script
     case SCRIPT_ANSWER: answer_as_planned(script, fault, reply); return DAYBOOK_OK;
     default: break;
     }
+    script->twist = fault->trouble == SCRIPT_TWIST ? fault->twist : NULL;
     script_serve(script, request, fault->trouble == SCRIPT_NOTHING,
                  fault->trouble == SCRIPT_FOREIGN_OWN, reply);
     if (fault->trouble == SCRIPT_LOSE_REPLY) {

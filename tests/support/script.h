@@ -27,16 +27,17 @@
 
 /* What happens to one exchange. */
 enum script_trouble {
-    SCRIPT_NONE,       /* it is answered as it should be */
-    SCRIPT_FAIL,       /* `status` comes back; the server has seen nothing */
-    SCRIPT_LOSE_REPLY, /* the server has done its work; `status` comes back */
-    SCRIPT_ERROR,      /* an error_reply: http_status, code, seq, retry_after_ms */
-    SCRIPT_ANSWER,     /* http_status, content_type, body and retry_after_ms as given */
-    SCRIPT_CUT,        /* the right reply, cut to `bytes` bytes */
-    SCRIPT_DAMAGE,     /* the right reply with the byte at `bytes` changed */
-    SCRIPT_STALL,      /* nothing, until transport_interrupt or the time-out in real time */
-    SCRIPT_NOTHING,    /* a valid reply that brings nothing and says that there is more */
-    SCRIPT_FOREIGN_OWN /* the right reply, and a marker of a changeset that was never made */
+    SCRIPT_NONE,        /* it is answered as it should be */
+    SCRIPT_FAIL,        /* `status` comes back; the server has seen nothing */
+    SCRIPT_LOSE_REPLY,  /* the server has done its work; `status` comes back */
+    SCRIPT_ERROR,       /* an error_reply: http_status, code, seq, retry_after_ms */
+    SCRIPT_ANSWER,      /* http_status, content_type, body and retry_after_ms as given */
+    SCRIPT_CUT,         /* the right reply, cut to `bytes` bytes */
+    SCRIPT_DAMAGE,      /* the right reply with the byte at `bytes` changed */
+    SCRIPT_STALL,       /* nothing, until transport_interrupt or the time-out in real time */
+    SCRIPT_NOTHING,     /* a valid reply that brings nothing and says that there is more */
+    SCRIPT_FOREIGN_OWN, /* the right reply, and a marker of a changeset that was never made */
+    SCRIPT_TWIST        /* the right reply, after `twist` has changed its message */
 };
 
 struct script_fault {
@@ -48,7 +49,8 @@ struct script_fault {
     const char *body;
     size_t bytes;
     int64_t seq;
-    int64_t retry_after_ms; /* -1: none */
+    int64_t retry_after_ms;       /* -1: none */
+    void (*twist)(void *message); /* struct sync_reply, enrol_reply or lease_reply */
 };
 
 /* What the last requests were. */
@@ -99,7 +101,8 @@ struct script {
 
     struct script_fault faults[SCRIPT_FAULTS_MAX]; /* of the next exchanges */
     int fault_count;
-    struct script_fault always; /* of all others */
+    struct script_fault always;   /* of all others */
+    void (*twist)(void *message); /* of the exchange under way */
     struct script_seen seen;
 
     struct frame_codec *codec;

@@ -223,6 +223,14 @@ void script_answer_error(struct script *script, int http_status, const char *cod
     answer_with(script, http_status, &dk_error_reply_table, &error, reply);
 }
 
+/* Lets the test change a message before it goes out. */
+static void twist(struct script *script, void *message)
+{
+    if (script->twist != NULL) {
+        script->twist(message);
+    }
+}
+
 /* /v1/sync */
 static void serve_sync(struct script *script, struct sync_request *request, bool nothing,
                        bool foreign, struct daybook_reply *reply)
@@ -279,6 +287,7 @@ static void serve_sync(struct script *script, struct sync_request *request, bool
     }
     answer.head = script->head > answer.position ? script->head : answer.position;
     answer.safe_position = script->safe_position < 0 ? script->head : script->safe_position;
+    twist(script, &answer);
     answer_with(script, 200, &dk_sync_reply_table, &answer, reply);
 
 clear:
@@ -305,6 +314,7 @@ static void serve_enrol(struct script *script, const struct enrol_request *reque
                                  .role = "rep",
                                  .epoch = script->epoch,
                                  .server_ms = script->wall_ms + script->wall_offset_ms};
+    twist(script, &answer);
     answer_with(script, 200, &dk_enrol_reply_table, &answer, reply);
 }
 
@@ -339,6 +349,7 @@ void script_serve(struct script *script, const struct daybook_request *request, 
                                      .device_no = ++script->device_no};
         script->seen.leases++;
         script->next_seq = 1;
+        twist(script, &answer);
         answer_with(script, 200, &dk_lease_reply_table, &answer, reply);
     } else {
         struct sync_request message;

@@ -120,6 +120,32 @@ static void test_api_inbox__what_depends_comes_back_as_one(void **state)
     assert_string_equal(device_text(&world->device, "SELECT feedback FROM visit"), "changed later");
 }
 
+static void test_api_inbox__a_rejected_delete_of_a_document_is_made_again(void **state)
+{
+    struct world *world = *state;
+    char wu[DAYBOOK_ID_SIZE], quote[DAYBOOK_ID_SIZE];
+    daybook_transaction *transaction = NULL;
+    daybook_error error = DAYBOOK_ERROR_INIT;
+    prepare(world, wu);
+    device_quote(&world->device, wu, "0192d5a0-0000-7000-8000-000000000009", 3, quote);
+    device_sync(&world->device);
+    device_delete(&world->device, "quote", quote);
+    script_reject(&world->script, 3, REJECT_AUTH, "", "");
+    device_sync(&world->device);
+    assert_int_equal(device_int(&world->device, "SELECT count(*) FROM quote"), 1);
+    assert_int_equal(device_int(&world->device, "SELECT count(*) FROM quote_line"), 3);
+    device_must(daybook_inbox_reopen(world->engine, only_item(world), &transaction, &error),
+                &error);
+    device_must(daybook_commit(transaction, &error), &error);
+    daybook_end(&transaction);
+    assert_int_equal(device_int(&world->device, "SELECT count(*) FROM quote"), 0);
+    assert_int_equal(device_int(&world->device, "SELECT count(*) FROM quote_line"), 0);
+    device_sync(&world->device);
+    assert_int_equal(device_status(&world->device).inbox, 0);
+    assert_int_equal(device_status(&world->device).pending, 0);
+    assert_int_equal(device_int(&world->device, "SELECT count(*) FROM quote_line"), 0);
+}
+
 static void test_api_inbox__discarding_drops_it_for_good(void **state)
 {
     struct world *world = *state;
@@ -166,6 +192,7 @@ int main(void)
         API_TEST(test_api_inbox__a_rejected_record_is_mended_and_sent_anew),
         API_TEST(test_api_inbox__a_rejected_change_keeps_its_sets),
         API_TEST(test_api_inbox__what_depends_comes_back_as_one),
+        API_TEST(test_api_inbox__a_rejected_delete_of_a_document_is_made_again),
         API_TEST(test_api_inbox__discarding_drops_it_for_good),
         API_TEST(test_api_inbox__reopened_and_emptied_is_discarded_by_the_commit),
     };

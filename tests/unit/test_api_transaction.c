@@ -274,6 +274,111 @@ static void test_api_transaction__a_replacement_empties_what_it_does_not_set(voi
     assert_string_equal(stored_text(world, "customer", id, "custom"), "");
 }
 
+static void test_api_transaction__later_calls_on_one_record_add_up(void **state)
+{
+    struct world *world = *state;
+    char id[DAYBOOK_ID_SIZE];
+    daybook_record *record = NULL;
+    daybook_record *again = NULL;
+    const char *text;
+    device_customer(&world->device, "Wu", id);
+    daybook_transaction *transaction = begin(world);
+    device_must(daybook_patch(transaction, "customer", id, DAYBOOK_ANY_VERSION, &record), NULL);
+    device_must(daybook_set_text(record, "kind", "shop"), NULL);
+    device_must(daybook_set_text(record, "industry", "food"), NULL);
+    /* a patch adds */
+    device_must(daybook_patch(transaction, "customer", id, 0, &again), NULL);
+    assert_ptr_equal(again, record);
+    assert_int_equal(daybook_record_version(record), 0); /* the version named, not "any" */
+    device_must(daybook_set_text(again, "channel", "direct"), NULL);
+    /* a replacement begins anew */
+    device_must(daybook_put(transaction, "customer", id, DAYBOOK_ANY_VERSION, &again), NULL);
+    assert_ptr_equal(again, record);
+    device_must(daybook_get_text(again, "industry", &text), NULL);
+    assert_null(text);
+    device_must(daybook_set_text(again, "name", "Li"), NULL);
+    commit(transaction);
+    assert_string_equal(stored_text(world, "customer", id, "name"), "Li");
+    assert_string_equal(stored_text(world, "customer", id, "kind"), "");
+    /* so does one of a record that is being made */
+    transaction = begin(world);
+    device_must(daybook_put(transaction, "customer", SOME_ID, DAYBOOK_NEW, &record), NULL);
+    device_must(daybook_set_text(record, "kind", "shop"), NULL);
+    device_must(daybook_put(transaction, "customer", SOME_ID, DAYBOOK_ANY_VERSION, &again), NULL);
+    device_must(daybook_set_text(again, "name", "Zhao"), NULL);
+    commit(transaction);
+    assert_string_equal(stored_text(world, "customer", SOME_ID, "kind"), "");
+    /* and a delete takes all of it */
+    transaction = begin(world);
+    device_must(daybook_patch(transaction, "customer", id, DAYBOOK_ANY_VERSION, &record), NULL);
+    device_must(daybook_set_text(record, "kind", "shop"), NULL);
+    device_must(daybook_delete(transaction, "customer", id, DAYBOOK_ANY_VERSION), NULL);
+    assert_int_equal(daybook_set_text(record, "kind", "x"), DAYBOOK_MISUSE);
+    assert_int_equal(daybook_get_text(record, "kind", &text), DAYBOOK_MISUSE);
+    commit(transaction);
+    assert_string_equal(stored_text(world, "customer", id, "name"), "");
+    assert_int_equal(device_int(&world->device, "SELECT count(*) FROM customer"), 1);
+}
+
+static void test_api_transaction__a_record_with_all_its_fields(void **state)
+{
+    struct world *world = *state;
+    static const char *const numbers[] = {"plan_day",        "checkin_ts",      "checkin_tz_min",
+                                          "checkin_lat_e7",  "checkin_lon_e7",  "checkin_acc_m",
+                                          "checkout_ts",     "checkout_tz_min", "checkout_lat_e7",
+                                          "checkout_lon_e7", "checkout_acc_m"};
+    char customer[DAYBOOK_ID_SIZE], visit[DAYBOOK_ID_SIZE];
+    daybook_record *record = NULL;
+    device_customer(&world->device, "Wu", customer);
+    daybook_transaction *transaction = begin(world);
+    device_must(daybook_put(transaction, "visit", NULL, DAYBOOK_NEW, &record), NULL);
+    memcpy(visit, daybook_record_id(record), sizeof visit);
+    device_must(daybook_set_id(record, "customer_id", customer), NULL);
+    for (size_t i = 0; i < COUNT(numbers); i++) {
+        device_must(daybook_set_int(record, numbers[i], i == 0 ? 20261121 : 400 + (int64_t)i),
+                    NULL);
+    }
+    device_must(daybook_set_bool(record, "checkin_mock", false), NULL);
+    device_must(daybook_set_bool(record, "checkout_mock", true), NULL);
+    device_must(daybook_set_text(record, "doc_no", "V-1"), NULL);
+    device_must(daybook_set_text(record, "kind", "routine"), NULL);
+    device_must(daybook_set_text(record, "feedback", "fine"), NULL);
+    device_must(daybook_set_text(record, "verified", "yes"), NULL);
+    device_must(daybook_set_add(record, "outcome", "order"), NULL);
+    commit(transaction);
+    assert_string_equal(stored_text(world, "visit", visit, "checkout_acc_m"), "410");
+    assert_string_equal(stored_text(world, "visit", visit, "verified || outcome || doc_no"),
+                        "yes[\"order\"]V-1");
+}
+
+static void test_api_transaction__what_only_grows_does_not_shrink(void **state)
+{
+    struct world *world = *state;
+    char customer[DAYBOOK_ID_SIZE], order[DAYBOOK_ID_SIZE];
+    daybook_record *record = NULL;
+    device_customer(&world->device, "Wu", customer);
+    daybook_transaction *transaction = begin(world);
+    device_must(daybook_put(transaction, "sales_order", NULL, DAYBOOK_NEW, &record), NULL);
+    memcpy(order, daybook_record_id(record), sizeof order);
+    device_must(daybook_set_id(record, "customer_id", customer), NULL);
+    device_must(daybook_set_text(record, "cur", "CNY"), NULL);
+    device_must(daybook_set_add(record, "cancel_req", "a"), NULL);
+    device_must(daybook_set_add(record, "cancel_req", "typed wrongly"), NULL);
+    device_must(daybook_set_remove(record, "cancel_req", "typed wrongly"), NULL);
+    commit(transaction);
+    transaction = begin(world);
+    device_must(daybook_patch(transaction, "sales_order", order, DAYBOOK_ANY_VERSION, &record),
+                NULL);
+    assert_int_equal(daybook_set_remove(record, "cancel_req", "a"), DAYBOOK_READONLY);
+    assert_int_equal(daybook_set_null(record, "cancel_req"), DAYBOOK_READONLY);
+    assert_int_equal(daybook_patch_json(transaction, "sales_order", order, DAYBOOK_ANY_VERSION,
+                                        "{\"cancel_req\":[\"b\"]}", NULL),
+                     DAYBOOK_READONLY);
+    device_must(daybook_set_add(record, "cancel_req", "b"), NULL);
+    commit(transaction);
+    assert_string_equal(stored_text(world, "sales_order", order, "cancel_req"), "[\"a\",\"b\"]");
+}
+
 static void test_api_transaction__what_is_set_at_creation_stays(void **state)
 {
     struct world *world = *state;
@@ -393,6 +498,9 @@ int main(void)
         API_TEST(test_api_transaction__an_empty_commit_is_fine),
         API_TEST(test_api_transaction__a_failed_commit_can_be_mended),
         API_TEST(test_api_transaction__a_replacement_empties_what_it_does_not_set),
+        API_TEST(test_api_transaction__later_calls_on_one_record_add_up),
+        API_TEST(test_api_transaction__a_record_with_all_its_fields),
+        API_TEST(test_api_transaction__what_only_grows_does_not_shrink),
         API_TEST(test_api_transaction__what_is_set_at_creation_stays),
         API_TEST(test_api_transaction__deleting_a_document_takes_its_lines),
         API_TEST(test_api_transaction__a_thousand_records_are_one_changeset),

@@ -6,7 +6,7 @@
  */
 #include "tests/unit/api_world.h"
 
-#include "engine/store/store.h"
+#include "engine/protocol/message.h"
 
 #define FRAME "application/vnd.daybook+zstd"
 
@@ -235,6 +235,135 @@ static void test_sync_answers__a_reply_damaged_at_each_byte(void **state)
     mends(world);
 }
 
+/* Each changes one member of a good reply so that it breaks the protocol. */
+static void no_epoch(void *reply)
+{
+    ((struct sync_reply *)reply)->epoch = 0;
+}
+
+static void other_epoch(void *reply)
+{
+    ((struct sync_reply *)reply)->epoch++;
+}
+
+static void position_back(void *reply)
+{
+    ((struct sync_reply *)reply)->position = 0;
+}
+
+static void position_beyond_head(void *reply)
+{
+    ((struct sync_reply *)reply)->position = ((struct sync_reply *)reply)->head + 1;
+}
+
+static void safe_beyond_head(void *reply)
+{
+    ((struct sync_reply *)reply)->safe_position = ((struct sync_reply *)reply)->head + 1;
+}
+
+static void no_time(void *reply)
+{
+    ((struct sync_reply *)reply)->server_ms = 0;
+}
+
+static void junk_log(void *reply)
+{
+    static char junk[] = "[{\"entity\":\"customer\",\"op\":\"new\",\"rows\":[[2]]}]";
+    ((struct sync_reply *)reply)->log = (struct span){junk, sizeof junk - 1};
+}
+
+static void junk_verdicts(void *reply)
+{
+    static char junk[] = "[[2,\"accepted\"]]";
+    ((struct sync_reply *)reply)->verdicts = (struct span){junk, sizeof junk - 1};
+}
+
+static void other_protocol(void *reply)
+{
+    ((struct sync_reply *)reply)->protocol = PROTOCOL_VERSION + 1;
+}
+
+static void test_sync_answers__replies_that_break_the_protocol(void **state)
+{
+    struct world *world = *state;
+    prepare(world);
+    static void (*const twists[])(void *reply) = {
+        no_epoch,         other_epoch, position_back, position_beyond_head,
+        safe_beyond_head, no_time,     junk_log,      junk_verdicts,
+    };
+    for (size_t i = 0; i < COUNT(twists); i++) {
+        struct script_fault fault = {
+            .trouble = SCRIPT_TWIST, .twist = twists[i], .retry_after_ms = -1};
+        changes_nothing(world, fault, DAYBOOK_BAD_REPLY);
+        assert_true(strlen(world->device.error.text) > 20);
+    }
+    changes_nothing(world,
+                    (struct script_fault){
+                        .trouble = SCRIPT_TWIST, .twist = other_protocol, .retry_after_ms = -1},
+                    DAYBOOK_UPGRADE_NEEDED);
+    mends(world);
+}
+
+/* The same for enrolments. */
+static void no_token(void *reply)
+{
+    ((struct enrol_reply *)reply)->token = "";
+}
+
+static void long_token(void *reply)
+{
+    ((struct enrol_reply *)reply)->token =
+        "0123456789012345678901234567890123456789012345678901234567890123456789";
+}
+
+static void no_device_no(void *reply)
+{
+    ((struct enrol_reply *)reply)->device_no = 0;
+}
+
+static void huge_device_no(void *reply)
+{
+    ((struct enrol_reply *)reply)->device_no = INT64_C(1) << 32;
+}
+
+static void no_enrol_epoch(void *reply)
+{
+    ((struct enrol_reply *)reply)->epoch = 0;
+}
+
+static void somebody_else(void *reply)
+{
+    ((struct enrol_reply *)reply)->user.bytes[0] ^= 1;
+}
+
+static void test_sync_answers__enrolments_that_break_the_protocol(void **state)
+{
+    struct world *world = *state;
+    static void (*const twists[])(void *reply) = {no_token, long_token, no_device_no,
+                                                  huge_device_no, no_enrol_epoch};
+    for (size_t i = 0; i < COUNT(twists); i++) {
+        script_plan(&world->script, (struct script_fault){.trouble = SCRIPT_TWIST,
+                                                          .twist = twists[i],
+                                                          .retry_after_ms = -1});
+        assert_int_equal(daybook_enrol(world->engine, SCRIPT_CODE, NULL, NULL), DAYBOOK_BAD_REPLY);
+        assert_false(device_status(&world->device).enrolled);
+    }
+    /* a store belongs to one user: whose token was refused cannot sign in as another */
+    daybook_error error = DAYBOOK_ERROR_INIT;
+    prepare(world);
+    script_plan(&world->script, (struct script_fault){.trouble = SCRIPT_ERROR,
+                                                      .http_status = 401,
+                                                      .code = "SIGN_IN",
+                                                      .retry_after_ms = -1});
+    device_sync_expect(&world->device, DAYBOOK_SIGN_IN);
+    script_plan(&world->script, (struct script_fault){.trouble = SCRIPT_TWIST,
+                                                      .twist = somebody_else,
+                                                      .retry_after_ms = -1});
+    assert_int_equal(daybook_enrol(world->engine, SCRIPT_CODE, NULL, &error), DAYBOOK_INVALID);
+    assert_non_null(strstr(error.text, "another user"));
+    mends(world);
+}
+
 static void test_sync_answers__enrolment_meets_the_same(void **state)
 {
     struct world *world = *state;
@@ -316,6 +445,8 @@ int main(void)
         API_TEST(test_sync_answers__the_transports_failures),
         API_TEST(test_sync_answers__a_reply_cut_at_each_byte),
         API_TEST(test_sync_answers__a_reply_damaged_at_each_byte),
+        API_TEST(test_sync_answers__replies_that_break_the_protocol),
+        API_TEST(test_sync_answers__enrolments_that_break_the_protocol),
         API_TEST(test_sync_answers__enrolment_meets_the_same),
         API_TEST(test_sync_answers__a_refused_token_can_be_replaced),
         API_TEST(test_sync_answers__without_enrolment_or_server),
