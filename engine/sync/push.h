@@ -13,6 +13,7 @@
 #define PUSH_MOST_BYTES                                                                            \
     ((size_t)3584 *                                                                                \
      1024) /* with its envelope it stays below LIMIT_REQUEST_BYTES, compressed or not */
+#define PUSH_KEPT_MS 600000  /* what is known about the line is forgotten after this */
 #define PUSH_TARGET_MS 10000 /* an upload should take about so long */
 
 /* How much the next request may carry. */

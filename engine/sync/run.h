@@ -25,6 +25,7 @@ struct syncer {
     struct buffer bodies;     /* changesets of the next request */
     struct buffer scope;
     struct push_pace push;
+    int64_t paced_ms; /* steady clock: when the pace was learnt last */
     struct pull_pace pull;
     struct id lease;    /* new instance that is being leased; zero: none */
     bool token_refused; /* the server said SIGN_IN; a new enrolment is due */

@@ -207,6 +207,7 @@ static daybook_status exchange_round(struct sync_run *run, const struct store_st
         dk_sync_exchange(syncer, &call, run->deadline_ms, &run->report, run->failure);
     show_activity(syncer, false, false);
     if (status == DAYBOOK_OK) {
+        syncer->paced_ms = dk_sync_now(syncer);
         dk_push_learn(&syncer->push, run->sent_bytes, run->report.elapsed_ms);
         dk_pull_learn(&syncer->pull, run->report.elapsed_ms);
     } else if (status == DAYBOOK_OFFLINE || status == DAYBOOK_TIMEOUT ||
@@ -340,7 +341,11 @@ daybook_status dk_syncer_run(struct syncer *syncer, int64_t budget_ms, bool wait
     } else if (pthread_mutex_trylock(&syncer->run_lock) != 0) {
         return DAYBOOK_BUSY;
     }
-    run.deadline_ms = budget_ms > 0 ? dk_sync_now(syncer) + budget_ms : 0;
+    int64_t now = dk_sync_now(syncer);
+    run.deadline_ms = budget_ms > 0 ? now + budget_ms : 0;
+    if (now - syncer->paced_ms > PUSH_KEPT_MS) {
+        dk_push_begin(&syncer->push); /* the device may be anywhere by now */
+    }
     daybook_status status = run_rounds(&run);
     finish_run(syncer, status);
     pthread_mutex_unlock(&syncer->run_lock);

@@ -87,6 +87,28 @@ static void test_sync_run__the_first_request_is_small(void **state)
     assert_int_equal(device_status(&world->device).pending, 0);
 }
 
+static void test_sync_run__what_is_known_about_a_line_gets_old(void **state)
+{
+    struct world *world = *state;
+    char customer[DAYBOOK_ID_SIZE];
+    char feedback[2001];
+    memset(feedback, 'x', sizeof feedback - 1);
+    feedback[sizeof feedback - 1] = '\0';
+    device_customer(&world->device, "Wu", customer);
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < 40; i++) {
+            device_visit(&world->device, customer, feedback, NULL);
+        }
+        if (round == 2) {
+            script_pass(&world->script, 601000); /* ten minutes without a word */
+        }
+        int before = script_seen(&world->script).syncs;
+        device_sync(&world->device);
+        /* 80 KiB: in two requests at first, in one when the line is known */
+        assert_int_equal(script_seen(&world->script).syncs - before, round == 1 ? 1 : 2);
+    }
+}
+
 static void test_sync_run__a_slow_line_gets_small_requests(void **state)
 {
     struct world *world = *state;
@@ -273,6 +295,7 @@ int main(void)
         RUN_TEST(test_sync_run__one_round_trip_does_it_all),
         RUN_TEST(test_sync_run__pages_of_one_entry),
         RUN_TEST(test_sync_run__the_first_request_is_small),
+        RUN_TEST(test_sync_run__what_is_known_about_a_line_gets_old),
         RUN_TEST(test_sync_run__a_slow_line_gets_small_requests),
         RUN_TEST(test_sync_run__a_lost_reply_is_sent_again),
         RUN_TEST(test_sync_run__a_budget_ends_it_between_rounds),
