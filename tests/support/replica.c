@@ -31,10 +31,10 @@ struct comparison {
 };
 
 /* Opens a file read-only and begins to read. */
-static sqlite3 *open_file(const char *path)
+static sqlite3 *open_file(const char *path, const char *vfs)
 {
     sqlite3 *database = NULL;
-    int result = sqlite3_open_v2(path, &database, SQLITE_OPEN_READONLY, NULL);
+    int result = sqlite3_open_v2(path, &database, SQLITE_OPEN_READONLY, vfs);
     if (result == SQLITE_OK) {
         (void)sqlite3_busy_timeout(database, 20000);
         result =
@@ -245,9 +245,14 @@ static bool same_standing(struct comparison *comparison)
 
 int64_t replica_compare(const struct replica *replica)
 {
+    return replica_compare_through(replica, NULL);
+}
+
+int64_t replica_compare_through(const struct replica *replica, const char *vfs)
+{
     struct comparison comparison = {.replica = replica};
-    comparison.mine = open_file(replica->store);
-    comparison.theirs = open_file(replica->server);
+    comparison.mine = open_file(replica->store, vfs);
+    comparison.theirs = open_file(replica->server, NULL);
     bool same = comparison.mine != NULL && comparison.theirs != NULL && same_standing(&comparison);
     for (int kind = 0; same && kind < ENTITY_COUNT; kind++) {
         same = same_entity(&comparison, dk_entity(kind)->name);
@@ -264,7 +269,7 @@ void replica_check(struct device *device, struct server *server, const char *log
                    const char *file, int line)
 {
     const struct replica replica = {device->path, server->database, login};
-    if (replica_compare(&replica) < 0) {
+    if (replica_compare_through(&replica, device->options.vfs) < 0) {
         print_error("the replica of %s is not what the server has\n", login);
         _fail(file, line);
     }

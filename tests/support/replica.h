@@ -23,6 +23,8 @@ struct replica {
  * difference: a record that is not settled, a wrong set of buckets, a position that is not the
  * head, nothing to compare. */
 int64_t replica_compare(const struct replica *replica);
+/* The same with the device's file read through this VFS. */
+int64_t replica_compare_through(const struct replica *replica, const char *vfs);
 /* Compares an open or closed device whose user is `login`; the test fails at a difference. */
 #define replica_assert_equal(device, server, login)                                                \
     replica_check((device), (server), (login), __FILE__, __LINE__)
