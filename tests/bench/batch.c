@@ -121,7 +121,7 @@ static double run_requests(struct loopback *loopback)
 
 void figure_decide_batch(struct bench *bench)
 {
-    struct series rates = {.count = 0};
+    struct series rates = {.count = 0}, raw = rates;
     struct loopback *loopback = bench_new(1, sizeof *loopback);
     char folder[BENCH_PATH_MAX], copy[BENCH_PATH_MAX], name[32];
     cpu_set_t processors;
@@ -139,11 +139,10 @@ void figure_decide_batch(struct bench *bench)
         (void)sched_setaffinity(0, sizeof processors, &processors);
         series_add(&rates, run_requests(loopback));
         loopback_close(loopback);
+        raw_run(bench, RAW_INSERT_1000, &raw);
     }
     loopback_clear(loopback);
     free(loopback);
     print_figure("decide_batch", &rates, "changesets/s");
-    if (!bench->only_daybook) {
-        print_ratio("decide_batch", series_median(&rates) / raw_median(bench, RAW_INSERT_1000));
-    }
+    raw_ratio(bench, "decide_batch", &rates, &raw);
 }

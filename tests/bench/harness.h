@@ -15,7 +15,7 @@
 #define BENCH_RUNS 5          /* of each figure; the median counts */
 #define BENCH_PATH_MAX 4096   /* bytes of a path with NUL */
 #define BENCH_CACHE_KIB 16384 /* page cache on both sides, of raw SQLite and of Daybook */
-#define BENCH_SERIES_MAX 64   /* runs that a series can hold */
+#define BENCH_SERIES_MAX 256  /* runs that a series can hold */
 
 /* One value per run. */
 struct series {
@@ -72,8 +72,14 @@ void bench_copy_folder(const char *from, const char *to);
 /* Lets writes of earlier figures reach the disk, so that they do not disturb the next one. */
 void bench_settle(void);
 
-/* One more run of a raw figure (raw.c). */
-void raw_run(struct bench *bench, enum raw_kind kind);
+/* One more run of a raw figure (raw.c), which goes to the run's series and to `beside`: figures
+ * call it after each of their own runs, so that both sides meet the same machine. Nothing with
+ * only_daybook. */
+void raw_run(struct bench *bench, enum raw_kind kind, struct series *beside);
+/* RATIO name, of the medians of a figure and of the raw runs beside it; nothing with only_daybook.
+ */
+void raw_ratio(const struct bench *bench, const char *name, const struct series *series,
+               const struct series *beside);
 /* Measures it where this run has not yet, and returns the median. With only_daybook: 0. */
 double raw_median(struct bench *bench, enum raw_kind kind);
 /* Prints FIG raw_… of all that were measured. */

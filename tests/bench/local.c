@@ -41,7 +41,7 @@ static void open_new(struct bench *bench, struct device *device, bool relaxed)
 /* Runs both sides in turn and prints the figure with its ratio. */
 static void run_insert(struct bench *bench, const struct insert_figure *figure)
 {
-    struct series rates = {.count = 0};
+    struct series rates = {.count = 0}, raw = rates;
     struct device device;
     for (int run = 0; run < BENCH_RUNS; run++) {
         struct rows *rows = rows_new(0, figure->rows);
@@ -50,14 +50,10 @@ static void run_insert(struct bench *bench, const struct insert_figure *figure)
         device_close(&device);
         bench_remove_store(device.path);
         rows_free(rows);
-        if (!bench->only_daybook && bench->raw[figure->raw].count < BENCH_RUNS) {
-            raw_run(bench, figure->raw);
-        }
+        raw_run(bench, figure->raw, &raw);
     }
     print_figure(figure->name, &rates, "rows/s");
-    if (!bench->only_daybook) {
-        print_ratio(figure->name, series_median(&rates) / raw_median(bench, figure->raw));
-    }
+    raw_ratio(bench, figure->name, &rates, &raw);
 }
 
 void figure_local_insert_1000(struct bench *bench)
@@ -85,7 +81,7 @@ void figure_local_insert_1_full(struct bench *bench)
  * takes a copy of the store that pushed them. */
 void figure_local_update_1000(struct bench *bench)
 {
-    struct series rates = {.count = 0};
+    struct series rates = {.count = 0}, raw = rates;
     struct world *world = world_with_many(bench);
     struct rows *updates = rows_new_updates(0, ROWS_MANY);
     int *order = rows_shuffled(ROWS_MANY, 1);
@@ -106,17 +102,12 @@ void figure_local_update_1000(struct bench *bench)
         device_close(&device);
         bench_remove_store(path);
         free(held);
-        if (!bench->only_daybook && bench->raw[RAW_UPDATE_1000].count < BENCH_RUNS) {
-            raw_run(bench, RAW_UPDATE_1000);
-        }
+        raw_run(bench, RAW_UPDATE_1000, &raw);
     }
     free(order);
     rows_free(updates);
     print_figure("local_update_1000", &rates, "rows/s");
-    if (!bench->only_daybook) {
-        print_ratio("local_update_1000",
-                    series_median(&rates) / raw_median(bench, RAW_UPDATE_1000));
-    }
+    raw_ratio(bench, "local_update_1000", &rates, &raw);
 }
 
 /* Prints bytes per row of closed store files. */

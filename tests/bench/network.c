@@ -18,25 +18,24 @@
 
 /* Rates of syncs, and the share of their time that the device spent in the transport. */
 struct sync_series {
-    struct series rates, waiting;
+    struct series rates, waiting, raw;
 };
 
-/* A sync of so many rows. */
-static void add_sync(struct sync_series *series, struct device *device, int rows)
+/* A sync of so many rows, and a raw run. */
+static void add_sync(struct bench *bench, struct sync_series *series, struct device *device,
+                     int rows)
 {
     series_add(&series->rates, rows / device_sync(device));
     series_add(&series->waiting, device_sync_waiting(device));
+    raw_run(bench, RAW_INSERT_1000, &series->raw);
 }
 
 /* Prints the rate, its ratio to raw inserts of 1,000 per transaction, and NAME_waiting. */
 static void print_syncs(struct bench *bench, const char *name, const struct sync_series *series)
 {
     char line[64];
-    const struct series *rates = &series->rates;
-    print_figure(name, rates, "rows/s");
-    if (!bench->only_daybook) {
-        print_ratio(name, series_median(rates) / raw_median(bench, RAW_INSERT_1000));
-    }
+    print_figure(name, &series->rates, "rows/s");
+    raw_ratio(bench, name, &series->rates, &series->raw);
     (void)dk_text_format(line, sizeof line, "%s_waiting", name);
     print_figure(line, &series->waiting, "%");
 }
@@ -71,7 +70,7 @@ static void run_push(struct bench *bench, const char *name, int count, int per_c
     new_author(bench, author, "push.db", login);
     for (int run = 0; run < BENCH_RUNS; run++) {
         stage(bench, author, count, per_changeset);
-        add_sync(&syncs, author, count);
+        add_sync(bench, &syncs, author, count);
         device_expect_settled(author);
     }
     device_close(author);
@@ -105,7 +104,7 @@ static void run_pull(struct bench *bench, const char *name, int count, int per_c
         stage(bench, author, count, per_changeset);
         (void)device_sync(author);
         bench_settle();
-        add_sync(&syncs, reader, count);
+        add_sync(bench, &syncs, reader, count);
         if (device_count(reader, "visit") != (int64_t)count * (run + 1)) {
             bench_fail("the reader did not get all visits");
         }

@@ -178,10 +178,13 @@ static double run_update(const char *path)
     return rate;
 }
 
-void raw_run(struct bench *bench, enum raw_kind kind)
+void raw_run(struct bench *bench, enum raw_kind kind, struct series *beside)
 {
     char path[BENCH_PATH_MAX];
     double value = 0;
+    if (bench->only_daybook) {
+        return;
+    }
     bench_path(path, bench->folder, "raw.db");
     bench_settle();
     switch (kind) {
@@ -196,6 +199,7 @@ void raw_run(struct bench *bench, enum raw_kind kind)
     default: bench_fail("no such raw figure");
     }
     series_add(&bench->raw[kind], value);
+    series_add(beside, value);
     bench_remove_store(path);
 }
 
@@ -206,9 +210,18 @@ double raw_median(struct bench *bench, enum raw_kind kind)
     }
     int runs = kind == RAW_BYTES ? 1 : BENCH_RUNS; /* the size is the same in each run */
     while (bench->raw[kind].count < runs) {
-        raw_run(bench, kind);
+        struct series beside = {.count = 0};
+        raw_run(bench, kind, &beside);
     }
     return series_median(&bench->raw[kind]);
+}
+
+void raw_ratio(const struct bench *bench, const char *name, const struct series *series,
+               const struct series *beside)
+{
+    if (!bench->only_daybook) {
+        print_ratio(name, series_median(series) / series_median(beside));
+    }
 }
 
 void raw_print(const struct bench *bench)

@@ -123,16 +123,15 @@ static void run_callers(struct world *world, struct caller *callers, struct seri
 
 void figure_decide_single(struct bench *bench)
 {
-    struct series rates = {.count = 0}, tails = rates;
+    struct series rates = {.count = 0}, tails = rates, raw = rates;
     struct world *world = world_get(bench);
     struct caller *callers = open_callers(world);
     for (int run = 0; run < BENCH_RUNS; run++) {
         run_callers(world, callers, &rates, &tails);
+        raw_run(bench, RAW_INSERT_1_FULL, &raw);
     }
     close_callers(callers);
     print_figure("decide_single", &rates, "changesets/s");
-    if (!bench->only_daybook) {
-        print_ratio("decide_single", series_median(&rates) / raw_median(bench, RAW_INSERT_1_FULL));
-    }
+    raw_ratio(bench, "decide_single", &rates, &raw);
     print_figure("decide_single_p99_ms", &tails, "ms");
 }
