@@ -89,7 +89,7 @@ static daybook_status write_plain(struct page *page, const struct holding *holdi
     new.base_text = (struct value){.kind = VALUE_TEXT, .length = (uint32_t)store->text.length};
     new.base_text.text = store->text.bytes;
     if (status == DAYBOOK_OK) {
-        status = dk_pending_write(store, &new);
+        status = dk_pending_write(store, &new, true);
     }
     if (status == DAYBOOK_OK) {
         status = dk_records_update(store, &row, mask | COLUMN_BUCKET, holding->row.version,
@@ -117,25 +117,21 @@ static daybook_status apply_beside(struct page *page, const struct holding *hold
     return status == DAYBOOK_OK ? write_plain(page, holding, &base) : status;
 }
 
-/* Whether something is pending for the row's record that table pending tells of; then *holding is
- * whole. */
-static daybook_status find_pending(struct page *page, struct holding *holding, bool *pending)
+/* Whether something is pending for the row's record though it has no row; then *holding is whole.
+ * Where it has one, the row's version tells. */
+static daybook_status find_hidden(struct page *page, struct holding *holding, bool *pending)
 {
     struct store *store = page->apply->store;
     *pending = false;
-    if (store->memory.pending_rows == 0) {
+    if (store->memory.hidden_rows == 0) {
         return DAYBOOK_OK;
     }
     holding->entity = page->reader.block.entity;
     holding->id = page->row.id;
     holding->has_row = false;
     daybook_status status = dk_pending_load_beside(store, &store->work, holding);
-    if (status != DAYBOOK_OK || !holding->is_pending) {
-        return status;
-    }
-    *pending = true;
-    return dk_records_load(store, holding->entity, &holding->id, &store->work, &holding->row,
-                           &holding->has_row);
+    *pending = status == DAYBOOK_OK && holding->is_pending;
+    return status;
 }
 
 /* ---- new */
@@ -258,7 +254,7 @@ static daybook_status apply_new(struct page *page)
     const struct entity *entity = page->reader.block.entity;
     struct holding holding;
     bool pending, inserted;
-    daybook_status status = find_pending(page, &holding, &pending);
+    daybook_status status = find_hidden(page, &holding, &pending);
     if (status != DAYBOOK_OK || pending) {
         return status != DAYBOOK_OK ? status : apply_beside(page, &holding);
     }
@@ -322,7 +318,7 @@ static daybook_status apply_set(struct page *page)
     const struct entity *entity = page->reader.block.entity;
     struct holding holding;
     bool pending, done = false;
-    daybook_status status = find_pending(page, &holding, &pending);
+    daybook_status status = find_hidden(page, &holding, &pending);
     if (status != DAYBOOK_OK || pending) {
         return status != DAYBOOK_OK ? status : apply_beside(page, &holding);
     }

@@ -20,13 +20,29 @@ static uint64_t provisional_fields(const struct store *store, const struct entit
     return store->facts[entity->kind].server & ~common;
 }
 
+/* Takes a record away that is as the changeset left it, because it is out of scope by now. */
+static daybook_status drop_made(struct store *store, const struct entity *entity,
+                                const struct id *id, int64_t seq, bool *done)
+{
+    struct stored stored;
+    bool found;
+    dk_arena_reset(&store->work);
+    daybook_status status = dk_records_load(store, entity, id, &store->work, &stored, &found);
+    *done = status == DAYBOOK_OK && found && stored.version == dk_version_made(seq);
+    return *done ? dk_records_remove(store, entity, id) : status;
+}
+
 /* Settles one record by its row alone; *done false where it is not as the changeset left it. */
 static daybook_status settle_made(struct store *store, const struct entity *entity,
                                   const struct id *id, int64_t seq, int64_t position,
                                   int64_t bucket, bool *done)
 {
     struct record nothing;
-    uint64_t columns = provisional_fields(store, entity) | (bucket > 0 ? COLUMN_BUCKET : 0);
+    uint64_t columns = provisional_fields(store, entity) | COLUMN_BUCKET;
+    if (bucket == 0) {
+        store->changed |= dk_store_bit((int)entity->kind);
+        return drop_made(store, entity, id, seq, done);
+    }
     dk_records_empty(&nothing, entity, id);
     store->changed |= dk_store_bit((int)entity->kind);
     return dk_records_update_made(store, &nothing, columns, position, bucket, seq, done);
@@ -69,6 +85,9 @@ static daybook_status move_base(struct store *store, const struct changeset *cha
     }
     switch (change->op) {
     case BLOCK_NEW:
+        if (bucket == 0) {
+            return DAYBOOK_OK; /* out of scope by now; in scope, a whole row has come, or will */
+        }
         status = base_of_new(store, changeset, change, base);
         base->bucket = bucket;
         break;
@@ -150,8 +169,8 @@ static daybook_status settle_decoded(struct apply *apply, int64_t seq, int64_t p
 
 /* By the list of what it made. Records that were changed since go the long way, one by one: *all
  * false. */
-static daybook_status settle_list(struct apply *apply, int64_t seq, int64_t position,
-                                  int64_t bucket, bool *all)
+static daybook_status settle_list(struct apply *apply, const struct value *made, int64_t seq,
+                                  int64_t position, int64_t bucket, bool *all)
 {
     struct store *store = apply->store;
     const struct entity *entity;
@@ -159,8 +178,7 @@ static daybook_status settle_list(struct apply *apply, int64_t seq, int64_t posi
     size_t cursor = 0;
     daybook_status status = DAYBOOK_OK;
     *all = true;
-    while (status == DAYBOOK_OK &&
-           dk_outbox_next_made(store, &apply->own_made, &cursor, &entity, &id)) {
+    while (status == DAYBOOK_OK && dk_outbox_next_made(store, made, &cursor, &entity, &id)) {
         bool done = false;
         if (entity == NULL) {
             return DAYBOOK_CORRUPT;
@@ -175,18 +193,20 @@ static daybook_status settle_list(struct apply *apply, int64_t seq, int64_t posi
 }
 
 /* The changeset leaves the pending ones first, so that rebuilt overlays no longer have it. Records
- * that settle_list has done are not pending any more when the long way comes to them. */
+ * that settle_list has done are not pending any more when the long way comes to them. With bucket 0
+ * the records that it made are not in the base afterwards: they are out of scope, or whole rows
+ * bring them. */
 daybook_status dk_apply_settle(struct apply *apply, const struct outbox_row *outbox,
                                int64_t position, int64_t bucket)
 {
     struct store *store = apply->store;
     struct decoded *decoded = NULL;
+    struct value made;
     bool all = false;
     bool covered = position <= apply->reply->safe_position;
-    daybook_status status =
-        dk_outbox_texts(store, outbox->seq, &store->arena, &apply->own_made, NULL);
+    daybook_status status = dk_outbox_texts(store, outbox->seq, &store->arena, &made, NULL);
     if (status == DAYBOOK_OK && outbox->only_makes) {
-        status = settle_list(apply, outbox->seq, position, bucket, &all);
+        status = settle_list(apply, &made, outbox->seq, position, bucket, &all);
     }
     if (status == DAYBOOK_OK && !all) {
         status = dk_outbox_pin(store, outbox->seq, &decoded);
@@ -203,59 +223,6 @@ daybook_status dk_apply_settle(struct apply *apply, const struct outbox_row *out
         dk_outbox_unpin(decoded);
     }
     store->changed |= STORE_CHANGED_SYNC;
-    return status;
-}
-
-/* ---- buckets */
-
-/* The bucket of the record that a record's root field names; 0 where it is not held. */
-static daybook_status root_bucket(struct store *store, const struct record *record, int64_t *bucket)
-{
-    const struct entity *entity = record->entity;
-    struct stored root;
-    bool found = false;
-    *bucket = 0;
-    if (entity->root_field < 0 || record->values[entity->root_field].kind != VALUE_ID) {
-        return DAYBOOK_OK;
-    }
-    daybook_status status =
-        dk_records_load(store, dk_entity(entity->fields[entity->root_field].target),
-                        &record->values[entity->root_field].id, &store->work, &root, &found);
-    *bucket = found && root.bucket > 0 ? root.bucket : 0;
-    return status;
-}
-
-/* A changeset over several buckets has a marker for each, and only the first settles it, so its
- * records were put into that one's. A record is where its root is; where that is not held, a row
- * behind the markers says where the record is. */
-static daybook_status place_made(struct apply *apply)
-{
-    struct store *store = apply->store;
-    const struct entity *entity;
-    struct id id;
-    size_t cursor = 0;
-    daybook_status status = DAYBOOK_OK;
-    while (status == DAYBOOK_OK &&
-           dk_outbox_next_made(store, &apply->own_made, &cursor, &entity, &id)) {
-        struct holding holding;
-        int64_t bucket = 0;
-        dk_arena_reset(&store->work);
-        status = entity == NULL ? DAYBOOK_CORRUPT
-                                : dk_pending_load(store, entity, &id, &store->work, &holding);
-        if (status != DAYBOOK_OK || !holding.has_row || holding.base_state != BASE_HELD) {
-            continue;
-        }
-        status = root_bucket(store, &holding.row.record, &bucket);
-        if (status != DAYBOOK_OK || bucket == 0 || bucket == holding.base_bucket) {
-            continue;
-        }
-        status = dk_records_update(store, &holding.row.record, COLUMN_BUCKET, holding.row.version,
-                                   bucket);
-        if (status == DAYBOOK_OK && holding.is_pending) {
-            holding.base_bucket = bucket;
-            status = dk_pending_write(store, &holding);
-        }
-    }
     return status;
 }
 
@@ -292,14 +259,7 @@ daybook_status dk_apply_own(struct apply *apply, const struct row *row)
         apply->applied->copy_detected = true;
         return DAYBOOK_DIVERGED;
     }
-    bool again =
-        row->number == apply->own_position && dk_id_compare(&row->id, &apply->own_changeset) == 0;
-    if (again) {
-        return place_made(apply);
-    }
     apply->own_position = row->number;
-    apply->own_changeset = row->id;
-    apply->own_made = (struct value){.kind = VALUE_NULL};
     if (!found || outbox.verdict == OUTBOX_SETTLED) {
         return DAYBOOK_OK; /* settled before */
     }

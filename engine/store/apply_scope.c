@@ -76,17 +76,53 @@ static daybook_status remove_rows(struct store *store, const char *condition)
 {
     daybook_status status = DAYBOOK_OK;
     for (int kind = 0; kind < ENTITY_COUNT && status == DAYBOOK_OK; kind++) {
-        char sql[400];
-        if (!dk_text_format(sql, sizeof sql,
-                            "DELETE FROM r_%s WHERE %s AND version>=0 AND NOT EXISTS"
-                            "(SELECT 1 FROM pending p WHERE p.entity=%d AND p.id=r_%s.id)",
-                            dk_entity(kind)->name, condition, store->facts[kind].number,
-                            dk_entity(kind)->name)) {
+        char sql[200];
+        if (!dk_text_format(sql, sizeof sql, "DELETE FROM r_%s WHERE %s AND version>=0",
+                            dk_entity(kind)->name, condition)) {
             return DAYBOOK_INTERNAL;
         }
         status = dk_database_run(&store->database, sql);
         if (status == DAYBOOK_OK && dk_database_changes(&store->database) > 0) {
             store->changed |= dk_store_bit(kind);
+        }
+    }
+    return status;
+}
+
+/* Adds the lines of one entity whose document is not there: they were made here, and nothing is
+ * known of them but that. */
+static daybook_status touch_orphans_of(struct apply *apply, const struct entity *entity)
+{
+    struct store *store = apply->store;
+    struct statement **slot = &store->entities[entity->kind].orphans;
+    const struct field *parent = &entity->fields[entity->parent_field];
+    char sql[300];
+    daybook_status status;
+    bool row;
+    (void)dk_text_format(sql, sizeof sql,
+                         "SELECT id FROM r_%s WHERE NOT EXISTS(SELECT 1 FROM r_%s p WHERE p.id=%s)",
+                         entity->name, dk_entity(parent->target)->name, parent->name);
+    struct statement *select = dk_statement(&store->database, slot, sql, &status);
+    while (select != NULL && (status = dk_step(select, &row)) == DAYBOOK_OK && row) {
+        struct id id;
+        status = dk_column_id(select, 0, &id) ? dk_touch(store, &apply->touched, entity, &id)
+                                              : DAYBOOK_CORRUPT;
+        if (status != DAYBOOK_OK) {
+            dk_reset(select);
+            return status;
+        }
+    }
+    return status;
+}
+
+/* Rows went without being looked at; what is derived from them has to be found. */
+static daybook_status touch_orphans(struct apply *apply)
+{
+    daybook_status status = DAYBOOK_OK;
+    for (int kind = 0; kind < ENTITY_COUNT && status == DAYBOOK_OK; kind++) {
+        const struct entity *entity = dk_entity(kind);
+        if (entity->parent_field >= 0 && apply->store->facts[kind].derived != 0) {
+            status = touch_orphans_of(apply, entity);
         }
     }
     return status;
@@ -106,6 +142,9 @@ daybook_status dk_apply_drop_stale(struct apply *apply)
     }
     if (status == DAYBOOK_OK) {
         status = evict_all(apply, &list);
+    }
+    if (status == DAYBOOK_OK) {
+        status = touch_orphans(apply);
     }
     if (status == DAYBOOK_OK) {
         store->memory.stale = false;
@@ -213,7 +252,7 @@ static daybook_status lose_buckets(struct apply *apply, const struct scope_row *
     for (int i = 0; i < lost_count && status == DAYBOOK_OK; i++) {
         status = lose_bucket(apply, lost[i]);
     }
-    return status;
+    return status == DAYBOOK_OK && lost_count > 0 ? touch_orphans(apply) : status;
 }
 
 static daybook_status store_scope(struct apply *apply, const struct scope_row *rows, int count)

@@ -160,7 +160,8 @@ static bool check_bounds(struct check *check, const struct touch *touch,
                          const struct holding *holding)
 {
     uint64_t derived = check->store->facts[touch->entity->kind].derived;
-    int64_t version = holding->is_implied ? -touch->first : touch->seen;
+    int64_t version =
+        holding->is_implied ? dk_version_made(touch->first) : dk_version_pending(holding->slot);
     if (!holding->is_pending) {
         return wrong(check, "an unsettled change is not pending", touch->entity, &touch->id);
     }
@@ -170,8 +171,8 @@ static bool check_bounds(struct check *check, const struct touch *touch,
                      &touch->id);
     }
     if (holding->has_row && holding->row.version != version) {
-        return wrong(check, "a pending record's version is not the smallest seen", touch->entity,
-                     &touch->id);
+        return wrong(check, "a pending record's version does not say what is pending",
+                     touch->entity, &touch->id);
     }
     if (holding->has_row && !holding->is_implied && holding->base_state != BASE_ABSENT &&
         ((touch->fields & ~derived) & ~holding->touched) != 0) {
@@ -246,7 +247,7 @@ static bool ask(struct check *check, const char *sql, int64_t *number)
 static bool check_counts(struct check *check, const struct touches *touches)
 {
     struct store *store = check->store;
-    int64_t rows = 0, made = 0, inbox = 0;
+    int64_t rows = 0, hidden = 0, marked = 0, inbox = 0;
     for (int kind = 0; kind < ENTITY_COUNT; kind++) {
         char sql[128];
         int64_t count = 0;
@@ -255,19 +256,20 @@ static bool check_counts(struct check *check, const struct touches *touches)
         if (!ask(check, sql, &count)) {
             return false;
         }
-        made += count;
+        marked += count;
     }
     if (!ask(check, "SELECT count(*) FROM pending", &rows) ||
+        !ask(check, "SELECT count(*) FROM hidden", &hidden) ||
         !ask(check, "SELECT count(*) FROM inbox_item WHERE root IS NULL", &inbox)) {
         return false;
     }
-    if (rows != store->memory.pending_rows) {
+    if (rows != store->memory.pending_rows || hidden != store->memory.hidden_rows) {
         return wrong(check, "the count of pending rows is off", NULL, NULL);
     }
     if (inbox != store->memory.state.inbox) {
         return wrong(check, "the count of inbox items is off", NULL, NULL);
     }
-    return rows + made == touches->count ||
+    return marked + hidden == touches->count ||
            wrong(check, "something is pending that is not in the outbox", NULL, NULL);
 }
 

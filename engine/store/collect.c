@@ -63,9 +63,9 @@ static daybook_status append_bodies(struct store *store, int64_t after, size_t m
         if (batch->count > 0 && seq != batch->last_seq + 1) {
             break;
         }
-        const char *body = dk_column_text(collect, 2, &size);
-        if (body == NULL) {
-            status = DAYBOOK_NO_MEMORY;
+        const char *body;
+        status = dk_body_read(store, collect, 1, 2, &body, &size);
+        if (status != DAYBOOK_OK) {
             break;
         }
         dk_buffer_append_text(out, batch->count == 0 ? "" : ",");

@@ -130,7 +130,7 @@ static daybook_status renumber(struct store *store, int64_t old, int64_t new)
     }
     dk_bind_int(statement, 1, new);
     dk_bind_int(statement, 2, (int64_t)store->body.length);
-    dk_bind_text(statement, 3, store->body.bytes, store->body.length);
+    dk_body_bind(store, statement, 3, &store->body);
     dk_bind_int(statement, 4, old);
     status = dk_step_done(statement);
     (void)dk_text_format(sql, sizeof sql,
@@ -147,7 +147,7 @@ static daybook_status renumber(struct store *store, int64_t old, int64_t new)
             return DAYBOOK_CORRUPT;
         }
         dk_records_empty(&record, entity, &id);
-        status = dk_records_update_made(store, &record, 0, -new, 0, old, &done);
+        status = dk_records_update_made(store, &record, 0, dk_version_made(new), 0, old, &done);
     }
     return status;
 }

@@ -11,12 +11,15 @@
 
 #include "engine/store/store.h"
 
+#include "engine/base/frame.h"
+
 #include <pthread.h>
 
 #define STORE_ARENA_MAX ((size_t)128 * 1024 * 1024) /* bytes that one transaction may need */
-#define STORE_UPDATES 128 /* update statements kept, one per set of columns */
-#define STORE_DECODED 16  /* changesets kept decoded within a transaction */
-#define STORE_RANDOM 640  /* bytes fetched from the platform at a time */
+#define STORE_UPDATES 128             /* update statements kept, one per set of columns */
+#define STORE_DECODED 16              /* changesets kept decoded within a transaction */
+#define BODY_PLAIN_MAX ((size_t)4096) /* bytes; longer bodies lie in the file compressed */
+#define STORE_RANDOM 640              /* bytes fetched from the platform at a time */
 
 /* outbox.verdict; the numbers are stored */
 enum outbox_verdict {
@@ -52,7 +55,7 @@ struct entity_facts {
 };
 
 struct entity_statements {
-    struct statement *insert, *replace, *load, *remove, *children, *count_children, *adopt, *stale;
+    struct statement *insert, *replace, *load, *remove, *children, *adopt, *orphans;
 };
 
 /* Which rows an update may touch. */
@@ -83,6 +86,8 @@ struct decoded {
 struct store_memory {
     struct store_state state;
     int64_t pending_rows; /* of table pending */
+    int64_t hidden_rows;  /* of table hidden */
+    int64_t next_slot;    /* of table pending */
     int64_t kept;         /* settled changesets in the outbox */
     int64_t sent_seq;     /* highest seq that was ever collected */
     uint64_t stale_epoch; /* of the versions of stale rows; 0: the present one */
@@ -101,12 +106,14 @@ struct store {
     struct id_maker ids;
     uint8_t random[STORE_RANDOM];
     size_t random_left;
-    struct arena arena;     /* for one transaction */
-    struct arena work;      /* for one record within it */
-    struct arena row_arena; /* what the reader of a log page makes for one row */
-    struct buffer body;     /* the changeset under way */
-    struct buffer text;     /* base values and other short JSON */
-    uint64_t changed;       /* bits for options.changed */
+    struct arena arena;        /* for one transaction */
+    struct arena work;         /* for one record within it */
+    struct arena row_arena;    /* what the reader of a log page makes for one row */
+    struct frame_codec *codec; /* NULL until a body is long */
+    struct buffer packed;      /* a body as it lies in the file, or out of it */
+    struct buffer body;        /* the changeset under way */
+    struct buffer text;        /* base values and other short JSON */
+    uint64_t changed;          /* bits for options.changed */
     struct entity_facts facts[ENTITY_COUNT];
     struct entity_statements entities[ENTITY_COUNT];
     struct update_statement updates[STORE_UPDATES];
@@ -120,8 +127,9 @@ struct store {
             *outbox_find_id, *outbox_note, *outbox_remove, *outbox_settle, *outbox_purge,
             *outbox_first_open, *outbox_oldest, *outbox_seqs, *outbox_due, *outbox_list,
             *outbox_renumber, *outbox_count, *outbox_kept;
-        struct statement *pending_load, *pending_put, *pending_remove, *pending_list,
-            *pending_bucket, *pending_first, *pending_last, *pending_stale, *pending_stale_mark;
+        struct statement *pending_load, *pending_find, *pending_add, *pending_put, *pending_remove,
+            *hidden_add, *hidden_remove, *pending_list, *pending_bucket, *pending_first,
+            *pending_last, *pending_stale, *pending_stale_mark;
         struct statement *raw_load, *raw_put, *raw_remove, *raw_bucket, *raw_stale, *raw_list,
             *raw_clear;
         struct statement *inbox_add, *inbox_by_changeset, *inbox_remove, *inbox_root, *inbox_chain,
@@ -160,9 +168,24 @@ daybook_status dk_upgrade_run(struct store *store);
 
 /* ---- records.c */
 
-/* A row as it stands. version < 0: made here by the outbox changeset -version, which is all that is
- * pending for it; it has no row in table pending. bucket < 0: stale, of bucket ~bucket.
- * record.version is what reads yield. */
+/* A row's version where something is pending: the record was made here by this changeset, and
+ * nothing else is pending for it (odd); or table pending has a row for it in this slot (even). So
+ * the usual row of an app needs no other row beside it, and the others are found by number. */
+static inline int64_t dk_version_made(int64_t seq)
+{
+    return -(2 * seq + 1);
+}
+static inline int64_t dk_version_pending(int64_t slot)
+{
+    return -(2 * slot);
+}
+static inline bool dk_version_is_made(int64_t version)
+{
+    return version < 0 && version % 2 != 0;
+}
+
+/* A row as it stands. bucket < 0: stale, of bucket ~bucket. record.version is what reads yield, but
+ * for rows with a slot in pending: see dk_pending_load. */
 struct stored {
     int64_t version;
     int64_t bucket;
@@ -287,6 +310,15 @@ daybook_status dk_outbox_remove(struct store *store, int64_t seq, enum outbox_ve
 /* settled and oldest_pending_ms of the state, from the table. */
 daybook_status dk_outbox_refresh(struct store *store);
 
+/* ---- body.c */
+
+/* Binds the body as it shall lie in the file. Borrowed until the next body is bound or read. */
+void dk_body_bind(struct store *store, struct statement *statement, int position,
+                  const struct buffer *body);
+/* The text of a body out of a row with its size. */
+daybook_status dk_body_read(struct store *store, struct statement *statement, int size_column,
+                            int body_column, const char **text, size_t *length);
+
 /* ---- pending.c */
 
 /* All that the store has about one record. */
@@ -297,6 +329,8 @@ struct holding {
     struct stored row; /* the overlay, where has_row */
     bool is_pending;
     bool is_implied; /* by the row's version alone */
+    bool is_hidden;  /* table hidden has it */
+    int64_t slot;    /* in table pending; 0: none */
     int64_t first, last, seen;
     enum base_state base_state;
     int64_t base_version;
@@ -320,7 +354,9 @@ daybook_status dk_pending_load_beside(struct store *store, struct arena *arena,
 /* The record as the server has it, out of row and base values. */
 daybook_status dk_pending_base(const struct holding *holding, struct arena *arena,
                                struct base *base);
-daybook_status dk_pending_write(struct store *store, const struct holding *holding);
+/* Writes the row in pending, in a new slot where there is none yet, and hidden as `visible` says.
+ */
+daybook_status dk_pending_write(struct store *store, struct holding *holding, bool visible);
 daybook_status dk_pending_remove(struct store *store, const struct holding *holding);
 /* Base values of these fields of a record as JSON, in store->text. */
 daybook_status dk_pending_base_text(struct store *store, const struct record *base, uint64_t fields,
@@ -354,8 +390,6 @@ struct apply {
     struct arena *arena;  /* the caller's, for texts of problem */
     int64_t start;        /* position before the page */
     int64_t own_position; /* of the marker met last */
-    struct id own_changeset;
-    struct value own_made; /* the records that it made */
     struct touched touched;
     struct verdict *verdicts; /* in the store's arena */
     int verdict_count;

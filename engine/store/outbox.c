@@ -13,7 +13,6 @@
 #include <string.h>
 
 #define MADE_SIZE (1 + ID_SIZE) /* bytes in outbox.made per record */
-#define SMALL_BODY 32768 /* bytes; up to here a body is searched for an id before it is decoded */
 
 /* ---- counting */
 
@@ -92,7 +91,7 @@ daybook_status dk_outbox_add(struct store *store, const struct changeset *change
     if (made->length > 0) {
         dk_bind_blob(add, 7, made->bytes, made->length);
     }
-    dk_bind_text(add, 8, body->bytes, body->length);
+    dk_body_bind(store, add, 8, body);
     status = dk_step_done(add);
     if (status == DAYBOOK_OK) {
         if (store->memory.state.pending == 0) {
@@ -291,8 +290,9 @@ daybook_status dk_outbox_texts(struct store *store, int64_t seq, struct arena *a
 {
     daybook_status status;
     bool row;
-    struct statement *texts = dk_statement(&store->database, &store->slots.outbox_texts,
-                                           "SELECT made,body FROM outbox WHERE seq=?", &status);
+    struct statement *texts =
+        dk_statement(&store->database, &store->slots.outbox_texts,
+                     "SELECT made,size,body FROM outbox WHERE seq=?", &status);
     if (texts == NULL) {
         return status;
     }
@@ -305,9 +305,16 @@ daybook_status dk_outbox_texts(struct store *store, int64_t seq, struct arena *a
         *made = copy_column(texts, 0, arena);
     }
     if (body != NULL) {
-        *body = copy_column(texts, 1, arena);
+        const char *text;
+        size_t length;
+        status = dk_body_read(store, texts, 1, 2, &text, &length);
+        *body = (struct value){.kind = VALUE_TEXT, .length = (uint32_t)length};
+        body->text = status == DAYBOOK_OK ? dk_arena_copy(arena, text, length) : NULL;
     }
     dk_reset(texts);
+    if (status != DAYBOOK_OK) {
+        return status;
+    }
     return arena->failed ? DAYBOOK_NO_MEMORY : DAYBOOK_OK;
 }
 
@@ -430,7 +437,7 @@ daybook_status dk_outbox_decode(struct store *store, int64_t seq, const struct d
         return DAYBOOK_OK;
     }
     struct statement *statement = dk_statement(&store->database, &store->slots.outbox_body,
-                                               "SELECT body FROM outbox WHERE seq=?", &status);
+                                               "SELECT size,body FROM outbox WHERE seq=?", &status);
     if (statement == NULL) {
         return status;
     }
@@ -439,9 +446,12 @@ daybook_status dk_outbox_decode(struct store *store, int64_t seq, const struct d
     if (status != DAYBOOK_OK) {
         return status;
     }
-    size_t length = 0;
-    const char *body = row ? dk_column_text(statement, 0, &length) : NULL;
-    status = body == NULL ? DAYBOOK_CORRUPT : take_body(store, seq, body, length, decoded);
+    size_t length;
+    const char *body;
+    status = row ? dk_body_read(store, statement, 0, 1, &body, &length) : DAYBOOK_CORRUPT;
+    if (status == DAYBOOK_OK) {
+        status = take_body(store, seq, body, length, decoded);
+    }
     dk_reset(statement);
     return status;
 }
@@ -520,7 +530,7 @@ static daybook_status list_seqs(struct store *store, const struct id *id, int64_
     dk_id_to_wire(id, wire);
     dk_bind_int(list, 1, first);
     dk_bind_int(list, 2, last);
-    dk_bind_int(list, 3, SMALL_BODY);
+    dk_bind_int(list, 3, (int64_t)BODY_PLAIN_MAX);
     dk_bind_text(list, 4, wire, sizeof wire);
     while ((status = dk_step(list, &row)) == DAYBOOK_OK && row) {
         if (*count == capacity) {

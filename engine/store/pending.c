@@ -84,35 +84,20 @@ static daybook_status read_base_text(const struct value *text, struct arena *are
 
 /* ---- rows */
 
-/* Fills in what the row of table pending says, or that there is none. */
-static daybook_status load_row(struct store *store, struct arena *arena, struct holding *holding)
+/* Takes over the columns that both statements below select. */
+static daybook_status take_row(struct statement *load, struct arena *arena, struct holding *holding)
 {
-    daybook_status status;
-    bool found;
-    struct statement *load = dk_statement(
-        &store->database, &store->slots.pending_load,
-        "SELECT seq_first,seq_last,seen,base_state,base_version,bucket,touched,base FROM pending"
-        " WHERE entity=? AND id=?",
-        &status);
-    if (load == NULL) {
-        return status;
-    }
-    dk_bind_int(load, 1, store->facts[holding->entity->kind].number);
-    dk_bind_id(load, 2, &holding->id);
-    status = dk_step(load, &found);
-    if (status != DAYBOOK_OK || !found) {
-        return status;
-    }
-    holding->is_pending = true;
-    holding->first = dk_column_int(load, 0);
-    holding->last = dk_column_int(load, 1);
-    holding->seen = dk_column_int(load, 2);
-    holding->base_state = (enum base_state)dk_column_int(load, 3);
-    holding->base_version = dk_column_int(load, 4);
-    holding->base_bucket = dk_column_int(load, 5);
-    holding->touched = (uint64_t)dk_column_int(load, 6);
     size_t length;
-    const char *text = dk_column_text(load, 7, &length);
+    holding->is_pending = true;
+    holding->slot = dk_column_int(load, 0);
+    holding->first = dk_column_int(load, 1);
+    holding->last = dk_column_int(load, 2);
+    holding->seen = dk_column_int(load, 3);
+    holding->base_state = (enum base_state)dk_column_int(load, 4);
+    holding->base_version = dk_column_int(load, 5);
+    holding->base_bucket = dk_column_int(load, 6);
+    holding->touched = (uint64_t)dk_column_int(load, 7);
+    const char *text = dk_column_text(load, 8, &length);
     if (text != NULL) {
         holding->base_text = (struct value){.kind = VALUE_TEXT, .length = (uint32_t)length};
         holding->base_text.text = dk_arena_copy(arena, text, length);
@@ -121,29 +106,77 @@ static daybook_status load_row(struct store *store, struct arena *arena, struct 
     return arena->failed ? DAYBOOK_NO_MEMORY : DAYBOOK_OK;
 }
 
+/* The row in the slot that the record's version names. */
+static daybook_status load_slot(struct store *store, int64_t slot, struct arena *arena,
+                                struct holding *holding)
+{
+    daybook_status status;
+    bool found;
+    struct statement *load = dk_statement(
+        &store->database, &store->slots.pending_load,
+        "SELECT slot,seq_first,seq_last,seen,base_state,base_version,bucket,touched,base"
+        " FROM pending WHERE slot=?",
+        &status);
+    if (load == NULL) {
+        return status;
+    }
+    dk_bind_int(load, 1, slot);
+    status = dk_step(load, &found);
+    if (status != DAYBOOK_OK || !found) {
+        return status == DAYBOOK_OK ? DAYBOOK_CORRUPT : status;
+    }
+    status = take_row(load, arena, holding);
+    holding->row.record.version = holding->seen;
+    return status;
+}
+
+/* The row of a record that has none of its own, where there is one. */
+static daybook_status load_hidden(struct store *store, struct arena *arena, struct holding *holding)
+{
+    daybook_status status;
+    bool found;
+    struct statement *find = dk_statement(
+        &store->database, &store->slots.pending_find,
+        "SELECT p.slot,seq_first,seq_last,seen,base_state,base_version,bucket,touched,base"
+        " FROM hidden h JOIN pending p ON p.slot=h.slot WHERE h.entity=? AND h.id=?",
+        &status);
+    if (find == NULL) {
+        return status;
+    }
+    dk_bind_int(find, 1, store->facts[holding->entity->kind].number);
+    dk_bind_id(find, 2, &holding->id);
+    status = dk_step(find, &found);
+    if (status != DAYBOOK_OK || !found) {
+        return status;
+    }
+    holding->is_hidden = true;
+    return take_row(find, arena, holding);
+}
+
 /* A record that nothing is pending for is its own base. */
 daybook_status dk_pending_load_beside(struct store *store, struct arena *arena,
                                       struct holding *holding)
 {
-    bool made_here = holding->has_row && holding->row.version < 0;
+    int64_t version = holding->has_row ? holding->row.version : 0;
+    bool made_here = dk_version_is_made(version);
     holding->is_pending = made_here;
     holding->is_implied = made_here;
+    holding->is_hidden = false;
+    holding->slot = 0;
     holding->touched = 0;
     holding->base_text = (struct value){.kind = VALUE_NULL};
-    if (made_here) {
-        holding->first = holding->last = -holding->row.version;
-        holding->seen = 0;
-        holding->base_state = BASE_ABSENT;
-        holding->base_version = 0;
-        holding->base_bucket = 0;
-        return DAYBOOK_OK;
-    }
-    holding->first = holding->last = 0;
-    holding->base_state = holding->has_row ? BASE_HELD : BASE_ABSENT;
-    holding->base_version = holding->has_row ? holding->row.version : 0;
-    holding->base_bucket = holding->has_row ? holding->row.bucket : 0;
+    holding->first = holding->last = made_here ? (-version - 1) / 2 : 0;
+    holding->base_state = holding->has_row && !made_here ? BASE_HELD : BASE_ABSENT;
+    holding->base_version = made_here ? 0 : version;
+    holding->base_bucket = holding->base_state == BASE_HELD ? holding->row.bucket : 0;
     holding->seen = holding->base_version;
-    return store->memory.pending_rows == 0 ? DAYBOOK_OK : load_row(store, arena, holding);
+    if (version < 0 && !made_here) {
+        return load_slot(store, -version / 2, arena, holding);
+    }
+    if (!holding->has_row && store->memory.hidden_rows > 0) {
+        return load_hidden(store, arena, holding);
+    }
+    return DAYBOOK_OK;
 }
 
 daybook_status dk_pending_load(struct store *store, const struct entity *entity,
@@ -175,57 +208,96 @@ daybook_status dk_pending_base(const struct holding *holding, struct arena *aren
     return read_base_text(&holding->base_text, arena, &base->record);
 }
 
-daybook_status dk_pending_write(struct store *store, const struct holding *holding)
+/* Slots ascend, so rows are appended whatever the order of the records. */
+static struct statement *begin_put(struct store *store, struct holding *holding,
+                                   daybook_status *status)
+{
+    if (holding->slot == 0) {
+        holding->slot = store->memory.next_slot++;
+        store->memory.pending_rows++;
+        return dk_statement(&store->database, &store->slots.pending_add,
+                            "INSERT INTO pending(slot,entity,id,seq_first,seq_last,seen,base_state,"
+                            "base_version,bucket,touched,base)"
+                            " VALUES(?1,?9,?10,?2,?3,?4,?5,?6,?7,?8,?11)",
+                            status);
+    }
+    return dk_statement(&store->database, &store->slots.pending_put,
+                        "UPDATE pending SET seq_first=?2,seq_last=?3,seen=?4,base_state=?5,"
+                        "base_version=?6,bucket=?7,touched=?8,base=?11 WHERE slot=?1",
+                        status);
+}
+
+/* Enters the record into table hidden, or takes it out. */
+static daybook_status hide(struct store *store, struct holding *holding, bool hidden)
 {
     daybook_status status;
-    struct statement *put = dk_statement(
-        &store->database, &store->slots.pending_put,
-        "INSERT INTO "
-        "pending(entity,id,seq_first,seq_last,seen,base_state,base_version,bucket,touched,base)"
-        " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10) ON CONFLICT(entity,id) DO UPDATE SET "
-        "seq_first=?3,seq_last=?4,"
-        "seen=?5,base_state=?6,base_version=?7,bucket=?8,touched=?9,base=?10",
-        &status);
+    if (hidden == holding->is_hidden) {
+        return DAYBOOK_OK;
+    }
+    struct statement *statement =
+        hidden ? dk_statement(&store->database, &store->slots.hidden_add,
+                              "INSERT INTO hidden(entity,id,slot) VALUES(?1,?2,?3)", &status)
+               : dk_statement(&store->database, &store->slots.hidden_remove,
+                              "DELETE FROM hidden WHERE entity=?1 AND id=?2 AND slot=?3", &status);
+    if (statement == NULL) {
+        return status;
+    }
+    dk_bind_int(statement, 1, store->facts[holding->entity->kind].number);
+    dk_bind_id(statement, 2, &holding->id);
+    dk_bind_int(statement, 3, holding->slot);
+    status = dk_step_done(statement);
+    if (status == DAYBOOK_OK) {
+        store->memory.hidden_rows += hidden ? 1 : -1;
+        holding->is_hidden = hidden;
+    }
+    return status;
+}
+
+daybook_status dk_pending_write(struct store *store, struct holding *holding, bool visible)
+{
+    daybook_status status;
+    bool fresh = holding->slot == 0;
+    struct statement *put = begin_put(store, holding, &status);
     if (put == NULL) {
         return status;
     }
-    dk_bind_int(put, 1, store->facts[holding->entity->kind].number);
-    dk_bind_id(put, 2, &holding->id);
-    dk_bind_int(put, 3, holding->first);
-    dk_bind_int(put, 4, holding->last);
-    dk_bind_int(put, 5, holding->seen);
-    dk_bind_int(put, 6, holding->base_state);
-    dk_bind_int(put, 7, holding->base_version);
-    dk_bind_int(put, 8, holding->base_bucket);
-    dk_bind_int(put, 9, (int64_t)holding->touched);
+    dk_bind_int(put, 1, holding->slot);
+    dk_bind_int(put, 2, holding->first);
+    dk_bind_int(put, 3, holding->last);
+    dk_bind_int(put, 4, holding->seen);
+    dk_bind_int(put, 5, holding->base_state);
+    dk_bind_int(put, 6, holding->base_version);
+    dk_bind_int(put, 7, holding->base_bucket);
+    dk_bind_int(put, 8, (int64_t)holding->touched);
+    if (fresh) {
+        dk_bind_int(put, 9, store->facts[holding->entity->kind].number);
+        dk_bind_id(put, 10, &holding->id);
+    }
     if (holding->base_text.kind == VALUE_TEXT) {
-        dk_bind_text(put, 10, holding->base_text.text, holding->base_text.length);
+        dk_bind_text(put, 11, holding->base_text.text, holding->base_text.length);
     }
     status = dk_step_done(put);
-    if (status == DAYBOOK_OK && (!holding->is_pending || holding->is_implied)) {
-        store->memory.pending_rows++;
-    }
-    return status;
+    return status == DAYBOOK_OK ? hide(store, holding, !visible) : status;
 }
 
 /* Implied ones have no row to remove. */
 daybook_status dk_pending_remove(struct store *store, const struct holding *holding)
 {
     daybook_status status;
-    if (!holding->is_pending || holding->is_implied) {
+    struct holding gone = *holding;
+    if (holding->slot == 0) {
         return DAYBOOK_OK;
     }
-    struct statement *statement =
-        dk_statement(&store->database, &store->slots.pending_remove,
-                     "DELETE FROM pending WHERE entity=? AND id=?", &status);
+    struct statement *statement = dk_statement(&store->database, &store->slots.pending_remove,
+                                               "DELETE FROM pending WHERE slot=?", &status);
     if (statement == NULL) {
         return status;
     }
-    dk_bind_int(statement, 1, store->facts[holding->entity->kind].number);
-    dk_bind_id(statement, 2, &holding->id);
+    dk_bind_int(statement, 1, holding->slot);
     status = dk_step_done(statement);
     if (status == DAYBOOK_OK) {
         store->memory.pending_rows--;
+        status = hide(store, &gone, false);
     }
     return status;
 }
@@ -323,19 +395,11 @@ static daybook_status write_overlay(struct store *store, const struct holding *o
     struct holding new = *old;
     daybook_status status = DAYBOOK_OK;
     uint64_t derived = store->facts[old->entity->kind].derived;
-    bool alone =
-        base->state == BASE_ABSENT && overlay->visible && overlay->made_here && first == last;
-    if (overlay->visible) {
-        status = dk_records_replace(store, &overlay->record, alone ? -first : overlay->seen,
-                                    base->bucket);
-    } else if (old->has_row) {
-        status = dk_records_remove(store, old->entity, &old->id);
-    }
-    if (status != DAYBOOK_OK) {
-        return status;
-    }
-    if (alone) {
-        return dk_pending_remove(store, old);
+    if (base->state == BASE_ABSENT && overlay->visible && overlay->made_here && first == last) {
+        status = dk_pending_remove(store, old);
+        return status == DAYBOOK_OK ? dk_records_replace(store, &overlay->record,
+                                                         dk_version_made(first), base->bucket)
+                                    : status;
     }
     new.first = first;
     new.last = last;
@@ -351,7 +415,15 @@ static daybook_status write_overlay(struct store *store, const struct holding *o
         new.base_text = (struct value){.kind = VALUE_TEXT, .length = (uint32_t)store->text.length};
         new.base_text.text = store->text.bytes;
     }
-    return status != DAYBOOK_OK ? status : dk_pending_write(store, &new);
+    if (status == DAYBOOK_OK) {
+        status = dk_pending_write(store, &new, overlay->visible);
+    }
+    if (status == DAYBOOK_OK && overlay->visible) {
+        return dk_records_replace(store, &overlay->record, dk_version_pending(new.slot),
+                                  base->bucket);
+    }
+    return status == DAYBOOK_OK && old->has_row ? dk_records_remove(store, old->entity, &old->id)
+                                                : status;
 }
 
 /* The row as it was and as it becomes are remembered for derivation, so that a document adds up

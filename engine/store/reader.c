@@ -19,10 +19,11 @@
 static const struct {
     const char *table, *column;
 } open_columns[] = {
-    {"outbox", "seq"},           {"outbox", "verdict"},     {"outbox", "made"},
-    {"pending", "entity"},       {"pending", "id"},         {"pending", "seq_last"},
-    {"entity_number", "number"}, {"entity_number", "name"}, {"meta", "sent_seq"},
-    {"scope", "bucket"},         {"scope", "label"},
+    {"outbox", "seq"},         {"outbox", "verdict"},   {"outbox", "made"},
+    {"pending", "slot"},       {"pending", "seen"},     {"pending", "entity"},
+    {"pending", "id"},         {"pending", "seq_last"}, {"entity_number", "number"},
+    {"entity_number", "name"}, {"meta", "sent_seq"},    {"scope", "bucket"},
+    {"scope", "label"},
 };
 
 /* Views that are no entities. */
@@ -104,7 +105,7 @@ static int authorize_read(uint64_t *used, const char *table, const char *column,
     }
     bool in_view =
         view != NULL && (entity_named(view) != NULL || is_sync_view(view) || same(view, "made") ||
-                         same(view, "chunk") || same(view, "open"));
+                         same(view, "touched") || same(view, "chunk") || same(view, "open"));
     if (!in_view || !may_view_read(table, column)) {
         return SQLITE_DENY;
     }

@@ -561,7 +561,7 @@ daybook_status dk_records_update_made(struct store *store, const struct record *
                                       uint64_t columns, int64_t version, int64_t bucket,
                                       int64_t seq, bool *done)
 {
-    struct update update = {record, columns, version, bucket, GUARD_MADE, -seq};
+    struct update update = {record, columns, version, bucket, GUARD_MADE, dk_version_made(seq)};
     return run_update(store, &update, done);
 }
 

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Owns the shape of the store's file: makes it, checks it at open, and brings an older one up.
- * Called by store.c only.
+ * Called by store.c only. The tables:
  *
- *   r_<entity>     a record as the user sees it: base plus pending changes. version < 0: made here
- * by outbox changeset -version, and nothing else is pending for it. bucket < 0: stale, of bucket
- * ~bucket; 0: not known yet. extra: fields of newer schemas. outbox         one row per changeset,
- * in the order of seq; body goes up as it stands. made: 17 bytes per record that it makes, entity
- * number (1) and id (16). others: number of its other changes. pending        records that
- * unsettled changesets touch, but for those that r_ tells by version < 0. base: JSON of the base
- * values of the fields in `touched`; of all fields where there is no row. raw_record     rows of
- * entities that this schema does not know, as JSON objects. meta           one row: who this store
- * is and where it stands. entity_number  short stable numbers for entities. inbox_item     rejected
- * changesets (root: the item whose chain it belongs to) and values that lost.
+ * - r_<entity>: a record as the user sees it, base plus pending changes. version is the base's
+ * where nothing is pending; below 0 it says what is, see dk_version_made and dk_version_pending.
+ * bucket below 0: stale, of bucket ~bucket; 0: not known yet. extra: fields of newer schemas.
+ * - outbox: one row per changeset, in the order of seq. body goes up as it stands. made: 17 bytes
+ *   per record that it makes, entity number (1) and id (16); others: number of its other changes.
+ * - pending: records that unsettled changesets touch, but for those whose version says all. base:
+ *   JSON of the base values of the fields in `touched`; of all fields where there is no row.
+ * - hidden: the slots in pending of records that have no row.
+ * - raw_record: rows of entities that this schema does not know, as JSON objects.
+ * - meta: one row, who this store is and where it stands. entity_number: short stable numbers.
+ * - inbox_item: rejected changesets (root: the item whose chain it is in) and values that lost.
  *
  * Views (the documented ones): one per entity, sync_state, inbox, buckets. They use nothing but
  * SQLite's built-in functions, so that the sqlite3 shell reads them. PRAGMA application_id says
@@ -45,9 +46,11 @@ static const char tables_sql[] =
     "CREATE TABLE outbox(seq INTEGER PRIMARY KEY, id BLOB NOT NULL, verdict INTEGER NOT NULL,"
     " position INTEGER NOT NULL, made_ms INTEGER NOT NULL, stamp INTEGER NOT NULL,"
     " others INTEGER NOT NULL, size INTEGER NOT NULL, made BLOB, body TEXT NOT NULL);"
-    "CREATE TABLE pending(entity INTEGER NOT NULL, id BLOB NOT NULL, seq_first INTEGER NOT NULL,"
+    "CREATE TABLE pending(slot INTEGER PRIMARY KEY, entity INTEGER NOT NULL, id BLOB NOT NULL,"
+    " seq_first INTEGER NOT NULL,"
     " seq_last INTEGER NOT NULL, seen INTEGER NOT NULL, base_state INTEGER NOT NULL,"
-    " base_version INTEGER NOT NULL, bucket INTEGER NOT NULL, touched INTEGER NOT NULL, base TEXT,"
+    " base_version INTEGER NOT NULL, bucket INTEGER NOT NULL, touched INTEGER NOT NULL, base TEXT);"
+    "CREATE TABLE hidden(entity INTEGER NOT NULL, id BLOB NOT NULL, slot INTEGER NOT NULL,"
     " PRIMARY KEY(entity, id)) WITHOUT ROWID;"
     "CREATE TABLE raw_record(entity TEXT NOT NULL, id BLOB NOT NULL, version INTEGER NOT NULL,"
     " bucket INTEGER NOT NULL, body TEXT NOT NULL, PRIMARY KEY(entity, id)) WITHOUT ROWID;"
@@ -184,7 +187,9 @@ static void write_view(struct buffer *sql, const struct entity *entity)
     dk_buffer_append_text(sql, entity->name);
     dk_buffer_append_text(sql, " AS SELECT ");
     write_uuid(sql, "id");
-    dk_buffer_append_text(sql, " AS id, max(version,0) AS version");
+    dk_buffer_append_text(sql, " AS id, CASE WHEN version>=0 THEN version WHEN version%2<>0"
+                               " THEN 0 ELSE (SELECT seen FROM pending WHERE slot=-version/2) END"
+                               " AS version");
     for (int i = 0; i < entity->field_count; i++) {
         const struct field *field = &entity->fields[i];
         dk_buffer_append_text(sql, ", ");
@@ -210,8 +215,8 @@ static void write_view(struct buffer *sql, const struct entity *entity)
 }
 
 /* The state of every record that is not settled: those in pending by their last changeset, and
- * those that only their maker tells, out of outbox.made, 17 bytes each. The blob is cut into chunks
- * first, so that a long one is not copied once per record. */
+ * those that changesets have made, out of outbox.made, 17 bytes each; of both the later counts. The
+ * blob is cut into chunks first, so that a long one is not copied once per record. */
 static void write_sync_state(struct buffer *sql)
 {
     dk_buffer_append_text(
@@ -224,11 +229,12 @@ static void write_sync_state(struct buffer *sql)
         " made(seq,verdict,number,id_key,rest) AS (SELECT seq,verdict,hex(substr(part,1,1)),"
         "substr(part,2,16),substr(part,18) FROM chunk UNION ALL SELECT seq,verdict,"
         "hex(substr(rest,1,1)),substr(rest,2,16),substr(rest,18) FROM made WHERE length(rest)>0),"
-        " open(number,id_key,seq,verdict) AS (SELECT p.entity,p.id,p.seq_last,o.verdict"
+        " touched(number,id_key,seq,verdict) AS (SELECT p.entity,p.id,p.seq_last,o.verdict"
         " FROM pending p JOIN outbox o ON o.seq=p.seq_last"
         " UNION ALL SELECT n.number,m.id_key,m.seq,m.verdict FROM made m"
-        " JOIN entity_number n ON m.number=printf('%02X',n.number)"
-        " WHERE NOT EXISTS(SELECT 1 FROM pending p WHERE p.entity=n.number AND p.id=m.id_key))"
+        " JOIN entity_number n ON m.number=printf('%02X',n.number)),"
+        " open(number,id_key,seq,verdict) AS (SELECT number,id_key,max(seq),verdict FROM touched"
+        " GROUP BY number,id_key)"
         " SELECT n.name AS entity, ");
     write_uuid(sql, "id_key");
     dk_buffer_append_text(

@@ -19,7 +19,7 @@ daybook_status dk_stale_rows(struct store *store)
     for (int kind = 0; kind < ENTITY_COUNT && status == DAYBOOK_OK; kind++) {
         char sql[128];
         (void)dk_text_format(sql, sizeof sql,
-                             "UPDATE r_%s SET bucket=~bucket WHERE bucket>=0 AND version>0",
+                             "UPDATE r_%s SET bucket=~bucket WHERE bucket>=0 AND version>=0",
                              dk_entity(kind)->name);
         status = dk_database_run(&store->database, sql);
     }

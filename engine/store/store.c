@@ -215,7 +215,8 @@ static daybook_status load_counts(struct store *store, int64_t stamp_seq)
         " count(*) FILTER(WHERE verdict BETWEEN 1 AND 8), (SELECT count(*) FROM pending),"
         " (SELECT count(*) FROM inbox_item WHERE root IS NULL),"
         " (SELECT stamp FROM outbox WHERE seq>=? ORDER BY seq DESC LIMIT 1),"
-        " count(*) FILTER(WHERE verdict=9) FROM outbox",
+        " count(*) FILTER(WHERE verdict=9), (SELECT count(*) FROM hidden),"
+        " (SELECT coalesce(max(slot),0)+1 FROM pending) FROM outbox",
         &status);
     if (count == NULL) {
         return status;
@@ -228,6 +229,8 @@ static daybook_status load_counts(struct store *store, int64_t stamp_seq)
     int64_t last = dk_column_int(count, 0);
     hlc stamp = (hlc)dk_column_int(count, 5);
     store->memory.kept = dk_column_int(count, 6);
+    store->memory.hidden_rows = dk_column_int(count, 7);
+    store->memory.next_slot = dk_column_int(count, 8);
     state->next_seq = last >= state->next_seq ? last + 1 : state->next_seq;
     state->pending = dk_column_int(count, 1);
     state->unsettled = dk_column_int(count, 2);
@@ -312,6 +315,8 @@ static void free_store(struct store *store)
     dk_arena_clear(&store->work);
     dk_arena_clear(&store->row_arena);
     dk_buffer_clear(&store->body);
+    dk_buffer_clear(&store->packed);
+    dk_frame_free(store->codec);
     dk_buffer_clear(&store->text);
     (void)pthread_mutex_destroy(&store->lock);
     dk_memory_free((char *)store->options.path);
@@ -337,6 +342,7 @@ static struct store *new_store(const struct store_options *options)
     dk_arena_init(&store->work, STORE_ARENA_MAX);
     dk_arena_init(&store->row_arena, STORE_ARENA_MAX);
     dk_buffer_init(&store->body, LIMIT_CHANGESET_BYTES);
+    dk_buffer_init(&store->packed, LIMIT_CHANGESET_BYTES + 4096);
     dk_buffer_init(&store->text, LIMIT_REPLY_EXPANDED);
     store->options.path = dk_memory_copy_text(options->path, strlen(options->path));
     store->options.vfs =
@@ -434,12 +440,13 @@ daybook_status dk_store_synced(struct store *store, int64_t wall_ms)
 daybook_status dk_store_read(struct store *store, const struct entity *entity, const struct id *id,
                              struct arena *arena, struct record *record, bool *found)
 {
-    struct stored stored;
+    struct holding holding;
     (void)pthread_mutex_lock(&store->lock);
-    daybook_status status = dk_records_load(store, entity, id, arena, &stored, found);
+    daybook_status status = dk_pending_load(store, entity, id, arena, &holding);
     (void)pthread_mutex_unlock(&store->lock);
-    if (status == DAYBOOK_OK && *found) {
-        *record = stored.record;
+    *found = status == DAYBOOK_OK && holding.has_row;
+    if (*found) {
+        *record = holding.row.record;
     }
     return status;
 }

@@ -195,7 +195,7 @@ static daybook_status renumber_touched(struct store *store, const struct entity 
         holding.touched |= field < 0 ? 0 : (uint64_t)1 << field;
         fine = dk_json_skip(&json, NULL, NULL);
     }
-    return fine ? dk_pending_write(store, &holding) : DAYBOOK_CORRUPT;
+    return fine ? dk_pending_write(store, &holding, true) : DAYBOOK_CORRUPT;
 }
 
 static daybook_status renumber_pending(struct store *store)
@@ -218,7 +218,6 @@ static daybook_status renumber_pending(struct store *store)
             return status;
         }
     }
-    store->memory.pending_rows = list.count;
     for (int i = 0; i < list.count && status == DAYBOOK_OK; i++) {
         status = renumber_touched(store, list.items[i].entity, &list.items[i].id);
     }

@@ -243,7 +243,7 @@ static daybook_status touch(struct write *write, const struct change *change,
 static daybook_status check_free(struct write *write, const struct change *change)
 {
     struct holding holding;
-    if (write->store->memory.pending_rows == 0) {
+    if (write->store->memory.hidden_rows == 0) {
         return DAYBOOK_OK;
     }
     holding.entity = change->entity;
@@ -273,7 +273,8 @@ static daybook_status write_new(struct write *write, struct change *change)
         status = check_free(write, change);
     }
     if (status == DAYBOOK_OK) {
-        status = dk_records_insert(write->store, &record, -write->changeset.seq, 0, &inserted);
+        status = dk_records_insert(write->store, &record, dk_version_made(write->changeset.seq), 0,
+                                   &inserted);
     }
     if (status != DAYBOOK_OK) {
         return status;
@@ -395,10 +396,10 @@ static daybook_status write_set(struct write *write, struct change *change)
     extend(write, change, &holding);
     status = extend_base(write, &holding, &holding.row.record, sent | changed);
     if (status == DAYBOOK_OK) {
-        status = dk_pending_write(store, &holding);
+        status = dk_pending_write(store, &holding, true);
     }
     if (status == DAYBOOK_OK) {
-        status = dk_records_update(store, &record, changed, holding.seen, 0);
+        status = dk_records_update(store, &record, changed, dk_version_pending(holding.slot), 0);
     }
     return status == DAYBOOK_OK ? touch(write, change, &record) : status;
 }
@@ -422,7 +423,7 @@ static daybook_status hide(struct write *write, const struct change *change,
         holding->base_text.text = store->text.bytes;
     }
     if (status == DAYBOOK_OK) {
-        status = dk_pending_write(store, holding);
+        status = dk_pending_write(store, holding, false);
     }
     if (status == DAYBOOK_OK) {
         status = dk_records_remove(store, change->entity, &change->id);
