@@ -15,8 +15,8 @@
 /* One log row of the position under way; its parts are copied behind each other into the scratch
  * buffer. */
 struct page_row {
-    int64_t bucket;
-    size_t begin, size; /* body, or own where it is a marker's */
+    int64_t marked;     /* the bucket that a marker names; 0: everybody's part stands here */
+    size_t begin, size; /* body, own, or both */
 };
 
 /* The walk over log rows and markers. */
@@ -65,18 +65,22 @@ static daybook_status open_walk(struct walk *walk)
     return status == DAYBOOK_OK ? next_row(walk) : status;
 }
 
-/* Copies the parts of a row that the reader gets. Of an own changeset only what differs from what
- * was sent; where it was decided under an earlier instance of the device, everybody's part too,
- * because what this one would derive from its header (the device number) is not what stands. */
-static void copy_parts(const struct walk *walk, const struct srv_log_row *row, bool own)
+/* Copies the parts of a row that the reader gets; the result is for page_row.marked. Of an own
+ * changeset only what differs from what was sent. Everybody's part stands behind that where the
+ * reader cannot know the rest: the changeset was decided under an earlier instance of the device,
+ * and other numbers follow from its header; or it lies in several buckets, and some of these may be
+ * out of scope by now. */
+static int64_t copy_parts(const struct walk *walk, const struct srv_log_row *row, bool own)
 {
     struct buffer *bytes = walk->page->rows;
     if (own && row->own_size > 0) {
         dk_buffer_append(bytes, row->own, row->own_size);
     }
-    if (!own || row->device_no != walk->page->device_no) {
-        dk_buffer_append(bytes, row->body, row->body_size);
+    if (own && row->device_no == walk->page->device_no) {
+        return row->bucket;
     }
+    dk_buffer_append(bytes, row->body, row->body_size);
+    return 0;
 }
 
 /* Collects all rows of a position. `own`: it is the reader's own changeset. */
@@ -91,9 +95,8 @@ static daybook_status collect(struct walk *walk, int64_t position, bool own)
         if (walk->row_count >= walk->page->scope->count) {
             return DAYBOOK_CORRUPT; /* a bucket twice */
         }
-        copy_parts(walk, &walk->row, own);
-        walk->rows[walk->row_count++] =
-            (struct page_row){walk->row.bucket, begin, bytes->length - begin};
+        int64_t marked = copy_parts(walk, &walk->row, own);
+        walk->rows[walk->row_count++] = (struct page_row){marked, begin, bytes->length - begin};
         status = bytes->status == DAYBOOK_OK ? next_row(walk) : bytes->status;
     }
     return status;
@@ -213,7 +216,7 @@ static daybook_status write_parts(struct walk *walk, int64_t position)
     return status == DAYBOOK_OK ? out->status : status;
 }
 
-/* Writes a marker's row for one bucket. */
+/* Writes a marker's row. */
 static void write_marker(struct walk *walk, const struct srv_decision *marker, int64_t bucket)
 {
     static const char header[] = "{\"op\":\"own\"";
@@ -245,12 +248,7 @@ static daybook_status write_position(struct walk *walk, int64_t *position)
     }
     if (own) {
         walk->marker_next++;
-        for (int i = 0; i < walk->row_count; i++) {
-            write_marker(walk, marker, walk->rows[i].bucket);
-        }
-        if (walk->row_count == 0) {
-            write_marker(walk, marker, 0);
-        }
+        write_marker(walk, marker, walk->row_count == 1 ? walk->rows[0].marked : 0);
     }
     return write_parts(walk, *position);
 }

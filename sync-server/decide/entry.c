@@ -236,12 +236,10 @@ static bool add_body(struct decision *decision, const struct work *work)
            (!leaves(work) || add_bare(decision, entry, false, BLOCK_EVICT, work, work->old_bucket));
 }
 
-/* What the author gets of one record beside what it sent. Where the changeset reaches into several
- * buckets, its records are named with theirs, because a marker has only one. */
+/* What the author gets of one record beside what it sent. */
 static bool add_own(struct decision *decision, const struct work *work)
 {
     struct columns columns;
-    bool several = decision->decide->entry_count > 1;
     int64_t bucket = work->effect == EFFECT_DELETE ? work->old_bucket : work->row.bucket;
     struct entry *entry = entry_of(decision, bucket);
     if (entry == NULL) {
@@ -263,8 +261,8 @@ static bool add_own(struct decision *decision, const struct work *work)
     if (!some_columns(decision, work, work->own, true, &columns)) {
         return false;
     }
-    return (columns.count == 0 && !several) ||
-           add_part(decision, entry, true, BLOCK_SET, work, several ? bucket : 0, &columns);
+    return columns.count == 0 ||
+           add_part(decision, entry, true, BLOCK_SET, work, 0, &columns);
 }
 
 /* Deletes that were deletes already, and what is only stored, are nothing to anybody. */

@@ -43,15 +43,18 @@ static bool put(struct decision *decision, struct work *work)
     return work->effect == EFFECT_STORED || project(decision, work);
 }
 
-/* Stores the log rows that srv_decide_entries made. */
+/* Stores the log rows that srv_decide_entries made. Where there are several, nobody is served as
+ * their author: a marker names one bucket, and what lies in the others may be out of scope when it
+ * is read. */
 static bool append_log(struct decision *decision)
 {
     const struct decide *decide = decision->decide;
+    uint32_t author = decide->entry_count == 1 ? decision->author->device_no : 0;
     for (int i = 0; i < decide->entry_count; i++) {
         const struct entry *entry = &decide->entries[i];
         struct srv_log_row row = {.position = decision->position,
                                   .bucket = entry->bucket,
-                                  .device_no = decision->author->device_no,
+                                  .device_no = author,
                                   .time_ms = decision->now_ms,
                                   .body = entry->body.bytes,
                                   .body_size = entry->body.length,

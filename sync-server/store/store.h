@@ -92,9 +92,9 @@ struct srv_bucket {
 struct srv_log_row {
     int64_t position;
     int64_t bucket;
-    uint32_t device_no; /* author */
+    uint32_t device_no; /* of the author; 0: the body is for it too */
     int64_t time_ms;    /* server wall clock at the decision */
-    const void *body;   /* for everybody else; see srv_log_part_append */
+    const void *body;   /* for all others; see srv_log_part_append */
     size_t body_size;
     const void *own; /* for the author: what is not as it was sent; may be empty */
     size_t own_size;
