@@ -98,6 +98,7 @@ static daybook_status finish(struct apply *apply)
     return status;
 }
 
+/* The steps of one reply, in their order, up to the first that fails. */
 static daybook_status run(struct apply *apply)
 {
     static daybook_status (*const steps[])(struct apply *) = {

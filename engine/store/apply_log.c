@@ -69,6 +69,7 @@ static bool is_plain(const struct page *page, const struct holding *holding)
            !page->has_unknown && (mask & gathered & holding->touched) == 0;
 }
 
+/* Writes what is_plain allows: new base values beside the record, and the row's own columns. */
 static daybook_status write_plain(struct page *page, const struct holding *holding,
                                   const struct base *base)
 {
@@ -98,6 +99,7 @@ static daybook_status write_plain(struct page *page, const struct holding *holdi
     return status;
 }
 
+/* Moves the base underneath pending changes, by the short way where there is one. */
 static daybook_status apply_beside(struct page *page, const struct holding *holding)
 {
     struct store *store = page->apply->store;
@@ -248,6 +250,7 @@ static daybook_status replace(struct page *page)
                : status;
 }
 
+/* A whole record: inserted, or put in the place of what is held. */
 static daybook_status apply_new(struct page *page)
 {
     struct store *store = page->apply->store;
@@ -312,6 +315,7 @@ static daybook_status set_columns(struct page *page, bool *done)
                                      done);
 }
 
+/* Some fields of a record: one UPDATE where nothing is pending and values are results. */
 static daybook_status apply_set(struct page *page)
 {
     struct store *store = page->apply->store;
@@ -386,6 +390,7 @@ static daybook_status apply_evict(struct page *page)
 
 /* ---- all rows */
 
+/* One row by its op. Marks the entity as changed for the observer. */
 static daybook_status apply_row(struct page *page)
 {
     const struct block *block = &page->reader.block;

@@ -120,6 +120,7 @@ static bool shows_change(const struct holding *holding, const struct change *cha
            (holding->touched & ~sent) == 0;
 }
 
+/* Lets one change take effect on the base. One that is not pending any more is behind us. */
 static daybook_status settle_change(struct apply *apply, const struct changeset *changeset,
                                     const struct change *change, int64_t seq, int64_t position,
                                     int64_t bucket)
@@ -150,6 +151,7 @@ static daybook_status settle_change(struct apply *apply, const struct changeset 
 
 /* ---- one changeset */
 
+/* The long way: every change of the decoded changeset, one by one. */
 static daybook_status settle_decoded(struct apply *apply, int64_t seq, int64_t position,
                                      int64_t bucket)
 {

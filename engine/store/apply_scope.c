@@ -61,6 +61,7 @@ static daybook_status list_pending(struct store *store, struct statement **slot,
     return status;
 }
 
+/* Evicts each record of the list. */
 static daybook_status evict_all(struct apply *apply, const struct touched *list)
 {
     daybook_status status = DAYBOOK_OK;
@@ -198,6 +199,7 @@ static bool read_scope_row(struct json_reader *json, struct scope_row *row)
     return dk_json_next(json) == JSON_END;
 }
 
+/* Reads the reply's scope into an array in the store's arena. */
 static daybook_status read_scope(struct apply *apply, struct scope_row **rows, int *count)
 {
     struct json_reader json;
@@ -223,6 +225,7 @@ static daybook_status read_scope(struct apply *apply, struct scope_row **rows, i
     return DAYBOOK_OK;
 }
 
+/* Whether the new scope has this bucket. */
 static bool has_bucket(const struct scope_row *rows, int count, int64_t bucket)
 {
     for (int i = 0; i < count; i++) {
@@ -255,6 +258,7 @@ static daybook_status lose_buckets(struct apply *apply, const struct scope_row *
     return status == DAYBOOK_OK && lost_count > 0 ? touch_orphans(apply) : status;
 }
 
+/* Replaces table scope; a bucket that stands twice breaks the protocol. */
 static daybook_status store_scope(struct apply *apply, const struct scope_row *rows, int count)
 {
     struct store *store = apply->store;

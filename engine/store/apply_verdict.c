@@ -60,6 +60,7 @@ static daybook_status undo_change(struct apply *apply, const struct change *chan
                                 : status;
 }
 
+/* Undoes a rejected changeset: item first, then out of the outbox, then record by record. */
 static daybook_status reject(struct apply *apply, const struct verdict *verdict,
                              const struct outbox_row *row)
 {
@@ -137,6 +138,7 @@ static daybook_status read_verdicts(struct apply *apply)
     return DAYBOOK_OK;
 }
 
+/* Whether the changeset has a place in the log. */
 static bool is_placed(enum outbox_verdict verdict)
 {
     return verdict == OUTBOX_ACCEPTED || verdict == OUTBOX_MERGED;

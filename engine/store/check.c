@@ -30,6 +30,7 @@ static bool wrong(struct check *check, const char *what, const struct entity *en
     return false;
 }
 
+/* Notes that the check itself could not go on; returns false. */
 static bool failed(struct check *check, daybook_status status)
 {
     check->status = status;
@@ -54,6 +55,7 @@ struct touches {
     int count, capacity;
 };
 
+/* What the outbox says about a record so far, or NULL. */
 static struct touch *find_touch(struct touches *touches, const struct entity *entity,
                                 const struct id *id)
 {
@@ -65,6 +67,7 @@ static struct touch *find_touch(struct touches *touches, const struct entity *en
     return NULL;
 }
 
+/* Counts one change of the outbox for its record. */
 static bool add_touch(struct check *check, struct touches *touches, const struct change *change,
                       int64_t seq)
 {
@@ -146,6 +149,7 @@ static uint64_t compared_fields(const struct store *store, const struct holding 
     return ~(facts->server | facts->derived);
 }
 
+/* Whether two records agree on these fields, and on those of newer schemas. */
 static bool same_fields(const struct record *a, const struct record *b, uint64_t fields)
 {
     for (int i = 0; i < a->entity->field_count; i++) {
@@ -156,6 +160,7 @@ static bool same_fields(const struct record *a, const struct record *b, uint64_t
     return dk_value_equal(&a->extra, &b->extra);
 }
 
+/* Whether row and pending row say what the outbox says: numbers, version, fields touched. */
 static bool check_bounds(struct check *check, const struct touch *touch,
                          const struct holding *holding)
 {
@@ -307,6 +312,7 @@ static bool check_derived(struct check *check, const struct entity *entity)
     return fine;
 }
 
+/* All checks, in the order in which later ones rely on earlier ones. */
 static bool check_all(struct check *check)
 {
     struct touches touches = {NULL, 0, 0};

@@ -59,6 +59,7 @@ daybook_status dk_touch_record(struct store *store, struct touched *touched,
                     &record->values[entity->parent_field].id);
 }
 
+/* By entity and id, for qsort. */
 static int compare_touched(const void *a, const void *b)
 {
     const struct touched_record *left = a, *right = b;
@@ -68,6 +69,7 @@ static int compare_touched(const void *a, const void *b)
     return dk_id_compare(&left->id, &right->id);
 }
 
+/* Sorts the list and drops twins. */
 static void sort_out(struct touched *touched)
 {
     int kept = 0;

@@ -36,6 +36,7 @@ static daybook_status stamp_made(struct store *store, int64_t seq, struct touche
     return status;
 }
 
+/* The same for all changesets that are not settled, and what is derived from it. */
 static daybook_status stamp_all(struct store *store)
 {
     struct touched touched = {NULL, 0, 0};

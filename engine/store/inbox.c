@@ -11,6 +11,7 @@
 
 /* ---- adding */
 
+/* Binds a text; NULL and "" become NULL. */
 static void bind_text(struct statement *statement, int position, const char *text)
 {
     if (text != NULL && text[0] != '\0') {

@@ -194,6 +194,7 @@ static bool join(struct change *earlier, const struct change *later, struct aren
 
 /* ---- collecting */
 
+/* The change of the same record that was collected before, or NULL. */
 static struct change *find_change(struct collected *collected, const struct change *like)
 {
     for (int i = 0; i < collected->count; i++) {

@@ -229,7 +229,8 @@ daybook_status dk_records_assign(struct record *record, const struct field_value
                                  struct arena *arena);
 /* Mask of the known fields of these values. */
 uint64_t dk_records_mask(const struct field_value *values, int count);
-/* {"a":1} with members of unknown names of these values put over it; NULL extra: none yet. */
+/* extra.c: {"a":1} with members of unknown names of these values put over it; NULL extra: none yet.
+ */
 daybook_status dk_records_extra(const struct value *extra, const struct field_value *values,
                                 int count, struct arena *arena, struct value *result);
 /* The same for two changes of a map: null is kept, since it says that a key goes. */
@@ -257,6 +258,16 @@ daybook_status dk_touch_any(struct store *store, struct touched *touched,
  * that cannot be computed stay as they are, since what the server has decided is applied whatever
  * it is. */
 daybook_status dk_touched_derive(struct store *store, struct touched *touched, bool lenient);
+
+/* ---- forms.c */
+
+/* Sets and maps go up whole where the record is new, and as a difference where it changes; the app
+ * may have given either. `before` and `after`: the record without and with the change. */
+daybook_status dk_forms_settle(struct store *store, struct change *change,
+                               const struct record *before, const struct record *after);
+/* A change to one field of a group carries the group: adds the others as they stand. */
+daybook_status dk_forms_carry_groups(struct store *store, struct change *change,
+                                     const struct record *after);
 
 /* ---- outbox.c */
 struct outbox_row {

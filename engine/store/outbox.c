@@ -16,6 +16,8 @@
 
 /* ---- counting */
 
+/* Keeps the counts of memory: step 1 for a changeset that has this verdict now, -1 for one that
+ * had. */
 static void count_verdict(struct store *store, enum outbox_verdict verdict, int64_t step)
 {
     struct store_state *state = &store->memory.state;
@@ -112,6 +114,7 @@ static bool take_row(struct statement *statement, struct outbox_row *row)
     return dk_column_id(statement, 1, &row->id);
 }
 
+/* Steps a statement that yields at most one row of the outbox. */
 static daybook_status read_row(struct statement *statement, struct outbox_row *row, bool *found)
 {
     daybook_status status = dk_step(statement, found);
@@ -272,6 +275,7 @@ daybook_status dk_outbox_purge(struct store *store)
 
 /* ---- texts */
 
+/* A column's bytes, in the arena; NULL stays NULL. */
 static struct value copy_column(struct statement *statement, int column, struct arena *arena)
 {
     struct value value = {.kind = VALUE_NULL};
@@ -333,6 +337,7 @@ bool dk_outbox_next_made(const struct store *store, const struct value *made, si
 
 /* ---- decoded changesets */
 
+/* Frees one place of the cache. */
 static void forget(struct decoded *decoded)
 {
     dk_arena_clear(&decoded->arena);
@@ -349,6 +354,7 @@ void dk_outbox_forget(struct store *store)
     }
 }
 
+/* A change against an entity and id, in the order of the sorted array. */
 static int compare_key(const struct change *change, const struct entity *entity,
                        const struct id *id)
 {
@@ -358,6 +364,7 @@ static int compare_key(const struct change *change, const struct entity *entity,
     return dk_id_compare(&change->id, id);
 }
 
+/* By entity and id, for qsort over pointers. */
 static int compare_changes(const void *a, const void *b)
 {
     const struct change *const *left = a;
@@ -393,6 +400,7 @@ static daybook_status decode(struct decoded *decoded, const char *body, size_t l
     return DAYBOOK_OK;
 }
 
+/* The place that holds this changeset, or NULL. */
 static struct decoded *find_decoded(struct store *store, int64_t seq)
 {
     for (int i = 0; i < STORE_DECODED; i++) {

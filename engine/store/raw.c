@@ -14,6 +14,7 @@ struct raw {
     struct value body;
 };
 
+/* Binds entity name and id from parameter `first` on. */
 static void bind_key(struct statement *statement, int first, const struct block *block,
                      const struct row *row)
 {
@@ -21,6 +22,7 @@ static void bind_key(struct statement *statement, int first, const struct block 
     dk_bind_id(statement, first + 1, &row->id);
 }
 
+/* What is kept of the row's record; found false where nothing is. */
 static daybook_status load(struct store *store, const struct block *block, const struct row *row,
                            struct raw *raw)
 {
@@ -79,6 +81,7 @@ static daybook_status merge(struct store *store, const struct block *block, cons
     return dk_records_extra(old, values, block->column_count, &store->work, body);
 }
 
+/* Writes the record's object; one without members is {}. */
 static daybook_status put(struct store *store, const struct block *block, const struct row *row,
                           int64_t bucket, const struct value *body)
 {
@@ -101,6 +104,7 @@ static daybook_status put(struct store *store, const struct block *block, const 
     return dk_step_done(statement);
 }
 
+/* Removes the record. */
 static daybook_status drop(struct store *store, const struct block *block, const struct row *row)
 {
     daybook_status status;

@@ -29,11 +29,13 @@ static const struct {
 /* Views that are no entities. */
 static const char *const sync_views[] = {"sync_state", "inbox", "buckets"};
 
+/* SQLite's names do not mind the case of ASCII letters. */
 static bool same(const char *a, const char *b)
 {
     return sqlite3_stricmp(a, b) == 0;
 }
 
+/* The entity whose view has this name, or NULL. */
 static const struct entity *entity_named(const char *name)
 {
     for (int kind = 0; kind < ENTITY_COUNT; kind++) {
@@ -44,6 +46,7 @@ static const struct entity *entity_named(const char *name)
     return NULL;
 }
 
+/* Whether this is one of the documented views that are no entities. */
 static bool is_sync_view(const char *name)
 {
     for (size_t i = 0; i < sizeof sync_views / sizeof sync_views[0]; i++) {

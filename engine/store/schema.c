@@ -119,6 +119,7 @@ int dk_schema_kind(const struct store *store, int64_t number)
 
 /* ---- SQL of entities */
 
+/* The column type of a field. */
 static const char *sql_type(enum field_type type)
 {
     switch (type) {
@@ -132,6 +133,7 @@ static const char *sql_type(enum field_type type)
     }
 }
 
+/* The entity's table and the index over the field that names its root. */
 static void write_table(struct buffer *sql, const struct entity *entity)
 {
     dk_buffer_append_text(sql, "CREATE TABLE IF NOT EXISTS r_");
@@ -243,6 +245,7 @@ static void write_sync_state(struct buffer *sql)
              " FROM open JOIN entity_number n ON n.number=open.number;");
 }
 
+/* All documented views. */
 static void write_views(struct buffer *sql)
 {
     for (int kind = 0; kind < ENTITY_COUNT; kind++) {
@@ -401,6 +404,7 @@ static daybook_status make_entities(struct store *store)
     return status;
 }
 
+/* Marks the file as a store of this layout and schema. */
 static daybook_status set_version(struct store *store)
 {
     char sql[128];

@@ -93,6 +93,7 @@ daybook_status dk_store_end(struct store *store, daybook_status status)
 
 /* ---- the row of meta */
 
+/* An id column; NULL is the zero id. */
 static void read_optional_id(struct statement *statement, int column, struct id *id)
 {
     if (!dk_column_id(statement, column, id)) {
@@ -100,6 +101,7 @@ static void read_optional_id(struct statement *statement, int column, struct id 
     }
 }
 
+/* A text column into a fixed text; false where it is NULL or too long. */
 static bool copy_text(struct statement *statement, int column, char *out, size_t size)
 {
     const char *text = dk_column_text(statement, column, NULL);
@@ -151,6 +153,7 @@ static daybook_status load_meta(struct store *store, int64_t *stamp_seq)
     return fine ? DAYBOOK_OK : DAYBOOK_CORRUPT;
 }
 
+/* The counterpart of read_optional_id. */
 static void bind_optional_id(struct statement *statement, int position, const struct id *id)
 {
     if (!dk_id_is_zero(id)) {
@@ -306,6 +309,7 @@ static daybook_status open_file(struct store *store, char *problem, size_t probl
     return status;
 }
 
+/* Frees everything that open has made so far, file and lock included. */
 static void free_store(struct store *store)
 {
     dk_outbox_forget(store);

@@ -89,6 +89,7 @@ static daybook_status next_with_extra(struct store *store, const struct entity *
     return status;
 }
 
+/* Moves what is known now out of extra, record by record in the order of ids. */
 static daybook_status adopt_fields(struct store *store, const struct entity *entity)
 {
     struct id id;
@@ -141,6 +142,7 @@ static daybook_status adopt_raw(struct store *store, struct statement *raw,
                : status;
 }
 
+/* Turns the raw records of an entity into rows. */
 static daybook_status adopt_entity(struct store *store, const struct entity *entity)
 {
     daybook_status status;
@@ -198,6 +200,7 @@ static daybook_status renumber_touched(struct store *store, const struct entity 
     return fine ? dk_pending_write(store, &holding, true) : DAYBOOK_CORRUPT;
 }
 
+/* The masks of all pending rows. */
 static daybook_status renumber_pending(struct store *store)
 {
     daybook_status status;

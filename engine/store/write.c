@@ -7,27 +7,17 @@
  * The transaction is the SQLite transaction of dk_store_commit; nothing before it touches the file,
  * and the network is outside.
  */
-#include "engine/store/inside.h"
+#include "engine/store/write.h"
 
 #include <assert.h>
 #include <string.h>
 
-struct write {
-    struct store *store;
-    struct sales_actor actor;
-    struct sales_reader reader;
-    struct changeset changeset; /* changes: in the store's arena, as they go up */
-    int capacity;
-    struct touched touched;
-    struct touched parents; /* documents that got a line */
-    bool cascaded;          /* a document took its lines with it */
-    struct store_failure *failure;
-};
-
 /* ---- failures */
 
-static daybook_status fail(struct write *write, const struct change *change, daybook_status status,
-                           enum reject_code code, const char *field, const char *rule)
+/* Notes why and for which record the commit fails; returns the status. */
+daybook_status dk_write_fail(struct write *write, const struct change *change,
+                             daybook_status status, enum reject_code code, const char *field,
+                             const char *rule)
 {
     write->failure->entity = change->entity;
     write->failure->id = change->id;
@@ -47,8 +37,8 @@ static daybook_status refused(struct write *write, const struct change *change,
     case REJECT_LIMIT: status = DAYBOOK_TOO_LARGE; break;
     default: break;
     }
-    return fail(write, change, status, (enum reject_code)refusal->code, refusal->field,
-                refusal->rule);
+    return dk_write_fail(write, change, status, (enum reject_code)refusal->code, refusal->field,
+                         refusal->rule);
 }
 
 /* Whether a device may do this to this entity and these fields. */
@@ -57,16 +47,18 @@ static daybook_status check_rights(struct write *write, const struct change *cha
     const struct entity *entity = change->entity;
     bool grows = entity->growth == GROWTH_APPEND && change->op != BLOCK_NEW;
     if (entity->writer == WRITER_SERVER || grows) {
-        return fail(write, change, DAYBOOK_READONLY, REJECT_READONLY, NULL, "entity");
+        return dk_write_fail(write, change, DAYBOOK_READONLY, REJECT_READONLY, NULL, "entity");
     }
     for (int i = 0; i < change->value_count; i++) {
         assert(change->values[i].field >= 0 && change->values[i].field < entity->field_count);
         const struct field *field = &entity->fields[change->values[i].field];
         if (!dk_field_is_sent(field)) {
-            return fail(write, change, DAYBOOK_READONLY, REJECT_READONLY, field->name, NULL);
+            return dk_write_fail(write, change, DAYBOOK_READONLY, REJECT_READONLY, field->name,
+                                 NULL);
         }
         if (change->op == BLOCK_SET && field->policy == POLICY_IMMUTABLE) {
-            return fail(write, change, DAYBOOK_READONLY, REJECT_IMMUTABLE, field->name, NULL);
+            return dk_write_fail(write, change, DAYBOOK_READONLY, REJECT_IMMUTABLE, field->name,
+                                 NULL);
         }
     }
     return DAYBOOK_OK;
@@ -75,12 +67,12 @@ static daybook_status check_rights(struct write *write, const struct change *cha
 /* ---- the changeset under way */
 
 /* Appends a copy of a change; the array doubles. Its values stay the caller's. */
-static daybook_status add_change(struct write *write, const struct change *change,
-                                 struct change **added)
+daybook_status dk_write_add_change(struct write *write, const struct change *change,
+                                   struct change **added)
 {
     struct changeset *changeset = &write->changeset;
     if (changeset->change_count == LIMIT_CHANGESET_CHANGES) {
-        return fail(write, change, DAYBOOK_TOO_LARGE, REJECT_LIMIT, NULL, "changes");
+        return dk_write_fail(write, change, DAYBOOK_TOO_LARGE, REJECT_LIMIT, NULL, "changes");
     }
     if (changeset->change_count == write->capacity) {
         int capacity = write->capacity * 2 < 16 ? 16 : write->capacity * 2;
@@ -100,82 +92,9 @@ static daybook_status add_change(struct write *write, const struct change *chang
     return DAYBOOK_OK;
 }
 
-/* Makes the change's values an array of our own with room for `more`. */
-static daybook_status own_values(struct write *write, struct change *change, int more)
-{
-    int count = change->value_count + more;
-    struct field_value *values = dk_arena_new(&write->store->arena, (size_t)count * sizeof *values);
-    if (values == NULL) {
-        return DAYBOOK_NO_MEMORY;
-    }
-    if (change->value_count > 0) {
-        memcpy(values, change->values, (size_t)change->value_count * sizeof *values);
-    }
-    change->values = values;
-    return DAYBOOK_OK;
-}
-
-/* Sets and maps go up whole where the record is new, and as a difference where it changes; the app
- * may have given either. */
-static daybook_status settle_forms(struct write *write, struct change *change,
-                                   const struct record *before, const struct record *after)
-{
-    struct arena *arena = &write->store->arena;
-    uint64_t gathered = write->store->facts[change->entity->kind].gathered;
-    if ((dk_records_mask(change->values, change->value_count) & gathered) == 0) {
-        return DAYBOOK_OK;
-    }
-    daybook_status status = own_values(write, change, 0);
-    for (int i = 0; i < change->value_count && status == DAYBOOK_OK; i++) {
-        struct field_value *value = &change->values[i];
-        if ((gathered >> value->field & 1) == 0) {
-            continue;
-        }
-        bool is_change = value->value.kind == VALUE_TEXT && value->value.length > 0 &&
-                         value->value.text[0] == '{';
-        bool is_set = change->entity->fields[value->field].type == FIELD_SET;
-        if (change->op == BLOCK_NEW) {
-            value->value = dk_value_copy(&after->values[value->field], arena);
-        } else if (!is_change) {
-            const struct value *from = &before->values[value->field];
-            const struct value *to = &after->values[value->field];
-            bool fine = is_set ? dk_set_difference(from, to, arena, &value->value)
-                               : dk_map_difference(from, to, arena, &value->value);
-            status = fine ? DAYBOOK_OK : DAYBOOK_TOO_LARGE;
-        }
-    }
-    return arena->failed ? DAYBOOK_NO_MEMORY : status;
-}
-
-/* A change to one field of a group carries the group: adds the others as they stand. */
-static daybook_status carry_groups(struct write *write, struct change *change,
-                                   const struct record *after)
-{
-    uint64_t sent = dk_records_mask(change->values, change->value_count);
-    uint64_t wanted = sent;
-    int more = 0;
-    for (int i = 0; i < change->value_count; i++) {
-        wanted |= dk_field_group_mask(change->entity, change->values[i].field);
-    }
-    for (int f = 0; f < change->entity->field_count; f++) {
-        more += ((wanted & ~sent) >> f & 1) != 0;
-    }
-    if (more == 0) {
-        return DAYBOOK_OK;
-    }
-    daybook_status status = own_values(write, change, more);
-    for (int f = 0; f < change->entity->field_count && status == DAYBOOK_OK; f++) {
-        if (((wanted & ~sent) >> f & 1) != 0) {
-            struct field_value *value = &change->values[change->value_count++];
-            value->field = f;
-            value->value = dk_value_copy(&after->values[f], &write->store->arena);
-        }
-    }
-    return write->store->arena.failed ? DAYBOOK_NO_MEMORY : status;
-}
-
 /* ---- rules */
 
+/* Puts the change's values into the record; a set or map past its limit is TOO_LARGE. */
 static daybook_status assign_all(struct write *write, const struct change *change,
                                  struct record *record)
 {
@@ -183,7 +102,7 @@ static daybook_status assign_all(struct write *write, const struct change *chang
         daybook_status status = dk_records_assign(record, &change->values[i], &write->store->work);
         if (status != DAYBOOK_OK) {
             const struct field *field = &change->entity->fields[change->values[i].field];
-            return fail(write, change, status, REJECT_LIMIT, field->name, NULL);
+            return dk_write_fail(write, change, status, REJECT_LIMIT, field->name, NULL);
         }
     }
     return DAYBOOK_OK;
@@ -199,7 +118,7 @@ static daybook_status run_rules(struct write *write, const struct change *change
     daybook_status status =
         dk_sales_fill(&write->actor, &write->reader, change->op == BLOCK_NEW, record, work);
     if (status != DAYBOOK_OK) {
-        return fail(write, change, status, REJECT_RULE, NULL, NULL);
+        return dk_write_fail(write, change, status, REJECT_RULE, NULL, NULL);
     }
     if (!dk_sales_check(record, &refusal)) {
         return refused(write, change, &refusal);
@@ -208,13 +127,14 @@ static daybook_status run_rules(struct write *write, const struct change *change
         return DAYBOOK_OK;
     }
     status = dk_sales_derive(&write->reader, record, work, &changed);
-    return status == DAYBOOK_OK ? DAYBOOK_OK : fail(write, change, status, REJECT_RULE, NULL, NULL);
+    return status == DAYBOOK_OK ? DAYBOOK_OK
+                                : dk_write_fail(write, change, status, REJECT_RULE, NULL, NULL);
 }
 
 /* Remembers what must be derived when all rows are written, and the document that a line belongs
  * to. */
-static daybook_status touch(struct write *write, const struct change *change,
-                            const struct record *record)
+daybook_status dk_write_touch(struct write *write, const struct change *change,
+                              const struct record *record)
 {
     struct store *store = write->store;
     const struct entity *entity = record->entity;
@@ -251,11 +171,12 @@ static daybook_status check_free(struct write *write, const struct change *chang
     holding.has_row = false;
     daybook_status status = dk_pending_load_beside(write->store, &write->store->work, &holding);
     if (status == DAYBOOK_OK && holding.is_pending) {
-        return fail(write, change, DAYBOOK_EXISTS, REJECT_EXISTS, NULL, NULL);
+        return dk_write_fail(write, change, DAYBOOK_EXISTS, REJECT_EXISTS, NULL, NULL);
     }
     return status;
 }
 
+/* A record that is made: rules, then one INSERT, whose row says by its version what is pending. */
 static daybook_status write_new(struct write *write, struct change *change)
 {
     struct record record, before;
@@ -264,7 +185,7 @@ static daybook_status write_new(struct write *write, struct change *change)
     dk_records_empty(&before, change->entity, &change->id);
     daybook_status status = assign_all(write, change, &record);
     if (status == DAYBOOK_OK) {
-        status = settle_forms(write, change, &before, &record);
+        status = dk_forms_settle(write->store, change, &before, &record);
     }
     if (status == DAYBOOK_OK) {
         status = run_rules(write, change, &record);
@@ -280,16 +201,17 @@ static daybook_status write_new(struct write *write, struct change *change)
         return status;
     }
     if (!inserted) {
-        return fail(write, change, DAYBOOK_EXISTS, REJECT_EXISTS, NULL, NULL);
+        return dk_write_fail(write, change, DAYBOOK_EXISTS, REJECT_EXISTS, NULL, NULL);
     }
     change->seen = 0;
-    return touch(write, change, &record);
+    return dk_write_touch(write, change, &record);
 }
 
 /* ---- set and delete */
 
 /* Loads the record that a change is about and settles what version it has seen. */
-static daybook_status load_seen(struct write *write, struct change *change, struct holding *holding)
+daybook_status dk_write_load_seen(struct write *write, struct change *change,
+                                  struct holding *holding)
 {
     daybook_status status =
         dk_pending_load(write->store, change->entity, &change->id, &write->store->work, holding);
@@ -297,23 +219,23 @@ static daybook_status load_seen(struct write *write, struct change *change, stru
         return status;
     }
     if (!holding->has_row) {
-        return fail(write, change, DAYBOOK_NOT_FOUND, REJECT_NONE, NULL, NULL);
+        return dk_write_fail(write, change, DAYBOOK_NOT_FOUND, REJECT_NONE, NULL, NULL);
     }
     if (holding->is_pending && holding->last == write->changeset.seq) {
-        return fail(write, change, DAYBOOK_MISUSE, REJECT_SCHEMA, NULL, "twice");
+        return dk_write_fail(write, change, DAYBOOK_MISUSE, REJECT_SCHEMA, NULL, "twice");
     }
     if (change->seen == -1) { /* blind: over whatever the server has */
         change->seen = holding->base_version;
         return DAYBOOK_OK;
     }
     if (change->seen < 0 || change->seen > holding->row.record.version) {
-        return fail(write, change, DAYBOOK_BAD_VERSION, REJECT_NONE, NULL, NULL);
+        return dk_write_fail(write, change, DAYBOOK_BAD_VERSION, REJECT_NONE, NULL, NULL);
     }
     return DAYBOOK_OK;
 }
 
 /* Adds this changeset to what is pending for the record. */
-static void extend(struct write *write, const struct change *change, struct holding *holding)
+void dk_write_extend(struct write *write, const struct change *change, struct holding *holding)
 {
     if (!holding->is_pending) {
         holding->first = write->changeset.seq;
@@ -368,22 +290,23 @@ static uint64_t difference(const struct record *a, const struct record *b)
     return mask;
 }
 
+/* Single fields of a record that is seen: rules, base values, pending row, changed columns. */
 static daybook_status write_set(struct write *write, struct change *change)
 {
     struct store *store = write->store;
     struct holding holding;
     struct record record;
-    daybook_status status = load_seen(write, change, &holding);
+    daybook_status status = dk_write_load_seen(write, change, &holding);
     if (status != DAYBOOK_OK) {
         return status;
     }
     record = holding.row.record;
     status = assign_all(write, change, &record);
     if (status == DAYBOOK_OK) {
-        status = settle_forms(write, change, &holding.row.record, &record);
+        status = dk_forms_settle(write->store, change, &holding.row.record, &record);
     }
     if (status == DAYBOOK_OK) {
-        status = carry_groups(write, change, &record);
+        status = dk_forms_carry_groups(write->store, change, &record);
     }
     if (status == DAYBOOK_OK) {
         status = run_rules(write, change, &record);
@@ -393,7 +316,7 @@ static daybook_status write_set(struct write *write, struct change *change)
     }
     uint64_t sent = dk_records_mask(change->values, change->value_count);
     uint64_t changed = difference(&holding.row.record, &record);
-    extend(write, change, &holding);
+    dk_write_extend(write, change, &holding);
     status = extend_base(write, &holding, &holding.row.record, sent | changed);
     if (status == DAYBOOK_OK) {
         status = dk_pending_write(store, &holding, true);
@@ -401,118 +324,7 @@ static daybook_status write_set(struct write *write, struct change *change)
     if (status == DAYBOOK_OK) {
         status = dk_records_update(store, &record, changed, dk_version_pending(holding.slot), 0);
     }
-    return status == DAYBOOK_OK ? touch(write, change, &record) : status;
-}
-
-/* Takes the row away and keeps all of the base, for an undo. */
-static daybook_status hide(struct write *write, const struct change *change,
-                           struct holding *holding)
-{
-    struct store *store = write->store;
-    struct base base;
-    daybook_status status = dk_pending_base(holding, &store->work, &base);
-    if (status != DAYBOOK_OK) {
-        return status;
-    }
-    extend(write, change, holding);
-    holding->touched = ALL_FIELDS & ~store->facts[change->entity->kind].derived;
-    if (base.state != BASE_ABSENT) {
-        status = dk_pending_base_text(store, &base.record, holding->touched, true);
-        holding->base_text =
-            (struct value){.kind = VALUE_TEXT, .length = (uint32_t)store->text.length};
-        holding->base_text.text = store->text.bytes;
-    }
-    if (status == DAYBOOK_OK) {
-        status = dk_pending_write(store, holding, false);
-    }
-    if (status == DAYBOOK_OK) {
-        status = dk_records_remove(store, change->entity, &change->id);
-    }
-    return status == DAYBOOK_OK ? touch(write, change, &holding->row.record) : status;
-}
-
-static struct change *find_change(struct write *write, const struct entity *entity,
-                                  const struct id *id)
-{
-    for (int i = 0; i < write->changeset.change_count; i++) {
-        struct change *change = &write->changeset.changes[i];
-        if (change->entity == entity && dk_id_compare(&change->id, id) == 0) {
-            return change;
-        }
-    }
-    return NULL;
-}
-
-/* A line whose document is deleted after this very transaction has made or changed it: one that was
- * made is forgotten, for a changed one the delete takes the change's place. */
-static daybook_status delete_written(struct write *write, struct change *written)
-{
-    struct holding holding;
-    struct store *store = write->store;
-    daybook_status status =
-        dk_pending_load(store, written->entity, &written->id, &store->work, &holding);
-    if (status != DAYBOOK_OK) {
-        return status;
-    }
-    if (written->op == BLOCK_SET) {
-        written->op = BLOCK_DELETE;
-        written->value_count = 0;
-        return hide(write, written, &holding);
-    }
-    struct changeset *changeset = &write->changeset;
-    struct change *end = changeset->changes + changeset->change_count;
-    status = dk_records_remove(store, written->entity, &written->id);
-    memmove(written, written + 1, (size_t)(end - written - 1) * sizeof *written);
-    changeset->change_count--;
-    return status;
-}
-
-static daybook_status delete_children(struct write *write, const struct change *document);
-
-/* A delete that the app asked for, or that follows from one of the document. *seen is what goes up.
- */
-static daybook_status write_delete(struct write *write, struct change *change, int64_t *seen)
-{
-    struct holding holding;
-    struct change kept = *change; /* the array moves when children are added */
-    daybook_status status = load_seen(write, change, &holding);
-    if (status == DAYBOOK_OK) {
-        *seen = change->seen;
-        status = hide(write, change, &holding);
-    }
-    return status == DAYBOOK_OK ? delete_children(write, &kept) : status;
-}
-
-/* Deletes the lines of a document, as they are seen here. */
-static daybook_status delete_children(struct write *write, const struct change *document)
-{
-    struct store *store = write->store;
-    const struct entity *child;
-    for (int n = 0; (child = dk_entity_child((int)document->entity->kind, n)) != NULL; n++) {
-        struct id *ids;
-        int count;
-        daybook_status status =
-            dk_records_children(store, child, &document->id, &store->arena, &ids, &count);
-        for (int i = 0; i < count && status == DAYBOOK_OK; i++) {
-            struct change change = {.op = BLOCK_DELETE, .entity = child, .id = ids[i], .seen = -1};
-            struct change *written = find_change(write, child, &ids[i]);
-            int64_t seen;
-            write->cascaded = true;
-            dk_arena_reset(&store->work);
-            if (written != NULL) {
-                status = delete_written(write, written);
-                continue;
-            }
-            status = add_change(write, &change, &written);
-            if (status == DAYBOOK_OK) {
-                status = write_delete(write, written, &seen);
-            }
-        }
-        if (status != DAYBOOK_OK) {
-            return status;
-        }
-    }
-    return DAYBOOK_OK;
+    return status == DAYBOOK_OK ? dk_write_touch(write, change, &record) : status;
 }
 
 /* One change of the app. `given->seen` becomes what goes up. */
@@ -525,21 +337,21 @@ static daybook_status write_change(struct write *write, struct change *given)
         return status;
     }
     if (given->op == BLOCK_DELETE && write->cascaded) {
-        change = find_change(write, given->entity, &given->id);
+        change = dk_write_find(write, given->entity, &given->id);
         if (change != NULL && change->op == BLOCK_DELETE) {
             given->seen = change->seen; /* went with its document */
             return DAYBOOK_OK;
         }
     }
-    status = add_change(write, given, &change);
+    status = dk_write_add_change(write, given, &change);
     if (status != DAYBOOK_OK) {
         return status;
     }
     switch (given->op) {
     case BLOCK_NEW: status = write_new(write, change); break;
     case BLOCK_SET: status = write_set(write, change); break;
-    case BLOCK_DELETE: return write_delete(write, change, &given->seen);
-    default: return fail(write, given, DAYBOOK_MISUSE, REJECT_SCHEMA, NULL, "op");
+    case BLOCK_DELETE: return dk_write_delete(write, change, &given->seen);
+    default: return dk_write_fail(write, given, DAYBOOK_MISUSE, REJECT_SCHEMA, NULL, "op");
     }
     given->seen = change->seen;
     return status;
@@ -562,7 +374,7 @@ static daybook_status check_children(struct write *write)
         }
         if (count > LIMIT_CHILDREN) {
             struct change change = {.entity = parent->entity, .id = ids[count - 1]};
-            return fail(write, &change, DAYBOOK_TOO_LARGE, REJECT_LIMIT, NULL, "children");
+            return dk_write_fail(write, &change, DAYBOOK_TOO_LARGE, REJECT_LIMIT, NULL, "children");
         }
     }
     return DAYBOOK_OK;
@@ -626,6 +438,7 @@ static daybook_status discard(struct write *write, const int64_t *items, int cou
     return status;
 }
 
+/* The number, stamp and author of the transaction under way. */
 static void begin_write(struct write *write, int64_t now_ms)
 {
     struct store *store = write->store;

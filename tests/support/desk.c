@@ -105,15 +105,19 @@ void desk_close(struct desk *desk)
 
 void desk_clear(struct desk *desk)
 {
-    char command[600];
+    static const char *const names[] = {"store.db", "store.db-wal", "store.db-shm",
+                                        "store.db.lock"};
+    char path[400];
     desk_close(desk);
     dk_arena_clear(&desk->arena);
     dk_buffer_clear(&desk->log);
     dk_buffer_clear(&desk->verdicts);
     dk_buffer_clear(&desk->scope);
-    (void)dk_text_format(command, sizeof command, "chmod -R u+rwX '%s' && rm -rf '%s'",
-                         desk->folder, desk->folder);
-    assert_int_equal(system(command), 0);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        (void)dk_text_format(path, sizeof path, "%s/%s", desk->folder, names[i]);
+        (void)unlink(path);
+    }
+    assert_int_equal(rmdir(desk->folder), 0);
 }
 
 struct id desk_fixed_id(uint8_t byte)
