@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Stores that were copied or restored from a phone's backup: the server sees it, the copy becomes
+ * an instance of its own, and nothing that anybody typed is lost or comes twice.
+ */
+#include "tests/support/company.h"
+
+#include <daybook/daybook.h>
+#include <daybook/posix.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+static struct company company;
+static struct rep *wang, *li;
+static char shop[DAYBOOK_ID_SIZE];
+
+static int set_up(void **state)
+{
+    (void)state;
+    company_open(&company);
+    wang = company_hire(&company, "wang", "rep", "East");
+    li = company_hire(&company, "li", "rep", "East");
+    rep_put(wang, "customer", "{\"name\":\"shop\"}", shop);
+    company_settle(&company);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    company_close(&company);
+    return 0;
+}
+
+static void visit(struct rep *rep, const char *feedback)
+{
+    rep_putf(rep, "visit", NULL, "{\"customer_id\":\"%s\",\"feedback\":\"%s\"}", shop, feedback);
+}
+
+static int64_t visits(const char *feedback)
+{
+    char sql[200];
+    (void)snprintf(sql, sizeof sql, "SELECT count(*) FROM visit WHERE feedback = '%s'", feedback);
+    return server_int(&company.server, sql);
+}
+
+static int64_t instances(void)
+{
+    return server_int(&company.server, "SELECT count(*) FROM device_instance");
+}
+
+/* A place for a copy of a device's store as it is now; the device goes on. Not opened yet. */
+static struct rep *copy_of(struct rep *rep)
+{
+    struct rep *copy = &company.reps[company.count];
+    assert_true(company.count < COMPANY_REPS_MAX);
+    company.count++;
+    *copy = (struct rep){.company = &company};
+    (void)snprintf(copy->login, sizeof copy->login, "%s", rep->login);
+    tap_init(&copy->tap);
+    device_init(&copy->device, &copy->tap.platform, company.server.url, company.server.ca_file);
+    device_close(&rep->device);
+    device_copy(&rep->device, &copy->device);
+    device_open(&rep->device);
+    return copy;
+}
+
+/* Ends a device's part in the company. */
+static void leave(struct rep *rep)
+{
+    device_close(&rep->device);
+    rep->left = true;
+}
+
+/* The backup is from before the last syncs; the phone that made them is gone. */
+static void test_copy__restored_backup_loses_nothing_and_doubles_nothing(void **state)
+{
+    (void)state;
+    visit(li, "pending in the backup");
+    struct rep *copy = copy_of(li);
+    visit(li, "after the backup");
+    rep_sync(li);
+    assert_int_equal(visits("pending in the backup"), 1);
+    leave(li);
+
+    int64_t before = instances();
+    device_open(&copy->device);
+    visit(copy, "on the restored phone");
+    rep_sync(copy);
+    assert_int_equal(instances(), before + 1);
+    company_settle(&company);
+    assert_int_equal(visits("pending in the backup"), 1);
+    assert_int_equal(visits("after the backup"), 1);
+    assert_int_equal(visits("on the restored phone"), 1);
+    assert_int_equal(
+        rep_count(copy, "SELECT count(*) FROM visit WHERE feedback = 'after the backup'", NULL), 1);
+    assert_int_equal(rep_count(copy, "SELECT count(*) FROM inbox", NULL), 0);
+    li = copy;
+}
+
+/* Both go on with the token that they share; each takes a new instance when the other had the word.
+ */
+static void test_copy__two_copies_at_work_lose_nothing(void **state)
+{
+    (void)state;
+    struct rep *copy = copy_of(wang);
+    int64_t before = instances();
+    device_open(&copy->device);
+    visit(wang, "original 1");
+    visit(copy, "copy 1");
+    rep_sync(wang);
+    rep_sync(copy);
+    visit(copy, "copy 2");
+    visit(wang, "original 2");
+    rep_sync(copy);
+    rep_sync(wang);
+    company_settle(&company);
+    assert_int_equal(visits("original 1") + visits("original 2"), 2);
+    assert_int_equal(visits("copy 1") + visits("copy 2"), 2);
+    assert_true(instances() > before);
+    leave(copy);
+}
+
+/* The copy has nothing of its own to send; it sees markers of changesets that it never made. */
+static void test_copy__copy_that_only_reads_notices_too(void **state)
+{
+    (void)state;
+    struct rep *copy = copy_of(wang);
+    int64_t before = instances();
+    visit(wang, "made by the original");
+    rep_sync(wang);
+    device_open(&copy->device);
+    rep_sync(copy);
+    assert_true(instances() > before);
+    company_settle(&company);
+    assert_int_equal(
+        rep_count(copy, "SELECT count(*) FROM visit WHERE feedback = 'made by the original'", NULL),
+        1);
+    leave(copy);
+}
+
+/* Pending changes of a record, its edits by others meanwhile, and a lost lease reply. */
+static void test_copy__edits_and_a_lost_reply_in_between(void **state)
+{
+    char quote[DAYBOOK_ID_SIZE];
+    (void)state;
+    rep_putf(wang, "quote", quote, "{\"customer_id\":\"%s\",\"cur\":\"CNY\",\"note\":\"0\"}", shop);
+    company_settle(&company);
+    rep_patch(wang, "quote", quote, "{\"note\":\"pending\",\"valid_to\":20261231}");
+    struct rep *copy = copy_of(wang);
+    rep_patch(wang, "quote", quote, "{\"header_disc_bp\":100}");
+    rep_sync(wang);
+    leave(wang);
+    rep_sync(li);
+    rep_patch(li, "quote", quote, "{\"price_list_ver\":7}");
+    rep_sync(li);
+
+    device_open(&copy->device);
+    rep_patch(copy, "quote", quote, "{\"note\":\"on the copy\"}");
+    for (int i = 0; i < 4; i++) {
+        tap_lose_replies(&copy->tap, 1);
+        (void)daybook_sync(copy->device.engine, 0, &copy->device.error);
+        tap_lose_replies(&copy->tap, 0);
+        assert_field(copy, "quote", quote, "note", "on the copy");
+        device_close(&copy->device);
+        device_open(&copy->device);
+    }
+    company_settle(&company);
+    assert_field(li, "quote", quote, "note", "on the copy");
+    assert_field(li, "quote", quote, "valid_to", "20261231");
+    assert_field(li, "quote", quote, "header_disc_bp", "100");
+    assert_field(li, "quote", quote, "price_list_ver", "7");
+    assert_int_equal(rep_count(copy, "SELECT count(*) FROM inbox WHERE kind = 'rejected'", NULL),
+                     0);
+    wang = copy;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_copy__restored_backup_loses_nothing_and_doubles_nothing),
+        cmocka_unit_test(test_copy__two_copies_at_work_lose_nothing),
+        cmocka_unit_test(test_copy__copy_that_only_reads_notices_too),
+        cmocka_unit_test(test_copy__edits_and_a_lost_reply_in_between),
+    };
+    return cmocka_run_group_tests_name("copy", tests, set_up, tear_down);
+}
