@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Random days of a few people with a bad network: two to five engines and the server's inner half
+ * in one process, every fault that the laboratory knows, and in the end everybody has the same and
+ * nothing that somebody entered is lost. One seed is one day.
+ *
+ *   DAYBOOK_RANDOM_FIRST=n   the first seed; 1
+ *   DAYBOOK_RANDOM_SEEDS=n   how many; without it, as many as fit into some seconds
+ *   DAYBOOK_RANDOM_TRACE=1   tells each step
+ */
+#define _DEFAULT_SOURCE /* syscall */
+
+#include "sync-server/service.h"
+#include "tests/support/people.h"
+
+#include <daybook/daybook.h>
+
+#include <openssl/rand.h>
+
+#include <setjmp.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define DEFAULT_MS 12000
+#define DEFAULT_LEAST 5 /* seeds, however slow the machine */
+#define STEPS_LEAST 40
+#define STEPS_MORE 160
+#define ROUNDS 3 /* in which everything must come to rest */
+
+struct day {
+    struct lab lab;
+    struct people people;
+};
+
+/* ---- the server's time and chance: it asks the system for both, and in this program these
+ * functions stand before the system's */
+
+static atomic_int_least64_t true_ms;
+static atomic_uint_least64_t chance;
+
+int64_t lab_now_ms(void)
+{
+    return atomic_load(&true_ms);
+}
+
+void lab_set_now_ms(int64_t now_ms)
+{
+    atomic_store(&true_ms, now_ms);
+}
+
+void lab_set_chance(uint64_t seed)
+{
+    atomic_store(&chance, seed | 1);
+}
+
+int clock_gettime(clockid_t clock, struct timespec *time)
+{
+    if (clock != CLOCK_REALTIME) {
+        return (int)syscall(SYS_clock_gettime, clock, time);
+    }
+    int64_t now_ms = lab_now_ms();
+    time->tv_sec = (time_t)(now_ms / 1000);
+    time->tv_nsec = (long)(now_ms % 1000) * 1000000;
+    return 0;
+}
+
+int RAND_bytes(unsigned char *bytes, int length)
+{
+    uint64_t state = atomic_load(&chance);
+    for (int i = 0; i < length; i++) {
+        bytes[i] = (unsigned char)(lab_next(&state) >> 16);
+    }
+    atomic_store(&chance, state);
+    return 1;
+}
+
+/* ---- */
+
+static const char *const fault_texts[] = {
+#define FAULT_TEXT(name, text) text,
+    LAB_FAULTS(FAULT_TEXT)
+#undef FAULT_TEXT
+};
+
+static int64_t elapsed_ms(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static struct lab_device *some_device(struct lab *lab)
+{
+    return &lab->devices[lab_random(lab, lab->device_count)];
+}
+
+/* ---- a day */
+
+/* In the middle of an exchange people go on working, and others sync. */
+static void between(void *context, struct lab_device *device)
+{
+    struct day *day = context;
+    struct lab_device *other = some_device(&day->lab);
+    lab_trace(&day->lab, "  in between:");
+    if (lab_chance(&day->lab, 60)) {
+        people_act(&day->people, device);
+    } else if (other->depth == 0 && other->enrolled) {
+        (void)lab_sync(other, 0);
+    } else if (other->depth == 0) {
+        people_act(&day->people, other);
+    }
+}
+
+static void sync_badly(struct day *day, struct lab_device *device)
+{
+    struct lab *lab = &day->lab;
+    if (!device->enrolled) {
+        lab_enrol(device);
+        return;
+    }
+    int64_t budget_ms = lab_chance(lab, 25) ? 1 + lab_random(lab, 1000) : 0;
+    daybook_status status = lab_sync(device, budget_ms);
+    enum daybook_class kind = daybook_status_class(status);
+    if (kind != DAYBOOK_CLASS_OK && kind != DAYBOOK_CLASS_OFFLINE && kind != DAYBOOK_CLASS_RETRY) {
+        lab_fail(lab, "device %d: sync gives %s: %s", device->number, daybook_status_name(status),
+                 device->error.text);
+    }
+}
+
+static void trouble_file(struct day *day, struct lab_device *device)
+{
+    struct lab *lab = &day->lab;
+    struct people *people = &day->people;
+    int what = lab_random(lab, 4);
+    if (what == 0 && device->enrolled) {
+        struct lab_device *clone = lab_clone(device);
+        if (clone != NULL) {
+            people_forget(people, clone);
+        }
+    } else if (what == 1 && device->saved != NULL) {
+        lab_restore(device);
+        people_forget(people, device);
+        ledger_lose(&people->ledger, device->number, people->saved_order[device->number]);
+    } else if (device->enrolled) {
+        lab_save(device);
+        people->saved_order[device->number] = people->ledger.order;
+    }
+}
+
+static void step(struct day *day)
+{
+    struct lab *lab = &day->lab;
+    struct lab_device *device = some_device(lab);
+    int what = lab_random(lab, 1000);
+    if (what < 560) {
+        people_act(&day->people, device);
+    } else if (what < 820) {
+        sync_badly(day, device);
+    } else if (what < 870) {
+        people_import(&day->people);
+    } else if (what < 910) {
+        people_read_inbox(&day->people, device);
+    } else if (what < 930) {
+        lab_reopen(device);
+    } else if (what < 940) {
+        lab_restart(lab);
+    } else if (what < 960) {
+        trouble_file(day, device);
+    } else if (what < 975) {
+        device->ahead_ms += lab_chance(lab, 50) ? lab_random(lab, 600000) - 300000
+                                                : (int64_t)(lab_random(lab, 20000) - 10000) * 86400000;
+        lab->counts[LAB_CLOCK]++;
+    } else {
+        lab_set_now_ms(lab_now_ms() + (lab_chance(lab, 50) ? 1000 : lab_random(lab, 36000000)));
+    }
+    if (lab_chance(lab, 30)) {
+        device = some_device(lab);
+        lab_check(device);
+        ledger_check_groups(&day->people.ledger, device->path);
+    }
+}
+
+/* ---- its end */
+
+static void settle(struct day *day)
+{
+    struct lab *lab = &day->lab;
+    lab->faults = false;
+    lab_trace(lab, "faults stop");
+    for (int i = 0; i < lab->device_count; i++) {
+        if (!lab->devices[i].enrolled) {
+            lab_enrol(&lab->devices[i]);
+        }
+    }
+    for (int round = 0; round < ROUNDS; round++) {
+        for (int i = 0; i < lab->device_count; i++) {
+            struct lab_device *device = &lab->devices[i];
+            daybook_status status = lab_sync(device, 0);
+            if (status != DAYBOOK_OK) {
+                lab_fail(lab, "device %d: sync gives %s: %s", i, daybook_status_name(status),
+                         device->error.text);
+            }
+            lab_check(device);
+        }
+    }
+}
+
+static void check_end(struct day *day)
+{
+    struct lab *lab = &day->lab;
+    for (int i = 0; i < lab->device_count; i++) {
+        struct lab_device *device = &lab->devices[i];
+        daybook_sync_status status = DAYBOOK_SYNC_STATUS_INIT;
+        (void)daybook_get_status(device->engine, &status);
+        if (status.pending + status.unsettled > 0) {
+            lab_fail(lab, "device %d: %lld changesets pending, %lld unsettled", i,
+                     (long long)status.pending, (long long)status.unsettled);
+        }
+        lab_compare(device);
+        ledger_check_groups(&day->people.ledger, device->path);
+        lab->counts[LAB_REJECTED] +=
+            strtoll(lab_device_text(device, "SELECT count(*) FROM inbox WHERE kind='rejected'"),
+                    NULL, 10);
+        lab->counts[LAB_SUPERSEDED] +=
+            strtoll(lab_device_text(device, "SELECT count(*) FROM inbox WHERE kind<>'rejected'"),
+                    NULL, 10);
+    }
+    lab_check_server(lab);
+    ledger_check_groups(&day->people.ledger, lab->database);
+    ledger_check(&day->people.ledger);
+}
+
+static void run_day(struct day *day, uint64_t seed, int64_t *counts)
+{
+    struct lab *lab = &day->lab;
+    lab_open(lab, seed, counts);
+    people_open(&day->people, lab);
+    lab->between = between;
+    lab->context = day;
+    int devices = 2 + lab_random(lab, 3);
+    for (int i = 0; i < devices; i++) {
+        struct lab_device *device = lab_hire(lab, lab_random(lab, LAB_USERS));
+        if (lab_chance(lab, 80)) {
+            lab_enrol(device);
+        }
+    }
+    lab->faults = true;
+    for (int i = STEPS_LEAST + lab_random(lab, STEPS_MORE); i > 0; i--) {
+        step(day);
+    }
+    settle(day);
+    check_end(day);
+    people_close(&day->people);
+    lab_close(lab);
+}
+
+/* ---- many days */
+
+static long number_from(const char *name, long otherwise)
+{
+    const char *text = getenv(name);
+    return text == NULL || text[0] == '\0' ? otherwise : strtol(text, NULL, 10);
+}
+
+static void test_random__everybody_ends_with_the_same(void **state)
+{
+    int64_t counts[LAB_FAULT_COUNT] = {0};
+    int64_t committed = 0, refused = 0;
+    long first = number_from("DAYBOOK_RANDOM_FIRST", 1);
+    long wanted = number_from("DAYBOOK_RANDOM_SEEDS", 0);
+    int64_t begin_ms = elapsed_ms();
+    long done = 0;
+    struct day *day = calloc(1, sizeof *day);
+    (void)state;
+    assert_non_null(day);
+    while (wanted > 0 ? done < wanted
+                      : done < DEFAULT_LEAST || elapsed_ms() - begin_ms < DEFAULT_MS) {
+        if (wanted != 1) {
+            print_message("\rseed %ld ", first + done);
+        }
+        run_day(day, (uint64_t)(first + done), counts);
+        committed += day->people.committed;
+        refused += day->people.refused;
+        done++;
+    }
+    free(day);
+    print_message("\r%ld seeds from %ld, %lld transactions, %lld refused by the engine\n", done,
+                  first, (long long)committed, (long long)refused);
+    for (int i = 0; i < LAB_FAULT_COUNT; i++) {
+        print_message("%8lld %s\n", (long long)counts[i], fault_texts[i]);
+        if (done >= 50) {
+            assert_true(counts[i] > 0);
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_random__everybody_ends_with_the_same),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
