@@ -168,13 +168,17 @@ void dk_worker_stop(struct worker *worker)
     dk_memory_free(worker);
 }
 
-/* See the header. */
+/* See the header. The thread is roused for the first commit after a run, and where it is overdue
+ * without knowing, as after a sleep of the machine; not for every commit while it has to wait. */
 void dk_worker_nudge(struct worker *worker)
 {
     int64_t now = now_ms(worker);
     dk_wait_lock(&worker->wait);
-    if (worker->nudged_at_ms == 0) {
+    bool first = worker->nudged_at_ms == 0;
+    if (first) {
         worker->nudged_at_ms = now > 0 ? now : 1;
+    }
+    if (first || due_at(worker) <= now) {
         dk_wait_signal(&worker->wait);
     }
     dk_wait_unlock(&worker->wait);
