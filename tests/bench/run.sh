@@ -61,5 +61,6 @@ fi
 # shellcheck disable=SC2086
 perf record -q -F 1999 -o "$folder/perf.data" -- \
     "$bench" --only-daybook --folder "$folder" --server "$server" $names
+echo "share, process, library, function (where it was found running):"
 perf report -i "$folder/perf.data" --stdio --sort comm,dso,symbol --percent-limit 0.5 2>/dev/null |
-    grep -v '^$'
+    grep -vE '^(#|$)' | sed 's/  *-  *-  *$//'
