@@ -2,21 +2,26 @@
  *
  * One page of the log for one reader: the entries of its buckets and its own markers, in position
  * order. Called by the workers inside a snapshot. Invariants: 1. All rows of a position are in one
- * page. 2. Nothing is read from a bucket that is not in the scope. 3. The page makes progress,
- * whatever size was asked for.
+ * page. 2. Nothing is read from a bucket that is not in the scope, and nothing told of a record
+ * that has left the scope since, but that it did. 3. The page makes progress, whatever size was
+ * asked for.
  */
 #include "sync-server/inside.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define ROWS_BYTES_MAX ((size_t)64 * 1024 * 1024)
-
 /* One log row of the position under way; its parts are copied behind each other into the scratch
  * buffer. */
 struct page_row {
     int64_t marked;     /* the bucket that a marker names; 0: everybody's part stands here */
     size_t begin, size; /* body, own, or both */
+};
+
+/* A record that leaves a bucket of the scope behind the page's beginning. */
+struct suspect {
+    struct id id;
+    enum { SUSPECT_UNKNOWN, SUSPECT_SHOWN, SUSPECT_HIDDEN } state;
 };
 
 /* The walk over log rows and markers. */
@@ -32,6 +37,8 @@ struct walk {
     int row_count;
     struct id *whole; /* records that come whole in it, sorted */
     int whole_count;
+    struct suspect *suspects; /* sorted, each once */
+    int suspect_count;
 };
 
 /* Moves to the next log row. */
@@ -40,6 +47,42 @@ static daybook_status next_row(struct walk *walk)
     walk->has_row = false;
     return walk->cursor == NULL ? DAYBOOK_OK
                                 : srv_store_log_next(walk->cursor, &walk->row, &walk->has_row);
+}
+
+/* For qsort and bsearch, by id. */
+static int compare_suspects(const void *a, const void *b)
+{
+    const struct suspect *left = a;
+    const struct suspect *right = b;
+    return dk_id_compare(&left->id, &right->id);
+}
+
+/* Collects the records that leave the scope's buckets behind the page's beginning. */
+static daybook_status collect_suspects(struct walk *walk, const int64_t *buckets)
+{
+    const struct page *page = walk->page;
+    struct id *ids;
+    int count;
+    daybook_status status =
+        srv_store_evictions(page->reader, page->org, buckets, page->scope->count, page->after,
+                            page->head, page->arena, &ids, &count);
+    if (status != DAYBOOK_OK || count == 0) {
+        return status;
+    }
+    walk->suspects = dk_arena_new(page->arena, (size_t)count * sizeof *walk->suspects);
+    if (walk->suspects == NULL) {
+        return DAYBOOK_NO_MEMORY;
+    }
+    for (int i = 0; i < count; i++) {
+        walk->suspects[i].id = ids[i];
+    }
+    qsort(walk->suspects, (size_t)count, sizeof *walk->suspects, compare_suspects);
+    for (int i = 0; i < count; i++) {
+        if (i == 0 || compare_suspects(&walk->suspects[i - 1], &walk->suspects[i]) != 0) {
+            walk->suspects[walk->suspect_count++] = walk->suspects[i];
+        }
+    }
+    return DAYBOOK_OK;
 }
 
 /* Opens cursor and markers. */
@@ -58,6 +101,9 @@ static daybook_status open_walk(struct walk *walk)
     daybook_status status =
         srv_store_markers(page->reader, page->device_no, page->settled, page->after, page->head,
                           page->arena, &walk->markers, &walk->marker_count);
+    if (status == DAYBOOK_OK) {
+        status = collect_suspects(walk, buckets);
+    }
     if (status == DAYBOOK_OK && count > 0) {
         status = srv_store_log_open(page->reader, page->org, buckets, count, page->after,
                                     page->head, &walk->cursor);
@@ -195,6 +241,48 @@ static bool is_spared(const struct walk *walk, const struct part *part)
            bsearch(&id, walk->whole, (size_t)walk->whole_count, sizeof id, compare_ids) != NULL;
 }
 
+/* Looks where a suspect is now. */
+static daybook_status look_up(const struct walk *walk, const struct part *part,
+                              struct suspect *suspect)
+{
+    static const char lead[] = "{\"entity\":\"";
+    const struct page *page = walk->page;
+    struct srv_record row;
+    bool found = false;
+    size_t begin = sizeof lead - 1;
+    size_t end = begin;
+    while (end < part->header_length && part->header[end] != '"') {
+        end++;
+    }
+    const struct entity *entity =
+        begin < end ? dk_entity_by_name(part->header + begin, end - begin) : NULL;
+    if (entity == NULL || memcmp(part->header, lead, begin) != 0) {
+        return DAYBOOK_CORRUPT;
+    }
+    daybook_status status =
+        srv_store_get(page->reader, page->org, entity, &suspect->id, page->arena, &row, &found);
+    bool shown = status == DAYBOOK_OK && found && srv_scope_has(page->scope, row.bucket);
+    suspect->state = shown ? SUSPECT_SHOWN : SUSPECT_HIDDEN;
+    return status;
+}
+
+/* True where the part is about a record that has left the scope since: only that it did is told. */
+static bool is_hidden(const struct walk *walk, const struct part *part, daybook_status *status)
+{
+    struct suspect key;
+    if (walk->suspect_count == 0 ||
+        header_has(part->header, part->header_length, "\"op\":\"evict\"") ||
+        !tail_id(part->tail, part->tail_length, &key.id)) {
+        return false;
+    }
+    struct suspect *suspect = bsearch(&key, walk->suspects, (size_t)walk->suspect_count,
+                                      sizeof *suspect, compare_suspects);
+    if (suspect != NULL && suspect->state == SUSPECT_UNKNOWN) {
+        *status = look_up(walk, part, suspect);
+    }
+    return suspect != NULL && suspect->state != SUSPECT_SHOWN;
+}
+
 /* Writes the parts of all rows of the position. */
 static daybook_status write_parts(struct walk *walk, int64_t position)
 {
@@ -204,7 +292,7 @@ static daybook_status write_parts(struct walk *walk, int64_t position)
         struct part part;
         size_t cursor = 0;
         while (next_part(walk, &walk->rows[i], &cursor, &part, &status)) {
-            if (is_spared(walk, &part)) {
+            if (is_spared(walk, &part) || is_hidden(walk, &part, &status)) {
                 continue;
             }
             dk_block_row(&walk->writer, part.header, part.header_length);

@@ -212,6 +212,20 @@ static bool leaves(const struct work *work)
            work->old_bucket != work->row.bucket;
 }
 
+/* Those who see the old bucket only lose the record, and what the log says of it there is not shown
+ * any more. */
+static bool add_eviction(struct decision *decision, const struct work *work)
+{
+    struct entry *entry = entry_of(decision, work->old_bucket);
+    if (entry == NULL || !add_bare(decision, entry, false, BLOCK_EVICT, work, work->old_bucket)) {
+        return false;
+    }
+    daybook_status status =
+        srv_store_add_eviction(decision->store, decision->org->org, work->old_bucket,
+                               &work->row.record.id, decision->position);
+    return status == DAYBOOK_OK || srv_decision_fail(decision, status);
+}
+
 /* What everybody else gets of one record. */
 static bool add_body(struct decision *decision, const struct work *work)
 {
@@ -231,9 +245,7 @@ static bool add_body(struct decision *decision, const struct work *work)
     if (!add_whole(decision, entry, false, work)) {
         return false;
     }
-    entry = leaves(work) ? entry_of(decision, work->old_bucket) : entry;
-    return entry != NULL &&
-           (!leaves(work) || add_bare(decision, entry, false, BLOCK_EVICT, work, work->old_bucket));
+    return !leaves(work) || add_eviction(decision, work);
 }
 
 /* What the author gets of one record beside what it sent. */
@@ -261,8 +273,7 @@ static bool add_own(struct decision *decision, const struct work *work)
     if (!some_columns(decision, work, work->own, true, &columns)) {
         return false;
     }
-    return columns.count == 0 ||
-           add_part(decision, entry, true, BLOCK_SET, work, 0, &columns);
+    return columns.count == 0 || add_part(decision, entry, true, BLOCK_SET, work, 0, &columns);
 }
 
 /* Deletes that were deletes already, and what is only stored, are nothing to anybody. */

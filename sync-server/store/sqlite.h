@@ -33,7 +33,7 @@ struct sqlite_statements {
     struct statement *add_decision, *adopt_decision, *find_decision, *markers, *drop_verdicts;
     struct statement *add_rejected, *find_rejected, *add_quarantine, *has_quarantine;
     struct statement *find_bucket, *next_bucket, *add_bucket, *buckets, *find_lane;
-    struct statement *append_log;
+    struct statement *append_log, *add_eviction, *evictions;
     struct statement *find_header, *add_header, *header_text;
 };
 
@@ -170,6 +170,13 @@ daybook_status srv_sqlite_header(struct srv_store *store, const char *text, size
                                  int64_t *number);
 daybook_status srv_sqlite_header_text(struct srv_store *store, int64_t number, const char **text,
                                       size_t *length);
+
+/* ---- sqlite_evictions.c */
+daybook_status srv_sqlite_add_eviction(struct srv_store *store, int64_t org, int64_t bucket,
+                                       const struct id *record, int64_t position);
+daybook_status srv_sqlite_evictions(struct srv_store *store, int64_t org, const int64_t *buckets,
+                                    int bucket_count, int64_t after, int64_t upto,
+                                    struct arena *arena, struct id **records, int *count);
 
 /* ---- sqlite_log.c */
 daybook_status srv_sqlite_append_log(struct srv_store *store, int64_t org,

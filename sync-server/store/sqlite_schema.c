@@ -16,6 +16,7 @@
  *   rejected_record  records whose creation was rejected, and by which changeset
  *   quarantine       bodies of changesets that wait for an operator
  *   header           headers of log parts
+ *   eviction         records that left a bucket, and where in the log
  *   log              lane * 2^41 + position -> what a changeset did in a bucket
  *   s_<entity>       records and tombstones; <entity>: view of live records
  *
@@ -59,6 +60,9 @@ static const char fixed_tables[] =
     "CREATE TABLE quarantine(device_no INTEGER NOT NULL, seq INTEGER NOT NULL,"
     " org INTEGER NOT NULL, changeset BLOB NOT NULL, why TEXT NOT NULL, body TEXT NOT NULL,"
     " UNIQUE(device_no, seq)) STRICT;"
+    "CREATE TABLE eviction(org INTEGER NOT NULL, bucket INTEGER NOT NULL,"
+    " position INTEGER NOT NULL, record BLOB NOT NULL,"
+    " PRIMARY KEY(org, bucket, position, record)) STRICT, WITHOUT ROWID;"
     "CREATE TABLE header(number INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE) STRICT;"
     "CREATE TABLE log(key INTEGER PRIMARY KEY, device_no INTEGER NOT NULL,"
     " time_ms INTEGER NOT NULL, body BLOB NOT NULL, own BLOB) STRICT;";

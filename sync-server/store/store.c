@@ -385,6 +385,25 @@ daybook_status srv_store_append_log(struct srv_store *store, int64_t org,
 }
 
 /* See the header. */
+daybook_status srv_store_add_eviction(struct srv_store *store, int64_t org, int64_t bucket,
+                                      const struct id *record, int64_t position)
+{
+    assert(is_writing(store) && position > 0);
+    return store->operations->add_eviction(store, org, bucket, record, position);
+}
+
+/* See the header. */
+daybook_status srv_store_evictions(struct srv_store *store, int64_t org, const int64_t *buckets,
+                                   int bucket_count, int64_t after, int64_t upto,
+                                   struct arena *arena, struct id **records, int *count)
+{
+    *records = NULL;
+    *count = 0;
+    return store->operations->evictions(store, org, buckets, bucket_count, after, upto, arena,
+                                        records, count);
+}
+
+/* See the header. */
 daybook_status srv_store_log_open(struct srv_store *store, int64_t org, const int64_t *buckets,
                                   int bucket_count, int64_t after, int64_t upto,
                                   struct srv_log_cursor **cursor)

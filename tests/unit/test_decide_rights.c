@@ -329,6 +329,41 @@ static void test_decide_rights__a_customer_moves_with_all_that_hangs_from_it(voi
     assert_string_equal(pull_all(world, &world->li, position - 1), "");
 }
 
+/* Given a customer with a quote that went to another territory, when a new device of the old one
+ * reads the log from its beginning, or the maker's own device does, then not a byte of them is in
+ * it; when the customer comes back, all of it is. */
+static void test_decide_rights__the_past_of_what_has_left_is_not_told(void **state)
+{
+    struct world *world = *state;
+    struct device fresh;
+    struct id customer = make_customer(world, &world->li, CANARY "-1");
+    struct id quote = add_quote(world, &customer);
+    put_text(world, QUOTE_NOTE, CANARY "-2");
+    int64_t base = accept(world, &world->li);
+    edit_record(world, ENTITY_CUSTOMER, &customer, base);
+    put_text(world, CUSTOMER_PREFS, CANARY "-3");
+    (void)accept(world, &world->wang);
+    int64_t moved = move_customer(world, &customer, WEST);
+    edit_record(world, ENTITY_QUOTE, &quote, moved);
+    put_text(world, QUOTE_NOTE, CANARY "-4");
+    (void)accept(world, &world->tom);
+    make_device(world, &fresh, &world->li.author.account.user);
+    struct device *readers[] = {&fresh, &world->li, &world->wang};
+    for (int i = 0; i < 3; i++) {
+        const char *page = pull_all(world, readers[i], 0);
+        expect_not_in(page, CANARY);
+        expect_in(page, "\"quote\",\"op\":\"evict\"");
+    }
+    expect_in(pull_all(world, &world->tom, 0), CANARY "-2");
+    expect_in(pull_all(world, &world->office, 0), CANARY "-3");
+    int64_t back = move_customer(world, &customer, EAST);
+    const char *page = pull_all(world, &fresh, 0);
+    expect_in(page, CANARY "-1");
+    expect_in(page, CANARY "-4");
+    expect_in(pull_all(world, &fresh, back - 1), "\"customer\",\"op\":\"new\"");
+    expect_not_in(pull_all(world, &world->tom, 0), CANARY);
+}
+
 /* Given a contact, when the back office hangs it under another territory's customer, then it is
  * evicted and new in one entry, and the author, who sees both, is told its new bucket. */
 static void test_decide_rights__a_contact_changes_its_customer(void **state)
@@ -517,6 +552,7 @@ int main(void)
         TEST(what_builds_on_a_rejection_depends),
         TEST(no_byte_of_another_territory),
         TEST(a_customer_moves_with_all_that_hangs_from_it),
+        TEST(the_past_of_what_has_left_is_not_told),
         TEST(a_contact_changes_its_customer),
         TEST(one_changeset_in_two_buckets),
         TEST(a_manager_sees_the_team),
