@@ -173,6 +173,13 @@ double device_insert(struct device *device, const struct rows *rows, int per_tra
     return bench_now() - began;
 }
 
+void device_insert_one(struct device *device, const struct visit *visit)
+{
+    daybook_transaction *transaction = begin(device);
+    put_visit(device, transaction, visit);
+    commit(transaction);
+}
+
 /* Stages one update. */
 static void patch_visit(daybook_transaction *transaction, const struct held *held,
                         const struct visit_update *update)

@@ -49,6 +49,8 @@ void device_expect_settled(struct device *device);
 void device_add_customers(struct device *device);
 /* Makes all visits, so many per transaction; seconds. */
 double device_insert(struct device *device, const struct rows *rows, int per_transaction);
+/* Makes one visit in a transaction of its own. */
+void device_insert_one(struct device *device, const struct visit *visit);
 
 /* Records as a query found them. */
 struct held {
