@@ -231,13 +231,11 @@ static daybook_status collect_whole(struct walk *walk)
     return status;
 }
 
-/* True for the eviction of a record that comes whole beside it. */
+/* True where the record of an eviction comes whole beside it. */
 static bool is_spared(const struct walk *walk, const struct part *part)
 {
     struct id id;
-    return walk->whole_count > 0 &&
-           header_has(part->header, part->header_length, "\"op\":\"evict\"") &&
-           tail_id(part->tail, part->tail_length, &id) &&
+    return walk->whole_count > 0 && tail_id(part->tail, part->tail_length, &id) &&
            bsearch(&id, walk->whole, (size_t)walk->whole_count, sizeof id, compare_ids) != NULL;
 }
 
@@ -266,13 +264,11 @@ static daybook_status look_up(const struct walk *walk, const struct part *part,
     return status;
 }
 
-/* True where the part is about a record that has left the scope since: only that it did is told. */
+/* True where the part is about a record that has left the scope since. */
 static bool is_hidden(const struct walk *walk, const struct part *part, daybook_status *status)
 {
     struct suspect key;
-    if (walk->suspect_count == 0 ||
-        header_has(part->header, part->header_length, "\"op\":\"evict\"") ||
-        !tail_id(part->tail, part->tail_length, &key.id)) {
+    if (walk->suspect_count == 0 || !tail_id(part->tail, part->tail_length, &key.id)) {
         return false;
     }
     struct suspect *suspect = bsearch(&key, walk->suspects, (size_t)walk->suspect_count,
@@ -281,6 +277,16 @@ static bool is_hidden(const struct walk *walk, const struct part *part, daybook_
         *status = look_up(walk, part, suspect);
     }
     return suspect != NULL && suspect->state != SUSPECT_SHOWN;
+}
+
+/* True where the reader is not told the part. Of a record that has left the scope since only its
+ * evictions are told, from each bucket: the reader holds it in the first. */
+static bool is_passed_over(const struct walk *walk, const struct part *part,
+                           daybook_status *status)
+{
+    bool evicts = header_has(part->header, part->header_length, "\"op\":\"evict\"");
+    bool hidden = is_hidden(walk, part, status);
+    return evicts ? !hidden && is_spared(walk, part) : hidden;
 }
 
 /* Writes the parts of all rows of the position. */
@@ -292,7 +298,7 @@ static daybook_status write_parts(struct walk *walk, int64_t position)
         struct part part;
         size_t cursor = 0;
         while (next_part(walk, &walk->rows[i], &cursor, &part, &status)) {
-            if (is_spared(walk, &part) || is_hidden(walk, &part, &status)) {
+            if (is_passed_over(walk, &part, &status)) {
                 continue;
             }
             dk_block_row(&walk->writer, part.header, part.header_length);

@@ -364,6 +364,31 @@ static void test_decide_rights__the_past_of_what_has_left_is_not_told(void **sta
     expect_not_in(pull_all(world, &world->tom, 0), CANARY);
 }
 
+/* Given a customer that moves within a scope and then out of it, when the log is read from before,
+ * then it is evicted from where the reader has it. */
+static void test_decide_rights__what_left_by_detours_is_evicted(void **state)
+{
+    struct world *world = *state;
+    struct device manager;
+    make_user(world, &manager, "manager", "manager", &world->territories[EAST]);
+    edit_record(world, ENTITY_USER, &world->tom.author.account.user, world->org.head);
+    put_id(world, USER_MANAGER_ID, &manager.author.account.user);
+    (void)accept(world, &world->server);
+    struct id customer = make_customer(world, &world->li, CANARY);
+    int64_t before = world->org.head;
+    (void)move_customer(world, &customer, WEST);
+    expect_in(pull_all(world, &manager, before), CANARY);
+    expect_not_in(pull_all(world, &manager, before), "\"op\":\"evict\"");
+    edit_record(world, ENTITY_CUSTOMER, &customer, world->org.head);
+    put_null(world, CUSTOMER_TERRITORY_ID);
+    (void)accept(world, &world->server);
+    const char *page = pull_all(world, &manager, before);
+    expect_not_in(page, CANARY);
+    const char *first = strstr(page, "\"op\":\"evict\"");
+    assert_non_null(first);
+    assert_non_null(strstr(first + 1, "\"op\":\"evict\""));
+}
+
 /* Given a contact, when the back office hangs it under another territory's customer, then it is
  * evicted and new in one entry, and the author, who sees both, is told its new bucket. */
 static void test_decide_rights__a_contact_changes_its_customer(void **state)
@@ -553,6 +578,7 @@ int main(void)
         TEST(no_byte_of_another_territory),
         TEST(a_customer_moves_with_all_that_hangs_from_it),
         TEST(the_past_of_what_has_left_is_not_told),
+        TEST(what_left_by_detours_is_evicted),
         TEST(a_contact_changes_its_customer),
         TEST(one_changeset_in_two_buckets),
         TEST(a_manager_sees_the_team),
