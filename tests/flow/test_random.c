@@ -6,7 +6,9 @@
  *
  *   DAYBOOK_RANDOM_FIRST=n   the first seed; 1
  *   DAYBOOK_RANDOM_SEEDS=n   how many; without it, as many as fit into some seconds
- *   DAYBOOK_RANDOM_TRACE=1   tells each step
+ *   DAYBOOK_RANDOM_TRACE=1   tells each step; with DAYBOOK_RANDOM_SQL=query also what the query
+ *                            gives on a device after each sync, with DAYBOOK_RANDOM_REPLIES=1 what
+ *                            the server says
  */
 #define _DEFAULT_SOURCE /* syscall */
 
@@ -154,6 +156,16 @@ static void trouble_file(struct day *day, struct lab_device *device)
     }
 }
 
+/* The device's wall clock is set: by minutes, or by years. */
+static void jump(struct lab_device *device)
+{
+    struct lab *lab = device->lab;
+    const int64_t day_ms = 86400000;
+    device->ahead_ms += lab_chance(lab, 50) ? lab_random(lab, 600000) - 300000
+                                            : (lab_random(lab, 20000) - 10000) * day_ms;
+    lab->counts[LAB_CLOCK]++;
+}
+
 static void step(struct day *day)
 {
     struct lab *lab = &day->lab;
@@ -174,9 +186,7 @@ static void step(struct day *day)
     } else if (what < 960) {
         trouble_file(day, device);
     } else if (what < 975) {
-        device->ahead_ms += lab_chance(lab, 50) ? lab_random(lab, 600000) - 300000
-                                                : (int64_t)(lab_random(lab, 20000) - 10000) * 86400000;
-        lab->counts[LAB_CLOCK]++;
+        jump(device);
     } else {
         lab_set_now_ms(lab_now_ms() + (lab_chance(lab, 50) ? 1000 : lab_random(lab, 36000000)));
     }
@@ -225,12 +235,10 @@ static void check_end(struct day *day)
         }
         lab_compare(device);
         ledger_check_groups(&day->people.ledger, device->path);
-        lab->counts[LAB_REJECTED] +=
-            strtoll(lab_device_text(device, "SELECT count(*) FROM inbox WHERE kind='rejected'"),
-                    NULL, 10);
-        lab->counts[LAB_SUPERSEDED] +=
-            strtoll(lab_device_text(device, "SELECT count(*) FROM inbox WHERE kind<>'rejected'"),
-                    NULL, 10);
+        lab->counts[LAB_REJECTED] += strtoll(
+            lab_device_text(device, "SELECT count(*) FROM inbox WHERE kind='rejected'"), NULL, 10);
+        lab->counts[LAB_SUPERSEDED] += strtoll(
+            lab_device_text(device, "SELECT count(*) FROM inbox WHERE kind<>'rejected'"), NULL, 10);
     }
     lab_check_server(lab);
     ledger_check_groups(&day->people.ledger, lab->database);

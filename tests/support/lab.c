@@ -1,0 +1,528 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * See lab.h. Life of the laboratory, its server and its devices; the network is in lab_network.c.
+ */
+#include "tests/support/lab.h"
+
+#include "engine/api/engine.h"
+#include "engine/base/memory.h"
+#include "sync-server/service.h"
+#include "tests/support/lab_network.h"
+#include "tests/support/replica.h"
+
+#include <sqlite3.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define TEXT_SIZE 65536
+#define FILE_SIZE_MAX (64 * 1024 * 1024)
+
+const char *const lab_territories[3] = {"Main", "East", "West"};
+
+/* ---- chance, and words */
+
+int lab_random(struct lab *lab, int bound)
+{
+    return (int)(lab_next(&lab->random) % (uint64_t)bound);
+}
+
+bool lab_chance(struct lab *lab, int percent)
+{
+    return lab_random(lab, 100) < percent;
+}
+
+void lab_trace(struct lab *lab, const char *format, ...)
+{
+    va_list list;
+    if (lab->trace) {
+        va_start(list, format);
+        (void)vfprintf(stderr, format, list);
+        va_end(list);
+        (void)fputc('\n', stderr);
+    }
+}
+
+void lab_fail(struct lab *lab, const char *format, ...)
+{
+    char text[1000];
+    va_list list;
+    va_start(list, format);
+    (void)vsnprintf(text, sizeof text, format, list);
+    va_end(list);
+    print_error("seed %llu: %s\n", (unsigned long long)lab->seed, text);
+    _fail(__FILE__, __LINE__);
+    abort();
+}
+
+/* Keeps the first line that tells of an error; it is met at the end of the step. */
+static void note_log(void *context, int level, const char *line)
+{
+    struct lab *lab = context;
+    if (lab->trace) {
+        (void)fprintf(stderr, "    log %d: %s\n", level, line);
+    }
+    if (level <= LOG_ERROR && lab->errors[0] == '\0') {
+        (void)snprintf(lab->errors, sizeof lab->errors, "%s", line);
+    }
+}
+
+/* ---- files */
+
+static void remove_folder(const char *path)
+{
+    char name[700];
+    DIR *folder = opendir(path);
+    struct dirent *entry;
+    while (folder != NULL && (entry = readdir(folder)) != NULL) {
+        struct stat status;
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) {
+            continue;
+        }
+        (void)snprintf(name, sizeof name, "%s/%s", path, entry->d_name);
+        if (stat(name, &status) == 0 && S_ISDIR(status.st_mode)) {
+            remove_folder(name);
+        } else {
+            (void)unlink(name);
+        }
+    }
+    if (folder != NULL) {
+        (void)closedir(folder);
+    }
+    (void)rmdir(path);
+}
+
+static char *read_file(struct lab *lab, const char *path, size_t *size)
+{
+    FILE *file = fopen(path, "rb");
+    char *bytes = file == NULL ? NULL : malloc(FILE_SIZE_MAX);
+    if (bytes == NULL) {
+        lab_fail(lab, "cannot read %s", path);
+    }
+    *size = fread(bytes, 1, FILE_SIZE_MAX, file);
+    (void)fclose(file);
+    char *fitting = realloc(bytes, *size + 1);
+    return fitting == NULL ? bytes : fitting;
+}
+
+static void write_file(struct lab *lab, const char *path, const void *bytes, size_t size)
+{
+    FILE *file = fopen(path, "wb");
+    if (file == NULL || fwrite(bytes, 1, size, file) != size || fclose(file) != 0) {
+        lab_fail(lab, "cannot write %s", path);
+    }
+}
+
+/* ---- looking into databases */
+
+static const char *first_text(struct lab *lab, const char *path, const char *sql)
+{
+    static char text[TEXT_SIZE];
+    sqlite3 *database = NULL;
+    sqlite3_stmt *statement = NULL;
+    text[0] = '\0';
+    int result = sqlite3_open_v2(path, &database, SQLITE_OPEN_READONLY, NULL);
+    if (result == SQLITE_OK) {
+        (void)sqlite3_busy_timeout(database, 10000);
+        result = sqlite3_prepare_v2(database, sql, -1, &statement, NULL);
+    }
+    if (result == SQLITE_OK) {
+        result = sqlite3_step(statement);
+    }
+    if (result == SQLITE_ROW && sqlite3_column_text(statement, 0) != NULL) {
+        (void)snprintf(text, sizeof text, "%s", (const char *)sqlite3_column_text(statement, 0));
+    }
+    if (result != SQLITE_ROW && result != SQLITE_DONE) {
+        lab_fail(lab, "%s: %s: %s", path, sql, sqlite3_errmsg(database));
+    }
+    (void)sqlite3_finalize(statement);
+    (void)sqlite3_close(database);
+    return text;
+}
+
+const char *lab_device_text(struct lab_device *device, const char *sql)
+{
+    return first_text(device->lab, device->path, sql);
+}
+
+const char *lab_server_text(struct lab *lab, const char *sql)
+{
+    return first_text(lab, lab->database, sql);
+}
+
+/* ---- the server */
+
+static void open_service(struct lab *lab)
+{
+    char problem[400] = "";
+    struct service_options options = {.data_folder = lab->data,
+                                      .worker_threads = 1,
+                                      .page_bytes = lab->page_bytes,
+                                      .log = {note_log, lab, LOG_WARN}};
+    if (srv_service_open(&options, &lab->service, problem, sizeof problem) != DAYBOOK_OK) {
+        lab_fail(lab, "the server does not open: %s", problem);
+    }
+}
+
+/* Runs a command; its answer is valid until the next. */
+static daybook_status command(struct lab *lab, char *out, size_t size, int argc,
+                              const char *const *argv)
+{
+    char *text = NULL;
+    daybook_status status = srv_service_command(lab->service, argc, argv, false, &text);
+    (void)snprintf(out, size, "%s", text == NULL ? "" : text);
+    dk_memory_free(text);
+    return status;
+}
+
+static void must_command(struct lab *lab, int argc, const char *const *argv)
+{
+    char text[1000];
+    if (command(lab, text, sizeof text, argc, argv) != DAYBOOK_OK) {
+        lab_fail(lab, "%s %s: %s", argv[0], argc > 1 ? argv[1] : "", text);
+    }
+}
+
+daybook_status lab_import(struct lab *lab, const char *lines)
+{
+    char path[400], text[1000];
+    const char *const argv[] = {"import", path};
+    (void)snprintf(path, sizeof path, "%s/import", lab->folder);
+    write_file(lab, path, lines, strlen(lines));
+    daybook_status status = command(lab, text, sizeof text, 2, argv);
+    lab_trace(lab, "  import %s  -> %d %s", lines, (int)status, text);
+    if (status != DAYBOOK_OK && status != DAYBOOK_RULE && status != DAYBOOK_NOT_FOUND) {
+        lab_fail(lab, "import %s: status %d: %s", lines, (int)status, text);
+    }
+    lab_look(lab);
+    return status;
+}
+
+static void make_organisation(struct lab *lab)
+{
+    static const char catalogue[] =
+        "{\"entity\":\"product\",\"id\":\"0193f000-0000-7000-8000-000000000001\",\"code\":\"A\","
+        "\"name\":\"Tea\",\"uom\":\"box\",\"tax_bp\":1300}\n"
+        "{\"entity\":\"product\",\"id\":\"0193f000-0000-7000-8000-000000000002\",\"code\":\"B\","
+        "\"name\":\"Rice\",\"uom\":\"bag\",\"tax_bp\":600}\n";
+    static const struct {
+        const char *login, *role, *manager;
+        int territory;
+    } users[LAB_USERS] = {{"boss", "manager", NULL, 0},
+                          {"li", "rep", "boss", 1},
+                          {"wang", "rep", "boss", 1},
+                          {"tom", "rep", NULL, 2},
+                          {"office", "office", NULL, 0}};
+    const char *const init[] = {"init", "--name", "Lab", "--currency", "CNY"};
+    must_command(lab, 5, init);
+    for (int i = 0; i < LAB_USERS; i++) {
+        const char *const argv[] = {"user",
+                                    "add",
+                                    users[i].login,
+                                    "--role",
+                                    users[i].role,
+                                    "--territory",
+                                    lab_territories[users[i].territory],
+                                    "--manager",
+                                    users[i].manager};
+        must_command(lab, users[i].manager == NULL ? 7 : 9, argv);
+        lab->users[i] =
+            (struct lab_user){users[i].login, users[i].territory, users[i].manager != NULL};
+    }
+    if (lab_import(lab, catalogue) != DAYBOOK_OK) {
+        lab_fail(lab, "the catalogue was refused");
+    }
+}
+
+void lab_restart(struct lab *lab)
+{
+    lab_trace(lab, "server restarts");
+    srv_service_close(lab->service);
+    lab->service = NULL;
+    open_service(lab);
+    lab->counts[LAB_RESTARTED]++;
+}
+
+/* The customer with this id, or NULL. */
+static struct lab_customer *find_customer(struct lab *lab, const char *id)
+{
+    for (int i = 0; i < lab->customer_count; i++) {
+        if (strcmp(lab->customers[i].id, id) == 0) {
+            return &lab->customers[i];
+        }
+    }
+    return NULL;
+}
+
+void lab_look(struct lab *lab)
+{
+    /* The table, not the view: a customer that was deleted was somewhere too. */
+    static const char sql[] =
+        "SELECT lower(substr(h,1,8)||'-'||substr(h,9,4)||'-'||substr(h,13,4)||'-'||substr(h,17,4)"
+        "||'-'||substr(h,21)), name FROM (SELECT hex(c.id) AS h, t.name AS name FROM s_customer c"
+        " JOIN s_territory t ON t.id = c.territory_id)";
+    sqlite3 *database = NULL;
+    sqlite3_stmt *statement = NULL;
+    if (sqlite3_open_v2(lab->database, &database, SQLITE_OPEN_READONLY, NULL) != SQLITE_OK ||
+        sqlite3_prepare_v2(database, sql, -1, &statement, NULL) != SQLITE_OK) {
+        lab_fail(lab, "looking for customers: %s", sqlite3_errmsg(database));
+    }
+    while (sqlite3_step(statement) == SQLITE_ROW) {
+        struct lab_customer *customer =
+            find_customer(lab, (const char *)sqlite3_column_text(statement, 0));
+        const char *name = (const char *)sqlite3_column_text(statement, 1);
+        for (int t = 0; customer != NULL && t < 3; t++) {
+            if (strcmp(name, lab_territories[t]) == 0) {
+                customer->territory = t;
+                customer->been |= 1U << t;
+            }
+        }
+    }
+    (void)sqlite3_finalize(statement);
+    (void)sqlite3_close(database);
+}
+
+/* ---- life */
+
+void lab_open(struct lab *lab, uint64_t seed, int64_t *counts)
+{
+    const char *base = getenv("TMPDIR");
+    const char *memory = "/dev/shm"; /* each commit waits for the disk */
+    bool fast = base == NULL && access(memory, W_OK) == 0;
+    memset(lab, 0, sizeof *lab);
+    lab->seed = seed;
+    lab->random = seed * UINT64_C(0x9E3779B97F4A7C15) + 1;
+    lab->counts = counts;
+    lab->trace = getenv("DAYBOOK_RANDOM_TRACE") != NULL;
+    lab_set_now_ms(LAB_START_MS);
+    lab_set_chance(seed);
+    (void)snprintf(lab->folder, sizeof lab->folder, "%s/daybook_lab.XXXXXX",
+                   fast           ? memory
+                   : base == NULL ? "/tmp"
+                                  : base);
+    if (mkdtemp(lab->folder) == NULL) {
+        lab_fail(lab, "no folder: %s", strerror(errno));
+    }
+    (void)snprintf(lab->data, sizeof lab->data, "%s/server", lab->folder);
+    (void)snprintf(lab->database, sizeof lab->database, "%s/server.db", lab->data);
+    if (mkdir(lab->data, 0700) != 0) {
+        lab_fail(lab, "no folder: %s", strerror(errno));
+    }
+    static const int64_t pages[] = {1, 200, 2000, 20000, 0};
+    lab->page_bytes = pages[lab_random(lab, 5)];
+    lab->codec = dk_frame_new();
+    dk_buffer_init(&lab->text, (size_t)64 * 1024 * 1024);
+    open_service(lab);
+    make_organisation(lab);
+}
+
+void lab_close(struct lab *lab)
+{
+    for (int i = 0; i < lab->device_count; i++) {
+        struct lab_device *device = &lab->devices[i];
+        daybook_close(&device->engine);
+        free(device->saved);
+        free(device->late.body);
+        dk_memory_free(device->reply);
+    }
+    srv_service_close(lab->service);
+    dk_frame_free(lab->codec);
+    dk_buffer_clear(&lab->text);
+    if (lab->folder[0] != '\0') {
+        remove_folder(lab->folder);
+    }
+}
+
+static void open_engine(struct lab_device *device)
+{
+    daybook_status status = daybook_open(&device->options, &device->engine, &device->error);
+    if (status != DAYBOOK_OK) {
+        lab_fail(device->lab, "device %d does not open: %d %s", device->number, (int)status,
+                 device->error.text);
+    }
+}
+
+/* A place for a device, with its options; the engine is closed. */
+static struct lab_device *new_device(struct lab *lab, int user)
+{
+    static const int64_t pages[] = {1, 100, 1000, 10000, 0};
+    if (lab->device_count == LAB_DEVICES) {
+        return NULL;
+    }
+    struct lab_device *device = &lab->devices[lab->device_count];
+    memset(device, 0, sizeof *device);
+    device->lab = lab;
+    device->number = lab->device_count++;
+    device->user = user;
+    device->hired = true;
+    device->random = lab_next(&lab->random) | 1;
+    device->steady_ms = lab_random(lab, 1000000);
+    device->boot = lab_next(&lab->random);
+    device->ahead_ms = lab_chance(lab, 50) ? 0 : lab_random(lab, 7200000) - 3600000;
+    device->error = (daybook_error)DAYBOOK_ERROR_INIT;
+    (void)snprintf(device->path, sizeof device->path, "%s/device%d", lab->folder, device->number);
+    lab_platform(device);
+    device->platform.log = NULL;
+    device->options = (daybook_options)DAYBOOK_OPTIONS_INIT;
+    device->options.path = device->path;
+    device->options.platform = &device->platform;
+    device->options.server_url = "https://lab.invalid";
+    device->options.page_bytes = pages[lab_random(lab, 5)];
+    device->options.relaxed = lab_chance(lab, 30);
+    return device;
+}
+
+struct lab_device *lab_hire(struct lab *lab, int user)
+{
+    struct lab_device *device = new_device(lab, user);
+    if (device != NULL) {
+        open_engine(device);
+        lab_trace(lab, "device %d: %s, clock %+lld ms, page %lld", device->number,
+                  lab->users[user].login, (long long)device->ahead_ms,
+                  (long long)device->options.page_bytes);
+    }
+    return device;
+}
+
+void lab_enrol(struct lab_device *device)
+{
+    struct lab *lab = device->lab;
+    char code[400];
+    const char *const argv[] = {"enrol", lab->users[device->user].login};
+    bool faults = lab->faults;
+    lab->faults = false;
+    if (command(lab, code, sizeof code, 2, argv) != DAYBOOK_OK) {
+        lab_fail(lab, "no code: %s", code);
+    }
+    code[strcspn(code, "\n")] = '\0';
+    daybook_status status = daybook_enrol(device->engine, code, "lab", &device->error);
+    if (status != DAYBOOK_OK) {
+        lab_fail(lab, "device %d cannot enrol: %d %s", device->number, (int)status,
+                 device->error.text);
+    }
+    lab->faults = faults;
+    device->enrolled = true;
+}
+
+void lab_reopen(struct lab_device *device)
+{
+    lab_trace(device->lab, "device %d reopens", device->number);
+    daybook_close(&device->engine);
+    device->boot = lab_next(&device->random);
+    open_engine(device);
+    device->lab->counts[LAB_REOPENED]++;
+}
+
+void lab_save(struct lab_device *device)
+{
+    daybook_close(&device->engine);
+    free(device->saved);
+    device->saved = read_file(device->lab, device->path, &device->saved_size);
+    open_engine(device);
+}
+
+void lab_restore(struct lab_device *device)
+{
+    lab_trace(device->lab, "device %d restores its file", device->number);
+    daybook_close(&device->engine);
+    write_file(device->lab, device->path, device->saved, device->saved_size);
+    open_engine(device);
+    device->lab->counts[LAB_RESTORED]++;
+}
+
+struct lab_device *lab_clone(struct lab_device *device)
+{
+    struct lab *lab = device->lab;
+    size_t size;
+    struct lab_device *clone = new_device(lab, device->user);
+    if (clone == NULL) {
+        return NULL;
+    }
+    lab_trace(lab, "device %d is cloned as %d", device->number, clone->number);
+    daybook_close(&device->engine);
+    char *bytes = read_file(lab, device->path, &size);
+    open_engine(device);
+    write_file(lab, clone->path, bytes, size);
+    free(bytes);
+    open_engine(clone);
+    clone->enrolled = device->enrolled;
+    lab->counts[LAB_CLONED]++;
+    return clone;
+}
+
+daybook_status lab_sync(struct lab_device *device, int64_t budget_ms)
+{
+    struct store_state before, after;
+    dk_store_state(device->engine->store, &before);
+    daybook_status status = daybook_sync(device->engine, budget_ms, &device->error);
+    dk_store_state(device->engine->store, &after);
+    bool diverged = dk_id_compare(&before.instance, &after.instance) != 0;
+    device->lab->counts[LAB_DIVERGED] += diverged;
+    device->lab->counts[LAB_BUDGET] += budget_ms > 0 && status == DAYBOOK_INTERRUPTED;
+    lab_trace(device->lab, "device %d syncs: %s %s, position %lld of %lld, pending %lld+%lld%s",
+              device->number, daybook_status_name(status),
+              status == DAYBOOK_OK ? "" : device->error.text, (long long)after.position,
+              (long long)after.head, (long long)after.pending, (long long)after.unsettled,
+              diverged ? ", new instance" : "");
+    const char *sql = getenv("DAYBOOK_RANDOM_SQL");
+    if (device->lab->trace && sql != NULL) {
+        lab_trace(device->lab, "    %s", lab_device_text(device, sql));
+    }
+    return status;
+}
+
+/* ---- what must hold */
+
+void lab_check(struct lab_device *device)
+{
+    char problem[300];
+    struct lab *lab = device->lab;
+    if (lab->errors[0] != '\0') {
+        lab_fail(lab, "an error was logged: %s", lab->errors);
+    }
+    if (!dk_store_check(device->engine->store, problem, sizeof problem)) {
+        lab_fail(lab, "device %d: %s", device->number, problem);
+    }
+    daybook_sync_status status = DAYBOOK_SYNC_STATUS_INIT;
+    (void)daybook_get_status(device->engine, &status);
+    if (status.pending + status.unsettled == 0 &&
+        strcmp(lab_device_text(device, "SELECT count(*) FROM sync_state"), "0") != 0) {
+        lab_fail(lab, "device %d: nothing is pending, but sync_state says %s", device->number,
+                 lab_device_text(device, "SELECT entity||' '||id||' '||state FROM sync_state"));
+    }
+}
+
+void lab_compare(struct lab_device *device)
+{
+    struct lab *lab = device->lab;
+    const struct replica replica = {device->path, lab->database, lab->users[device->user].login};
+    if (replica_compare(&replica) < 0) {
+        lab_fail(lab, "the replica of device %d is not what the server has", device->number);
+    }
+}
+
+void lab_check_server(struct lab *lab)
+{
+    static const char *const nothing[] = {
+        "SELECT count(*) FROM quarantine",
+        "SELECT count(*) FROM (SELECT position FROM decision WHERE position > 0"
+        " GROUP BY position HAVING count(*) > 1)",
+        "SELECT count(*) FROM decision, org WHERE position > head",
+        "SELECT (SELECT count(DISTINCT position) FROM decision WHERE position > 0)"
+        " - (SELECT head FROM org)",
+    };
+    for (size_t i = 0; i < sizeof nothing / sizeof nothing[0]; i++) {
+        const char *text = lab_server_text(lab, nothing[i]);
+        if (strcmp(text, "0") != 0) {
+            lab_fail(lab, "server: %s gives %s", nothing[i], text);
+        }
+    }
+}

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A laboratory for random tests: the server's real inner half and several real engines in one
+ * process, on real files. The engines' transport is a function call into the server, so the
+ * network is the test's: it loses, doubles, delays, cuts and damages what it likes. Time is the
+ * test's too, the server's and each device's. One call runs at a time, so a seed gives one run.
+ *
+ * Whatever should not happen ends the test and says which step it was.
+ */
+#ifndef DAYBOOK_TESTS_SUPPORT_LAB_H
+#define DAYBOOK_TESTS_SUPPORT_LAB_H
+
+#include "engine/base/buffer.h"
+#include "engine/base/frame.h"
+
+#include <daybook/daybook.h>
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define LAB_DEVICES 6
+#define LAB_USERS 5
+#define LAB_CUSTOMERS 200
+#define LAB_START_MS INT64_C(1795000000000)
+
+/* What the laboratory does to a device or to the server; each is counted. */
+#define LAB_FAULTS(X)                                                                              \
+    X(UNSENT, "request lost")                                                                      \
+    X(LOST, "reply lost after the commit")                                                         \
+    X(DOUBLED, "request doubled")                                                                  \
+    X(LATE, "old request came late")                                                               \
+    X(CUT, "reply truncated")                                                                      \
+    X(FLIPPED, "reply damaged")                                                                    \
+    X(BUSY, "server busy")                                                                         \
+    X(PORTAL, "captive portal")                                                                    \
+    X(BUDGET, "budget used up")                                                                    \
+    X(BETWEEN, "work during an exchange")                                                          \
+    X(REOPENED, "engine reopened")                                                                 \
+    X(RESTARTED, "server restarted")                                                               \
+    X(RESTORED, "file restored")                                                                   \
+    X(CLONED, "file cloned")                                                                       \
+    X(DIVERGED, "new instance")                                                                    \
+    X(CLOCK, "clock jumped")                                                                       \
+    X(SCOPE, "scope changed")                                                                      \
+    X(MOVED, "customer moved")                                                                     \
+    X(REJECTED, "changeset rejected")                                                              \
+    X(SUPERSEDED, "value superseded")                                                              \
+    X(HISTORY, "old value of a record out of scope sent")
+
+enum lab_fault {
+#define LAB_FAULT_ENUM(name, text) LAB_##name,
+    LAB_FAULTS(LAB_FAULT_ENUM)
+#undef LAB_FAULT_ENUM
+        LAB_FAULT_COUNT
+};
+
+struct lab;
+
+struct lab_user {
+    const char *login;
+    int territory; /* place in lab_territories */
+    bool reports;  /* to the manager */
+};
+
+struct lab_device {
+    struct lab *lab;
+    int number; /* place in lab->devices */
+    int user;
+    bool hired, enrolled;
+    char path[300];
+    daybook_options options;
+    daybook_platform platform;
+    daybook *engine;
+    daybook_error error;
+    int64_t ahead_ms; /* of the device's wall clock; may be negative */
+    int64_t steady_ms;
+    uint64_t boot;
+    uint64_t random;
+    char *saved; /* the file as it was */
+    size_t saved_size;
+    struct { /* a request that may come late */
+        char path[32], token[64];
+        char *body;
+        size_t size;
+    } late;
+    char *reply; /* the transport's */
+    int depth;   /* exchanges under way */
+};
+
+/* A customer and where it has been: its number is in its name and in what hangs from it. */
+struct lab_customer {
+    char id[DAYBOOK_ID_SIZE];
+    unsigned been; /* bits by territory */
+    int territory; /* now; -1: not on the server */
+};
+
+struct lab {
+    uint64_t seed, random;
+    char folder[256];
+    char data[300], database[320];
+    struct service *service;
+    int64_t page_bytes;
+    bool faults; /* the network misbehaves */
+    struct lab_user users[LAB_USERS];
+    struct lab_device devices[LAB_DEVICES];
+    int device_count;
+    struct lab_customer customers[LAB_CUSTOMERS];
+    int customer_count;
+    struct frame_codec *codec;
+    struct buffer text;
+    int64_t *counts;  /* LAB_FAULT_COUNT of them, over all seeds */
+    char errors[400]; /* the first error that server or engine logged */
+    bool trace;
+    /* Called in the middle of an exchange with its context, before the server has the request or
+     * behind it. */
+    void (*between)(void *context, struct lab_device *device);
+    void *context;
+};
+
+/* Given by the test program, since they replace the system's in all of it: the true time in
+ * milliseconds, which the server has; and where the server's random numbers begin. */
+int64_t lab_now_ms(void);
+void lab_set_now_ms(int64_t now_ms);
+void lab_set_chance(uint64_t seed);
+/* The next number of a generator whose state is not 0. */
+uint64_t lab_next(uint64_t *state);
+
+/* A server with an organisation, three territories, five users and a small catalogue. */
+void lab_open(struct lab *lab, uint64_t seed, int64_t *counts);
+void lab_close(struct lab *lab);
+
+/* 0 to bound - 1. */
+int lab_random(struct lab *lab, int bound);
+bool lab_chance(struct lab *lab, int percent);
+void lab_trace(struct lab *lab, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void lab_fail(struct lab *lab, const char *format, ...)
+    __attribute__((format(printf, 2, 3), noreturn));
+
+/* A new device of a user: open, not enrolled. NULL: there are enough. */
+struct lab_device *lab_hire(struct lab *lab, int user);
+void lab_enrol(struct lab_device *device);
+daybook_status lab_sync(struct lab_device *device, int64_t budget_ms);
+void lab_reopen(struct lab_device *device);
+void lab_restart(struct lab *lab);
+/* Keeps a copy of the device's file; puts it back; makes another device out of the present file. */
+void lab_save(struct lab_device *device);
+void lab_restore(struct lab_device *device);
+struct lab_device *lab_clone(struct lab_device *device);
+/* Imports lines on the server; OK or RULE. */
+daybook_status lab_import(struct lab *lab, const char *lines);
+/* Remembers where customers are now. */
+void lab_look(struct lab *lab);
+
+/* The store's invariants, and those that SQL over the views can see. */
+void lab_check(struct lab_device *device);
+/* The device's store is the server's, restricted to the scope of its user. */
+void lab_compare(struct lab_device *device);
+/* What must hold of the server at any time. */
+void lab_check_server(struct lab *lab);
+
+/* The first column of the first row, "" for none. Valid until the next call. */
+const char *lab_device_text(struct lab_device *device, const char *sql);
+const char *lab_server_text(struct lab *lab, const char *sql);
+
+extern const char *const lab_territories[3];
+
+#endif

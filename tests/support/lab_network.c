@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The network of a laboratory: an exchange is a call into the server, with what networks do to it.
+ * Each reply that reaches a device is searched for what its user may not see.
+ */
+#include "tests/support/lab_network.h"
+
+#include "engine/base/memory.h"
+#include "sync-server/service.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define DEPTH_MAX 2 /* exchanges within exchanges */
+
+/* xorshift64*, by Vigna. */
+uint64_t lab_next(uint64_t *state)
+{
+    *state ^= *state >> 12;
+    *state ^= *state << 25;
+    *state ^= *state >> 27;
+    return (*state * UINT64_C(0x2545F4914F6CDD1D)) >> 11;
+}
+
+/* ---- clocks and chance of a device */
+
+static int64_t wall_ms(void *context)
+{
+    const struct lab_device *device = context;
+    return lab_now_ms() + device->ahead_ms;
+}
+
+static int64_t steady_ms(void *context)
+{
+    const struct lab_device *device = context;
+    return device->steady_ms + lab_now_ms() - LAB_START_MS;
+}
+
+static uint64_t boot_id(void *context)
+{
+    const struct lab_device *device = context;
+    return device->boot;
+}
+
+static bool random_bytes(void *context, void *bytes, size_t length)
+{
+    struct lab_device *device = context;
+    unsigned char *out = bytes;
+    for (size_t i = 0; i < length; i++) {
+        out[i] = (unsigned char)(lab_next(&device->random) >> 16);
+    }
+    return true;
+}
+
+/* ---- one call */
+
+struct waiter {
+    pthread_mutex_t lock;
+    pthread_cond_t done;
+    bool answered;
+    struct service_answer answer;
+};
+
+static void take_answer(void *context, const struct service_answer *answer)
+{
+    struct waiter *waiter = context;
+    pthread_mutex_lock(&waiter->lock);
+    waiter->answer = *answer;
+    waiter->answered = true;
+    pthread_cond_signal(&waiter->done);
+    pthread_mutex_unlock(&waiter->lock);
+}
+
+/* Calls the server and waits; the answer's body is the caller's. */
+static struct service_answer call_server(struct lab *lab, const char *path, const char *token,
+                                         const void *body, size_t size)
+{
+    struct waiter waiter = {.answered = false};
+    pthread_mutex_init(&waiter.lock, NULL);
+    pthread_cond_init(&waiter.done, NULL);
+    struct service_call call = {.method = "POST",
+                                .path = path,
+                                .token = token[0] == '\0' ? NULL : token,
+                                .body = dk_memory_copy_text(body, size),
+                                .body_size = size,
+                                .done = take_answer,
+                                .context = &waiter};
+    srv_service_submit(lab->service, &call);
+    pthread_mutex_lock(&waiter.lock);
+    while (!waiter.answered) {
+        pthread_cond_wait(&waiter.done, &waiter.lock);
+    }
+    pthread_mutex_unlock(&waiter.lock);
+    pthread_cond_destroy(&waiter.done);
+    pthread_mutex_destroy(&waiter.lock);
+    return waiter.answer;
+}
+
+/* ---- what may be seen */
+
+/* The territories that a user sees, as bits; one without a territory is none. */
+static unsigned scope_of(const struct lab *lab, int user)
+{
+    const struct lab_user *who = &lab->users[user];
+    unsigned scope = 1U << who->territory;
+    if (strcmp(who->login, "office") == 0) {
+        return 7;
+    }
+    for (int i = 0; strcmp(who->login, "boss") == 0 && i < LAB_USERS; i++) {
+        scope |= lab->users[i].reports ? 1U << lab->users[i].territory : 0;
+    }
+    return scope;
+}
+
+/* Customers' numbers stand in texts as c<number>! */
+static void search_reply(struct lab_device *device, const struct service_answer *answer)
+{
+    struct lab *lab = device->lab;
+    unsigned scope = scope_of(lab, device->user);
+    dk_buffer_reset(&lab->text);
+    if (answer->body_size == 0 ||
+        dk_frame_expand(lab->codec, answer->body, answer->body_size, &lab->text) != DAYBOOK_OK) {
+        return;
+    }
+    lab_look(lab);
+    dk_buffer_append_char(&lab->text, '\0');
+    if (getenv("DAYBOOK_RANDOM_REPLIES") != NULL) {
+        lab_trace(lab, "    to device %d: %s", device->number, lab->text.bytes);
+    }
+    for (const char *at = lab->text.bytes; (at = strchr(at, 'c')) != NULL; at++) {
+        char *end;
+        long number = strtol(at + 1, &end, 10);
+        bool canary = end > at + 1 && *end == '!' && number >= 0 && number < lab->customer_count;
+        if (!canary) {
+            continue;
+        }
+        const struct lab_customer *customer = &lab->customers[number];
+        if ((customer->been & scope) == 0) {
+            lab_fail(lab, "device %d of %s was sent something of customer %ld", device->number,
+                     lab->users[device->user].login, number);
+        }
+        lab->counts[LAB_HISTORY] += (1U << customer->territory & scope) == 0;
+    }
+}
+
+/* ---- faults */
+
+static enum lab_fault draw_fault(struct lab *lab)
+{
+    static const enum lab_fault faults[] = {LAB_UNSENT,  LAB_LOST,    LAB_LOST, LAB_LOST,
+                                            LAB_CUT,     LAB_FLIPPED, LAB_BUSY, LAB_PORTAL,
+                                            LAB_DOUBLED, LAB_DOUBLED, LAB_LATE, LAB_LATE};
+    if (!lab->faults || !lab_chance(lab, 25)) {
+        return LAB_FAULT_COUNT;
+    }
+    return faults[lab_random(lab, (int)(sizeof faults / sizeof faults[0]))];
+}
+
+/* The old request arrives now; nobody waits for its answer. Then this one is kept. */
+static void send_late(struct lab_device *device, const char *path, const char *token,
+                      const struct daybook_request *request)
+{
+    struct lab *lab = device->lab;
+    if (device->late.body != NULL) {
+        struct service_answer answer = call_server(lab, device->late.path, device->late.token,
+                                                   device->late.body, device->late.size);
+        lab_trace(lab, "    an old request comes late: %d", answer.http_status);
+        dk_memory_free(answer.body);
+        lab->counts[LAB_LATE]++;
+    }
+    free(device->late.body);
+    device->late.body = malloc(request->body_size + 1);
+    assert_non_null(device->late.body);
+    memcpy(device->late.body, request->body, request->body_size);
+    device->late.size = request->body_size;
+    (void)snprintf(device->late.path, sizeof device->late.path, "%s", path);
+    (void)snprintf(device->late.token, sizeof device->late.token, "%s", token);
+}
+
+/* What a device gets that the server did not send. */
+static daybook_status answer_instead(struct lab_device *device, enum lab_fault fault,
+                                     struct daybook_reply *reply)
+{
+    static const char portal[] = "<html>Welcome to the hotel</html>";
+    device->lab->counts[fault]++;
+    lab_trace(device->lab, "    fault %d", (int)fault);
+    if (fault == LAB_UNSENT) {
+        return lab_chance(device->lab, 50) ? DAYBOOK_OFFLINE : DAYBOOK_TIMEOUT;
+    }
+    device->reply = dk_memory_copy_text(portal, sizeof portal - 1);
+    reply->http_status = fault == LAB_BUSY ? 503 : 200;
+    reply->content_type = "text/html";
+    reply->body = device->reply;
+    reply->body_size = sizeof portal - 1;
+    return DAYBOOK_OK;
+}
+
+/* The middle of an exchange is a moment like any other. */
+static void between(struct lab_device *device)
+{
+    struct lab *lab = device->lab;
+    if (lab->faults && lab->between != NULL && device->depth < DEPTH_MAX && lab_chance(lab, 10)) {
+        lab->counts[LAB_BETWEEN]++;
+        lab->between(lab->context, device);
+    }
+}
+
+/* The server's answer on its way to the device. */
+static daybook_status deliver(struct lab_device *device, const struct service_answer *answer,
+                              enum lab_fault fault, struct daybook_reply *reply)
+{
+    struct lab *lab = device->lab;
+    device->reply = answer->body;
+    if (fault == LAB_LOST) {
+        lab->counts[fault]++;
+        lab_trace(lab, "    the reply is lost");
+        return lab_chance(lab, 50) ? DAYBOOK_OFFLINE : DAYBOOK_TIMEOUT;
+    }
+    reply->http_status = answer->http_status;
+    reply->content_type = answer->content_type;
+    reply->retry_after_ms = answer->retry_after_ms;
+    reply->body = answer->body;
+    reply->body_size = answer->body_size;
+    if (fault == LAB_CUT && reply->body_size > 0) {
+        lab->counts[fault]++;
+        reply->body_size = (size_t)lab_random(lab, (int)reply->body_size);
+    }
+    if (fault == LAB_FLIPPED && reply->body_size > 0) {
+        lab->counts[fault]++;
+        reply->body[lab_random(lab, (int)reply->body_size)] ^= (char)(1 << lab_random(lab, 8));
+    }
+    return DAYBOOK_OK;
+}
+
+static daybook_status exchange(void *context, void *connection,
+                               const struct daybook_request *request, struct daybook_reply *reply)
+{
+    struct lab_device *device = context;
+    struct lab *lab = device->lab;
+    char path[32], token[64];
+    enum lab_fault fault = draw_fault(lab);
+    (void)connection;
+    const char *begin = strstr(request->url, "/v1/");
+    assert_non_null(begin);
+    (void)snprintf(path, sizeof path, "%s", begin);
+    (void)snprintf(token, sizeof token, "%s", request->token == NULL ? "" : request->token);
+    lab_set_now_ms(lab_now_ms() + 1 + lab_random(lab, lab_chance(lab, 10) ? 30000 : 300));
+    dk_memory_free(device->reply);
+    device->reply = NULL;
+    if (fault == LAB_UNSENT || fault == LAB_BUSY || fault == LAB_PORTAL) {
+        return answer_instead(device, fault, reply);
+    }
+    device->depth++;
+    between(device);
+    if (fault == LAB_LATE) {
+        send_late(device, path, token, request);
+    }
+    struct service_answer answer = call_server(lab, path, token, request->body, request->body_size);
+    if (fault == LAB_DOUBLED) {
+        lab->counts[fault]++;
+        dk_memory_free(answer.body);
+        answer = call_server(lab, path, token, request->body, request->body_size);
+    }
+    if (answer.http_status == 200 && strcmp(path, "/v1/sync") == 0) {
+        search_reply(device, &answer);
+    }
+    lab_trace(lab, "    %s: %d, %zu bytes up, %zu down", path, answer.http_status,
+              request->body_size, answer.body_size);
+    between(device);
+    device->depth--;
+    dk_memory_free(device->reply); /* of an exchange in between */
+    return deliver(device, &answer, fault, reply);
+}
+
+/* ---- the hooks */
+
+static void *open_connection(void *context)
+{
+    return context;
+}
+
+static void leave_connection(void *context, void *connection)
+{
+    (void)context;
+    (void)connection;
+}
+
+void lab_platform(struct lab_device *device)
+{
+    device->platform = (daybook_platform){.size = sizeof device->platform,
+                                          .context = device,
+                                          .wall_ms = wall_ms,
+                                          .steady_ms = steady_ms,
+                                          .boot_id = boot_id,
+                                          .random = random_bytes,
+                                          .transport_open = open_connection,
+                                          .transport_exchange = exchange,
+                                          .transport_interrupt = leave_connection,
+                                          .transport_close = leave_connection};
+}

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The book of all that a laboratory's people have entered: each value has a number of its own, so
+ * that it is found again wherever it went. In the end every value must be in its record, in the
+ * conflict log or in an inbox, or have been replaced by somebody who had seen it.
+ */
+#ifndef DAYBOOK_TESTS_SUPPORT_LEDGER_H
+#define DAYBOOK_TESTS_SUPPORT_LEDGER_H
+
+#include "tests/support/lab.h"
+
+#define LEDGER_FEATURES 12 /* of one entity */
+#define LEDGER_ENTRIES 40000
+#define LEDGER_STAGED 128
+
+/* What a feature of an entity is, and how its values carry their number n. */
+enum feature_kind {
+    FEATURE_NONE,
+    FEATURE_TEXT,    /* "t<n>~…" */
+    FEATURE_AMOUNT,  /* amount and cur */
+    FEATURE_PRICE,   /* price_e4, disc_bp, list_ver, promo_id */
+    FEATURE_QTY,     /* qty, uom */
+    FEATURE_ADDRESS, /* four texts "a<n>~" with this prefix */
+    FEATURE_KEY,     /* a key of custom */
+    /* Those below carry no number. */
+    FEATURE_INT,
+    FEATURE_DAY,
+    FEATURE_WORD, /* a short text, or none */
+    FEATURE_CHOICE,
+    FEATURE_PLACE,   /* lat_e7 and lon_e7 */
+    FEATURE_SIGN,    /* expected_sign and win_override_bp */
+    FEATURE_CHECKIN, /* a group under MIN */
+    FEATURE_REF,     /* another record */
+    FEATURE_SET
+};
+
+struct feature {
+    enum feature_kind kind;
+    const char *field; /* the first of a group; of FEATURE_KEY the key */
+    const char *words; /* CHOICE: with spaces between; REF: the entity */
+    int bound;         /* of numbers; TEXT: 1 where the customer's number is in it */
+};
+
+struct kind { /* an entity that devices write */
+    const char *name;
+    const char *parent; /* the document of a line, or what it always names; NULL: none */
+    const char *parent_field;
+    struct feature features[LEDGER_FEATURES];
+};
+
+/* Ends with a NULL name. Customers come first; parents come before their children. */
+extern const struct kind ledger_kinds[];
+#define LEDGER_KINDS 9
+const struct kind *ledger_kind(const char *name);
+
+struct entry {
+    int number; /* 0: a value taken away */
+    int kind, feature;
+    char id[DAYBOOK_ID_SIZE];
+    int device; /* -1: the server */
+    int shown;  /* the number that its author saw in this place; 0: none */
+    bool blind;
+    bool discarded; /* by a person, out of the inbox */
+    bool lost;      /* it went with its file, or never left its transaction */
+    int64_t order;  /* of commits */
+};
+
+/* A delete, with what its author saw. */
+struct removal {
+    char id[DAYBOOK_ID_SIZE];
+    int kind;
+    int device;
+    bool blind;
+    int64_t order;
+    int shown[LEDGER_FEATURES];
+};
+
+struct ledger {
+    struct lab *lab;
+    int last_number;
+    int64_t order;
+    struct entry *entries;
+    int count;
+    struct entry staged[LEDGER_STAGED];
+    int staged_count;
+    struct removal *removals;
+    int removal_count;
+    struct removal staged_removals[LEDGER_STAGED];
+    int staged_removal_count;
+};
+
+void ledger_open(struct ledger *ledger, struct lab *lab);
+void ledger_close(struct ledger *ledger);
+/* A value is about to be written; the entry is the caller's to fill in further. */
+struct entry *ledger_stage(struct ledger *ledger, int kind, const char *id, int feature,
+                           int device);
+struct removal *ledger_stage_removal(struct ledger *ledger, int kind, const char *id, int device);
+/* What was staged was written, or not. */
+void ledger_commit(struct ledger *ledger);
+void ledger_drop(struct ledger *ledger);
+/* The values in the text of an inbox item were committed again by this device, or thrown away by a
+ * person. */
+void ledger_again(struct ledger *ledger, const char *text, int device);
+void ledger_discard(struct ledger *ledger, const char *text);
+/* What the device wrote after this commit went with its file. */
+void ledger_lose(struct ledger *ledger, int device, int64_t after);
+/* The number in a value of this feature as text; 0: none. */
+int ledger_number(const struct feature *feature, const char *text);
+/* Accounts for every value. */
+void ledger_check(struct ledger *ledger);
+/* No group of fields is mixed of two, in the file of a device or of the server. */
+void ledger_check_groups(struct ledger *ledger, const char *path);
+
+#endif

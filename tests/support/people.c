@@ -1,0 +1,583 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * See people.h.
+ */
+#include "tests/support/people.h"
+
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define JSON_SIZE 4000
+
+/* A transaction under way. */
+struct act {
+    struct people *people;
+    struct lab *lab;
+    struct lab_device *device;
+    daybook_transaction *transaction;
+    int made_customers[4], made_count; /* to be forgotten where it fails */
+};
+
+/* A JSON object being written. */
+struct json {
+    char text[JSON_SIZE];
+    int length;
+};
+
+static void add(struct json *json, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void add(struct json *json, const char *format, ...)
+{
+    va_list list;
+    json->length += snprintf(json->text + json->length, (size_t)(JSON_SIZE - json->length), "%s",
+                             json->length == 0 ? "{" : ",");
+    va_start(list, format);
+    json->length +=
+        vsnprintf(json->text + json->length, (size_t)(JSON_SIZE - json->length), format, list);
+    va_end(list);
+    assert_in_range(json->length, 1, JSON_SIZE - 3);
+}
+
+static const char *finish(struct json *json)
+{
+    (void)snprintf(json->text + json->length, (size_t)(JSON_SIZE - json->length), "%s",
+                   json->length == 0 ? "{}" : "}");
+    return json->text;
+}
+
+/* ---- what an engine must never answer */
+
+void people_check_status(struct lab *lab, daybook_status status, const char *what)
+{
+    static const daybook_status fine[] = {
+        DAYBOOK_OK,        DAYBOOK_NOT_FOUND, DAYBOOK_BAD_VERSION,
+        DAYBOOK_REQUIRED,  DAYBOOK_RULE,      DAYBOOK_OUT_OF_RANGE,
+        DAYBOOK_TOO_LARGE, DAYBOOK_EXISTS,    DAYBOOK_READONLY,
+    };
+    for (size_t i = 0; i < sizeof fine / sizeof fine[0]; i++) {
+        if (status == fine[i]) {
+            return;
+        }
+    }
+    lab_fail(lab, "%s gives %s", what, daybook_status_name(status));
+}
+
+/* ---- looking */
+
+static int find_customer(const struct lab *lab, const char *id)
+{
+    for (int i = 0; id != NULL && i < lab->customer_count; i++) {
+        if (strcmp(lab->customers[i].id, id) == 0) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+/* A random record of this kind that the device shows; false where there is none. */
+static bool pick(struct act *act, const char *entity, char id[DAYBOOK_ID_SIZE])
+{
+    char sql[200];
+    (void)snprintf(sql, sizeof sql, "SELECT count(*) FROM %s", entity);
+    int count = (int)strtol(lab_device_text(act->device, sql), NULL, 10);
+    id[0] = '\0';
+    if (count > 0) {
+        (void)snprintf(sql, sizeof sql, "SELECT id FROM %s ORDER BY id_key LIMIT 1 OFFSET %d",
+                       entity, lab_random(act->lab, count));
+        (void)snprintf(id, DAYBOOK_ID_SIZE, "%s", lab_device_text(act->device, sql));
+    }
+    return id[0] != '\0';
+}
+
+/* The key's value in a custom map; "" for none. No key's name is in a value. */
+static const char *key_value(const char *custom, const char *key)
+{
+    char name[20];
+    (void)snprintf(name, sizeof name, "\"%s\":\"", key);
+    const char *at = custom == NULL ? NULL : strstr(custom, name);
+    return at == NULL ? "" : at + strlen(name);
+}
+
+static int shown_number(struct act *act, daybook_record *record, const struct feature *feature)
+{
+    char name[100];
+    const char *text = NULL;
+    char number[40];
+    int64_t value = 0;
+    bool is_null = true;
+    switch (feature->kind) {
+    case FEATURE_TEXT: (void)daybook_get_text(record, feature->field, &text); break;
+    case FEATURE_ADDRESS:
+        (void)snprintf(name, sizeof name, "%sregion", feature->field);
+        (void)daybook_get_text(record, name, &text);
+        break;
+    case FEATURE_KEY:
+        (void)daybook_get_text(record, "custom", &text);
+        text = key_value(text, feature->field);
+        break;
+    case FEATURE_AMOUNT:
+    case FEATURE_QTY:
+    case FEATURE_PRICE:
+        people_check_status(act->lab, daybook_get_int(record, feature->field, &value, &is_null),
+                            "get_int");
+        (void)snprintf(number, sizeof number, "%lld", (long long)value);
+        text = is_null ? NULL : number;
+        break;
+    default: break;
+    }
+    return ledger_number(feature, text);
+}
+
+/* Reads a record into a form, whose own id may be the one given; false where there is none. */
+static bool look(struct act *act, int kind, const char *name, struct form *form)
+{
+    char id[DAYBOOK_ID_SIZE];
+    const struct kind *what = &ledger_kinds[kind];
+    (void)snprintf(id, sizeof id, "%s", name);
+    daybook_record *record = NULL;
+    const char *text = NULL;
+    daybook_status status = daybook_read(act->transaction, what->name, id, &record);
+    people_check_status(act->lab, status, "read");
+    if (status != DAYBOOK_OK) {
+        return false;
+    }
+    memset(form, 0, sizeof *form);
+    form->kind = kind;
+    (void)snprintf(form->id, sizeof form->id, "%s", id);
+    form->version = daybook_record_version(record);
+    form->customer = kind == 0 ? find_customer(act->lab, id) : -1;
+    if (what->parent != NULL && strcmp(what->parent, "customer") == 0) {
+        (void)daybook_get_text(record, what->parent_field, &text);
+        form->customer = find_customer(act->lab, text);
+    }
+    for (int i = 0; i < LEDGER_FEATURES; i++) {
+        form->shown[i] = shown_number(act, record, &what->features[i]);
+    }
+    return true;
+}
+
+/* ---- values */
+
+/* Stages an entry in the ledger and gives its number. */
+static int number_of(struct act *act, const struct form *form, int feature, bool blind)
+{
+    struct entry *entry = ledger_stage(&act->people->ledger, form->kind, form->id, feature,
+                                       act->device == NULL ? -1 : act->device->number);
+    entry->shown = form->shown[feature];
+    entry->blind = blind;
+    return entry->number;
+}
+
+static void add_reference(struct act *act, struct json *json, const struct feature *feature)
+{
+    char id[DAYBOOK_ID_SIZE];
+    if (pick(act, feature->words, id)) {
+        add(json, "\"%s\":\"%s\"", feature->field, id);
+    }
+}
+
+static void add_choice(struct lab *lab, struct json *json, const struct feature *feature)
+{
+    char words[200];
+    char *all[12];
+    int count = 0;
+    (void)snprintf(words, sizeof words, "%s", feature->words);
+    for (char *at = words; at != NULL && count < 12; count++) {
+        all[count] = at;
+        at = strchr(at, ' ');
+        if (at != NULL) {
+            *at++ = '\0';
+        }
+    }
+    add(json, "\"%s\":\"%s\"", feature->field, all[lab_random(lab, count)]);
+}
+
+static void add_text(struct act *act, struct json *json, const struct feature *feature, int number,
+                     int customer)
+{
+    static const char *const tails[] = {"", " \\\"q\\\"", "\\n龙井", "\\\\", "😀", "\\u0001"};
+    const char *tail = tails[lab_random(act->lab, 6)];
+    if (feature->bound == 1 && customer >= 0) {
+        add(json, "\"%s\":\"t%d~c%d!%s\"", feature->field, number, customer, tail);
+    } else {
+        add(json, "\"%s\":\"t%d~%s\"", feature->field, number, tail);
+    }
+}
+
+/* Features whose values have numbers. */
+static void add_numbered(struct act *act, struct json *json, const struct form *form, int index,
+                         bool blind)
+{
+    const struct feature *feature = &ledger_kinds[form->kind].features[index];
+    int n = number_of(act, form, index, blind);
+    static const char *const currencies[] = {"CNY", "USD", "JPY"};
+    const char *f = feature->field;
+    switch (feature->kind) {
+    case FEATURE_TEXT: add_text(act, json, feature, n, form->customer); break;
+    case FEATURE_KEY: add(json, "\"custom\":{\"%s\":\"t%d~\"}", f, n); break;
+    case FEATURE_AMOUNT:
+        add(json, "\"amount\":%lld,\"cur\":\"%s\"", 9900000000LL + n,
+            currencies[(9900000000LL + n) % 3]);
+        break;
+    case FEATURE_QTY: add(json, "\"qty\":%lld,\"uom\":\"u%d\"", 8800000000LL + n, n); break;
+    case FEATURE_PRICE:
+        add(json, "\"price_e4\":%d,\"disc_bp\":%d,\"list_ver\":%d,\"promo_id\":\"p%d\"",
+            77000000 + n, n % 10001, n, n);
+        break;
+    default:
+        add(json,
+            "\"%sregion\":\"a%d~\",\"%scity\":\"a%d~\",\"%sstreet\":\"a%d~\","
+            "\"%spostcode\":\"a%d~\"",
+            f, n, f, n, f, n, f, n);
+        break;
+    }
+}
+
+static void add_plain(struct act *act, struct json *json, const struct feature *feature)
+{
+    struct lab *lab = act->lab;
+    const char *f = feature->field;
+    int n = lab_random(lab, 9000);
+    bool empty = lab_chance(lab, 25);
+    switch (feature->kind) {
+    case FEATURE_INT:
+        add(json, empty ? "\"%s\":null" : "\"%s\":%d", f, lab_random(lab, feature->bound + 1));
+        break;
+    case FEATURE_DAY:
+        add(json, empty ? "\"%s\":null" : "\"%s\":%d", f, 20260101 + lab_random(lab, 28));
+        break;
+    case FEATURE_WORD: add(json, empty ? "\"%s\":null" : "\"%s\":\"w%d\"", f, n); break;
+    case FEATURE_CHOICE: add_choice(lab, json, feature); break;
+    case FEATURE_PLACE: add(json, "\"lat_e7\":%d,\"lon_e7\":%d", n, n + 1); break;
+    case FEATURE_SIGN: {
+        int day = 20260101 + lab_random(lab, 28);
+        add(json, "\"expected_sign\":%d,\"win_override_bp\":%d", day, day % 9000);
+        break;
+    }
+    case FEATURE_CHECKIN:
+        add(json, "\"checkin_ts\":%lld,\"checkin_tz_min\":%d", 1795000000000LL + n % 900, n % 900);
+        break;
+    case FEATURE_REF: add_reference(act, json, feature); break;
+    default: break;
+    }
+}
+
+/* Features that a new record must have. */
+static unsigned required_features(int kind)
+{
+    const char *name = ledger_kinds[kind].name;
+    bool line = strcmp(name, "quote_line") == 0 || strcmp(name, "order_line") == 0;
+    bool named = kind == 0 || strcmp(name, "contact") == 0 || strcmp(name, "opportunity") == 0;
+    return line ? 6 : named ? 1 : 0;
+}
+
+/* One to three features of a record, none twice; a new one has those that it must have. */
+static void add_features(struct act *act, struct json *json, const struct form *form, bool is_new,
+                         bool blind)
+{
+    unsigned wanted = is_new ? required_features(form->kind) : 0;
+    const struct kind *kind = &ledger_kinds[form->kind];
+    int count = 0;
+    bool custom = false;
+    while (count < LEDGER_FEATURES && kind->features[count].kind != FEATURE_NONE) {
+        count++;
+    }
+    for (int i = 1 + lab_random(act->lab, 3); i > 0; i--) {
+        wanted |= 1U << lab_random(act->lab, count);
+    }
+    for (int i = 0; i < count; i++) {
+        enum feature_kind what = kind->features[i].kind;
+        bool given = is_new && kind->parent_field != NULL &&
+                     strcmp(kind->features[i].field, kind->parent_field) == 0;
+        bool twice = custom && what == FEATURE_KEY;
+        if ((wanted >> i & 1) == 0 || what == FEATURE_SET || given || twice) {
+            continue;
+        }
+        custom = custom || what == FEATURE_KEY;
+        if (what < FEATURE_INT) {
+            add_numbered(act, json, form, i, blind);
+        } else {
+            add_plain(act, json, &kind->features[i]);
+        }
+    }
+}
+
+/* ---- acts */
+
+static bool make(struct act *act, int kind, const char *parent, char id[DAYBOOK_ID_SIZE]);
+
+/* The new record's own fields beside its features. */
+static void add_parent(struct act *act, struct json *json, int kind, const char *parent)
+{
+    const struct kind *what = &ledger_kinds[kind];
+    if (what->parent != NULL) {
+        add(json, "\"%s\":\"%s\"", what->parent_field, parent);
+    }
+    if (strcmp(what->name, "quote_line") == 0 || strcmp(what->name, "order_line") == 0) {
+        add(json, "\"product_id\":\"%s\"", lab_chance(act->lab, 50) ? PEOPLE_TEA : PEOPLE_RICE);
+    }
+    if (strcmp(what->name, "quote") == 0 || strcmp(what->name, "sales_order") == 0) {
+        add(json, "\"cur\":\"%s\"", lab_chance(act->lab, 50) ? "CNY" : "JPY");
+    }
+    if (strcmp(what->name, "visit_action") == 0) {
+        add(json, "\"kind\":\"stock\"");
+    }
+}
+
+/* Lines for a new document. */
+static bool make_lines(struct act *act, int kind, const char *id)
+{
+    char line[DAYBOOK_ID_SIZE];
+    bool fine = true;
+    for (int child = 0; child < LEDGER_KINDS; child++) {
+        const char *parent = ledger_kinds[child].parent;
+        bool is_line = child >= 4 && parent != NULL && strcmp(parent, "customer") != 0;
+        if (!is_line || strcmp(parent, ledger_kinds[kind].name) != 0) {
+            continue;
+        }
+        for (int i = lab_random(act->lab, 4); i > 0 && fine; i--) {
+            fine = make(act, child, id, line);
+        }
+    }
+    return fine;
+}
+
+/* Makes a record; its id is known beforehand, so that a customer's number can be in its name. */
+static bool make(struct act *act, int kind, const char *parent, char id[DAYBOOK_ID_SIZE])
+{
+    struct lab *lab = act->lab;
+    const struct kind *what = &ledger_kinds[kind];
+    struct form form = {.kind = kind, .customer = find_customer(lab, parent)};
+    struct json json = {.length = 0};
+    daybook_record *record = NULL;
+    daybook_status status = daybook_put(act->transaction, what->name, NULL, DAYBOOK_NEW, &record);
+    people_check_status(act->lab, status, "put");
+    if (status != DAYBOOK_OK) {
+        return false;
+    }
+    (void)snprintf(form.id, sizeof form.id, "%s", daybook_record_id(record));
+    (void)snprintf(id, DAYBOOK_ID_SIZE, "%s", form.id);
+    if (kind == 0 && lab->customer_count < LAB_CUSTOMERS) {
+        form.customer = lab->customer_count++;
+        lab->customers[form.customer] = (struct lab_customer){.territory = -1};
+        (void)snprintf(lab->customers[form.customer].id, DAYBOOK_ID_SIZE, "%s", form.id);
+    }
+    add_parent(act, &json, kind, parent);
+    add_features(act, &json, &form, true, false);
+    lab_trace(lab, "  %d makes %s %s %s", act->device->number, what->name, form.id, json.text);
+    status = daybook_patch_json(act->transaction, what->name, form.id, DAYBOOK_NEW, finish(&json),
+                                &act->device->error);
+    people_check_status(act->lab, status, "patch_json");
+    return status == DAYBOOK_OK && make_lines(act, kind, form.id);
+}
+
+static bool act_make(struct act *act)
+{
+    int kind = lab_random(act->lab, LEDGER_KINDS);
+    char parent[DAYBOOK_ID_SIZE] = "", id[DAYBOOK_ID_SIZE];
+    const char *above = ledger_kinds[kind].parent;
+    if (above != NULL && !pick(act, above, parent)) {
+        kind = 0;
+    }
+    return make(act, kind, kind == 0 ? NULL : parent, id);
+}
+
+/* An element more or less in each set of a record. */
+static bool change_sets(struct act *act, const struct form *form, int64_t version)
+{
+    const struct kind *kind = &ledger_kinds[form->kind];
+    daybook_status status = DAYBOOK_OK;
+    for (int i = 0; i < LEDGER_FEATURES && status == DAYBOOK_OK; i++) {
+        daybook_record *record = NULL;
+        char element[20];
+        if (kind->features[i].kind != FEATURE_SET || !lab_chance(act->lab, 30)) {
+            continue;
+        }
+        (void)snprintf(element, sizeof element, "e%d", lab_random(act->lab, 12));
+        status = daybook_patch(act->transaction, kind->name, form->id, version, &record);
+        people_check_status(act->lab, status, "patch");
+        if (status == DAYBOOK_OK) {
+            bool grows = kind->features[i].bound == 1;
+            lab_trace(act->lab, "  %d changes %s %s: %s %s", act->device->number, kind->name,
+                      form->id, kind->features[i].field, element);
+            status = grows || lab_chance(act->lab, 60)
+                         ? daybook_set_add(record, kind->features[i].field, element)
+                         : daybook_set_remove(record, kind->features[i].field, element);
+            people_check_status(act->lab, status, "set_add");
+        }
+    }
+    return status == DAYBOOK_OK;
+}
+
+/* Opens a form, or takes one that has been open for long. */
+static bool open_form(struct act *act, struct form *form)
+{
+    struct people *people = act->people;
+    char id[DAYBOOK_ID_SIZE];
+    struct form *kept = &people->forms[act->device->number][lab_random(act->lab, PEOPLE_FORMS)];
+    int kind = lab_random(act->lab, LEDGER_KINDS);
+    if (kept->kind >= 0 && lab_chance(act->lab, 50)) {
+        *form = *kept;
+        kept->kind = -1;
+        return true;
+    }
+    if (!pick(act, ledger_kinds[kind].name, id) || !look(act, kind, id, form)) {
+        return false;
+    }
+    if (kept->kind < 0 && lab_chance(act->lab, 40)) {
+        *kept = *form;
+    }
+    return true;
+}
+
+static bool act_patch(struct act *act)
+{
+    struct form form, now;
+    struct json json = {.length = 0};
+    bool blind = lab_chance(act->lab, 8);
+    if (!open_form(act, &form)) {
+        return true;
+    }
+    if (blind && !look(act, form.kind, form.id, &form)) {
+        return true;
+    }
+    int64_t version = blind ? DAYBOOK_ANY_VERSION : form.version;
+    const char *name = ledger_kinds[form.kind].name;
+    add_features(act, &json, &form, false, blind);
+    if (json.length == 0) {
+        return change_sets(act, &form, version);
+    }
+    lab_trace(act->lab, "  %d patches %s %s at %lld%s %s%s", act->device->number, name, form.id,
+              (long long)version, !look(act, form.kind, form.id, &now) ? " (gone)" : "", json.text,
+              "}");
+    daybook_status status = daybook_patch_json(act->transaction, name, form.id, version,
+                                               finish(&json), &act->device->error);
+    people_check_status(act->lab, status, "patch_json");
+    return status == DAYBOOK_OK && change_sets(act, &form, version);
+}
+
+/* Notes what the author of a delete saw, lines included. */
+static void see_removed(struct act *act, const struct form *form, bool blind)
+{
+    const struct kind *what = &ledger_kinds[form->kind];
+    struct removal *removal =
+        ledger_stage_removal(&act->people->ledger, form->kind, form->id, act->device->number);
+    memcpy(removal->shown, form->shown, sizeof removal->shown);
+    removal->blind = blind;
+    for (int child = 0; child < LEDGER_KINDS; child++) {
+        const struct kind *line = &ledger_kinds[child];
+        if (line->parent == NULL || strcmp(line->parent, what->name) != 0 ||
+            strcmp(what->name, "customer") == 0) {
+            continue;
+        }
+        for (int i = 0;; i++) {
+            char sql[300], id[DAYBOOK_ID_SIZE];
+            struct form seen;
+            (void)snprintf(sql, sizeof sql, "SELECT id FROM %s WHERE %s = '%s' LIMIT 1 OFFSET %d",
+                           line->name, line->parent_field, form->id, i);
+            (void)snprintf(id, sizeof id, "%s", lab_device_text(act->device, sql));
+            if (id[0] == '\0') {
+                break;
+            }
+            if (look(act, child, id, &seen)) {
+                struct removal *also =
+                    ledger_stage_removal(&act->people->ledger, child, id, act->device->number);
+                memcpy(also->shown, seen.shown, sizeof also->shown);
+                also->blind = true; /* lines go as the store has them */
+            }
+        }
+    }
+}
+
+static bool act_delete(struct act *act)
+{
+    struct form form;
+    bool blind = lab_chance(act->lab, 8);
+    if (!open_form(act, &form) || (form.kind == 0 && !lab_chance(act->lab, 25))) {
+        return true;
+    }
+    if (blind && !look(act, form.kind, form.id, &form)) {
+        return true;
+    }
+    int64_t version = blind ? DAYBOOK_ANY_VERSION : form.version;
+    see_removed(act, &form, blind);
+    lab_trace(act->lab, "  %d deletes %s %s at %lld", act->device->number,
+              ledger_kinds[form.kind].name, form.id, (long long)version);
+    daybook_status status =
+        daybook_delete(act->transaction, ledger_kinds[form.kind].name, form.id, version);
+    people_check_status(act->lab, status, "delete");
+    return status == DAYBOOK_OK;
+}
+
+/* ---- transactions */
+
+/* What was written and deleted again in this transaction was never there. */
+static void forget_deleted(struct act *act)
+{
+    struct ledger *ledger = &act->people->ledger;
+    for (int i = 0; i < ledger->staged_count; i++) {
+        struct entry *entry = &ledger->staged[i];
+        daybook_record *record = NULL;
+        const char *name = ledger_kinds[entry->kind].name;
+        entry->lost =
+            entry->lost || daybook_read(act->transaction, name, entry->id, &record) != DAYBOOK_OK;
+    }
+}
+
+static void end_act(struct act *act, bool fine)
+{
+    struct people *people = act->people;
+    daybook_status status = DAYBOOK_RULE;
+    if (fine) {
+        forget_deleted(act);
+        status = daybook_commit(act->transaction, &act->device->error);
+        people_check_status(act->lab, status, "commit");
+    }
+    if (status == DAYBOOK_OK) {
+        ledger_commit(&people->ledger);
+        people->committed++;
+    } else {
+        lab_trace(act->lab, "  refused: %s %s %s %s", daybook_status_name(status),
+                  act->device->error.entity, act->device->error.field, act->device->error.rule);
+        ledger_drop(&people->ledger);
+        people->refused++;
+    }
+    daybook_end(&act->transaction);
+}
+
+void people_act(struct people *people, struct lab_device *device)
+{
+    struct lab *lab = people->lab;
+    struct act act = {.people = people, .lab = lab, .device = device};
+    bool fine = true;
+    people_check_status(lab, daybook_begin(device->engine, &act.transaction), "begin");
+    for (int i = lab_chance(lab, 60) ? 1 : 1 + lab_random(lab, 3); i > 0 && fine; i--) {
+        int what = lab_random(lab, 100);
+        fine = what < 40 ? act_make(&act) : what < 85 ? act_patch(&act) : act_delete(&act);
+    }
+    end_act(&act, fine);
+}
+
+/* ---- life */
+
+void people_open(struct people *people, struct lab *lab)
+{
+    memset(people, 0, sizeof *people);
+    people->lab = lab;
+    ledger_open(&people->ledger, lab);
+    memset(people->forms, -1, sizeof people->forms);
+}
+
+void people_close(struct people *people)
+{
+    ledger_close(&people->ledger);
+}
+
+void people_forget(struct people *people, const struct lab_device *device)
+{
+    memset(people->forms[device->number], -1, sizeof people->forms[0]);
+}

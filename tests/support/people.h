@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the people of a laboratory do on their devices: random transactions through the public API,
+ * each value with a number that the ledger knows; and what the office imports on the server.
+ */
+#ifndef DAYBOOK_TESTS_SUPPORT_PEOPLE_H
+#define DAYBOOK_TESTS_SUPPORT_PEOPLE_H
+
+#include "tests/support/ledger.h"
+
+#define PEOPLE_FORMS 5
+#define PEOPLE_TEA "0193f000-0000-7000-8000-000000000001" /* products of the catalogue */
+#define PEOPLE_RICE "0193f000-0000-7000-8000-000000000002"
+
+/* A record as somebody looked at it. */
+struct form {
+    int kind; /* -1: no form */
+    char id[DAYBOOK_ID_SIZE];
+    int64_t version;
+    int customer; /* its number; -1: none */
+    int shown[LEDGER_FEATURES];
+};
+
+struct people {
+    struct lab *lab;
+    struct ledger ledger;
+    struct form forms[LAB_DEVICES][PEOPLE_FORMS]; /* open for long */
+    int64_t saved_order[LAB_DEVICES];             /* when the device's file was copied */
+    int64_t committed, refused;                   /* transactions */
+};
+
+void people_open(struct people *people, struct lab *lab);
+void people_close(struct people *people);
+
+/* One transaction of one to three acts, which the engine may refuse. */
+void people_act(struct people *people, struct lab_device *device);
+/* Opens an inbox item again, or throws it away, if there is one. */
+void people_read_inbox(struct people *people, struct lab_device *device);
+/* Changes on the server: catalogue, customers, who has which territory. */
+void people_import(struct people *people);
+/* The test fails where an engine answers what it never should. */
+void people_check_status(struct lab *lab, daybook_status status, const char *what);
+/* What is open on the device is closed, because its file is another. */
+void people_forget(struct people *people, const struct lab_device *device);
+
+#endif
