@@ -286,6 +286,73 @@ static void test_store_instance__what_the_restored_server_lost_goes_up_again(voi
     desk_clear(&desk);
 }
 
+static void test_store_instance__a_restored_server_may_reject_what_it_had_accepted(void **state)
+{
+    struct desk desk;
+    (void)state;
+    desk_begin(&desk);
+    struct id made = desk_customer(&desk, "A");
+    desk_send(&desk);
+    desk_own(&desk, 1, 1, 2);
+    desk.reply.safe_position = -1; /* none covered */
+    desk_apply(&desk, 1);
+    desk.reply.reset = true;
+    desk.reply.epoch = 9999;
+    desk_apply_upto(&desk, 0, 5);
+    assert_true(desk_has(&desk, ENTITY_CUSTOMER, &made));
+    /* at once, long before the log has been read */
+    desk.reply.epoch = 9999;
+    desk_rejected(&desk, 1, REJECT_SCOPE, NULL);
+    desk_apply_upto(&desk, 1, 5);
+    assert_false(desk_has(&desk, ENTITY_CUSTOMER, &made));
+    assert_int_equal(desk_state(&desk).inbox, 1);
+    desk_clear(&desk);
+}
+
+static void
+test_store_instance__long_bodies_lie_compressed_and_go_up_as_they_were_made(void **state)
+{
+    struct desk desk;
+    struct store_batch batch;
+    struct changeset header;
+    (void)state;
+    desk_begin(&desk);
+    for (int i = 0; i < 100; i++) {
+        struct id id = desk_id(&desk);
+        desk_new(&desk, ENTITY_CUSTOMER, &id);
+        desk_text(&desk, CUSTOMER_NAME, "a customer with a name of some length");
+    }
+    struct id spare = desk_customer(&desk, "spare"); /* in the same transaction */
+    assert_int_equal(desk_number(&desk, "SELECT count(*) FROM customer"), 101);
+    assert_int_equal(desk_number(&desk, "SELECT length(body)<size/2 FROM outbox"), 1);
+    const char *bodies = collect(&desk, 0, 1000000, 10, &batch);
+    size_t length = (size_t)desk_number(&desk, "SELECT size FROM outbox");
+    assert_int_equal(strlen(bodies), length + 2);
+    assert_true(dk_changeset_peek(bodies + 1, length, &header));
+    assert_int_equal(header.change_count, 101);
+    /* also under another number */
+    (void)desk_customer(&desk, "another");
+    desk_rejected(&desk, 1, REJECT_RULE, NULL);
+    desk_apply(&desk, 0);
+    assert_int_equal(desk_number(&desk, "SELECT length(body) FROM inbox"), (int64_t)length);
+    assert_int_equal(desk_number(&desk, "SELECT substr(body,1,7)='{\"id\":\"' FROM inbox"), 1);
+    for (int i = 0; i < 100; i++) {
+        struct id id = desk_id(&desk);
+        desk_new(&desk, ENTITY_CUSTOMER, &id);
+        desk_text(&desk, CUSTOMER_NAME, "a customer with a name of some length");
+    }
+    desk_commit(&desk);
+    struct id instance = desk_fixed_id(0x99);
+    assert_int_equal(dk_store_new_instance(desk.store, &instance, 8), DAYBOOK_OK);
+    desk_check(&desk);
+    bodies = collect(&desk, 1, 1000000, 10, &batch);
+    assert_true(dk_changeset_peek(bodies + 1, strlen(bodies) - 2, &header));
+    assert_int_equal(header.seq, 2);
+    assert_int_equal(header.change_count, 100);
+    assert_false(desk_has(&desk, ENTITY_CUSTOMER, &spare));
+    desk_clear(&desk);
+}
+
 static void test_store_instance__a_lost_bucket_is_gone_with_the_next_reply(void **state)
 {
     struct desk desk;
@@ -352,6 +419,9 @@ int main(void)
         cmocka_unit_test(test_store_instance__a_copy_numbers_anew_and_keeps_its_work),
         cmocka_unit_test(test_store_instance__stale_rows_take_no_part_and_go_at_the_head),
         cmocka_unit_test(test_store_instance__what_the_restored_server_lost_goes_up_again),
+        cmocka_unit_test(test_store_instance__a_restored_server_may_reject_what_it_had_accepted),
+        cmocka_unit_test(
+            test_store_instance__long_bodies_lie_compressed_and_go_up_as_they_were_made),
         cmocka_unit_test(test_store_instance__a_lost_bucket_is_gone_with_the_next_reply),
         cmocka_unit_test(
             test_store_instance__a_gained_bucket_reads_the_log_again_without_going_back),

@@ -234,6 +234,82 @@ static void test_store_settle__settled_changesets_wait_for_the_backup(void **sta
     desk_clear(&desk);
 }
 
+static void test_store_settle__newer_values_of_others_stay_where_the_marker_comes_late(void **state)
+{
+    struct desk desk;
+    (void)state;
+    /* given an accepted change whose place the store has passed with whole rows, and a newer entry
+     */
+    desk_begin(&desk);
+    struct id id = known_customer(&desk, 1, "A");
+    patch(&desk, &id, 1, CUSTOMER_NAME, "mine");
+    desk_send(&desk);
+    customer_row(&desk, BLOCK_NEW, 4, &id, "mine");
+    customer_row(&desk, BLOCK_SET, 5, &id, "newer");
+    desk_apply(&desk, 5);
+    desk_expect_text(&desk, ENTITY_CUSTOMER, &id, CUSTOMER_NAME, "mine");
+    /* when the verdict says where it stands */
+    desk_accepted(&desk, 1, 4);
+    desk_apply(&desk, 5);
+    desk_expect_text(&desk, ENTITY_CUSTOMER, &id, CUSTOMER_NAME, "newer");
+    desk_expect_version(&desk, ENTITY_CUSTOMER, &id, 5);
+    desk_clear(&desk);
+}
+
+static void test_store_settle__what_the_rules_filled_goes_where_the_server_did_not(void **state)
+{
+    struct desk desk;
+    (void)state;
+    /* given a line without a tax rate, whose product comes to be known */
+    desk_begin(&desk);
+    struct id customer = known_customer(&desk, 1, "A");
+    struct id quote = desk_id(&desk), line = desk_id(&desk), product = desk_id(&desk);
+    desk_row(&desk, BLOCK_NEW, ENTITY_QUOTE, 2, 2, &quote);
+    desk_ref(&desk, QUOTE_CUSTOMER_ID, &customer);
+    desk_text(&desk, QUOTE_CUR, "CNY");
+    desk_row(&desk, BLOCK_NEW, ENTITY_QUOTE_LINE, 2, 2, &line);
+    desk_ref(&desk, QUOTE_LINE_QUOTE_ID, &quote);
+    desk_ref(&desk, QUOTE_LINE_PRODUCT_ID, &product);
+    desk_int(&desk, QUOTE_LINE_QTY, 1000);
+    desk_int(&desk, QUOTE_LINE_PRICE_E4, 1130000);
+    desk_row(&desk, BLOCK_NEW, ENTITY_PRODUCT, 1, 3, &product);
+    desk_text(&desk, PRODUCT_NAME, "Flour");
+    desk_int(&desk, PRODUCT_TAX_BP, 1300);
+    desk_apply(&desk, 3);
+    /* when a change of another field fills the rate provisionally */
+    desk_set(&desk, ENTITY_QUOTE_LINE, &line, 2);
+    desk_text(&desk, QUOTE_LINE_SORT_KEY, "b");
+    desk_commit(&desk);
+    desk_expect_int(&desk, ENTITY_QUOTE_LINE, &line, QUOTE_LINE_TAX_BP, 1300);
+    desk_expect_int(&desk, ENTITY_QUOTE, &quote, QUOTE_TAX, 1300);
+    desk_send(&desk);
+    /* then it is the server that says whether it stays */
+    desk_own(&desk, 4, 1, 2);
+    desk_apply(&desk, 4);
+    desk_expect_null(&desk, ENTITY_QUOTE_LINE, &line, QUOTE_LINE_TAX_BP);
+    desk_expect_text(&desk, ENTITY_QUOTE_LINE, &line, QUOTE_LINE_SORT_KEY, "b");
+    desk_expect_int(&desk, ENTITY_QUOTE, &quote, QUOTE_TAX, 0);
+    desk_clear(&desk);
+}
+
+static void test_store_settle__an_own_move_between_buckets_keeps_the_record(void **state)
+{
+    struct desk desk;
+    (void)state;
+    desk_begin(&desk);
+    struct id id = known_customer(&desk, 1, "A");
+    patch(&desk, &id, 1, CUSTOMER_NAME, "B");
+    desk_send(&desk);
+    desk_own(&desk, 2, 1, 3);
+    desk_row(&desk, BLOCK_NEW, ENTITY_CUSTOMER, 3, 2, &id);
+    desk_text(&desk, CUSTOMER_NAME, "B");
+    desk_row(&desk, BLOCK_EVICT, ENTITY_CUSTOMER, 2, 2, &id);
+    desk_apply(&desk, 2);
+    desk_expect_text(&desk, ENTITY_CUSTOMER, &id, CUSTOMER_NAME, "B");
+    assert_int_equal(desk_number(&desk, "SELECT bucket FROM r_customer"), 3);
+    desk_clear(&desk);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -244,6 +320,10 @@ int main(void)
         cmocka_unit_test(test_store_settle__a_marker_of_another_file_changes_nothing),
         cmocka_unit_test(test_store_settle__a_changeset_over_several_buckets_comes_whole),
         cmocka_unit_test(test_store_settle__settled_changesets_wait_for_the_backup),
+        cmocka_unit_test(
+            test_store_settle__newer_values_of_others_stay_where_the_marker_comes_late),
+        cmocka_unit_test(test_store_settle__what_the_rules_filled_goes_where_the_server_did_not),
+        cmocka_unit_test(test_store_settle__an_own_move_between_buckets_keeps_the_record),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
