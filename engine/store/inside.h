@@ -103,6 +103,7 @@ struct store {
     daybook_platform platform;
     int lock_file;
     int64_t synced_written_ms;
+    uint64_t boot; /* boot id, below 2^63; it cannot change while this process lives */
     struct id_maker ids;
     uint8_t random[STORE_RANDOM];
     size_t random_left;

@@ -341,6 +341,7 @@ static struct store *new_store(const struct store_options *options)
     }
     store->options = *options;
     store->platform = *options->platform;
+    store->boot = store->platform.boot_id(store->platform.context) & INT64_MAX;
     store->lock_file = -1;
     dk_arena_init(&store->arena, STORE_ARENA_MAX);
     dk_arena_init(&store->work, STORE_ARENA_MAX);

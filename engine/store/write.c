@@ -406,7 +406,7 @@ static daybook_status append_outbox(struct write *write, int64_t now_ms)
     }
     changeset->epoch = store->memory.stale_epoch != 0 ? store->memory.stale_epoch : state->epoch;
     /* Numbers of the wire stay below 2^63. */
-    changeset->boot = store->platform.boot_id(store->platform.context) & INT64_MAX;
+    changeset->boot = store->boot;
     changeset->steady_ms = store->platform.steady_ms(store->platform.context);
     changeset->schema = SCHEMA_VERSION;
     dk_buffer_reset(&store->body);

@@ -163,7 +163,7 @@ static daybook_status build_request(struct sync_run *run, const struct store_sta
         .position = state->position,
         .settled = state->settled,
         .sent_ms = platform->wall_ms(platform->context),
-        .boot = platform->boot_id(platform->context),
+        .boot = platform->boot_id(platform->context) & INT64_MAX,
         .steady_ms = platform->steady_ms(platform->context),
         .page_bytes = dk_pull_page_bytes(&syncer->pull),
     };
