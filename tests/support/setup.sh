@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# What a machine needs to build Daybook and to test it. Sourced by tests/run.sh, tests/bench/run.sh and
-# examples/quickstart.sh, in the project's top folder with build/ made.
+# What a machine needs to build Daybook and to test it. Sourced by tests/run.sh, tests/bench/run.sh
+# and examples/quickstart.sh, in the project's top folder with build/ made.
 
 build_packages="gcc libc6-dev cmake ninja-build pkg-config libsqlite3-dev libcjson-dev libzstd-dev
 libcurl4-openssl-dev libssl-dev libevent-dev"
@@ -15,7 +15,8 @@ missing_packages() {
     done
 }
 
-# Installs what is missing, or says why it cannot. Arguments: packages; yes, or no to print the apt line and stop.
+# Installs what is missing, or says why it cannot. Arguments: packages; yes, or no to print the apt
+# line and stop.
 install_packages() {
     if ! command -v dpkg-query >/dev/null 2>&1; then
         echo "No dpkg here: the tools and libraries of CONTRIBUTING.md must be there already."
