@@ -73,8 +73,8 @@ static void test_replica__any_difference_is_seen(void **state)
         "UPDATE r_app_user SET created_dev = 7",
         "DELETE FROM r_quote_line",
         "DELETE FROM r_price",
-        "INSERT INTO r_customer(id, version, bucket, name) SELECT randomblob(16), version, bucket,"
-        " 'one more' FROM r_customer",
+        ("INSERT INTO r_customer(id, version, bucket, name) SELECT randomblob(16), version, bucket,"
+         " 'one more' FROM r_customer"),
         "DELETE FROM scope WHERE bucket = (SELECT max(bucket) FROM scope)",
         "INSERT INTO scope(bucket, label) VALUES(99, 'territory:99')",
         "UPDATE meta SET position = position - 1",
