@@ -266,8 +266,8 @@ static void chance_step(struct chance *chance)
     case 4: rep_sync(rep); break;
     default:
         chance->counter++;
-        /* Each write is 20 ms later than the one before by the clocks. */
-        tap_set_ahead(&rep->tap, chance->counter * 20);
+        /* Each write is 250 ms later than the one before by the clocks. */
+        tap_set_ahead(&rep->tap, chance->counter * 250);
         if (next(chance, 2) == 0) {
             rep_patchf(rep, "customer", shop, "{\"potential_bp\":%lld}",
                        (long long)chance->counter);
