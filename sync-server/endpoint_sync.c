@@ -287,6 +287,7 @@ static enum job_way parse_sync(struct worker *worker, struct job *job)
     struct caller caller;
     const char *problem = NULL;
     struct sync_job *sync = &job->sync;
+    sync->received_ms = srv_now_ms();
     dk_buffer_init(&sync->verdicts, LIMIT_REPLY_EXPANDED);
     daybook_status status = srv_sign_in(worker->reader, job->token, &caller);
     if (status != DAYBOOK_OK) {
@@ -377,6 +378,9 @@ static daybook_status decide_sync(struct decider *decider, struct job *job)
     struct decide_org *org = srv_decider_org(decider, caller.account.org);
     status = org == NULL ? DAYBOOK_INTERNAL
                          : srv_decider_author(decider, &caller, &decider->arena, &author);
+    author.boot = sync->request.boot;
+    author.steady_ms = sync->request.steady_ms;
+    author.received_ms = sync->received_ms;
     if (status == DAYBOOK_OK) {
         status = decide_changesets(decider, job, org, &author, now_ms);
     }

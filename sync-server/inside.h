@@ -52,7 +52,8 @@ struct endpoint {
 /* What a sync call carries between its steps. */
 struct sync_job {
     struct sync_request request;
-    int64_t *held; /* buckets that the device holds */
+    int64_t received_ms; /* wall clock */
+    int64_t *held;       /* buckets that the device holds */
     int held_count;
     struct decide_input *inputs;
     size_t *offsets, *lengths; /* of each changeset's text in the expanded body */

@@ -93,9 +93,14 @@ int dk_stamp_compare(hlc a, uint32_t a_device, hlc b, uint32_t b_device)
     return 0;
 }
 
-/* An act cannot lie in the future of the same steady clock: then it is the server's now. */
-int64_t dk_true_time(int64_t server_now_ms, int64_t steady_now_ms, int64_t steady_act_ms)
+/* See the header. */
+bool dk_true_time(int64_t server_now_ms, int64_t steady_now_ms, int64_t steady_act_ms,
+                  int64_t *true_ms)
 {
     int64_t elapsed_ms = subtract(steady_now_ms, steady_act_ms);
-    return elapsed_ms > 0 ? subtract(server_now_ms, elapsed_ms) : server_now_ms;
+    if (elapsed_ms < 0 || elapsed_ms > server_now_ms) {
+        return false;
+    }
+    *true_ms = server_now_ms - elapsed_ms;
+    return true;
 }

@@ -37,7 +37,10 @@ int64_t dk_hlc_ms(hlc time);
 hlc dk_hlc_clamp(hlc time, int64_t server_ms, bool *clamped);
 /* < 0, 0, > 0 by time, then device number. */
 int dk_stamp_compare(hlc a, uint32_t a_device, hlc b, uint32_t b_device);
-/* True time of an act made since the same boot: server_now - (steady_now - steady_act). */
-int64_t dk_true_time(int64_t server_now_ms, int64_t steady_now_ms, int64_t steady_act_ms);
+/* True time of an act made since the same boot: server_now - (steady_now - steady_act). False, and
+ * nothing is set, where the readings contradict each other: the act lies ahead of now, or before
+ * 1970. */
+bool dk_true_time(int64_t server_now_ms, int64_t steady_now_ms, int64_t steady_act_ms,
+                  int64_t *true_ms);
 
 #endif

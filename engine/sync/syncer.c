@@ -162,9 +162,6 @@ static daybook_status build_request(struct sync_run *run, const struct store_sta
         .epoch = state->epoch,
         .position = state->position,
         .settled = state->settled,
-        .sent_ms = platform->wall_ms(platform->context),
-        .boot = platform->boot_id(platform->context) & INT64_MAX,
-        .steady_ms = platform->steady_ms(platform->context),
         .page_bytes = dk_pull_page_bytes(&syncer->pull),
     };
     dk_buffer_reset(&syncer->scope);
@@ -179,6 +176,10 @@ static daybook_status build_request(struct sync_run *run, const struct store_sta
         return status;
     }
     request->scope = (struct span){syncer->scope.bytes, syncer->scope.length};
+    /* Behind the changesets, none of which may be later than the request. */
+    request->sent_ms = platform->wall_ms(platform->context);
+    request->boot = platform->boot_id(platform->context) & INT64_MAX;
+    request->steady_ms = platform->steady_ms(platform->context);
     if (batch.count > 0) {
         request->changesets = (struct span){syncer->bodies.bytes, syncer->bodies.length};
     }

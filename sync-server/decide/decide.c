@@ -67,7 +67,7 @@ bool srv_decide_digest(const char *text, size_t length, uint8_t digest[HASH_SIZE
 }
 
 /* Everything that a decision needs, before its first step. */
-static void begin(struct decision *decision)
+static daybook_status begin(struct decision *decision)
 {
     const struct changeset *changeset = &decision->input->changeset;
     const struct decide_author *author = decision->author;
@@ -75,13 +75,14 @@ static void begin(struct decision *decision)
     decision->verdict->seq = changeset->seq;
     decision->status = DAYBOOK_OK;
     decision->position = decision->org->head + 1;
-    decision->time = dk_hlc_clamp(changeset->time, decision->now_ms, &decision->clamped);
+    daybook_status status = srv_decide_made(decision);
     decision->actor = (struct sales_actor){.user = author->account.user,
                                            .territory = author->account.territory,
                                            .device_no = author->device_no,
                                            .is_server = author->is_server,
                                            .time_ms = dk_hlc_ms(decision->time)};
     decision->reader = srv_work_reader(decision);
+    return status;
 }
 
 /* The steps, in order. True: accepted. */
@@ -207,8 +208,10 @@ daybook_status srv_decide(struct decide *decide, struct decide_org *org,
     struct srv_decision before;
     enum seen seen = SEEN_NEW;
     dk_arena_reset(&decide->arena);
-    begin(&decision);
-    daybook_status status = srv_decide_seen(&decision, &seen, &before);
+    daybook_status status = begin(&decision);
+    if (status == DAYBOOK_OK) {
+        status = srv_decide_seen(&decision, &seen, &before);
+    }
     *answer = seen == SEEN_GAP        ? DECIDE_GAP
               : seen == SEEN_DIVERGED ? DECIDE_DIVERGED
                                       : DECIDE_VERDICT;

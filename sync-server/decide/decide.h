@@ -4,6 +4,7 @@
  * that owns the store's writer, inside a transaction that the caller began and commits; each
  * decision is in a savepoint of its own. The order of the steps:
  *
+ *   made.c    when it was made, and what its author knew of the log
  *   seen.c    decided before? then the stored answer
  *   rights.c  may this author touch these records and name those
  *   merge.c   each field, group, key against what stands (deletion.c: records as wholes)
@@ -38,6 +39,10 @@ struct decide_author {
     bool is_server;      /* commands, import: may write what belongs to the server */
     bool has_quarantine; /* of this instance: later changesets may have to wait */
     int64_t decided;     /* highest seq decided; moves on with each decision */
+    /* its clocks, as its request told them; boot 0: it told none */
+    uint64_t boot;
+    int64_t steady_ms;   /* at received_ms */
+    int64_t received_ms; /* the server's wall clock */
     struct scope scope;  /* outlives the author */
 };
 

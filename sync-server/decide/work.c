@@ -197,10 +197,7 @@ bool srv_work_is_live(const struct work *work)
 /* See the header. */
 int64_t srv_work_seen(const struct decision *decision, const struct change *change)
 {
-    if (decision->input->changeset.epoch != decision->decide->epoch) {
-        return 0;
-    }
-    return change->seen < decision->org->head ? change->seen : decision->org->head;
+    return change->seen < decision->seen_max ? change->seen : decision->seen_max;
 }
 
 /* ---- what the domain rules see */

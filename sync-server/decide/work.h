@@ -94,7 +94,10 @@ struct decision {
     int64_t position; /* that it takes if it is accepted */
     hlc time;         /* its stamp, clamped */
     bool clamped;
-    bool merged; /* something was superseded or combined */
+    int64_t true_ms;   /* when it was made: what facts go by, while values go by `time` */
+    bool true_suspect; /* true_ms is a guess: its clocks contradict each other, or ours */
+    int64_t seen_max;  /* positions above mean other entries than the author's */
+    bool merged;       /* something was superseded or combined */
     struct sales_actor actor;
     struct sales_reader reader; /* sees the works over the store */
     daybook_status status;
@@ -147,7 +150,8 @@ struct work *srv_work_children(const struct decision *decision, const struct id 
 bool srv_work_is_live(const struct work *work);
 /* The parent's id of a child row; NULL for other records and where there is none. */
 const struct id *srv_work_parent(const struct work *work);
-/* The position that the author had seen of the record when the change was made. */
+/* The position that the author had seen of the record when the change was made, as a position of
+ * the present epoch: at most the last that the author's epoch and this one share. */
 int64_t srv_work_seen(const struct decision *decision, const struct change *change);
 /* The reader of the domain rules: works over the store. */
 struct sales_reader srv_work_reader(struct decision *decision);
@@ -159,6 +163,10 @@ struct value srv_extra_get(const struct value *extra, const char *name, size_t l
 bool srv_extra_put(struct value *extra, const char *name, size_t length, const struct value *raw,
                    struct arena *arena);
 int srv_extra_count(const struct value *extra);
+
+/* ---- made.c */
+/* Sets time, clamped, true_ms, true_suspect and seen_max. */
+daybook_status srv_decide_made(struct decision *decision);
 
 /* ---- seen.c */
 enum seen {

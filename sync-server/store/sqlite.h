@@ -25,6 +25,7 @@ enum sqlite_intern {
 /* Statements whose SQL stands where they are used; see dk_statement. */
 struct sqlite_statements {
     struct statement *savepoint, *release, *rollback_to, *begin_read, *end_read;
+    struct statement *set_epoch, *end_epoch, *epoch_end;
     struct statement *add_organisation, *organisations, *set_head, *get_head;
     struct statement *put_account, *get_account, *find_login;
     struct statement *add_code, *take_code, *drop_codes;
@@ -54,8 +55,8 @@ struct sqlite_store {
     struct srv_store base; /* first: the two are cast into each other */
     struct database database;
     struct log log;
-    uint64_t epoch;
-    daybook_status lost; /* not OK: SQLite gave up the transaction under way by itself */
+    uint64_t epoch, begin_epoch; /* now; when the transaction under way began */
+    daybook_status lost;         /* not OK: SQLite gave up the transaction under way by itself */
     struct sqlite_statements statements;
     struct sqlite_entity_statements entities[ENTITY_COUNT];
     struct sqlite_lane_slot lanes[SQLITE_LANES];
@@ -92,6 +93,13 @@ daybook_status srv_sqlite_schema(struct sqlite_store *sqlite, bool writer, char 
                                  size_t problem_size);
 /* Whether the field has an index, s_<entity>_by_<field>. */
 bool srv_sqlite_is_indexed(const struct entity *entity, int field);
+
+/* ---- sqlite_epochs.c */
+/* Random, 1 to 2^63 - 1. */
+uint64_t srv_sqlite_make_epoch(void);
+daybook_status srv_sqlite_new_epoch(struct srv_store *store);
+daybook_status srv_sqlite_epoch_end(struct srv_store *store, int64_t org, uint64_t epoch,
+                                    int64_t *head);
 
 /* ---- sqlite_accounts.c, sqlite_devices.c */
 daybook_status srv_sqlite_add_organisation(struct srv_store *store, const struct id *id,

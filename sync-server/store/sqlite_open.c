@@ -134,6 +134,7 @@ static daybook_status sqlite_begin(struct srv_store *store)
 {
     struct sqlite_store *sqlite = srv_sqlite(store);
     sqlite->lost = DAYBOOK_OK;
+    sqlite->begin_epoch = sqlite->epoch;
     daybook_status status = dk_database_begin(&sqlite->database);
     if (status != DAYBOOK_OK) {
         return fail(sqlite, status);
@@ -148,6 +149,7 @@ static void sqlite_rollback(struct srv_store *store)
     struct sqlite_store *sqlite = srv_sqlite(store);
     dk_database_rollback(&sqlite->database);
     undo_interns(sqlite, sqlite->begin_marks);
+    sqlite->epoch = sqlite->begin_epoch;
     sqlite->lost = DAYBOOK_OK;
 }
 
@@ -239,6 +241,8 @@ static void sqlite_close(struct srv_store *store)
 static const struct srv_store_operations operations = {
     .close = sqlite_close,
     .epoch = sqlite_epoch,
+    .new_epoch = srv_sqlite_new_epoch,
+    .epoch_end = srv_sqlite_epoch_end,
     .begin = sqlite_begin,
     .commit = sqlite_commit,
     .rollback = sqlite_rollback,

@@ -6,6 +6,7 @@
  * stamps count on it, so new fields stand at the end of their entity.
  *
  *   meta             epoch: random number of this store
+ *   lineage          epochs that ended, and the heads that this file had then
  *   org              organisations and the heads of their logs
  *   bucket           labels of buckets; lane: store-wide number, high part of log keys
  *   user_access      what access decisions need of a user
@@ -37,6 +38,8 @@
 
 static const char fixed_tables[] =
     "CREATE TABLE meta(name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE lineage(epoch INTEGER NOT NULL, org INTEGER NOT NULL, head INTEGER NOT NULL,"
+    " PRIMARY KEY(epoch, org)) STRICT, WITHOUT ROWID;"
     "CREATE TABLE org(org INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE,"
     " head INTEGER NOT NULL) STRICT;"
     "CREATE TABLE bucket(lane INTEGER PRIMARY KEY, org INTEGER NOT NULL, bucket INTEGER NOT NULL,"
@@ -332,23 +335,18 @@ static daybook_status check_file(struct sqlite_store *sqlite, int64_t *version, 
     return DAYBOOK_OK;
 }
 
-/* The fixed tables and the epoch: 1 to 2^63 - 1. */
+/* The fixed tables and the epoch. */
 static daybook_status create(struct sqlite_store *sqlite)
 {
     char sql[160];
-    uint64_t epoch = 0;
     daybook_status status = dk_database_run(&sqlite->database, fixed_tables);
     if (status != DAYBOOK_OK) {
         return status;
     }
-    do {
-        sqlite3_randomness((int)sizeof epoch, &epoch);
-        epoch &= INT64_MAX;
-    } while (epoch == 0);
     (void)dk_text_format(sql, sizeof sql,
                          "INSERT INTO meta(name, value) VALUES('epoch', %lld);"
                          "PRAGMA application_id = %d",
-                         (long long)epoch, APPLICATION_ID);
+                         (long long)srv_sqlite_make_epoch(), APPLICATION_ID);
     return dk_database_run(&sqlite->database, sql);
 }
 

@@ -37,6 +37,21 @@ uint64_t srv_store_epoch(struct srv_store *store)
     return store->operations->epoch(store);
 }
 
+/* See the header. */
+daybook_status srv_store_new_epoch(struct srv_store *store)
+{
+    assert(is_writing(store));
+    return store->operations->new_epoch(store);
+}
+
+/* See the header. */
+daybook_status srv_store_epoch_end(struct srv_store *store, int64_t org, uint64_t epoch,
+                                   int64_t *head)
+{
+    *head = 0;
+    return store->operations->epoch_end(store, org, epoch, head);
+}
+
 /* ---- transactions ---- */
 
 /* See the header. */

@@ -118,8 +118,16 @@ daybook_status srv_store_open_sqlite(const struct srv_store_options *options,
                                      struct srv_store **store, char *problem, size_t problem_size);
 /* Rolls back what is open. NULL is fine. */
 void srv_store_close(struct srv_store *store);
-/* Random at creation, never 0, < 2^63. */
+/* Random, never 0, < 2^63. */
 uint64_t srv_store_epoch(struct srv_store *store);
+/* Ends the epoch: this file is a copy that takes the place of the store it was made from. Notes the
+ * head that each organisation has in it, and takes another epoch. In a transaction; readers are
+ * opened after it. */
+daybook_status srv_store_new_epoch(struct srv_store *store);
+/* The last position that an earlier epoch has in common with this one: a restored copy is a prefix
+ * of the log that it was made from. 0: not an epoch of this store's past. */
+daybook_status srv_store_epoch_end(struct srv_store *store, int64_t org, uint64_t epoch,
+                                   int64_t *head);
 
 /* ---- transactions of the writer
  *

@@ -28,6 +28,9 @@ struct srv_log_cursor {
 struct srv_store_operations {
     void (*close)(struct srv_store *store);
     uint64_t (*epoch)(struct srv_store *store);
+    daybook_status (*new_epoch)(struct srv_store *store);
+    daybook_status (*epoch_end)(struct srv_store *store, int64_t org, uint64_t epoch,
+                                int64_t *head);
 
     daybook_status (*begin)(struct srv_store *store);
     /* No transaction is open afterwards, whatever it returns. */

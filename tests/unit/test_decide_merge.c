@@ -347,37 +347,6 @@ static void test_decide_merge__fields_of_a_newer_schema_are_kept(void **state)
     reject(world, &world->li, REJECT_SCHEMA, "", "newer");
 }
 
-/* Given a `seen` of another epoch, when a change comes, then it counts as having seen nothing. */
-static void test_decide_merge__what_was_seen_in_another_epoch_does_not_count(void **state)
-{
-    struct world *world = *state;
-    struct id id = make_customer(world, &world->li, "C");
-    edit_record(world, ENTITY_CUSTOMER, &id, world->org.head);
-    put_text(world, CUSTOMER_PREFS, "li");
-    world->hlc_ms = world->now_ms + 1000;
-    (void)accept(world, &world->li);
-    edit_record(world, ENTITY_CUSTOMER, &id, world->org.head);
-    put_text(world, CUSTOMER_PREFS, "wang");
-    world->epoch = srv_store_epoch(world->store) ^ 1;
-    (void)merge(world, &world->wang);
-    expect_text(world, ENTITY_CUSTOMER, &id, CUSTOMER_PREFS, "li");
-}
-
-/* Given a stamp far in the future, when it arrives, then it counts as the time of receipt, the
- * verdict says so, and the author learns the time of creation. */
-static void test_decide_merge__a_stamp_from_the_future_is_clamped(void **state)
-{
-    struct world *world = *state;
-    struct id id = make_record(world, ENTITY_CUSTOMER);
-    put_text(world, CUSTOMER_NAME, "C");
-    world->hlc_ms = world->now_ms + INT64_C(400) * 24 * 3600 * 1000;
-    struct verdict verdict = send_changeset(world, &world->li);
-    assert_int_equal(verdict.kind, VERDICT_ACCEPTED);
-    assert_true(verdict.clock_suspect);
-    expect_int(world, ENTITY_CUSTOMER, &id, FIELD_CREATED_TS, world->now_ms);
-    expect_in(pull_all(world, &world->li, verdict.position - 1), "created_ts");
-}
-
 /* Given li's value, when wang's loses, then wang's marker brings the value that stands, and the
  * conflict entry is stored once. */
 static void test_decide_merge__the_loser_learns_what_stands(void **state)
@@ -418,8 +387,6 @@ int main(void)
         TEST(the_same_value_later_counts),
         TEST(keys_of_a_map_merge_one_by_one),
         TEST(fields_of_a_newer_schema_are_kept),
-        TEST(what_was_seen_in_another_epoch_does_not_count),
-        TEST(a_stamp_from_the_future_is_clamped),
         TEST(the_loser_learns_what_stands),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

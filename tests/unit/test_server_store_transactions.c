@@ -134,6 +134,46 @@ static void test_server_store_transactions__the_epoch_is_the_stores(void **state
     assert_int_equal(srv_store_epoch(world->store), epoch);
 }
 
+/* Given a store with two organisations, when its epoch ends, and again, then each end is kept; what
+ * is rolled back was never. */
+static void test_server_store_transactions__ended_epochs_are_kept(void **state)
+{
+    struct world *world = *state;
+    struct id id = id_of(2);
+    uint64_t first = srv_store_epoch(world->store);
+    int64_t other, end;
+    ok(srv_store_begin(world->store));
+    ok(srv_store_add_organisation(world->store, &id, &other));
+    ok(srv_store_set_head(world->store, world->org, 5));
+    ok(srv_store_new_epoch(world->store));
+    srv_store_rollback(world->store);
+    assert_int_equal(srv_store_epoch(world->store), first);
+    ok(srv_store_begin(world->store));
+    ok(srv_store_add_organisation(world->store, &id, &other));
+    ok(srv_store_set_head(world->store, world->org, 5));
+    ok(srv_store_new_epoch(world->store));
+    ok(srv_store_commit(world->store));
+    uint64_t second = srv_store_epoch(world->store);
+    assert_true(second != first && second > 0 && second <= INT64_MAX);
+    ok(srv_store_begin(world->store));
+    ok(srv_store_set_head(world->store, world->org, 8));
+    ok(srv_store_set_head(world->store, other, 3));
+    ok(srv_store_new_epoch(world->store));
+    ok(srv_store_commit(world->store));
+    world_reopen(world);
+    assert_true(srv_store_epoch(world->store) != second);
+    ok(srv_store_epoch_end(world->store, world->org, first, &end));
+    assert_int_equal(end, 5);
+    ok(srv_store_epoch_end(world->store, world->org, second, &end));
+    assert_int_equal(end, 8);
+    ok(srv_store_epoch_end(world->store, other, first, &end));
+    assert_int_equal(end, 0);
+    ok(srv_store_epoch_end(world->store, other, second, &end));
+    assert_int_equal(end, 3);
+    ok(srv_store_epoch_end(world->store, other, second ^ first, &end));
+    assert_int_equal(end, 0);
+}
+
 /* ---- numbers of headers and buckets */
 
 static void test_server_store_transactions__headers_have_one_number(void **state)
@@ -322,6 +362,7 @@ int main(void)
         store_test(test_server_store_transactions__readers_see_commits_only),
         store_test(test_server_store_transactions__a_read_has_one_snapshot),
         store_test(test_server_store_transactions__the_epoch_is_the_stores),
+        store_test(test_server_store_transactions__ended_epochs_are_kept),
         store_test(test_server_store_transactions__headers_have_one_number),
         store_test(test_server_store_transactions__a_reader_learns_headers_made_later),
         store_test(test_server_store_transactions__undone_headers_are_forgotten),

@@ -97,10 +97,19 @@ static void test_stamp__order_is_time_then_device(void **state)
 static void test_stamp__true_time_counts_back_by_the_steady_clock(void **state)
 {
     (void)state;
-    assert_int_equal(dk_true_time(1000000, 500000, 200000), 700000);
-    /* an act cannot lie ahead of now */
-    assert_int_equal(dk_true_time(1000000, 500000, 600000), 1000000);
-    assert_int_equal(dk_true_time(1000000, 500000, 500000), 1000000);
+    int64_t true_ms = -1;
+    assert_true(dk_true_time(1000000, 500000, 200000, &true_ms));
+    assert_int_equal(true_ms, 700000);
+    assert_true(dk_true_time(1000000, 500000, 500000, &true_ms));
+    assert_int_equal(true_ms, 1000000);
+    assert_true(dk_true_time(1000000, 1000000, 0, &true_ms));
+    assert_int_equal(true_ms, 0);
+    /* an act lies neither ahead of now nor before 1970 */
+    true_ms = -1;
+    assert_false(dk_true_time(1000000, 500000, 500001, &true_ms));
+    assert_false(dk_true_time(1000000, 1000001, 0, &true_ms));
+    assert_false(dk_true_time(-1, 0, 0, &true_ms));
+    assert_int_equal(true_ms, -1);
 }
 
 static void test_stamp__no_number_makes_it_wrap(void **state)
@@ -121,7 +130,9 @@ static void test_stamp__no_number_makes_it_wrap(void **state)
                 assert_true(tick <= INT64_MAX);
                 assert_true(tick > before || before == INT64_MAX);
                 assert_true(dk_hlc_clamp(tick, extremes[c], &clamped) <= INT64_MAX);
-                (void)dk_true_time(extremes[a], extremes[b], extremes[c]);
+                int64_t true_ms = 0;
+                bool known = dk_true_time(extremes[a], extremes[b], extremes[c], &true_ms);
+                assert_true(!known || (true_ms >= 0 && true_ms <= extremes[a]));
             }
         }
     }

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The epoch of the store, and those before it. A copy that takes the place of its original is a
+ * prefix of the original's log, so what an earlier epoch called a position still means the same up
+ * to the head that the copy had. Called at open, by a restore, and by decisions on changesets of an
+ * earlier epoch. Invariant: an epoch is never taken twice, and one that ended stays in `lineage`.
+ */
+#include "sync-server/store/sqlite.h"
+
+/* See sqlite.h. */
+uint64_t srv_sqlite_make_epoch(void)
+{
+    uint64_t epoch = 0;
+    do {
+        sqlite3_randomness((int)sizeof epoch, &epoch);
+        epoch &= INT64_MAX;
+    } while (epoch == 0);
+    return epoch;
+}
+
+/* See store.h. */
+daybook_status srv_sqlite_new_epoch(struct srv_store *store)
+{
+    struct sqlite_store *sqlite = srv_sqlite(store);
+    uint64_t epoch = srv_sqlite_make_epoch();
+    daybook_status status;
+    struct statement *statement =
+        srv_sqlite_statement(sqlite, &sqlite->statements.end_epoch,
+                             "INSERT INTO lineage(epoch, org, head)"
+                             " SELECT (SELECT value FROM meta WHERE name = 'epoch'), org, head"
+                             " FROM org",
+                             &status);
+    if (statement != NULL) {
+        status = srv_sqlite_run(sqlite, statement);
+    }
+    if (status != DAYBOOK_OK) {
+        return status;
+    }
+    statement = srv_sqlite_statement(sqlite, &sqlite->statements.set_epoch,
+                                     "UPDATE meta SET value = ?1 WHERE name = 'epoch'", &status);
+    if (statement == NULL) {
+        return status;
+    }
+    dk_bind_int(statement, 1, (int64_t)epoch);
+    status = srv_sqlite_run(sqlite, statement);
+    if (status == DAYBOOK_OK) {
+        sqlite->epoch = epoch;
+    }
+    return status;
+}
+
+/* See store.h. */
+daybook_status srv_sqlite_epoch_end(struct srv_store *store, int64_t org, uint64_t epoch,
+                                    int64_t *head)
+{
+    struct sqlite_store *sqlite = srv_sqlite(store);
+    bool row = false;
+    daybook_status status;
+    struct statement *statement =
+        srv_sqlite_statement(sqlite, &sqlite->statements.epoch_end,
+                             "SELECT head FROM lineage WHERE epoch = ?1 AND org = ?2", &status);
+    if (statement == NULL) {
+        return status;
+    }
+    dk_bind_int(statement, 1, (int64_t)epoch);
+    dk_bind_int(statement, 2, org);
+    status = srv_sqlite_step(sqlite, statement, &row);
+    if (status == DAYBOOK_OK && row) {
+        *head = dk_column_int(statement, 0);
+        dk_reset(statement);
+    }
+    return status;
+}
