@@ -114,7 +114,8 @@ static daybook_status read_target(struct daybook_transaction *transaction, const
         (void)dk_error_set(&transaction->error, DAYBOOK_UNKNOWN_ENTITY, name, NULL, NULL, NULL);
         return DAYBOOK_UNKNOWN_ENTITY;
     }
-    if (target->entity->writer != WRITER_DEVICE) {
+    bool makes = target->entity->writer == WRITER_BOTH && version == DAYBOOK_NEW;
+    if (target->entity->writer == WRITER_SERVER || makes) {
         return dk_stage_fail(transaction, DAYBOOK_READONLY, target->entity, NULL, "server", NULL);
     }
     if (id != NULL && (!dk_id_from_text(id, strnlen(id, ID_TEXT_SIZE), &target->id) ||

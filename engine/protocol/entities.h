@@ -30,12 +30,12 @@ enum entity_kind {
 #undef END
 
 /* Per entity one enum of field numbers: VISIT_DOC_NO …; VISIT_FIELD_COUNT */
-#define ENTITY(NAME, name, writer, root, root_field, parent_field, growth) \
+#define ENTITY(NAME, name, writer, root, root_field, parent_field, growth)                         \
     enum { NAME##_LAST_COMMON = FIELD_COMMON_COUNT - 1,
 #define FIELD(NAME, FIELD, name, type, policy, group, flags, since, limit, target) NAME##_##FIELD,
-#define END(NAME)      \
-    NAME##_FIELD_COUNT \
-    }                  \
+#define END(NAME)                                                                                  \
+    NAME##_FIELD_COUNT                                                                             \
+    }                                                                                              \
     ;
 #include "engine/protocol/entities.def"
 #undef ENTITY
@@ -74,7 +74,11 @@ enum merge_policy {
 };
 
 enum { FIELD_REQUIRED = 1, FIELD_PERSONAL = 2 };
-enum entity_writer { WRITER_DEVICE, WRITER_SERVER };
+enum entity_writer {
+    WRITER_DEVICE,
+    WRITER_SERVER,
+    WRITER_BOTH /* made and deleted by the server; devices change fields that are not its own */
+};
 enum entity_root { ROOT_ORGANISATION, ROOT_TERRITORY, ROOT_RECORD };
 enum entity_growth { GROWTH_FREE, GROWTH_APPEND };
 
@@ -87,7 +91,7 @@ struct field {
     uint16_t since; /* schema version */
     int64_t limit; /* TEXT: code points; INT, RATE, E7: largest absolute value; 0: the type's own */
     const char *const *choices; /* CHOICE: NULL-terminated, in the order of their ranks */
-    int target;                 /* ID: the entity_kind it names, or -1 */
+    int target; /* ID: the entity_kind it names; -1: any, by the field entity_name */
 };
 
 struct entity {
@@ -96,7 +100,7 @@ struct entity {
     enum entity_writer writer;
     enum entity_root root;
     enum entity_growth growth;
-    int root_field;   /* ROOT_RECORD: field whose record gives the bucket; -1: the maker gives it */
+    int root_field;   /* ROOT_RECORD: field whose record gives the bucket; other roots: -1 */
     int parent_field; /* child rows: field that names the document; -1: none */
     int field_count;  /* common fields included; <= LIMIT_FIELDS */
     const struct field *fields;

@@ -72,6 +72,9 @@ static void write_type(struct buffer *out, const struct field *field)
     } else if (field->target >= 0) {
         dk_buffer_append_text(out, " of ");
         write_name(out, dk_entity(field->target)->name);
+    } else if (field->type == FIELD_ID) {
+        dk_buffer_append_text(out, " of the entity in ");
+        write_name(out, "entity_name");
     } else if (field->limit > 0) {
         dk_buffer_append_text(out, ", at most ");
         dk_buffer_append_int(out, field->limit);
@@ -103,18 +106,19 @@ static void write_field(struct buffer *out, const struct field *field)
 /* Who writes it, where its bucket comes from, what it belongs to. */
 static void write_facts(struct buffer *out, const struct entity *entity)
 {
-    dk_buffer_append_text(out, entity->writer == WRITER_SERVER ? "Written by the server only. "
-                                                               : "Written by devices. ");
+    static const char *const writers[] = {
+        [WRITER_DEVICE] = "Written by devices. ",
+        [WRITER_SERVER] = "Written by the server only. ",
+        [WRITER_BOTH] = "Made by the server; devices change the fields that are not SERVER. "};
+    dk_buffer_append_text(out, writers[entity->writer]);
     if (entity->root == ROOT_ORGANISATION) {
         dk_buffer_append_text(out, "Bucket: the organisation.");
     } else if (entity->root == ROOT_TERRITORY) {
         dk_buffer_append_text(out, "Bucket: the territory of `territory_id`.");
-    } else if (entity->root_field >= 0) {
+    } else {
         dk_buffer_append_text(out, "Bucket: that of the record named by ");
         write_name(out, entity->fields[entity->root_field].name);
         dk_buffer_append_char(out, '.');
-    } else {
-        dk_buffer_append_text(out, "Bucket: that of the record that it is about.");
     }
     if (entity->parent_field >= 0) {
         dk_buffer_append_text(out, " Child row of ");

@@ -194,3 +194,14 @@ bool dk_check_order_line(const struct record *record, struct refusal *refusal)
     return check_line(record, refusal, ORDER_LINE_QTY, ORDER_LINE_PRICE_E4, ORDER_LINE_DISC_BP,
                       ORDER_LINE_TAX_BP);
 }
+
+/* A hold that is cleared says when, and is never put back. */
+bool dk_check_hold(const struct record *record, struct refusal *refusal)
+{
+    if (!is_null(record, HOLD_CLEARED) && number(record, HOLD_CLEARED) == 0) {
+        return refuse(record, refusal, REJECT_RULE, HOLD_CLEARED, "cleared");
+    }
+    return needs(record, refusal, HOLD_CLEARED, HOLD_CLEARED_TS) &&
+           needs(record, refusal, HOLD_CLEARED_BY, HOLD_CLEARED) &&
+           needs(record, refusal, HOLD_NOTE, HOLD_CLEARED);
+}

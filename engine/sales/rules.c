@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The one table of domain rules, by entity, and the three calls that go through it. Called by the
+ * The one table of domain rules, by entity, and the calls that go through it. Called by the
  * store's commit on the device and by the decider on the server. Invariant: an entity without a row
  * has the common rules only.
  */
@@ -9,17 +9,18 @@
 #include <string.h>
 
 static const struct sales_rule rules[ENTITY_COUNT] = {
-    [ENTITY_USER] = {NULL, dk_check_user, NULL},
-    [ENTITY_CUSTOMER] = {dk_fill_customer, dk_check_customer, dk_derive_customer},
-    [ENTITY_PRODUCT] = {NULL, dk_check_product, NULL},
-    [ENTITY_PRICE] = {NULL, dk_check_price, NULL},
-    [ENTITY_OPPORTUNITY] = {dk_fill_opportunity, dk_check_opportunity, NULL},
-    [ENTITY_VISIT] = {dk_fill_visit, dk_check_visit, NULL},
-    [ENTITY_VISIT_ACTION] = {NULL, dk_check_visit_action, NULL},
-    [ENTITY_QUOTE] = {dk_fill_quote, dk_check_quote, dk_derive_quote},
-    [ENTITY_QUOTE_LINE] = {dk_fill_quote_line, dk_check_quote_line, dk_derive_quote_line},
-    [ENTITY_SALES_ORDER] = {NULL, dk_check_sales_order, dk_derive_sales_order},
-    [ENTITY_ORDER_LINE] = {dk_fill_order_line, dk_check_order_line, dk_derive_order_line},
+    [ENTITY_USER] = {.check = dk_check_user},
+    [ENTITY_CUSTOMER] = {dk_fill_customer, dk_check_customer, dk_derive_customer, NULL},
+    [ENTITY_PRODUCT] = {.check = dk_check_product},
+    [ENTITY_PRICE] = {.check = dk_check_price},
+    [ENTITY_OPPORTUNITY] = {.fill = dk_fill_opportunity, .check = dk_check_opportunity},
+    [ENTITY_VISIT] = {.fill = dk_fill_visit, .check = dk_check_visit},
+    [ENTITY_VISIT_ACTION] = {.check = dk_check_visit_action},
+    [ENTITY_QUOTE] = {dk_fill_quote, dk_check_quote, dk_derive_quote, NULL},
+    [ENTITY_QUOTE_LINE] = {dk_fill_quote_line, dk_check_quote_line, dk_derive_quote_line, NULL},
+    [ENTITY_SALES_ORDER] = {NULL, dk_check_sales_order, dk_derive_sales_order, dk_hold_sales_order},
+    [ENTITY_ORDER_LINE] = {dk_fill_order_line, dk_check_order_line, dk_derive_order_line, NULL},
+    [ENTITY_HOLD] = {.check = dk_check_hold},
 };
 
 /* See sales.h. */
@@ -70,6 +71,22 @@ daybook_status dk_sales_derive(const struct sales_reader *reader, struct record 
         }
     }
     return DAYBOOK_OK;
+}
+
+/* See sales.h. */
+bool dk_sales_can_hold(int entity)
+{
+    return rules[entity].hold != NULL;
+}
+
+/* See sales.h. */
+daybook_status dk_sales_holds(const struct sales_reader *reader, struct record *record,
+                              struct arena *arena, struct sales_hold *holds, int *count)
+{
+    struct sales_case given = {NULL, reader, record, arena, false};
+    const struct sales_rule *rule = &rules[record->entity->kind];
+    *count = 0;
+    return rule->hold == NULL ? DAYBOOK_OK : rule->hold(&given, holds, count);
 }
 
 /* See sales.h. */

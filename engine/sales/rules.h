@@ -22,6 +22,8 @@ struct sales_rule {
     daybook_status (*fill)(const struct sales_case *given); /* beyond the common fields */
     bool (*check)(const struct record *record, struct refusal *refusal); /* beyond REQUIRED */
     daybook_status (*derive)(const struct sales_case *given); /* sets the DERIVED fields */
+    /* adds to the holds that the record deserves */
+    daybook_status (*hold)(const struct sales_case *given, struct sales_hold *holds, int *count);
 };
 
 /* fill.c */
@@ -49,6 +51,11 @@ bool dk_check_quote(const struct record *record, struct refusal *refusal);
 bool dk_check_sales_order(const struct record *record, struct refusal *refusal);
 bool dk_check_quote_line(const struct record *record, struct refusal *refusal);
 bool dk_check_order_line(const struct record *record, struct refusal *refusal);
+bool dk_check_hold(const struct record *record, struct refusal *refusal);
+
+/* hold.c */
+daybook_status dk_hold_sales_order(const struct sales_case *given, struct sales_hold *holds,
+                                   int *count);
 
 /* customer.c */
 daybook_status dk_derive_customer(const struct sales_case *given);

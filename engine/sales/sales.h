@@ -44,6 +44,21 @@ daybook_status dk_sales_fill(const struct sales_actor *actor, const struct sales
  * differs now. */
 daybook_status dk_sales_derive(const struct sales_reader *reader, struct record *record,
                                struct arena *arena, uint64_t *changed);
+/* What stands against a record's next steps: the server makes a hold record of it, the device tells
+ * beforehand. Texts are static or in the arena. */
+struct sales_hold {
+    const char *code;   /* DUP_LINE … */
+    const char *role;   /* that may clear it, one of app_user.user_role */
+    const char *rule;   /* a short stable word, or NULL */
+    const char *detail; /* a JSON object of arguments, or NULL */
+};
+#define SALES_HOLDS_MAX 4
+
+/* True where records of this entity can deserve holds by the rules below. */
+bool dk_sales_can_hold(int entity);
+/* The holds that the record deserves as it stands, at most SALES_HOLDS_MAX. */
+daybook_status dk_sales_holds(const struct sales_reader *reader, struct record *record,
+                              struct arena *arena, struct sales_hold *holds, int *count);
 /* Checks required fields and rules between fields of the merged record. True where fine. */
 bool dk_sales_check(const struct record *record, struct refusal *refusal);
 

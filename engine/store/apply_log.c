@@ -138,45 +138,6 @@ static daybook_status find_hidden(struct page *page, struct holding *holding, bo
 
 /* ---- new */
 
-/* A value that lost against somebody else's, and was of this device: told in the inbox, once. */
-static daybook_status tell_superseded(struct apply *apply, const struct record *record)
-{
-    struct store *store = apply->store;
-    const struct value *values = record->values;
-    const struct value *lost_device = &values[CONFLICT_LOST_DEV];
-    char texts[3][LIMIT_LABEL_BYTES + 1] = {"", "", ""};
-    static const int fields[3] = {CONFLICT_ENTITY, CONFLICT_RECORD, CONFLICT_FIELD};
-    struct id changeset;
-    bool has_changeset = false;
-    if (lost_device->kind != VALUE_INT ||
-        lost_device->integer != (int64_t)store->memory.state.device_no) {
-        return DAYBOOK_OK;
-    }
-    for (int i = 0; i < 3; i++) {
-        const struct value *value = &values[fields[i]];
-        if (value->kind == VALUE_TEXT && value->length <= LIMIT_LABEL_BYTES) {
-            memcpy(texts[i], value->text, value->length);
-        }
-    }
-    if (values[CONFLICT_CHANGESET].kind == VALUE_TEXT) {
-        has_changeset = dk_id_from_text(values[CONFLICT_CHANGESET].text,
-                                        values[CONFLICT_CHANGESET].length, &changeset);
-    }
-    const struct value *mine = &values[CONFLICT_LOST], *theirs = &values[CONFLICT_KEPT];
-    struct inbox_item item = {.kind = "superseded",
-                              .code = "",
-                              .entity = texts[0],
-                              .record_id = texts[1],
-                              .field = texts[2],
-                              .mine = mine->kind == VALUE_TEXT ? mine->text : NULL,
-                              .mine_length = mine->length,
-                              .theirs = theirs->kind == VALUE_TEXT ? theirs->text : NULL,
-                              .theirs_length = theirs->length,
-                              .changeset = has_changeset ? &changeset : NULL};
-    apply->applied->conflicts++;
-    return dk_inbox_add(store, &item);
-}
-
 /* The whole row as a record, derived where that needs no other record. */
 static daybook_status row_to_record(struct page *page, struct record *record)
 {
@@ -206,8 +167,8 @@ static daybook_status insert(struct page *page, bool *inserted)
     struct store *store = page->apply->store;
     const struct entity *entity = page->reader.block.entity;
     struct record record;
-    bool direct = !page->has_unknown && !store->facts[entity->kind].derives_alone &&
-                  entity->kind != ENTITY_CONFLICT;
+    bool direct =
+        !page->has_unknown && !store->facts[entity->kind].derives_alone && !dk_apply_tells(entity);
     if (direct) {
         return dk_records_insert_row(store, entity, &page->row, page->reader.block.bucket,
                                      inserted);
@@ -217,10 +178,9 @@ static daybook_status insert(struct page *page, bool *inserted)
         status = dk_records_insert(store, &record, page->row.number, page->reader.block.bucket,
                                    inserted);
     }
-    if (status == DAYBOOK_OK && *inserted && entity->kind == ENTITY_CONFLICT) {
-        status = tell_superseded(page->apply, &record);
-    }
-    return status;
+    return status == DAYBOOK_OK && *inserted && dk_apply_tells(entity)
+               ? dk_apply_tell(page->apply, &record, true)
+               : status;
 }
 
 /* The record is there: one that was made here, or an older or stale state of it. */
@@ -264,6 +224,9 @@ static daybook_status apply_new(struct page *page)
     status = insert(page, &inserted);
     if (status == DAYBOOK_OK && !inserted) {
         status = replace(page);
+        status = status == DAYBOOK_OK && dk_apply_tells(entity)
+                     ? dk_apply_tell_stored(page->apply, entity, &page->row.id)
+                     : status;
     }
     if (status != DAYBOOK_OK || store->facts[entity->kind].derives_alone) {
         return status;
@@ -331,6 +294,9 @@ static daybook_status apply_set(struct page *page)
     }
     if (status == DAYBOOK_OK && !done) {
         status = set_by_row(page);
+    }
+    if (status == DAYBOOK_OK && dk_apply_tells(entity)) {
+        status = dk_apply_tell_stored(page->apply, entity, &page->row.id);
     }
     return status == DAYBOOK_OK ? dk_touch(store, &page->apply->touched, entity, &page->row.id)
                                 : status;

@@ -50,9 +50,9 @@ daybook_status dk_inbox_add(struct store *store, const struct inbox_item *item)
     int64_t root;
     struct statement *add = dk_statement(
         &store->database, &store->slots.inbox_add,
-        "INSERT INTO "
+        "INSERT OR IGNORE INTO "
         "inbox_item(root,kind,code,entity,record_id,field,rule,mine,theirs,changeset,cause,"
-        "created_ms,body) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)",
+        "created_ms,body,subject) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
         &status);
     if (add == NULL) {
         return status;
@@ -76,8 +76,9 @@ daybook_status dk_inbox_add(struct store *store, const struct inbox_item *item)
     dk_bind_id(add, 11, item->cause != NULL && dk_id_is_zero(item->cause) ? NULL : item->cause);
     dk_bind_int(add, 12, dk_store_wall_ms(store));
     dk_bind_text(add, 13, item->body, item->body_length);
+    dk_bind_id(add, 14, item->subject);
     status = dk_step_done(add);
-    if (status == DAYBOOK_OK) {
+    if (status == DAYBOOK_OK && dk_database_changes(&store->database) == 1) {
         store->memory.state.inbox += root == 0;
         store->changed |= STORE_CHANGED_SYNC;
     }
@@ -111,6 +112,24 @@ daybook_status dk_inbox_remove(struct store *store, int64_t item, bool *found)
     }
     dk_bind_int(chain, 1, item);
     return dk_step_done(chain);
+}
+
+/* Nothing hangs from such an item. */
+daybook_status dk_inbox_remove_subject(struct store *store, const struct id *subject)
+{
+    daybook_status status;
+    struct statement *remove = dk_statement(&store->database, &store->slots.inbox_subject,
+                                            "DELETE FROM inbox_item WHERE subject=?", &status);
+    if (remove == NULL) {
+        return status;
+    }
+    dk_bind_id(remove, 1, subject);
+    status = dk_step_done(remove);
+    if (status == DAYBOOK_OK && dk_database_changes(&store->database) > 0) {
+        store->memory.state.inbox--;
+        store->changed |= STORE_CHANGED_SYNC;
+    }
+    return status;
 }
 
 daybook_status dk_store_inbox_discard(struct store *store, int64_t item)

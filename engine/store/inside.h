@@ -134,7 +134,7 @@ struct store {
         struct statement *raw_load, *raw_put, *raw_remove, *raw_bucket, *raw_stale, *raw_list,
             *raw_clear;
         struct statement *inbox_add, *inbox_by_changeset, *inbox_remove, *inbox_root, *inbox_chain,
-            *inbox_adopt, *inbox_count;
+            *inbox_adopt, *inbox_count, *inbox_subject;
     } slots;
 };
 
@@ -386,12 +386,15 @@ struct inbox_item {
     const char *mine, *theirs;
     size_t mine_length, theirs_length;
     const struct id *changeset, *cause;
+    const struct id *subject; /* the record of the server's that it tells of; NULL: none */
     const char *body;
     size_t body_length;
 };
 /* Adds an item; one whose cause is a changeset in the inbox joins that one's chain. */
 daybook_status dk_inbox_add(struct store *store, const struct inbox_item *item);
 daybook_status dk_inbox_remove(struct store *store, int64_t item, bool *found);
+/* The item that tells of this record, where there is one. */
+daybook_status dk_inbox_remove_subject(struct store *store, const struct id *subject);
 
 /* ---- apply.c and its parts */
 struct apply {
@@ -421,6 +424,14 @@ daybook_status dk_raw_apply(struct apply *apply, const struct block *block, cons
 /* apply_verdict.c */
 daybook_status dk_apply_verdicts(struct apply *apply);
 daybook_status dk_apply_verdicts_late(struct apply *apply);
+/* apply_tell.c */
+/* True for entities whose rows the inbox may have to be told of. */
+bool dk_apply_tells(const struct entity *entity);
+/* Tells the inbox of a row of theirs; `inserted`: it was not held before. */
+daybook_status dk_apply_tell(struct apply *apply, const struct record *record, bool inserted);
+/* The same for a row that was changed, as it stands now. */
+daybook_status dk_apply_tell_stored(struct apply *apply, const struct entity *entity,
+                                    const struct id *id);
 /* apply_own.c */
 daybook_status dk_apply_own(struct apply *apply, const struct row *row);
 daybook_status dk_apply_settle(struct apply *apply, const struct outbox_row *outbox,

@@ -13,7 +13,8 @@
  * - hidden: the slots in pending of records that have no row.
  * - raw_record: rows of entities that this schema does not know, as JSON objects.
  * - meta: one row, who this store is and where it stands. entity_number: short stable numbers.
- * - inbox_item: rejected changesets (root: the item whose chain it is in) and values that lost.
+ * - inbox_item: rejected changesets (root: the item whose chain it is in), and what the server's
+ *   records tell (subject: the conflict entry or hold), each once.
  *
  * Views (the documented ones): one per entity, sync_state, inbox, buckets. They use nothing but
  * SQLite's built-in functions, so that the sqlite3 shell reads them. PRAGMA application_id says
@@ -58,7 +59,7 @@ static const char tables_sql[] =
     "NULL,"
     " code TEXT NOT NULL, entity TEXT, record_id TEXT, field TEXT, rule TEXT, mine TEXT, theirs "
     "TEXT,"
-    " changeset BLOB, cause BLOB, created_ms INTEGER NOT NULL, body TEXT);"
+    " changeset BLOB, cause BLOB, created_ms INTEGER NOT NULL, body TEXT, subject BLOB UNIQUE);"
     "CREATE INDEX inbox_root ON inbox_item(root) WHERE root IS NOT NULL;"
     "CREATE INDEX inbox_changeset ON inbox_item(changeset);";
 
@@ -218,7 +219,8 @@ static void write_view(struct buffer *sql, const struct entity *entity)
 
 /* The state of every record that is not settled: those in pending by their last changeset, and
  * those that changesets have made, out of outbox.made, 17 bytes each; of both the later counts. The
- * blob is cut into chunks first, so that a long one is not copied once per record. */
+ * blob is cut into chunks first, so that a long one is not copied once per record. Records that are
+ * settled and on which a hold stands follow. */
 static void write_sync_state(struct buffer *sql)
 {
     dk_buffer_append_text(
@@ -242,7 +244,14 @@ static void write_sync_state(struct buffer *sql)
     dk_buffer_append_text(
         sql, " AS id, id_key, CASE WHEN verdict=3 THEN 'quarantined' WHEN verdict>0 THEN 'accepted'"
              " WHEN seq<=(SELECT sent_seq FROM meta) THEN 'sending' ELSE 'local' END AS state, seq"
-             " FROM open JOIN entity_number n ON n.number=open.number;");
+             " FROM open JOIN entity_number n ON n.number=open.number"
+             " UNION ALL SELECT h.entity_name, ");
+    write_uuid(sql, "h.record_id");
+    dk_buffer_append_text(sql,
+                          ", h.record_id, 'held', NULL FROM (SELECT DISTINCT entity_name, record_id"
+                          " FROM r_hold WHERE coalesce(cleared,0)=0) h WHERE NOT EXISTS"
+                          " (SELECT 1 FROM open JOIN entity_number n ON n.number=open.number"
+                          " WHERE open.id_key=h.record_id AND n.name=h.entity_name);");
 }
 
 /* All documented views. */
@@ -257,11 +266,13 @@ static void write_views(struct buffer *sql)
     write_uuid(sql, "changeset");
     dk_buffer_append_text(sql, " AS changeset, ");
     write_uuid(sql, "cause");
-    dk_buffer_append_text(sql,
-                          " AS cause, created_ms,"
-                          " (SELECT count(*) FROM inbox_item c WHERE c.root=i.item) AS chain, body"
-                          " FROM inbox_item i WHERE root IS NULL;"
-                          "CREATE VIEW buckets AS SELECT bucket, label FROM scope;");
+    dk_buffer_append_text(
+        sql, " AS cause, created_ms,"
+             " (SELECT count(*) FROM inbox_item c WHERE c.root=i.item) AS chain, body, ");
+    write_uuid(sql, "subject");
+    dk_buffer_append_text(sql, " AS subject"
+                               " FROM inbox_item i WHERE root IS NULL;"
+                               "CREATE VIEW buckets AS SELECT bucket, label FROM scope;");
 }
 
 /* ---- making and upgrading */

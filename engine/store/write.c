@@ -46,7 +46,8 @@ static daybook_status check_rights(struct write *write, const struct change *cha
 {
     const struct entity *entity = change->entity;
     bool grows = entity->growth == GROWTH_APPEND && change->op != BLOCK_NEW;
-    if (entity->writer == WRITER_SERVER || grows) {
+    bool shared = entity->writer == WRITER_BOTH && change->op == BLOCK_SET;
+    if ((entity->writer != WRITER_DEVICE && !shared) || grows) {
         return dk_write_fail(write, change, DAYBOOK_READONLY, REJECT_READONLY, NULL, "entity");
     }
     for (int i = 0; i < change->value_count; i++) {

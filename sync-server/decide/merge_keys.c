@@ -350,8 +350,7 @@ bool srv_decide_note(struct decision *decision, const struct work *about, const 
     work->about = about;
     values[CONFLICT_ENTITY] =
         text_value(decision->arena, record->entity->name, strlen(record->entity->name));
-    dk_id_to_text(&record->id, text);
-    values[CONFLICT_RECORD] = text_value(decision->arena, text, strlen(text));
+    values[CONFLICT_RECORD] = (struct value){.kind = VALUE_ID, .id = record->id};
     values[CONFLICT_FIELD] = text_value(decision->arena, field, field_length);
     values[CONFLICT_KEPT] = *kept;
     values[CONFLICT_LOST] = *lost;

@@ -38,25 +38,45 @@ static bool place_by_territory(struct decision *decision, struct work *work,
 
 static bool place(struct decision *decision, struct work *work, int depth);
 
+/* The entity of the record that the root field names: of one kind always, or told by the record.
+ * NULL: there is no such entity. */
+static const struct entity *root_entity(const struct record *record)
+{
+    static const char name[] = "entity_name";
+    const struct entity *entity = record->entity;
+    int target = entity->fields[entity->root_field].target;
+    if (target >= 0) {
+        return dk_entity(target);
+    }
+    int field = dk_entity_field(entity, name, sizeof name - 1, entity->root_field - 2);
+    assert(field >= 0);
+    const struct value *value = &record->values[field];
+    return value->kind == VALUE_TEXT ? dk_entity_by_name(value->text, value->length) : NULL;
+}
+
 /* The bucket of the record that the root field names. */
 static bool place_by_root(struct decision *decision, struct work *work, int depth)
 {
-    const struct entity *entity = work->row.record.entity;
-    int field = entity->root_field;
-    struct work *root = NULL;
-    if (field < 0) {
-        assert(work->about != NULL);
-        root = (struct work *)work->about;
-    } else if (work->row.record.values[field].kind == VALUE_ID) {
-        const struct entity *target = dk_entity(entity->fields[field].target);
-        const struct id *id = &work->row.record.values[field].id;
+    const struct record *record = &work->row.record;
+    int field = record->entity->root_field;
+    struct work *root = (struct work *)work->about;
+    if (root == NULL && record->values[field].kind == VALUE_ID) {
+        const struct entity *target = root_entity(record);
+        const struct id *id = &record->values[field].id;
         bool same = work->found && (work->changed >> field & 1) == 0;
+        if (target == NULL) {
+            return srv_decision_reject(decision, REJECT_SCHEMA, record->entity, &record->id,
+                                       "entity_name", "entity");
+        }
         root = same ? srv_work_find(decision, target, id) : srv_work_load(decision, target, id);
         if (root == NULL) {
             /* An unchanged root that this changeset does not concern: nothing moves. */
             return same;
         }
-    } else {
+        if (!root->found && root->effect != EFFECT_NEW) {
+            return srv_decide_missing(decision, work, record->entity->fields[field].name, root);
+        }
+    } else if (root == NULL) {
         return place_by_territory(decision, work, &(struct value){.kind = VALUE_NULL});
     }
     if (!place(decision, root, depth + 1)) {
@@ -109,6 +129,9 @@ static bool relocate_entity(struct decision *decision, const struct work *root,
         }
         for (int i = 0; i < count; i++) {
             after = rows[i].record.id;
+            if (root_entity(&rows[i].record) != root->row.record.entity) {
+                continue; /* of another entity, with the same id */
+            }
             struct work *work = srv_work_adopt(decision, &rows[i]);
             if (work == NULL || !relocate(decision, work, depth + 1)) {
                 return false;
@@ -139,9 +162,9 @@ static bool relocate(struct decision *decision, struct work *work, int depth)
     }
     for (int kind = 0; kind < ENTITY_COUNT; kind++) {
         const struct entity *entity = dk_entity(kind);
-        bool depends =
-            entity->root == ROOT_RECORD && entity->root_field >= 0 &&
-            entity->fields[entity->root_field].target == (int)work->row.record.entity->kind;
+        int target = entity->root == ROOT_RECORD ? entity->fields[entity->root_field].target : -1;
+        bool depends = entity->root == ROOT_RECORD &&
+                       (target < 0 || target == (int)work->row.record.entity->kind);
         if (depends && !relocate_entity(decision, work, entity, depth)) {
             return false;
         }

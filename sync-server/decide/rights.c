@@ -56,7 +56,8 @@ bool srv_decide_missing(struct decision *decision, const struct work *work, cons
 static bool check_change(struct decision *decision, const struct change *change)
 {
     const struct entity *entity = change->entity;
-    if (entity->writer == WRITER_SERVER && !decision->author->is_server) {
+    bool shared = entity->writer == WRITER_BOTH && change->op == BLOCK_SET;
+    if (entity->writer != WRITER_DEVICE && !shared && !decision->author->is_server) {
         return srv_decision_reject(decision, REJECT_READONLY, entity, &change->id, NULL, "entity");
     }
     if (entity->growth == GROWTH_APPEND && change->op != BLOCK_NEW) {
@@ -137,8 +138,10 @@ static bool attach(struct decision *decision, const struct change *change)
     if (change->op == BLOCK_NEW) {
         return begin_new(decision, work);
     }
-    bool visible = work->found && srv_decide_sees(decision, work->row.bucket);
-    return visible || srv_decide_missing(decision, work, NULL, work);
+    if (!work->found || !srv_decide_sees(decision, work->row.bucket)) {
+        return srv_decide_missing(decision, work, NULL, work);
+    }
+    return change->entity->kind != ENTITY_HOLD || srv_decide_may_clear(decision, work);
 }
 
 /* See the header. */

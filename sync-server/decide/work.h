@@ -55,7 +55,7 @@ struct work_map {
 struct work {
     struct srv_record row;       /* as it will be stored */
     const struct change *change; /* of the changeset; NULL: a rule drew it in */
-    const struct work *about;    /* conflict entries: the record that they are about */
+    const struct work *about;    /* conflict entries, holds: the record that they are about */
     bool found;                  /* the store has a row of it, perhaps a tombstone */
     bool revived;
     bool dropped;       /* the author's delete lost against an edit */
@@ -63,6 +63,7 @@ struct work {
     bool relocated;     /* so are those of its dependents */
     bool derive;        /* derived columns are to be computed */
     bool grows;         /* a document that gets children */
+    bool judged;        /* holds of the domain rules are made */
     bool own_whole;     /* the author needs the whole record */
     int64_t old_bucket; /* 0: none */
     enum effect effect;
@@ -234,6 +235,19 @@ bool srv_decide_revive_parents(struct decision *decision);
 /* ---- validate.c */
 bool srv_decide_fill(struct decision *decision);   /* fields of the server, domain rules */
 bool srv_decide_derive(struct decision *decision); /* derived columns, number of children */
+
+/* ---- hold.c */
+/* Holds of the domain rules on the documents whose lines change. */
+bool srv_decide_holds(struct decision *decision);
+/* Puts a hold on a record of the decision, unless one stands for this reason (code and detail).
+ * Before srv_decide_fill; texts live as long as the decision. */
+bool srv_decide_hold(struct decision *decision, const struct work *about,
+                     const struct sales_hold *reason);
+/* Whether any hold stands on the record. False: the decision has failed. */
+bool srv_decide_is_held(struct decision *decision, const struct work *about, bool *held);
+/* Whether the author may do to the hold what its change says: clear it, in the author's own name,
+ * with the role that it names. */
+bool srv_decide_may_clear(struct decision *decision, const struct work *hold);
 
 /* ---- place.c */
 bool srv_decide_place(struct decision *decision);

@@ -336,7 +336,7 @@ static void test_store_apply__a_lost_value_is_told_once(void **state)
     for (int round = 0; round < 2; round++) {
         desk_row(&desk, BLOCK_NEW, ENTITY_CONFLICT, 2, 4, &conflict);
         desk_text(&desk, CONFLICT_ENTITY, "customer");
-        desk_text(&desk, CONFLICT_RECORD, text);
+        desk_ref(&desk, CONFLICT_RECORD, &customer);
         desk_text(&desk, CONFLICT_FIELD, "name");
         desk_text(&desk, CONFLICT_KEPT, "\"theirs\"");
         desk_text(&desk, CONFLICT_LOST, "\"mine\"");

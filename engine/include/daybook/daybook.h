@@ -217,8 +217,10 @@ DAYBOOK_API void daybook_end(daybook_transaction **transaction);
 
 /* SQL over the documented views, read-only: one view per entity with `id`, `version`, all fields by
  * name, `custom`, and for every id column x a column x_key (16 bytes) that is fast to search and
- * join by; sync_state(entity, id, id_key, state, seq); inbox(…); buckets(…). BAD_SQL names what is
- * wrong in error->text. A query has a connection of its own until it is closed: BUSY where 64 are
+ * join by; sync_state(entity, id, id_key, state, seq); inbox(…); buckets(…). A record's state is
+ * local, sending, accepted (it waits for its place in the log), quarantined, or held: a row of
+ * `hold` stands on it; records that are settled and free have no row. BAD_SQL names what is wrong
+ * in error->text. A query has a connection of its own until it is closed: BUSY where 64 are
  * open. */
 DAYBOOK_API daybook_status daybook_query_open(daybook *engine, const char *sql,
                                               daybook_query **query, daybook_error *error);
@@ -327,9 +329,10 @@ DAYBOOK_API daybook_status daybook_pending_count(daybook *engine, int64_t *count
 /* ---- inbox ----------------------------------------------------------------------------------- */
 
 /* Items are read by SQL from the view inbox(item, kind, code, entity, record_id, field, rule, mine,
- * theirs, changeset, cause, created_ms, chain, body). kind: "rejected" (a changeset that was
- * undone; chain = number of changesets that depended on it and came back with it) or "superseded"
- * (a value that lost). */
+ * theirs, changeset, cause, created_ms, chain, body, subject). kind: "rejected" (a changeset that
+ * was undone; chain = number of changesets that depended on it and came back with it),
+ * "superseded" (a value that lost; subject = the field_conflict record) or "held" (something of
+ * this user is applied and waits; subject = the hold record; it goes when the hold is cleared). */
 
 /* Takes the item away; what it held is dropped for good. NOT_FOUND. */
 DAYBOOK_API daybook_status daybook_inbox_discard(daybook *engine, int64_t item);

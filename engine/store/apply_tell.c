@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Owns what the inbox is told of records that the server makes beside its decisions: values that
+ * lost, and holds. Called by apply for each of their rows. Invariant: one item per such record; the
+ * item of a hold goes when the hold is cleared.
+ */
+#include "engine/store/inside.h"
+
+#include <string.h>
+
+#define TELL_TEXT_SIZE (LIMIT_LABEL_BYTES + 1)
+
+/* The text of a field, or "". */
+static void copy_text(const struct record *record, int field, char out[TELL_TEXT_SIZE])
+{
+    const struct value *value = &record->values[field];
+    out[0] = '\0';
+    if (value->kind == VALUE_TEXT && value->length < TELL_TEXT_SIZE) {
+        memcpy(out, value->text, value->length);
+        out[value->length] = '\0';
+    }
+}
+
+/* The id in a text field. False: there is none. */
+static bool read_id(const struct value *value, struct id *id)
+{
+    return value->kind == VALUE_TEXT && dk_id_from_text(value->text, value->length, id);
+}
+
+/* The UUID text of an ID field, or "". */
+static void copy_id(const struct value *value, char out[ID_TEXT_SIZE])
+{
+    out[0] = '\0';
+    if (value->kind == VALUE_ID) {
+        dk_id_to_text(&value->id, out);
+    }
+}
+
+/* A value that lost against somebody else's, and was of this device. */
+static daybook_status tell_superseded(struct apply *apply, const struct record *record)
+{
+    const struct value *values = record->values;
+    const struct value *device = &values[CONFLICT_LOST_DEV];
+    const struct value *mine = &values[CONFLICT_LOST], *theirs = &values[CONFLICT_KEPT];
+    char entity[TELL_TEXT_SIZE], field[TELL_TEXT_SIZE], record_id[ID_TEXT_SIZE];
+    struct id changeset;
+    if (device->kind != VALUE_INT ||
+        device->integer != (int64_t)apply->store->memory.state.device_no) {
+        return DAYBOOK_OK;
+    }
+    copy_text(record, CONFLICT_ENTITY, entity);
+    copy_text(record, CONFLICT_FIELD, field);
+    copy_id(&values[CONFLICT_RECORD], record_id);
+    bool has_changeset = read_id(&values[CONFLICT_CHANGESET], &changeset);
+    struct inbox_item item = {.kind = "superseded",
+                              .code = "",
+                              .entity = entity,
+                              .record_id = record_id,
+                              .field = field,
+                              .mine = mine->kind == VALUE_TEXT ? mine->text : NULL,
+                              .mine_length = mine->length,
+                              .theirs = theirs->kind == VALUE_TEXT ? theirs->text : NULL,
+                              .theirs_length = theirs->length,
+                              .changeset = has_changeset ? &changeset : NULL,
+                              .subject = &record->id};
+    apply->applied->conflicts++;
+    return dk_inbox_add(apply->store, &item);
+}
+
+/* A hold that stands because of something that the store's user did. One that does not stand any
+ * more takes its item away. */
+static daybook_status tell_held(struct apply *apply, const struct record *record)
+{
+    struct store *store = apply->store;
+    const struct value *values = record->values;
+    const struct value *detail = &values[HOLD_DETAIL], *by = &values[FIELD_CREATED_BY];
+    char entity[TELL_TEXT_SIZE], code[TELL_TEXT_SIZE], rule[TELL_TEXT_SIZE];
+    char record_id[ID_TEXT_SIZE];
+    struct id changeset;
+    bool stands = values[HOLD_CLEARED].kind != VALUE_INT || values[HOLD_CLEARED].integer == 0;
+    if (!stands) {
+        return dk_inbox_remove_subject(store, &record->id);
+    }
+    if (by->kind != VALUE_ID || dk_id_compare(&by->id, &store->memory.state.user) != 0) {
+        return DAYBOOK_OK;
+    }
+    copy_text(record, HOLD_ENTITY, entity);
+    copy_text(record, HOLD_CODE, code);
+    copy_text(record, HOLD_RULE, rule);
+    copy_id(&values[HOLD_RECORD], record_id);
+    bool has_changeset = read_id(&values[HOLD_CHANGESET], &changeset);
+    struct inbox_item item = {.kind = "held",
+                              .code = code,
+                              .entity = entity,
+                              .record_id = record_id,
+                              .rule = rule,
+                              .theirs = detail->kind == VALUE_TEXT ? detail->text : NULL,
+                              .theirs_length = detail->length,
+                              .changeset = has_changeset ? &changeset : NULL,
+                              .subject = &record->id};
+    apply->applied->conflicts++;
+    return dk_inbox_add(store, &item);
+}
+
+/* See inside.h. */
+daybook_status dk_apply_tell(struct apply *apply, const struct record *record, bool inserted)
+{
+    switch (record->entity->kind) {
+    case ENTITY_CONFLICT: return inserted ? tell_superseded(apply, record) : DAYBOOK_OK;
+    case ENTITY_HOLD: return tell_held(apply, record);
+    default: return DAYBOOK_OK;
+    }
+}
+
+/* See inside.h. */
+bool dk_apply_tells(const struct entity *entity)
+{
+    return entity->kind == ENTITY_CONFLICT || entity->kind == ENTITY_HOLD;
+}
+
+/* See inside.h. */
+daybook_status dk_apply_tell_stored(struct apply *apply, const struct entity *entity,
+                                    const struct id *id)
+{
+    struct stored stored;
+    bool found;
+    daybook_status status =
+        dk_records_load(apply->store, entity, id, &apply->store->work, &stored, &found);
+    return status == DAYBOOK_OK && found ? dk_apply_tell(apply, &stored.record, false) : status;
+}
