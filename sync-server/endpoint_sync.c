@@ -453,7 +453,7 @@ static daybook_status read_reply(struct worker *worker, struct job *job, struct 
     int64_t service_page = worker->service->page_bytes;
     daybook_status status = srv_sign_in(worker->reader, job->token, &caller);
     if (status == DAYBOOK_OK) {
-        status = srv_scope_of(worker->reader, &caller.account, &worker->arena, &scope);
+        status = srv_scope_of(worker->reader, &caller.account, SCOPE_NOW, &worker->arena, &scope);
     }
     if (status == DAYBOOK_OK) {
         status = srv_store_get_head(worker->reader, caller.account.org, &reply->head);

@@ -21,21 +21,21 @@ enum verdict_kind {
 };
 
 /* X(NAME, text for developers): codes of REJECTED and QUARANTINED */
-#define REJECT_CODE_LIST(X)                                                              \
-    X(NONE, "no refusal")                                                                \
-    X(SCHEMA, "unknown entity or field, or a value that does not fit the field")         \
-    X(REQUIRED, "a required field has no value")                                         \
-    X(READONLY, "the field or entity belongs to the server")                             \
-    X(IMMUTABLE, "the field is set at creation and never again")                         \
-    X(POLICY, "concurrent changes of this field cannot be merged yet")                   \
-    X(REF_MISSING, "a record that this change names does not exist, or is out of scope") \
-    X(EXISTS, "a record with this id exists already")                                    \
-    X(DEPENDS, "the changeset builds on one that was rejected")                          \
-    X(SCOPE, "the record would not be visible to its maker")                             \
-    X(AUTH, "the user may not do this")                                                  \
-    X(TRANSITION, "the state machine has no such step")                                  \
-    X(RULE, "a domain rule forbids this")                                                \
-    X(LIMIT, "too many lines, keys or elements")                                         \
+#define REJECT_CODE_LIST(X)                                                                        \
+    X(NONE, "no refusal")                                                                          \
+    X(SCHEMA, "unknown entity or field, or a value that does not fit the field")                   \
+    X(REQUIRED, "a required field has no value")                                                   \
+    X(READONLY, "the field or entity belongs to the server")                                       \
+    X(IMMUTABLE, "the field is set at creation and never again")                                   \
+    X(POLICY, "concurrent changes of this field cannot be merged yet")                             \
+    X(REF_MISSING, "a record that this change names does not exist, or is out of scope")           \
+    X(EXISTS, "a record with this id exists already")                                              \
+    X(DEPENDS, "the changeset builds on one that was rejected")                                    \
+    X(SCOPE, "the record would not be visible to its maker")                                       \
+    X(AUTH, "the user may not do this")                                                            \
+    X(TRANSITION, "the state machine has no such step")                                            \
+    X(RULE, "a domain rule forbids this")                                                          \
+    X(LIMIT, "too many lines, keys or elements")                                                   \
     X(INTERNAL, "the server failed on this changeset; an operator has been told")
 
 enum reject_code {
@@ -54,8 +54,9 @@ struct verdict {
     enum reject_code code;
     char field[64];   /* name, or "" */
     char rule[32];    /* short stable word, or "" */
-    char entity[64];  /* of the record refused, or "" */
-    struct id record; /* of the record refused, or zero */
+    char entity[64];  /* of the record refused or moved, or "" */
+    struct id record; /* of the record refused or moved, or zero */
+    int64_t moved_ms; /* ACCEPTED, MERGED: the record has been others' since, 0: none has moved */
     struct id cause;  /* DEPENDS: the changeset rejected first */
 };
 

@@ -46,6 +46,19 @@ static void write_flag(struct buffer *out, const char **separator, const char *n
     }
 }
 
+/* As write_detail, for a time; 0 is left out. */
+static void write_time(struct buffer *out, const char **separator, const char *name, int64_t ms)
+{
+    if (ms != 0) {
+        dk_buffer_append_text(out, *separator);
+        dk_buffer_append_text(out, name);
+        dk_buffer_append_text(out, "\":\"");
+        dk_buffer_append_int(out, ms);
+        dk_buffer_append_char(out, '"');
+        *separator = ",\"";
+    }
+}
+
 void dk_verdict_write(struct buffer *out, const struct verdict *verdict)
 {
     const char *separator = ",{\"";
@@ -67,6 +80,7 @@ void dk_verdict_write(struct buffer *out, const struct verdict *verdict)
     write_detail_id(out, &separator, "cause", &verdict->cause);
     write_flag(out, &separator, "duplicate", verdict->duplicate);
     write_flag(out, &separator, "clock", verdict->clock_suspect);
+    write_time(out, &separator, "moved", verdict->moved_ms);
     dk_buffer_append_text(out, separator == first ? "]" : "}]");
 }
 
@@ -105,6 +119,14 @@ static bool read_flag(struct json_reader *json, bool *flag)
            dk_json_fail(json, "a verdict's flag is neither true nor false");
 }
 
+/* A time as the value of a detail. */
+static bool read_time(struct json_reader *json, int64_t *ms)
+{
+    return (dk_json_next(json) == JSON_STRING && dk_text_to_int64(json->text, json->length, ms) &&
+            *ms > 0) ||
+           dk_json_fail(json, "a verdict's detail is no time");
+}
+
 /* One member of a verdict's object, whose key was just read; unknown ones are skipped. */
 static bool read_detail(struct json_reader *json, struct verdict *verdict)
 {
@@ -137,6 +159,9 @@ static bool read_detail(struct json_reader *json, struct verdict *verdict)
     }
     if (dk_text_equal(key, length, "clock")) {
         return read_flag(json, &verdict->clock_suspect);
+    }
+    if (dk_text_equal(key, length, "moved")) {
+        return read_time(json, &verdict->moved_ms);
     }
     return dk_json_skip(json, NULL, NULL);
 }

@@ -6,6 +6,8 @@
  */
 #include "engine/store/inside.h"
 
+#include "engine/base/text.h"
+
 #include <string.h>
 
 /* ---- rejection */
@@ -83,6 +85,24 @@ static daybook_status reject(struct apply *apply, const struct verdict *verdict,
 }
 
 /* ---- verdicts in general */
+
+/* Tells that what was recorded was kept although its record belongs to others by now, who alone see
+ * it from here on; and since when, as milliseconds in `theirs`. */
+static daybook_status add_moved(struct apply *apply, const struct verdict *verdict,
+                                const struct outbox_row *row)
+{
+    char record_id[ID_TEXT_SIZE], since[24];
+    dk_id_to_text(&verdict->record, record_id);
+    (void)dk_text_format(since, sizeof since, "%lld", (long long)verdict->moved_ms);
+    struct inbox_item item = {.kind = "moved",
+                              .code = "",
+                              .entity = verdict->entity,
+                              .record_id = record_id,
+                              .theirs = since,
+                              .theirs_length = strlen(since),
+                              .changeset = &row->id};
+    return dk_inbox_add(apply->store, &item);
+}
 
 /* Only what was sent can have a verdict. */
 static daybook_status check_verdict(struct apply *apply, const struct verdict *verdict)
@@ -176,6 +196,12 @@ static daybook_status take_verdict(struct apply *apply, struct verdict *verdict)
         return row.position == verdict->position
                    ? DAYBOOK_OK
                    : dk_apply_bad(apply, "a changeset was accepted at another position before");
+    }
+    if (verdict->moved_ms > 0) {
+        status = add_moved(apply, verdict, &row);
+        if (status != DAYBOOK_OK) {
+            return status;
+        }
     }
     if (verdict->position <= apply->start) {
         return dk_apply_settle(apply, &row, verdict->position, 0);

@@ -106,13 +106,26 @@ daybook_status srv_enrol(struct srv_store *store, const char *code, const struct
     return add_device(store, instance, name, now_ms, token, caller);
 }
 
-/* See the header. */
-daybook_status srv_account_project(struct srv_store *store, int64_t org, const struct record *user)
+/* True where both see and may the same. */
+static bool same_access(const struct srv_account *a, const struct srv_account *b)
+{
+    return strcmp(a->role, b->role) == 0 && a->disabled == b->disabled &&
+           dk_id_compare(&a->territory, &b->territory) == 0 &&
+           dk_id_compare(&a->manager, &b->manager) == 0;
+}
+
+/* See the header. A user's first state holds from the beginning: a device whose clock is behind
+ * was nobody else before. */
+daybook_status srv_account_project(struct srv_store *store, int64_t org, const struct record *user,
+                                   bool deleted, int64_t now_ms)
 {
     struct srv_account account = {.user = user->id, .org = org};
+    struct srv_account before;
     const struct value *role = &user->values[USER_ROLE];
     const struct value *territory = &user->values[USER_TERRITORY_ID];
+    const struct value *manager = &user->values[USER_MANAGER_ID];
     const struct value *disabled = &user->values[USER_DISABLED];
+    bool found;
     if (role->kind != VALUE_TEXT || role->length >= sizeof account.role) {
         return DAYBOOK_INTERNAL;
     }
@@ -120,8 +133,18 @@ daybook_status srv_account_project(struct srv_store *store, int64_t org, const s
     if (territory->kind == VALUE_ID) {
         account.territory = territory->id;
     }
-    account.disabled = disabled->kind == VALUE_INT && disabled->integer != 0;
-    return srv_store_put_account(store, &account);
+    if (manager->kind == VALUE_ID && !deleted) {
+        account.manager = manager->id;
+    }
+    account.disabled = deleted || (disabled->kind == VALUE_INT && disabled->integer != 0);
+    daybook_status status = srv_store_get_account(store, &user->id, &before, &found);
+    if (status != DAYBOOK_OK || (found && same_access(&account, &before))) {
+        return status;
+    }
+    account.since_ms = found ? now_ms : 0;
+    status = srv_store_put_account(store, &account);
+    return status == DAYBOOK_OK ? srv_store_add_account_state(store, user->version, &account)
+                                : status;
 }
 
 /* An account for the server itself, and its device; nobody knows the device's token. */

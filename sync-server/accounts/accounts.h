@@ -29,8 +29,10 @@ daybook_status srv_enrol_code(struct srv_store *store, int64_t org, const struct
 daybook_status srv_enrol(struct srv_store *store, const char *code, const struct id *instance,
                          const char *name, int64_t now_ms, char token[TOKEN_TEXT_SIZE],
                          struct caller *caller);
-/* Writer: the account of an app_user record that is being written. */
-daybook_status srv_account_project(struct srv_store *store, int64_t org, const struct record *user);
+/* Writer: the account of an app_user record that is being written, as of its version; what it was
+ * before is kept, with the time. A deleted user is disabled and in nobody's team. */
+daybook_status srv_account_project(struct srv_store *store, int64_t org, const struct record *user,
+                                   bool deleted, int64_t now_ms);
 
 /* Writer: the device in whose name the server itself writes, made where it is missing. */
 daybook_status srv_server_device(struct srv_store *store, int64_t org, struct arena *arena,

@@ -6,7 +6,8 @@
  *
  *   made.c    when it was made, and what its author knew of the log
  *   seen.c    decided before? then the stored answer
- *   rights.c  may this author touch these records and name those
+ *   rights.c  may this author touch these records and name those (history.c: or might they when
+ *             they did)
  *   merge.c   each field, group, key against what stands (deletion.c: records as wholes)
  *   hold.c    what is applied and waits for somebody
  *   validate.c  fields of the server, domain rules, derived columns

@@ -54,6 +54,20 @@ static const struct entity *root_entity(const struct record *record)
     return value->kind == VALUE_TEXT ? dk_entity_by_name(value->text, value->length) : NULL;
 }
 
+/* What is put below a record that has moved since was put where that was then. Its author may go on
+ * with a new one up to the moment at which the other left. */
+static bool below_past(struct decision *decision, struct work *work, const struct work *root)
+{
+    work->past = true;
+    if (work->found) {
+        return true;
+    }
+    daybook_status status =
+        srv_store_inherit_placements(decision->store, decision->org->org, &root->row.record.id,
+                                     &work->row.record.id, decision->true_ms);
+    return status == DAYBOOK_OK || srv_decision_fail(decision, status);
+}
+
 /* The bucket of the record that the root field names. */
 static bool place_by_root(struct decision *decision, struct work *work, int depth)
 {
@@ -83,7 +97,7 @@ static bool place_by_root(struct decision *decision, struct work *work, int dept
         return false;
     }
     work->row.bucket = root->row.bucket;
-    return true;
+    return !root->past || below_past(decision, work, root);
 }
 
 /* Computes row.bucket once. */
@@ -154,6 +168,9 @@ static bool relocate(struct decision *decision, struct work *work, int depth)
     if (!work->found || work->row.bucket == work->old_bucket) {
         return true;
     }
+    if (!srv_decide_keep_placement(decision, work)) {
+        return false;
+    }
     if (work->row.deleted && work->effect == EFFECT_NONE) {
         work->effect = EFFECT_STORED;
     } else if (!work->row.deleted) {
@@ -184,7 +201,11 @@ bool srv_decide_place(struct decision *decision)
             return false;
         }
         bool made = work->change != NULL && work->row.bucket != work->old_bucket;
-        if (made && !srv_decide_sees(decision, work->row.bucket)) {
+        bool sees = !made || work->past || srv_decide_sees(decision, work->row.bucket);
+        if (!sees && !srv_decide_saw_bucket(decision, work, &sees)) {
+            return false;
+        }
+        if (!sees) {
             return srv_decision_reject(decision, REJECT_SCOPE, record->entity, &record->id, NULL,
                                        NULL);
         }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * May they: entities and fields of the server, scope of the records touched and named. Second step
- * of the decision, and again after merging for references. Invariant: what is out of scope and what
- * does not exist give the same answer.
+ * May they: entities and fields of the server, scope of the records touched and named, as it is or
+ * as it was when the changeset was made. Second step of the decision, and again after merging for
+ * references. Invariant: what is out of scope and what does not exist give the same answer.
  */
 #include "sync-server/decide/work.h"
 
@@ -138,7 +138,11 @@ static bool attach(struct decision *decision, const struct change *change)
     if (change->op == BLOCK_NEW) {
         return begin_new(decision, work);
     }
-    if (!work->found || !srv_decide_sees(decision, work->row.bucket)) {
+    bool visible = work->found && srv_decide_sees(decision, work->row.bucket);
+    if (!visible && work->found && !srv_decide_saw(decision, work, &visible)) {
+        return false;
+    }
+    if (!visible) {
         return srv_decide_missing(decision, work, NULL, work);
     }
     return change->entity->kind != ENTITY_HOLD || srv_decide_may_clear(decision, work);
@@ -160,12 +164,16 @@ bool srv_decide_attach(struct decision *decision)
 static bool check_reference(struct decision *decision, const struct work *work,
                             const struct field *field, const struct id *target)
 {
-    const struct work *named = srv_work_load(decision, dk_entity(field->target), target);
+    struct work *named = srv_work_load(decision, dk_entity(field->target), target);
     if (named == NULL) {
         return false;
     }
-    bool fine = srv_work_is_live(named) &&
-                (named->effect == EFFECT_NEW || srv_decide_sees(decision, named->old_bucket));
+    bool live = srv_work_is_live(named);
+    bool fine =
+        live && (named->effect == EFFECT_NEW || srv_decide_sees(decision, named->old_bucket));
+    if (live && !fine && !srv_decide_saw(decision, named, &fine)) {
+        return false;
+    }
     return fine || srv_decide_missing(decision, work, field->name, named);
 }
 

@@ -34,6 +34,17 @@ static void copy_word(char *out, size_t size, const char *word)
 }
 
 /* See the header. */
+void srv_verdict_name(struct verdict *verdict, const struct entity *entity, const struct id *record)
+{
+    verdict->entity[0] = '\0';
+    memset(&verdict->record, 0, sizeof verdict->record);
+    copy_word(verdict->entity, sizeof verdict->entity, entity == NULL ? NULL : entity->name);
+    if (record != NULL) {
+        verdict->record = *record;
+    }
+}
+
+/* See the header. */
 bool srv_decision_reject(struct decision *decision, enum reject_code code,
                          const struct entity *entity, const struct id *record, const char *field,
                          const char *rule)
@@ -41,12 +52,10 @@ bool srv_decision_reject(struct decision *decision, enum reject_code code,
     struct verdict *verdict = decision->verdict;
     verdict->kind = VERDICT_REJECTED;
     verdict->code = code;
-    copy_word(verdict->entity, sizeof verdict->entity, entity == NULL ? NULL : entity->name);
+    verdict->moved_ms = 0;
+    srv_verdict_name(verdict, entity, record);
     copy_word(verdict->field, sizeof verdict->field, field);
     copy_word(verdict->rule, sizeof verdict->rule, rule);
-    if (record != NULL) {
-        verdict->record = *record;
-    }
     return false;
 }
 

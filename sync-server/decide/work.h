@@ -59,6 +59,7 @@ struct work {
     bool found;                  /* the store has a row of it, perhaps a tombstone */
     bool revived;
     bool dropped;       /* the author's delete lost against an edit */
+    bool past;          /* out of the author's scope, but in it when the changeset was made */
     bool placed;        /* row.bucket is final */
     bool relocated;     /* so are those of its dependents */
     bool derive;        /* derived columns are to be computed */
@@ -95,10 +96,12 @@ struct decision {
     int64_t position; /* that it takes if it is accepted */
     hlc time;         /* its stamp, clamped */
     bool clamped;
-    int64_t true_ms;   /* when it was made: what facts go by, while values go by `time` */
-    bool true_suspect; /* true_ms is a guess: its clocks contradict each other, or ours */
-    int64_t seen_max;  /* positions above mean other entries than the author's */
-    bool merged;       /* something was superseded or combined */
+    int64_t true_ms;            /* when it was made: what facts go by, while values go by `time` */
+    bool true_suspect;          /* true_ms is a guess: its clocks contradict each other, or ours */
+    int64_t seen_max;           /* positions above mean other entries than the author's */
+    bool merged;                /* something was superseded or combined */
+    struct srv_account account; /* the author's, as it was at true_ms */
+    struct scope *past_scope;   /* what that saw; NULL: not asked yet */
     struct sales_actor actor;
     struct sales_reader reader; /* sees the works over the store */
     daybook_status status;
@@ -127,6 +130,9 @@ struct decide {
 bool srv_decision_fail(struct decision *decision, daybook_status status); /* returns false */
 /* NO_MEMORY, or TOO_LARGE where the decision's own bound is what was reached. Returns false. */
 bool srv_decision_out_of_memory(struct decision *decision);
+/* The record that the verdict is about; either may be NULL. */
+void srv_verdict_name(struct verdict *verdict, const struct entity *entity,
+                      const struct id *record);
 /* REJECTED; texts are static or live in the arena. Returns false. */
 bool srv_decision_reject(struct decision *decision, enum reject_code code,
                          const struct entity *entity, const struct id *record, const char *field,
@@ -186,6 +192,18 @@ daybook_status srv_decide_seen(struct decision *decision, enum seen *seen,
 /* True where the decision that this changeset caused is QUARANTINED. */
 daybook_status srv_decide_is_quarantined(struct decision *decision, const struct id *changeset,
                                          bool *quarantined);
+
+/* ---- history.c */
+/* Who the author was when the changeset was made. */
+bool srv_decide_author(struct decision *decision);
+/* Whether a record that is found but out of the author's scope was in it when the changeset was
+ * made: what was recorded then stays valid. Notes in the verdict that it has moved, and in the work
+ * that it is past. */
+bool srv_decide_saw(struct decision *decision, struct work *work, bool *saw);
+/* The same for the bucket that a new record gets from its author. */
+bool srv_decide_saw_bucket(struct decision *decision, struct work *work, bool *saw);
+/* Keeps that a record leaves its bucket's root with this changeset. */
+bool srv_decide_keep_placement(struct decision *decision, const struct work *work);
 
 /* ---- rights.c */
 /* Draws in the records that the changeset touches and checks each. */

@@ -15,8 +15,9 @@ static bool project(struct decision *decision, const struct work *work)
     const struct record *record = &work->row.record;
     char label[SCOPE_LABEL_SIZE];
     int64_t bucket;
-    if (record->entity->kind == ENTITY_USER && !work->row.deleted) {
-        daybook_status status = srv_account_project(decision->store, decision->org->org, record);
+    if (record->entity->kind == ENTITY_USER) {
+        daybook_status status = srv_account_project(decision->store, decision->org->org, record,
+                                                    work->row.deleted, decision->now_ms);
         return status == DAYBOOK_OK || srv_decision_fail(decision, status);
     }
     if (record->entity->kind == ENTITY_TERRITORY) {

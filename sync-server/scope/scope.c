@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define ROLE_MANAGER "manager"
+
 /* See the header. */
 void srv_scope_territory_label(const struct id *territory, char label[SCOPE_LABEL_SIZE])
 {
@@ -22,41 +24,84 @@ void srv_scope_territory_label(const struct id *territory, char label[SCOPE_LABE
     dk_id_to_text(territory, label + sizeof prefix - 1);
 }
 
-/* Everything the account's role sees, before it is cut down to what exists: NULL-terminated labels
- * in the arena, or *all. */
+/* Everything the account's role sees, before it is cut down to what exists: labels in the arena, or
+ * all. */
 struct wish {
     const char **labels;
     int count, capacity;
     bool all;
 };
 
-/* Adds the label of a territory; twins do no harm. A user without a territory adds nothing. */
-static bool wish_territory(struct wish *wish, const struct id *territory, struct arena *arena)
+/* Adds a label; twins do no harm. */
+static bool wish_label(struct wish *wish, const char *label, struct arena *arena)
 {
-    char label[SCOPE_LABEL_SIZE];
-    if (dk_id_is_zero(territory)) {
-        return true;
-    }
     assert(wish->count < wish->capacity);
-    srv_scope_territory_label(territory, label);
     wish->labels[wish->count] = dk_arena_copy(arena, label, strlen(label));
     return wish->labels[wish->count++] != NULL;
 }
 
-/* Adds the territories of the users whose records name this manager. */
-static daybook_status wish_reports(struct srv_store *store, const struct srv_account *account,
-                                   struct arena *arena, struct wish *wish)
+/* Adds what one user works with. A user without a territory adds nothing. */
+static bool wish_user(struct wish *wish, const struct srv_account *account, struct arena *arena)
 {
-    struct srv_record *rows;
+    char label[SCOPE_LABEL_SIZE];
+    if (dk_id_is_zero(&account->territory)) {
+        return true;
+    }
+    srv_scope_territory_label(&account->territory, label);
+    return wish_label(wish, label, arena);
+}
+
+/* The people below a manager: each once, whatever circles their records describe. */
+struct team {
+    struct srv_account *members; /* the manager first */
     int count;
-    struct id start = {{0}};
-    daybook_status status =
-        srv_store_related(store, account->org, dk_entity(ENTITY_USER), USER_MANAGER_ID,
-                          &account->user, &start, SCOPE_REPORTS_MAX, false, arena, &rows, &count);
-    for (int i = 0; status == DAYBOOK_OK && i < count; i++) {
-        const struct value *territory = &rows[i].record.values[USER_TERRITORY_ID];
-        if (territory->kind == VALUE_ID && !wish_territory(wish, &territory->id, arena)) {
-            status = DAYBOOK_NO_MEMORY;
+};
+
+/* True where the user is in the team already. */
+static bool is_member(const struct team *team, const struct id *user)
+{
+    for (int i = 0; i < team->count; i++) {
+        if (dk_id_compare(&team->members[i].user, user) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Adds those who report to one member. Past the bound the rest is left out. */
+static daybook_status add_reports(struct srv_store *store, const struct srv_account *member,
+                                  int64_t time_ms, struct arena *arena, struct team *team)
+{
+    struct srv_account *rows;
+    int count;
+    daybook_status status = srv_store_reports_at(store, member->org, &member->user, time_ms,
+                                                 SCOPE_REPORTS_MAX, arena, &rows, &count);
+    for (int i = 0; status == DAYBOOK_OK && i < count && team->count <= SCOPE_REPORTS_MAX; i++) {
+        if (!is_member(team, &rows[i].user)) {
+            team->members[team->count++] = rows[i];
+        }
+    }
+    return status;
+}
+
+/* Adds what the users below a manager work with. */
+static daybook_status wish_team(struct srv_store *store, const struct srv_account *manager,
+                                int64_t time_ms, struct arena *arena, struct wish *wish)
+{
+    struct team team = {.count = 1};
+    daybook_status status = DAYBOOK_OK;
+    team.members = dk_arena_new(arena, (SCOPE_REPORTS_MAX + 1) * sizeof *team.members);
+    if (team.members == NULL) {
+        return DAYBOOK_NO_MEMORY;
+    }
+    team.members[0] = *manager;
+    for (int i = 0; status == DAYBOOK_OK && i < team.count; i++) {
+        const struct srv_account *member = &team.members[i];
+        if (i > 0 && !wish_user(wish, member, arena)) {
+            return DAYBOOK_NO_MEMORY;
+        }
+        if (strcmp(member->role, ROLE_MANAGER) == 0) {
+            status = add_reports(store, member, time_ms, arena, &team);
         }
     }
     return status;
@@ -64,24 +109,24 @@ static daybook_status wish_reports(struct srv_store *store, const struct srv_acc
 
 /* What the role says. An unknown role sees what a rep sees. */
 static daybook_status make_wish(struct srv_store *store, const struct srv_account *account,
-                                struct arena *arena, struct wish *wish)
+                                int64_t time_ms, struct arena *arena, struct wish *wish)
 {
     memset(wish, 0, sizeof *wish);
+    if (account->disabled) {
+        return DAYBOOK_OK;
+    }
     wish->all = strcmp(account->role, "back_office") == 0 || strcmp(account->role, "system") == 0;
     if (wish->all) {
         return DAYBOOK_OK;
     }
-    bool manages = strcmp(account->role, "manager") == 0;
+    bool manages = strcmp(account->role, ROLE_MANAGER) == 0;
     wish->capacity = 2 + (manages ? SCOPE_REPORTS_MAX : 0);
     wish->labels = dk_arena_new(arena, (size_t)wish->capacity * sizeof *wish->labels);
-    if (wish->labels == NULL) {
+    if (wish->labels == NULL || !wish_label(wish, SCOPE_ORGANISATION, arena) ||
+        !wish_user(wish, account, arena)) {
         return DAYBOOK_NO_MEMORY;
     }
-    wish->labels[wish->count++] = SCOPE_ORGANISATION;
-    if (!wish_territory(wish, &account->territory, arena)) {
-        return DAYBOOK_NO_MEMORY;
-    }
-    return manages ? wish_reports(store, account, arena, wish) : DAYBOOK_OK;
+    return manages ? wish_team(store, account, time_ms, arena, wish) : DAYBOOK_OK;
 }
 
 /* True where the role sees this label. */
@@ -97,13 +142,13 @@ static bool wished(const struct wish *wish, const char *label)
 
 /* See the header. */
 daybook_status srv_scope_of(struct srv_store *store, const struct srv_account *account,
-                            struct arena *arena, struct scope *scope)
+                            int64_t time_ms, struct arena *arena, struct scope *scope)
 {
     struct wish wish;
     struct srv_bucket *rows;
     int count;
     memset(scope, 0, sizeof *scope);
-    daybook_status status = make_wish(store, account, arena, &wish);
+    daybook_status status = make_wish(store, account, time_ms, arena, &wish);
     if (status == DAYBOOK_OK) {
         status = srv_store_buckets(store, account->org, arena, &rows, &count);
     }

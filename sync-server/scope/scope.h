@@ -13,7 +13,8 @@
 #define SCOPE_ORGANISATION "organisation"
 /* records without a territory: for those who see everything */
 #define SCOPE_NO_TERRITORY "territory:none"
-#define SCOPE_REPORTS_MAX 1000 /* users that report to one manager */
+#define SCOPE_REPORTS_MAX 1000 /* users that report to one manager, also through others */
+#define SCOPE_NOW INT64_MAX    /* as a time: at present */
 
 /* Ascending by number, no twins; in an arena. */
 struct scope {
@@ -22,10 +23,11 @@ struct scope {
 };
 
 /* The buckets of one account, in the arena: a rep's organisation and territory; a manager's also
- * those of the users who report to them; all for the back office and the server itself. TOO_LARGE
- * past LIMIT_BUCKETS. */
+ * those of the users who report to them, directly or through other managers; all for the back
+ * office and the server itself; none for a disabled user. The account, and who reported to it, are
+ * those of `time_ms`, SCOPE_NOW for the present. TOO_LARGE past LIMIT_BUCKETS. */
 daybook_status srv_scope_of(struct srv_store *store, const struct srv_account *account,
-                            struct arena *arena, struct scope *scope);
+                            int64_t time_ms, struct arena *arena, struct scope *scope);
 bool srv_scope_has(const struct scope *scope, int64_t bucket);
 /* The label of a territory's bucket; of those without one for NULL or a zero id. */
 void srv_scope_territory_label(const struct id *territory, char label[SCOPE_LABEL_SIZE]);

@@ -28,6 +28,8 @@ struct sqlite_statements {
     struct statement *set_epoch, *end_epoch, *epoch_end;
     struct statement *add_organisation, *organisations, *set_head, *get_head;
     struct statement *put_account, *get_account, *find_login;
+    struct statement *add_placement, *placed_at, *inherit_placements, *add_account_state,
+        *account_at, *reports_at;
     struct statement *add_code, *take_code, *drop_codes;
     struct statement *add_device, *add_instance, *find_instance, *set_instance, *find_device,
         *list_devices, *revoke, *find_dropped, *mark_device;
@@ -129,6 +131,23 @@ daybook_status srv_sqlite_list_devices(struct srv_store *store, int64_t org, str
 daybook_status srv_sqlite_revoke(struct srv_store *store, int64_t device);
 daybook_status srv_sqlite_mark_device(struct srv_store *store, uint32_t device_no, int64_t decided,
                                       int64_t settled, int64_t seen_ms);
+
+/* ---- sqlite_history.c */
+daybook_status srv_sqlite_add_placement(struct srv_store *store, int64_t org,
+                                        const struct id *record, int64_t position,
+                                        const struct srv_placement *placement);
+daybook_status srv_sqlite_placed_at(struct srv_store *store, int64_t org, const struct id *record,
+                                    int64_t time_ms, struct srv_placement *placement, bool *found);
+daybook_status srv_sqlite_inherit_placements(struct srv_store *store, int64_t org,
+                                             const struct id *from, const struct id *record,
+                                             int64_t time_ms);
+daybook_status srv_sqlite_add_account_state(struct srv_store *store, int64_t position,
+                                            const struct srv_account *account);
+daybook_status srv_sqlite_account_at(struct srv_store *store, int64_t org, const struct id *user,
+                                     int64_t time_ms, struct srv_account *account, bool *found);
+daybook_status srv_sqlite_reports_at(struct srv_store *store, int64_t org, const struct id *manager,
+                                     int64_t time_ms, int limit, struct arena *arena,
+                                     struct srv_account **rows, int *count);
 
 /* ---- sqlite_decisions.c */
 daybook_status srv_sqlite_add_decision(struct srv_store *store, int64_t org,

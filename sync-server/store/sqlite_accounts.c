@@ -121,7 +121,7 @@ daybook_status srv_sqlite_put_account(struct srv_store *store, const struct srv_
     struct statement *statement =
         srv_sqlite_statement(sqlite, &sqlite->statements.put_account,
                              "INSERT OR REPLACE INTO user_access(user_id, org, role, territory,"
-                             " disabled) VALUES(?1, ?2, ?3, ?4, ?5)",
+                             " manager, disabled, since_ms) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
                              &status);
     if (statement == NULL) {
         return status;
@@ -130,43 +130,10 @@ daybook_status srv_sqlite_put_account(struct srv_store *store, const struct srv_
     dk_bind_int(statement, 2, account->org);
     dk_bind_text(statement, 3, account->role, strlen(account->role));
     dk_bind_id(statement, 4, dk_id_is_zero(&account->territory) ? NULL : &account->territory);
-    dk_bind_int(statement, 5, account->disabled ? 1 : 0);
+    dk_bind_id(statement, 5, dk_id_is_zero(&account->manager) ? NULL : &account->manager);
+    dk_bind_int(statement, 6, account->disabled ? 1 : 0);
+    dk_bind_int(statement, 7, account->since_ms);
     return srv_sqlite_run(sqlite, statement);
-}
-
-/* See store.h. */
-daybook_status srv_sqlite_get_account(struct srv_store *store, const struct id *user,
-                                      struct srv_account *account, bool *found)
-{
-    struct sqlite_store *sqlite = srv_sqlite(store);
-    bool row = false;
-    daybook_status status;
-    struct statement *statement = srv_sqlite_statement(
-        sqlite, &sqlite->statements.get_account,
-        "SELECT org, role, territory, disabled FROM user_access WHERE user_id = ?1", &status);
-    if (statement == NULL) {
-        return status;
-    }
-    dk_bind_id(statement, 1, user);
-    status = srv_sqlite_step(sqlite, statement, &row);
-    if (status != DAYBOOK_OK || !row) {
-        return status;
-    }
-    size_t length = 0;
-    const char *role = dk_column_text(statement, 1, &length);
-    memset(account, 0, sizeof *account);
-    account->user = *user;
-    account->org = dk_column_int(statement, 0);
-    account->disabled = dk_column_int(statement, 3) != 0;
-    bool fits =
-        role != NULL && length < sizeof account->role &&
-        (dk_column_is_null(statement, 2) || dk_column_id(statement, 2, &account->territory));
-    if (fits) {
-        memcpy(account->role, role, length);
-        *found = true;
-    }
-    dk_reset(statement);
-    return fits ? DAYBOOK_OK : DAYBOOK_CORRUPT;
 }
 
 /* The login is a field of the live app_user records. */

@@ -9,7 +9,9 @@
  *   lineage          epochs that ended, and the heads that this file had then
  *   org              organisations and the heads of their logs
  *   bucket           labels of buckets; lane: store-wide number, high part of log keys
- *   user_access      what access decisions need of a user
+ *   user_access      what access decisions need of a user, as they are now
+ *   account_state    the same since when: every state that a user was in
+ *   placement        roots that a record has left, and when
  *   device           one row per enrolled device; device_no: its present instance
  *   device_instance  every instance ever leased; verdicts up to `dropped` are gone
  *   enrol_code       one-time codes not yet used
@@ -45,7 +47,17 @@ static const char fixed_tables[] =
     "CREATE TABLE bucket(lane INTEGER PRIMARY KEY, org INTEGER NOT NULL, bucket INTEGER NOT NULL,"
     " label TEXT NOT NULL, UNIQUE(org, bucket), UNIQUE(org, label)) STRICT;"
     "CREATE TABLE user_access(user_id BLOB PRIMARY KEY, org INTEGER NOT NULL, role TEXT NOT NULL,"
-    " territory BLOB, disabled INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+    " territory BLOB, manager BLOB, disabled INTEGER NOT NULL,"
+    " since_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE account_state(org INTEGER NOT NULL, user_id BLOB NOT NULL,"
+    " position INTEGER NOT NULL, since_ms INTEGER NOT NULL, role TEXT NOT NULL, territory BLOB,"
+    " manager BLOB, disabled INTEGER NOT NULL,"
+    " PRIMARY KEY(org, user_id, position)) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX account_state_by_manager ON account_state(org, manager)"
+    " WHERE manager IS NOT NULL;"
+    "CREATE TABLE placement(org INTEGER NOT NULL, record BLOB NOT NULL,"
+    " position INTEGER NOT NULL, bucket INTEGER NOT NULL, left_ms INTEGER NOT NULL,"
+    " PRIMARY KEY(org, record, position)) STRICT, WITHOUT ROWID;"
     "CREATE TABLE device(device INTEGER PRIMARY KEY, org INTEGER NOT NULL, user_id BLOB NOT NULL,"
     " name TEXT NOT NULL, revoked INTEGER NOT NULL, enrolled_ms INTEGER NOT NULL,"
     " token_hash BLOB NOT NULL UNIQUE, device_no INTEGER NOT NULL) STRICT;"

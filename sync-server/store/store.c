@@ -193,6 +193,58 @@ daybook_status srv_store_find_login(struct srv_store *store, int64_t org, const 
 }
 
 /* See the header. */
+daybook_status srv_store_add_placement(struct srv_store *store, int64_t org,
+                                       const struct id *record, int64_t position,
+                                       const struct srv_placement *placement)
+{
+    assert(is_writing(store));
+    return store->operations->add_placement(store, org, record, position, placement);
+}
+
+/* See the header. */
+daybook_status srv_store_placed_at(struct srv_store *store, int64_t org, const struct id *record,
+                                   int64_t time_ms, struct srv_placement *placement, bool *found)
+{
+    *found = false;
+    return store->operations->placed_at(store, org, record, time_ms, placement, found);
+}
+
+/* See the header. */
+daybook_status srv_store_inherit_placements(struct srv_store *store, int64_t org,
+                                            const struct id *from, const struct id *record,
+                                            int64_t time_ms)
+{
+    assert(is_writing(store));
+    return store->operations->inherit_placements(store, org, from, record, time_ms);
+}
+
+/* See the header. */
+daybook_status srv_store_add_account_state(struct srv_store *store, int64_t position,
+                                           const struct srv_account *account)
+{
+    assert(is_writing(store));
+    return store->operations->add_account_state(store, position, account);
+}
+
+/* See the header. */
+daybook_status srv_store_account_at(struct srv_store *store, int64_t org, const struct id *user,
+                                    int64_t time_ms, struct srv_account *account, bool *found)
+{
+    *found = false;
+    return store->operations->account_at(store, org, user, time_ms, account, found);
+}
+
+/* See the header. */
+daybook_status srv_store_reports_at(struct srv_store *store, int64_t org, const struct id *manager,
+                                    int64_t time_ms, int limit, struct arena *arena,
+                                    struct srv_account **rows, int *count)
+{
+    *rows = NULL;
+    *count = 0;
+    return store->operations->reports_at(store, org, manager, time_ms, limit, arena, rows, count);
+}
+
+/* See the header. */
 daybook_status srv_store_add_code(struct srv_store *store, const uint8_t code_hash[SRV_HASH_SIZE],
                                   int64_t org, const struct id *user, int64_t expires_ms)
 {

@@ -39,7 +39,14 @@ struct srv_account { /* what access decisions need of a user; the app_user recor
     int64_t org;
     char role[32];       /* rep, manager, back_office, system */
     struct id territory; /* zero: none */
+    struct id manager;   /* zero: none */
     bool disabled;
+    int64_t since_ms; /* server time from which all of this holds; 0: always */
+};
+
+struct srv_placement { /* a root that a record was in */
+    int64_t bucket;
+    int64_t left_ms; /* server time */
 };
 
 struct srv_device {
@@ -174,6 +181,34 @@ daybook_status srv_store_get_account(struct srv_store *store, const struct id *u
  * organisation. */
 daybook_status srv_store_find_login(struct srv_store *store, int64_t org, const char *login,
                                     struct id *user, bool *found);
+
+/* ---- history: what was where, and who was what, before something moved */
+
+/* The record has left the root of this bucket, by the changeset of this position. EXISTS. */
+daybook_status srv_store_add_placement(struct srv_store *store, int64_t org,
+                                       const struct id *record, int64_t position,
+                                       const struct srv_placement *placement);
+/* The root that the record was in at this time, and when it left it. *found false: it has not left
+ * any since. */
+daybook_status srv_store_placed_at(struct srv_store *store, int64_t org, const struct id *record,
+                                   int64_t time_ms, struct srv_placement *placement, bool *found);
+/* A record that was made at this time below another shares what that has left since. */
+daybook_status srv_store_inherit_placements(struct srv_store *store, int64_t org,
+                                            const struct id *from, const struct id *record,
+                                            int64_t time_ms);
+/* The account is so from the changeset of this position on. */
+daybook_status srv_store_add_account_state(struct srv_store *store, int64_t position,
+                                           const struct srv_account *account);
+/* The account as it was at this time. *found false: there was none. */
+daybook_status srv_store_account_at(struct srv_store *store, int64_t org, const struct id *user,
+                                    int64_t time_ms, struct srv_account *account, bool *found);
+/* The accounts that reported to this manager at this time, as they were then; at most `limit`. */
+daybook_status srv_store_reports_at(struct srv_store *store, int64_t org, const struct id *manager,
+                                    int64_t time_ms, int limit, struct arena *arena,
+                                    struct srv_account **rows, int *count);
+
+/* ---- codes */
+
 /* EXISTS. */
 daybook_status srv_store_add_code(struct srv_store *store, const uint8_t code_hash[SRV_HASH_SIZE],
                                   int64_t org, const struct id *user, int64_t expires_ms);

@@ -52,6 +52,20 @@ struct srv_store_operations {
                                   struct srv_account *account, bool *found);
     daybook_status (*find_login)(struct srv_store *store, int64_t org, const char *login,
                                  struct id *user, bool *found);
+    daybook_status (*add_placement)(struct srv_store *store, int64_t org, const struct id *record,
+                                    int64_t position, const struct srv_placement *placement);
+    daybook_status (*placed_at)(struct srv_store *store, int64_t org, const struct id *record,
+                                int64_t time_ms, struct srv_placement *placement, bool *found);
+    daybook_status (*inherit_placements)(struct srv_store *store, int64_t org,
+                                         const struct id *from, const struct id *record,
+                                         int64_t time_ms);
+    daybook_status (*add_account_state)(struct srv_store *store, int64_t position,
+                                        const struct srv_account *account);
+    daybook_status (*account_at)(struct srv_store *store, int64_t org, const struct id *user,
+                                 int64_t time_ms, struct srv_account *account, bool *found);
+    daybook_status (*reports_at)(struct srv_store *store, int64_t org, const struct id *manager,
+                                 int64_t time_ms, int limit, struct arena *arena,
+                                 struct srv_account **rows, int *count);
     daybook_status (*add_code)(struct srv_store *store, const uint8_t code_hash[SRV_HASH_SIZE],
                                int64_t org, const struct id *user, int64_t expires_ms);
     daybook_status (*take_code)(struct srv_store *store, const uint8_t code_hash[SRV_HASH_SIZE],

@@ -348,7 +348,7 @@ static inline const char *pull(struct world *world, struct device *device, int64
     int64_t head;
     dk_buffer_reset(&world->page);
     assert_int_equal(srv_store_begin_read(world->reader), DAYBOOK_OK);
-    assert_int_equal(srv_scope_of(world->reader, &device->author.account, arena, &scope),
+    assert_int_equal(srv_scope_of(world->reader, &device->author.account, SCOPE_NOW, arena, &scope),
                      DAYBOOK_OK);
     assert_int_equal(srv_store_get_head(world->reader, world->org.org, &head), DAYBOOK_OK);
     struct page page = {.reader = world->reader,
@@ -412,9 +412,9 @@ static inline void make_device(struct world *world, struct device *device, const
     assert_int_equal(srv_store_get_account(world->store, user, &device->author.account, &found),
                      DAYBOOK_OK);
     assert_true(found);
-    assert_int_equal(
-        srv_scope_of(world->store, &device->author.account, &world->scopes, &device->author.scope),
-        DAYBOOK_OK);
+    assert_int_equal(srv_scope_of(world->store, &device->author.account, SCOPE_NOW, &world->scopes,
+                                  &device->author.scope),
+                     DAYBOOK_OK);
 }
 
 /* A user's record, and a device of theirs. */

@@ -457,9 +457,9 @@ static void test_decide_rights__a_manager_sees_the_team(void **state)
     put_id(world, USER_MANAGER_ID, &manager.author.account.user);
     (void)accept(world, &world->server);
     expect_in(pull_all(world, &manager, 0), wire(world, &customer));
-    assert_int_equal(
-        srv_scope_of(world->store, &manager.author.account, &world->scopes, &manager.author.scope),
-        DAYBOOK_OK);
+    assert_int_equal(srv_scope_of(world->store, &manager.author.account, SCOPE_NOW, &world->scopes,
+                                  &manager.author.scope),
+                     DAYBOOK_OK);
     edit_record(world, ENTITY_CUSTOMER, &customer, world->org.head);
     put_text(world, CUSTOMER_PREFS, "m");
     (void)accept(world, &manager);

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The history rule: what was recorded by somebody who saw the record at that time stays valid after
+ * a reassignment. Called by the steps that check scope, and only for what is out of the author's
+ * present scope, so a changeset in scope reads no history. Invariant: it tells the author nothing
+ * but that, and when, a record that they had seen left them.
+ */
+#include "sync-server/decide/work.h"
+
+/* See the header. The account's present state is also that of then, unless it is younger than the
+ * changeset. */
+bool srv_decide_author(struct decision *decision)
+{
+    const struct srv_account *present = &decision->author->account;
+    bool found = false;
+    decision->account = *present;
+    if (decision->true_ms >= present->since_ms || decision->author->is_server) {
+        return true;
+    }
+    struct srv_account past;
+    daybook_status status = srv_store_account_at(decision->store, decision->org->org,
+                                                 &present->user, decision->true_ms, &past, &found);
+    if (status != DAYBOOK_OK) {
+        return srv_decision_fail(decision, status);
+    }
+    if (found) {
+        decision->account = past;
+        decision->actor.territory = past.territory;
+    }
+    return true;
+}
+
+/* What the author saw then, read once. */
+static bool load_past_scope(struct decision *decision)
+{
+    if (decision->past_scope != NULL) {
+        return true;
+    }
+    decision->past_scope = dk_arena_new(decision->arena, sizeof *decision->past_scope);
+    if (decision->past_scope == NULL) {
+        return srv_decision_out_of_memory(decision);
+    }
+    daybook_status status = srv_scope_of(decision->store, &decision->account, decision->true_ms,
+                                         decision->arena, decision->past_scope);
+    return status == DAYBOOK_OK || srv_decision_fail(decision, status);
+}
+
+/* Tells the author that the record is out of their scope, the first one of the changeset, and since
+ * when: it was reassigned, or they were; or, where neither is known, by now. */
+static void note_moved(struct decision *decision, struct work *work, int64_t left_ms)
+{
+    const struct srv_account *present = &decision->author->account;
+    const struct record *record = &work->row.record;
+    work->past = true;
+    if (decision->verdict->moved_ms != 0) {
+        return;
+    }
+    if (left_ms == 0) {
+        left_ms = decision->true_ms < present->since_ms ? present->since_ms : decision->now_ms;
+    }
+    srv_verdict_name(decision->verdict, record->entity, &record->id);
+    decision->verdict->moved_ms = left_ms;
+}
+
+/* See the header. */
+bool srv_decide_saw(struct decision *decision, struct work *work, bool *saw)
+{
+    struct srv_placement placement = {.bucket = work->old_bucket};
+    bool found;
+    *saw = work->past;
+    if (work->past || !work->found) {
+        return true;
+    }
+    daybook_status status =
+        srv_store_placed_at(decision->store, decision->org->org, &work->row.record.id,
+                            decision->true_ms, &placement, &found);
+    if (status != DAYBOOK_OK) {
+        return srv_decision_fail(decision, status);
+    }
+    if (!load_past_scope(decision)) {
+        return false;
+    }
+    *saw = srv_scope_has(decision->past_scope, placement.bucket);
+    if (*saw) {
+        note_moved(decision, work, placement.left_ms);
+    }
+    return true;
+}
+
+/* See the header. */
+bool srv_decide_saw_bucket(struct decision *decision, struct work *work, bool *saw)
+{
+    if (!load_past_scope(decision)) {
+        return false;
+    }
+    *saw = srv_scope_has(decision->past_scope, work->row.bucket);
+    if (*saw) {
+        note_moved(decision, work, 0);
+    }
+    return true;
+}
+
+/* See the header. */
+bool srv_decide_keep_placement(struct decision *decision, const struct work *work)
+{
+    struct srv_placement left = {.bucket = work->old_bucket, .left_ms = decision->now_ms};
+    daybook_status status = srv_store_add_placement(
+        decision->store, decision->org->org, &work->row.record.id, decision->position, &left);
+    return status == DAYBOOK_OK || srv_decision_fail(decision, status);
+}
