@@ -331,8 +331,10 @@ DAYBOOK_API daybook_status daybook_pending_count(daybook *engine, int64_t *count
 /* Items are read by SQL from the view inbox(item, kind, code, entity, record_id, field, rule, mine,
  * theirs, changeset, cause, created_ms, chain, body, subject). kind: "rejected" (a changeset that
  * was undone; chain = number of changesets that depended on it and came back with it),
- * "superseded" (a value that lost; subject = the field_conflict record) or "held" (something of
- * this user is applied and waits; subject = the hold record; it goes when the hold is cleared). */
+ * "superseded" (a value that lost; subject = the field_conflict record), "held" (something of this
+ * user is applied and waits; subject = the hold record; it goes when the hold is cleared) or
+ * "moved" (a changeset was kept, but the record belongs to others since the time in theirs,
+ * milliseconds of the server, and is not on this device any more). */
 
 /* Takes the item away; what it held is dropped for good. NOT_FOUND. */
 DAYBOOK_API daybook_status daybook_inbox_discard(daybook *engine, int64_t item);

@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What changes hands while its people are offline (X7): customers that are reassigned, reps who are
+ * sent elsewhere, teams and roles that change, records whose root changes, users who are disabled;
+ * each with work under way on both sides. What was recorded before the change is kept, what is
+ * recorded after it is refused and stays in the inbox, and nothing of what others write comes down
+ * to who has lost it.
+ */
+#include "tests/support/company.h"
+
+#include <daybook/daybook.h>
+#include <daybook/posix.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+/* In every text that somebody writes who has gained a record; another one in each test. */
+static char canary[32];
+
+static struct company company;
+static struct rep *wang, *zhao, *boss, *office;
+
+static int set_up(void **state)
+{
+    (void)state;
+    company_open(&company);
+    wang = company_hire(&company, "wang", "rep", "East");
+    zhao = company_hire(&company, "zhao", "rep", "South");
+    boss = company_hire(&company, "boss", "manager", NULL);
+    office = company_hire(&company, "office", "back_office", NULL);
+    return 0;
+}
+
+static int new_canary(void **state)
+{
+    static int number;
+    (void)state;
+    (void)snprintf(canary, sizeof canary, "kanarienvogel-%d", ++number);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    company_close(&company);
+    return 0;
+}
+
+/* The steady clock places an act no better than its request travels: what was recorded and what
+ * changes lie further apart than that. */
+static void some_time_passes(void)
+{
+    struct timespec pause = {.tv_sec = 1, .tv_nsec = 200000000};
+    (void)nanosleep(&pause, NULL);
+}
+
+static void reassign(const char *customer, const char *territory)
+{
+    char line[300];
+    (void)snprintf(line, sizeof line,
+                   "{\"entity\":\"customer\",\"id\":\"%s\",\"territory_id\":{\"key\":\"%s\"}}\n",
+                   customer, territory);
+    server_import(&company.server, line);
+}
+
+/* Changes a user's record: members behind the key. */
+static void change_user(const char *login, const char *members)
+{
+    char line[300];
+    (void)snprintf(line, sizeof line, "{\"entity\":\"app_user\",\"key\":\"%s\",%s}\n", login,
+                   members);
+    server_import(&company.server, line);
+}
+
+/* How many items of this kind the inbox has about a record; then it is emptied. */
+static int64_t take_inbox(struct rep *rep, const char *kind, const char *record)
+{
+    char sql[200];
+    (void)snprintf(sql, sizeof sql,
+                   "SELECT count(*) FROM inbox WHERE kind = '%s' AND (?1 = '' OR record_id = ?1)",
+                   kind);
+    int64_t count = rep_count(rep, sql, record);
+    for (;;) {
+        int64_t item = device_int(&rep->device, "SELECT min(item) FROM inbox");
+        if (item < 0) {
+            return count;
+        }
+        device_must(daybook_inbox_discard(rep->device.engine, item), NULL);
+    }
+}
+
+/* ---- a draft order changes hands */
+
+/* A customer with a draft order of one line, on the server and with Wang. */
+struct deal {
+    char shop[DAYBOOK_ID_SIZE], order[DAYBOOK_ID_SIZE], line[DAYBOOK_ID_SIZE];
+    char fresh[DAYBOOK_ID_SIZE], visit[DAYBOOK_ID_SIZE];
+};
+
+static void order_line(struct rep *rep, const char *order, int qty, char *id)
+{
+    rep_putf(rep, "order_line", id,
+             "{\"order_id\":\"%s\",\"product_id\":\"" TEA "\",\"qty\":%d,\"uom\":\"box\","
+             "\"price_e4\":100000}",
+             order, qty);
+}
+
+static void make_deal(struct rep *rep, struct deal *deal)
+{
+    rep_put(rep, "customer", "{\"name\":\"shop\",\"prefs\":\"old\"}", deal->shop);
+    rep_putf(rep, "sales_order", deal->order,
+             "{\"customer_id\":\"%s\",\"cur\":\"CNY\",\"note\":\"old\"}", deal->shop);
+    order_line(rep, deal->order, 1000, deal->line);
+    rep_sync(rep);
+}
+
+/* What the old rep does offline: a new order, changes of the draft, a line more, a visit. */
+static void old_rep_works(struct rep *rep, struct deal *deal)
+{
+    rep_putf(rep, "sales_order", deal->fresh,
+             "{\"customer_id\":\"%s\",\"cur\":\"CNY\",\"note\":\"fresh\"}", deal->shop);
+    order_line(rep, deal->fresh, 7000, NULL);
+    rep_patch(rep, "sales_order", deal->order, "{\"note\":\"old rep\",\"deliver_by\":20270101}");
+    order_line(rep, deal->order, 2000, NULL);
+    rep_patch(rep, "order_line", deal->line, "{\"qty\":4000,\"uom\":\"box\"}");
+    rep_putf(rep, "visit", deal->visit, "{\"customer_id\":\"%s\",\"feedback\":\"old rep\"}",
+             deal->shop);
+    rep_patch(rep, "customer", deal->shop, "{\"prefs\":\"old rep\"}");
+}
+
+/* What the new rep does as soon as the customer is there. */
+static void new_rep_works(struct rep *rep, struct deal *deal)
+{
+    rep_patchf(rep, "sales_order", deal->order, "{\"note\":\"%s\"}", canary);
+    order_line(rep, deal->order, 16000, NULL);
+    rep_patchf(rep, "customer", deal->shop, "{\"prefs\":\"%s\"}", canary);
+}
+
+/* What the records are in the end, whoever came first. */
+static void deal_is_whole(const struct deal *deal)
+{
+    assert_field(zhao, "sales_order", deal->order, "note", canary);
+    assert_field(zhao, "sales_order", deal->order, "deliver_by", "20270101");
+    assert_field(zhao, "sales_order", deal->order, "total", "22000");
+    assert_field(zhao, "sales_order", deal->fresh, "total", "7000");
+    assert_field(zhao, "visit", deal->visit, "feedback", "old rep");
+    assert_field(zhao, "customer", deal->shop, "prefs", canary);
+    assert_int_equal(rep_count(zhao,
+                               "SELECT count(*) FROM visit v JOIN app_user u ON u.id = v.created_by"
+                               " WHERE v.id = ?1 AND u.login = 'wang'",
+                               deal->visit),
+                     1);
+    assert_int_equal(rep_count(wang, "SELECT count(*) FROM customer WHERE id = ?1", deal->shop), 0);
+    assert_int_equal(
+        rep_count(wang, "SELECT count(*) FROM sales_order WHERE customer_id = ?1", deal->shop), 0);
+    assert_int_equal(
+        rep_count(wang, "SELECT count(*) FROM visit WHERE customer_id = ?1", deal->shop), 0);
+}
+
+/* W: Wang, who was offline, syncs; M: the customer is reassigned; Z: Zhao gets it, works on it
+ * offline and syncs, S: sends that. */
+static void test_handover__a_draft_order_in_every_order_of_arrival(void **state)
+{
+    static const char *const orders[] = {"WMZS", "MWZS", "MZWS", "MZSW"};
+    (void)state;
+    for (size_t i = 0; i < sizeof orders / sizeof orders[0]; i++) {
+        struct deal deal;
+        make_deal(wang, &deal);
+        tap_forget(&wang->tap);
+        old_rep_works(wang, &deal);
+        some_time_passes();
+        for (const char *step = orders[i]; *step != '\0'; step++) {
+            switch (*step) {
+            case 'W': rep_sync(wang); break;
+            case 'M': reassign(deal.shop, "South"); break;
+            case 'Z':
+                rep_sync(zhao);
+                new_rep_works(zhao, &deal);
+                break;
+            default: rep_sync(zhao); break;
+            }
+        }
+        company_settle(&company);
+        deal_is_whole(&deal);
+        assert_false(tap_has_received(&wang->tap, canary));
+        bool late = orders[i][0] == 'M';
+        /* Each of the seven was kept; the order that Wang made is below the customer that moved. */
+        assert_int_equal(take_inbox(wang, "moved", ""), late ? 7 : 0);
+        /* Both of Wang's values that lost are known where the record is. */
+        char sql[200];
+        (void)snprintf(sql, sizeof sql,
+                       "SELECT count(*) FROM field_conflict WHERE record_id IN ('%s', '%s')"
+                       " AND lost = '\"old rep\"'",
+                       deal.order, deal.shop);
+        bool concurrent = strchr(orders[i], 'W') > strchr(orders[i], 'Z');
+        assert_int_equal(rep_count(zhao, sql, NULL), concurrent ? 2 : 0);
+    }
+}
+
+/* The item tells which record left, and when; the same sent again after a lost reply tells it
+ * once. */
+static void test_handover__the_old_rep_is_told(void **state)
+{
+    struct deal deal;
+    char later[DAYBOOK_ID_SIZE];
+    (void)state;
+    make_deal(wang, &deal);
+    rep_putf(wang, "visit", deal.visit, "{\"customer_id\":\"%s\",\"feedback\":\"before\"}",
+             deal.shop);
+    some_time_passes();
+    reassign(deal.shop, "South");
+    some_time_passes();
+    rep_putf(wang, "visit", later, "{\"customer_id\":\"%s\",\"feedback\":\"after\"}", deal.shop);
+    tap_lose_replies(&wang->tap, 1);
+    device_sync_expect(&wang->device, DAYBOOK_OFFLINE);
+    company_settle(&company);
+    assert_int_equal(rep_count(wang, "SELECT count(*) FROM inbox", NULL), 2);
+    assert_string_equal(device_text(&wang->device,
+                                    "SELECT entity FROM inbox WHERE kind = 'moved'"
+                                    " AND CAST(theirs AS INTEGER) BETWEEN created_ms - 600000"
+                                    " AND created_ms"),
+                        "customer");
+    assert_string_equal(
+        device_text(&wang->device, "SELECT record_id FROM inbox WHERE kind = 'moved'"), deal.shop);
+    /* What was recorded after the move is in the inbox, whole. */
+    assert_string_equal(
+        device_text(&wang->device, "SELECT code FROM inbox WHERE kind = 'rejected'"),
+        "REF_MISSING");
+    assert_int_equal(device_int(&wang->device, "SELECT count(*) FROM inbox WHERE"
+                                               " kind = 'rejected' AND body LIKE '%after%'"),
+                     1);
+    assert_field(zhao, "visit", deal.visit, "feedback", "before");
+    assert_field(zhao, "visit", later, "feedback", "");
+    assert_int_equal(device_status(&wang->device).pending, 0);
+    (void)take_inbox(wang, "moved", "");
+}
+
+/* ---- every other change of scope, with work under way on both sides */
+
+/* Whoever has lost sight of the customer: nothing of it is left there, the work was kept. */
+static void has_lost(struct rep *rep, const struct deal *deal, int64_t moved)
+{
+    assert_int_equal(rep_count(rep, "SELECT count(*) FROM customer WHERE id = ?1", deal->shop), 0);
+    assert_int_equal(
+        rep_count(rep, "SELECT count(*) FROM sales_order WHERE customer_id = ?1", deal->shop), 0);
+    assert_int_equal(take_inbox(rep, "moved", ""), moved);
+    assert_int_equal(device_status(&rep->device).pending, 0);
+    assert_false(tap_has_received(&rep->tap, canary));
+}
+
+/* A rep is sent to another territory, with a customer made before that nobody has heard of. */
+static void test_handover__a_rep_is_sent_to_another_territory(void **state)
+{
+    struct deal deal;
+    char early[DAYBOOK_ID_SIZE], late[DAYBOOK_ID_SIZE], south[DAYBOOK_ID_SIZE];
+    (void)state;
+    struct rep *sun = company_hire(&company, "sun", "rep", "East");
+    make_deal(sun, &deal);
+    company_settle(&company);
+    tap_forget(&sun->tap);
+    old_rep_works(sun, &deal);
+    rep_put(sun, "customer", "{\"name\":\"early\"}", early);
+    some_time_passes();
+    change_user("sun", "\"territory_id\":{\"key\":\"South\"}");
+    new_rep_works(wang, &deal);
+    rep_put(zhao, "customer", "{\"name\":\"in the South\"}", south);
+    rep_sync(zhao);
+    some_time_passes();
+    rep_put(sun, "customer", "{\"name\":\"late\"}", late);
+    rep_sync(sun);
+    rep_sync(wang);
+    company_settle(&company);
+    has_lost(sun, &deal, 8);
+    assert_field(wang, "sales_order", deal.order, "total", "22000");
+    assert_field(wang, "visit", deal.visit, "feedback", "old rep");
+    assert_field(wang, "customer", early, "name", "early");
+    assert_field(zhao, "customer", late, "name", "late");
+    assert_field(sun, "customer", late, "name", "late");
+    assert_field(sun, "customer", south, "name", "in the South");
+    assert_field(sun, "customer", early, "name", "");
+    sun->left = true;
+}
+
+/* A manager's team changes, and then the manager's role. */
+static void test_handover__a_manager_loses_a_member_and_the_role(void **state)
+{
+    struct deal deal;
+    char first[DAYBOOK_ID_SIZE], second[DAYBOOK_ID_SIZE];
+    (void)state;
+    make_deal(zhao, &deal);
+    change_user("zhao", "\"manager_id\":{\"key\":\"boss\"}");
+    company_settle(&company);
+    assert_field(boss, "customer", deal.shop, "name", "shop");
+    tap_forget(&boss->tap);
+    old_rep_works(boss, &deal);
+    some_time_passes();
+    change_user("zhao", "\"manager_id\":null");
+    new_rep_works(zhao, &deal);
+    rep_sync(zhao);
+    rep_sync(boss);
+    company_settle(&company);
+    has_lost(boss, &deal, 7);
+    assert_field(zhao, "sales_order", deal.order, "total", "22000");
+    assert_field(zhao, "visit", deal.visit, "feedback", "old rep");
+
+    change_user("zhao", "\"manager_id\":{\"key\":\"boss\"}");
+    company_settle(&company);
+    assert_field(boss, "customer", deal.shop, "name", "shop");
+    rep_putf(boss, "visit", first, "{\"customer_id\":\"%s\"}", deal.shop);
+    rep_putf(zhao, "visit", second, "{\"customer_id\":\"%s\"}", deal.shop);
+    some_time_passes();
+    tap_forget(&boss->tap);
+    change_user("boss", "\"user_role\":\"rep\"");
+    rep_patchf(zhao, "customer", deal.shop, "{\"prefs\":\"%s again\"}", canary);
+    company_settle(&company);
+    has_lost(boss, &deal, 1);
+    assert_int_equal(rep_count(zhao, "SELECT count(*) FROM visit WHERE id = ?1", first), 1);
+    change_user("boss", "\"user_role\":\"manager\"");
+    change_user("zhao", "\"manager_id\":null");
+}
+
+/* The office hangs a contact on a customer elsewhere. */
+static void test_handover__a_record_gets_another_root(void **state)
+{
+    char east[DAYBOOK_ID_SIZE], south[DAYBOOK_ID_SIZE], anna[DAYBOOK_ID_SIZE];
+    (void)state;
+    rep_put(wang, "customer", "{\"name\":\"east\"}", east);
+    rep_putf(zhao, "customer", south, "{\"name\":\"%s\"}", canary);
+    rep_putf(wang, "contact", anna, "{\"customer_id\":\"%s\",\"name\":\"Anna\"}", east);
+    company_settle(&company);
+    tap_forget(&wang->tap);
+    rep_patch(wang, "contact", anna, "{\"phone\":\"+861\"}");
+    some_time_passes();
+    rep_patchf(office, "contact", anna, "{\"customer_id\":\"%s\"}", south);
+    rep_sync(office);
+    rep_sync(zhao);
+    rep_patchf(zhao, "contact", anna, "{\"title\":\"%s\"}", canary);
+    company_settle(&company);
+    assert_field(zhao, "contact", anna, "phone", "+861");
+    assert_field(zhao, "contact", anna, "title", canary);
+    assert_int_equal(rep_count(wang, "SELECT count(*) FROM contact WHERE id = ?1", anna), 0);
+    assert_int_equal(take_inbox(wang, "moved", anna), 1);
+    assert_false(tap_has_received(&wang->tap, canary));
+}
+
+/* A territory is gained and lost again before the device hears of it, and once more after it has
+ * heard; work of the time between stands. */
+static void test_handover__a_bucket_is_gained_and_lost_again(void **state)
+{
+    char south[DAYBOOK_ID_SIZE], mine[DAYBOOK_ID_SIZE], visit[DAYBOOK_ID_SIZE];
+    (void)state;
+    struct rep *qian = company_hire(&company, "qian", "rep", "East");
+    rep_put(zhao, "customer", "{\"name\":\"south\"}", south);
+    company_settle(&company);
+    rep_put(qian, "customer", "{\"name\":\"pending\"}", mine);
+    some_time_passes();
+    change_user("qian", "\"territory_id\":{\"key\":\"South\"}");
+    change_user("qian", "\"territory_id\":{\"key\":\"East\"}");
+    company_settle(&company);
+    assert_field(qian, "customer", mine, "name", "pending");
+    assert_field(wang, "customer", mine, "name", "pending");
+    assert_int_equal(take_inbox(qian, "moved", ""), 0);
+
+    change_user("qian", "\"territory_id\":{\"key\":\"South\"}");
+    rep_sync(qian);
+    assert_field(qian, "customer", south, "name", "south");
+    rep_putf(qian, "visit", visit, "{\"customer_id\":\"%s\",\"feedback\":\"seen\"}", south);
+    some_time_passes();
+    change_user("qian", "\"territory_id\":{\"key\":\"East\"}");
+    rep_patchf(zhao, "customer", south, "{\"prefs\":\"%s\"}", canary);
+    rep_sync(zhao);
+    tap_forget(&qian->tap);
+    company_settle(&company);
+    assert_field(zhao, "visit", visit, "feedback", "seen");
+    assert_int_equal(rep_count(qian, "SELECT count(*) FROM customer WHERE id = ?1", south), 0);
+    assert_int_equal(take_inbox(qian, "moved", south), 1);
+    assert_false(tap_has_received(&qian->tap, canary));
+    qian->left = true;
+}
+
+/* A disabled user may still hand in what is on the device, and reads nothing: what the device held
+ * is taken away, what it has not sent is kept for an operator. */
+static void test_handover__a_disabled_user_hands_in_and_reads_nothing(void **state)
+{
+    char shop[DAYBOOK_ID_SIZE], visit[DAYBOOK_ID_SIZE];
+    (void)state;
+    struct rep *wu = company_hire(&company, "wu", "rep", "East");
+    rep_put(wu, "customer", "{\"name\":\"wu's\"}", shop);
+    company_settle(&company);
+    rep_putf(wu, "visit", visit, "{\"customer_id\":\"%s\",\"feedback\":\"the last\"}", shop);
+    change_user("wu", "\"disabled\":true");
+    rep_putf(wang, "customer", NULL, "{\"name\":\"%s\"}", canary);
+    rep_patchf(wang, "customer", shop, "{\"prefs\":\"%s\"}", canary);
+    rep_sync(wang);
+    tap_forget(&wu->tap);
+    rep_sync(wu);
+    assert_int_equal(rep_count(wu, "SELECT count(*) FROM buckets", NULL), 0);
+    assert_int_equal(rep_count(wu, "SELECT count(*) FROM customer", NULL), 0);
+    assert_int_equal(rep_count(wu, "SELECT count(*) FROM product", NULL), 0);
+    assert_true(tap_has_received(&wu->tap, "\"quarantined\""));
+    assert_false(tap_has_received(&wu->tap, canary));
+    assert_false(tap_has_received(&wu->tap, "\"log\""));
+    assert_int_equal(server_int(&company.server, "SELECT count(*) FROM quarantine"), 1);
+    /* Not for those who begin again with nothing, either. */
+    rep_put(wu, "customer", "{\"name\":\"still there\"}", NULL);
+    rep_sync(wu);
+    assert_int_equal(server_int(&company.server, "SELECT count(*) FROM quarantine"), 2);
+    /* When they may again, all comes back. */
+    change_user("wu", "\"disabled\":false");
+    rep_sync(wu);
+    assert_field(wu, "customer", shop, "prefs", canary);
+    wu->left = true;
+    company_settle(&company);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_handover__a_draft_order_in_every_order_of_arrival, new_canary),
+        cmocka_unit_test_setup(test_handover__the_old_rep_is_told, new_canary),
+        cmocka_unit_test_setup(test_handover__a_rep_is_sent_to_another_territory, new_canary),
+        cmocka_unit_test_setup(test_handover__a_manager_loses_a_member_and_the_role, new_canary),
+        cmocka_unit_test_setup(test_handover__a_record_gets_another_root, new_canary),
+        cmocka_unit_test_setup(test_handover__a_bucket_is_gained_and_lost_again, new_canary),
+        cmocka_unit_test_setup(test_handover__a_disabled_user_hands_in_and_reads_nothing,
+                               new_canary),
+    };
+    return cmocka_run_group_tests_name("handover", tests, set_up, tear_down);
+}
