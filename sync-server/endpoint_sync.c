@@ -7,6 +7,7 @@
 #include "sync-server/inside.h"
 
 #include "engine/base/text.h"
+#include "engine/protocol/convert.h"
 
 #include <string.h>
 
@@ -103,17 +104,17 @@ static bool read_made_rows(struct json_reader *json, struct id *ids, int *count)
     return type == JSON_END;
 }
 
-/* One block: its rows' ids where its op is "new", which stands before them. */
-static bool read_made_block(struct json_reader *json, struct id *ids, int *count)
+/* One block: its rows' ids where its op is "new", which stands before them, or `all`. */
+static bool read_made_block(struct json_reader *json, bool all, struct id *ids, int *count)
 {
-    bool makes = false;
+    bool makes = all;
     enum json_type type;
     while ((type = dk_json_key(json)) == JSON_STRING) {
         if (dk_text_equal(json->text, json->length, "op")) {
             if (dk_json_next(json) != JSON_STRING) {
                 return false;
             }
-            makes = dk_text_equal(json->text, json->length, "new");
+            makes = all || dk_text_equal(json->text, json->length, "new");
         } else if (makes && dk_text_equal(json->text, json->length, "rows")) {
             if (!read_made_rows(json, ids, count)) {
                 return false;
@@ -125,9 +126,10 @@ static bool read_made_block(struct json_reader *json, struct id *ids, int *count
     return type == JSON_END;
 }
 
-/* Ids of the records that a refused changeset would have made, so far as its text can be
- * understood: what depends on them is answered with the cause. `text` is written to. */
-static void read_made(char *text, size_t length, struct id *ids, int *count)
+/* Ids of the records that a refused changeset would have made, or of all that it touches, so far as
+ * its text can be understood: what depends on them is answered with the cause. `text` is written
+ * to. */
+static void read_made(char *text, size_t length, bool all, struct id *ids, int *count)
 {
     struct json_reader json;
     dk_json_open(&json, text, length);
@@ -147,7 +149,7 @@ static void read_made(char *text, size_t length, struct id *ids, int *count)
             return;
         }
         while (dk_json_next(&json) == JSON_OBJECT) {
-            if (!read_made_block(&json, ids, count)) {
+            if (!read_made_block(&json, all, ids, count)) {
                 return;
             }
         }
@@ -172,7 +174,8 @@ static bool take_made(struct worker *worker, struct job *job, int number)
         (void)srv_job_fail_status(job, DAYBOOK_NO_MEMORY);
         return false;
     }
-    read_made(copy, sync->lengths[number], ids, &input->made_count);
+    bool all = input->changeset.schema > SCHEMA_VERSION; /* it may be quarantined */
+    read_made(copy, sync->lengths[number], all, ids, &input->made_count);
     input->made = ids;
     dk_memory_free(copy);
     return true;
@@ -218,7 +221,14 @@ static bool take_changeset(struct worker *worker, struct job *job, char *raw, si
     }
     *last_seq = seq;
     sync->count++;
-    return input->refusal.code == REJECT_NONE || take_made(worker, job, number);
+    if (input->refusal.code != REJECT_NONE) {
+        return take_made(worker, job, number);
+    }
+    if (!dk_convert(&input->changeset, &job->arena)) {
+        (void)srv_job_fail_status(job, DAYBOOK_NO_MEMORY);
+        return false;
+    }
+    return true;
 }
 
 /* How many elements the raw array of changesets has; -1: too many, or no array. */
@@ -469,7 +479,13 @@ static daybook_status read_reply(struct worker *worker, struct job *job, struct 
     }
     reply->safe_position = reply->head; /* no backup is configured: all that is committed counts */
     if (reply->reset) {
-        reply->more = reply->head > 0;
+        reply->upgrade = request->schema < worker->service->oldest_schema;
+        reply->more = reply->head > 0 && !reply->upgrade;
+        return scope_text->status;
+    }
+    if (request->schema < worker->service->oldest_schema) {
+        reply->upgrade = true; /* what it sends is decided all the same */
+        reply->position = request->position;
         return scope_text->status;
     }
     struct page page = {.reader = worker->reader,

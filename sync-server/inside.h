@@ -138,6 +138,7 @@ struct decider {
 struct service {
     struct log log;
     int64_t page_bytes;
+    int64_t oldest_schema;     /* that is served */
     char *public_url, *ca_pin; /* NULL: not known */
     int lock_file;
     struct worker *workers;

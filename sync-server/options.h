@@ -32,6 +32,8 @@
     X(loops, INTEGER, "0", 0, 64, "event loops; 0: one per processor")                             \
     X(workers, INTEGER, "0", 0, 64, "threads that read the store; 0: one per processor")           \
     X(page_bytes, INTEGER, "1048576", 1, 8388608, "size of a pull page before compression")        \
+    X(oldest_schema, INTEGER, "1", 1, 1000000,                                                     \
+      "devices of an older schema may still send, but get nothing until they are updated")         \
     X(connections, INTEGER, "10000", 1, 1000000, "connections at once")                            \
     X(device_connections, INTEGER, "8", 1, 1000, "connections of one device at once")              \
     X(body_memory_mib, INTEGER, "256", 8, 65536, "memory for all bodies under way, in MiB")        \

@@ -144,6 +144,7 @@ static daybook_status open_service(struct server *server, char *problem, size_t 
         .data_folder = server->folder,
         .worker_threads = thread_count(server->options, OPTION_workers, 64),
         .page_bytes = srv_options_number(server->options, OPTION_page_bytes),
+        .oldest_schema = srv_options_number(server->options, OPTION_oldest_schema),
         .log = server->log,
         .public_url = server->url[0] != '\0' ? server->url : NULL,
         .ca_pin = server->pin};

@@ -150,6 +150,7 @@ static struct service *make_service(const struct service_options *options, int w
     /* A larger page could meet a changeset with which it no longer fits into a reply. */
     bool asked = options->page_bytes > 0 && options->page_bytes < LIMIT_PAGE_BYTES;
     service->page_bytes = asked ? options->page_bytes : LIMIT_PAGE_BYTES;
+    service->oldest_schema = options->oldest_schema;
     service->lock_file = -1;
     service->workers = dk_memory_new((size_t)workers, sizeof *service->workers);
     service->public_url =

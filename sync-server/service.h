@@ -22,6 +22,7 @@ struct service_options {
     const char *data_folder; /* exists, 0700; the store's files and the lock file live in it */
     int worker_threads;      /* readers; 0: the inner half's default */
     int64_t page_bytes;      /* of a pull page before compression; 0: the inner half's default */
+    int64_t oldest_schema;   /* devices of an older one are not served; 0: none is too old */
     struct log log;
     const char
         *public_url; /* https://host:port that devices reach; printed by `enrol`. NULL: not known */

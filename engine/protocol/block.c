@@ -28,6 +28,7 @@ void dk_block_open(struct block_reader *reader, char *bytes, size_t length, stru
     dk_json_open(&reader->json, bytes, length);
     reader->arena = arena;
     reader->in_rows = false;
+    reader->decided = false;
     reader->block.column_count = 0;
     reader->refusal = (struct refusal){0, NULL, NULL};
 }
@@ -274,9 +275,9 @@ static bool read_values(struct block_reader *reader, struct row *row)
             continue;
         }
         const struct field *field = &block->entity->fields[number];
-        bool read = block->op == BLOCK_SET
-                        ? dk_value_read_change(json, field, reader->arena, &value->value, &refusal)
-                        : dk_value_read(json, field, reader->arena, &value->value, &refusal);
+        enum collection_form form = block->op == BLOCK_SET ? COLLECTION_CHANGE : COLLECTION_WHOLE;
+        bool read = dk_value_read_form(json, field, form, reader->decided, reader->arena,
+                                       &value->value, &refusal);
         if (!read && refusal.code == 0) {
             return false;
         }

@@ -66,6 +66,7 @@ struct block_reader {
     struct arena *arena; /* canonical sets and maps; the caller resets it when done with a row */
     struct block block;  /* header under way */
     bool in_rows;
+    bool decided; /* rows of the log: of values only the type is checked; false at first */
     struct refusal refusal; /* set where a value does not fit: the row then is unusable */
 };
 

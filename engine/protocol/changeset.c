@@ -211,6 +211,7 @@ struct decoder {
     struct change *refused;
     const char **problem;
     int capacity; /* of changeset->changes */
+    bool decided; /* of values only the type is checked */
 };
 
 /* Notes damage or want of memory; returns false. */
@@ -291,6 +292,7 @@ static bool take_row(struct decoder *decoder, const struct block *block, const s
     change->entity = block->entity;
     change->id = row->id;
     change->seen = row->number;
+    change->added = 0;
     change->value_count = row->value_count;
     if (row->value_count > 0) {
         size_t size = (size_t)row->value_count * sizeof *change->values;
@@ -384,6 +386,7 @@ static bool read_changes(struct decoder *decoder, char *bytes, size_t length)
     bool new_block;
     int result;
     dk_block_open(&reader, bytes, length, decoder->arena);
+    reader.decided = decoder->decided;
     while ((result = dk_block_next(&reader, &row, &new_block)) != 0) {
         if (result == -1) {
             return damage(decoder, reader.json.problem);
@@ -401,27 +404,41 @@ static bool read_changes(struct decoder *decoder, char *bytes, size_t length)
     return check_twins(decoder);
 }
 
+/* The whole text; the decoder says where its parts go. */
+static bool decode(struct decoder *decoder, char *bytes, size_t length)
+{
+    struct json_reader json;
+    struct outline outline = {.changeset = decoder->changeset};
+    memset(decoder->changeset, 0, sizeof *decoder->changeset);
+    memset(decoder->refused, 0, sizeof *decoder->refused);
+    *decoder->refusal = (struct refusal){REJECT_NONE, NULL, NULL};
+    *decoder->problem = NULL;
+    dk_json_open(&json, bytes, length);
+    if (!read_outline(&json, &outline)) {
+        return damage(decoder, json.problem);
+    }
+    if (length > LIMIT_CHANGESET_BYTES) {
+        return refuse(decoder, REJECT_LIMIT, NULL, "bytes", decoder->refused);
+    }
+    char *changes = bytes + (outline.changes - bytes);
+    return read_changes(decoder, changes, outline.changes_length);
+}
+
 bool dk_changeset_decode(char *bytes, size_t length, struct arena *arena,
                          struct changeset *changeset, struct refusal *refusal,
                          struct change *refused, const char **problem)
 {
-    struct json_reader json;
-    struct outline outline = {.changeset = changeset};
-    memset(changeset, 0, sizeof *changeset);
-    memset(refused, 0, sizeof *refused);
-    *refusal = (struct refusal){REJECT_NONE, NULL, NULL};
-    *problem = NULL;
-    dk_json_open(&json, bytes, length);
-    if (!read_outline(&json, &outline)) {
-        *problem = json.problem;
-        return false;
-    }
-    struct decoder decoder = {changeset, arena, refusal, refused, problem, 0};
-    if (length > LIMIT_CHANGESET_BYTES) {
-        return refuse(&decoder, REJECT_LIMIT, NULL, "bytes", refused);
-    }
-    char *changes = bytes + (outline.changes - bytes);
-    return read_changes(&decoder, changes, outline.changes_length);
+    struct decoder decoder = {changeset, arena, refusal, refused, problem, 0, false};
+    return decode(&decoder, bytes, length);
+}
+
+bool dk_changeset_read(char *bytes, size_t length, struct arena *arena, struct changeset *changeset)
+{
+    struct refusal refusal;
+    struct change refused;
+    const char *problem;
+    struct decoder decoder = {changeset, arena, &refusal, &refused, &problem, 0, true};
+    return decode(&decoder, bytes, length);
 }
 
 /* ---- peeking */

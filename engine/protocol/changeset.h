@@ -15,10 +15,11 @@ struct change {
     enum block_op op; /* NEW, SET, DELETE */
     const struct entity *entity;
     struct id id;
-    int64_t seen; /* record version that it is based on; 0 for a record that the server has not
-                     decided */
+    int64_t seen;   /* record version that it is based on; 0 for a record that the server has not
+                       decided */
     int value_count;
     struct field_value *values; /* SET and MAP fields: a change, see value.h */
+    uint64_t added; /* fields that the author did not send: dk_convert gave them values */
 };
 
 struct changeset {
@@ -43,6 +44,11 @@ void dk_changeset_encode(struct buffer *out, const struct changeset *changeset);
 bool dk_changeset_decode(char *bytes, size_t length, struct arena *arena,
                          struct changeset *changeset, struct refusal *refusal,
                          struct change *refused, const char **problem);
+/* The device's own text back. It was checked when it was made, with values of a newer schema in it
+ * where a change carried its group: only types count, and nothing is refused. False: damage, or
+ * memory (arena->failed). */
+bool dk_changeset_read(char *bytes, size_t length, struct arena *arena,
+                       struct changeset *changeset);
 /* Only the header members and the number of rows are read; `bytes` stay as they are. */
 bool dk_changeset_peek(const char *bytes, size_t length, struct changeset *header);
 

@@ -41,9 +41,10 @@ bool dk_collection_read(const struct field *field, enum collection_form form, co
 /* True where the text is a canonical whole value of the field that is not empty; else *refusal. */
 bool dk_collection_check(const struct field *field, const char *text, size_t length,
                          struct refusal *refusal);
-/* As dk_value_read, for rows of a set block: SET and MAP fields in COLLECTION_CHANGE form. */
-bool dk_value_read_change(struct json_reader *reader, const struct field *field,
-                          struct arena *arena, struct value *value, struct refusal *refusal);
+/* As dk_value_read, or dk_value_read_decided, with SET and MAP fields in this form. */
+bool dk_value_read_form(struct json_reader *reader, const struct field *field,
+                        enum collection_form form, bool decided, struct arena *arena,
+                        struct value *value, struct refusal *refusal);
 
 /* set.c and map.c: raw JSON (NULL: empty) to a canonical value. */
 bool dk_set_read(const char *raw, size_t length, struct arena *arena, struct value *value,

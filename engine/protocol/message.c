@@ -51,6 +51,7 @@ static const struct message_member sync_reply_members[] = {
     MEMBER(sync_reply, safe_position, INT, true),
     MEMBER(sync_reply, more, BOOL, false),
     MEMBER(sync_reply, reset, BOOL, false),
+    MEMBER(sync_reply, upgrade, BOOL, false),
     MEMBER(sync_reply, scope, RAW, false),
     MEMBER(sync_reply, verdicts, RAW, false),
     MEMBER(sync_reply, log, RAW, false),

@@ -63,6 +63,7 @@ struct sync_reply {
     int64_t head;      /* of the log */
     int64_t safe_position;
     bool more;            /* position < head: ask again at once */
+    bool upgrade;         /* the device's schema is too old to be served: no log, position stays */
     bool reset;           /* position went back to 0 (new epoch): rows held are stale */
     struct span scope;    /* array of [bucket, "label"]; absent: as the device said */
     struct span verdicts; /* array of verdict rows, see PROTOCOL.md */

@@ -3,6 +3,9 @@
  * Scalar values: equality, copies, checks, and both directions of their wire JSON (SET and MAP
  * texts: collection.c). Called for every field that is written or travels. Invariant: a scalar is
  * read and written without an allocation, and what dk_value_read takes dk_value_check takes too.
+ *
+ * A value is checked whole where somebody wants to write it. One that was decided already is taken
+ * as it is, if only its type fits (`decided`): a newer schema has more choices and larger limits.
  */
 #include "engine/protocol/value.h"
 
@@ -74,8 +77,9 @@ static bool is_day(int64_t day)
     return month != 2 || of_month < 29 || leap;
 }
 
-/* The range of an integer field: its limit where it has one, else the type's own. */
-static bool is_in_range(const struct field *field, int64_t integer)
+/* The range of an integer field: its limit where it has one and that counts, else the type's own.
+ */
+static bool is_in_range(const struct field *field, int64_t integer, bool decided)
 {
     switch (field->type) {
     case FIELD_BOOL: return integer == 0 || integer == 1;
@@ -88,23 +92,27 @@ static bool is_in_range(const struct field *field, int64_t integer)
             return false;
         }
     }
-    return field->limit == 0 || (integer >= -field->limit && integer <= field->limit);
+    return decided || field->limit == 0 || (integer >= -field->limit && integer <= field->limit);
 }
 
 /* Range or calendar of an integer type. */
-static bool check_integer(const struct field *field, int64_t integer, struct refusal *refusal)
+static bool check_integer(const struct field *field, int64_t integer, bool decided,
+                          struct refusal *refusal)
 {
     if (field->type == FIELD_DAY) {
         return is_day(integer) || refuse(refusal, REJECT_SCHEMA, field, "day");
     }
-    return is_in_range(field, integer) || refuse(refusal, REJECT_SCHEMA, field, "range");
+    return is_in_range(field, integer, decided) || refuse(refusal, REJECT_SCHEMA, field, "range");
 }
 
 /* Text that is known to be UTF-8 without NUL. Bytes are counted first: only a text with more bytes
  * than code points allowed has to be walked. */
-static bool check_text(const struct field *field, const char *text, size_t length,
+static bool check_text(const struct field *field, const char *text, size_t length, bool decided,
                        struct refusal *refusal)
 {
+    if (decided) {
+        return true;
+    }
     switch (field->type) {
     case FIELD_CURRENCY:
         for (size_t i = 0; i < length; i++) {
@@ -155,7 +163,7 @@ bool dk_value_check(const struct field *field, const struct value *value, struct
         return refuse(refusal, REJECT_SCHEMA, field, "type");
     }
     switch (value->kind) {
-    case VALUE_INT: return check_integer(field, value->integer, refusal);
+    case VALUE_INT: return check_integer(field, value->integer, false, refusal);
     case VALUE_ID: return !dk_id_is_zero(&value->id) || refuse(refusal, REJECT_SCHEMA, field, "id");
     default: break;
     }
@@ -165,7 +173,7 @@ bool dk_value_check(const struct field *field, const struct value *value, struct
     if (field->type == FIELD_SET || field->type == FIELD_MAP) {
         return dk_collection_check(field, value->text, value->length, refusal);
     }
-    return check_text(field, value->text, value->length, refusal);
+    return check_text(field, value->text, value->length, false, refusal);
 }
 
 /* See the header. The value must fit the field (dk_value_check). */
@@ -228,8 +236,8 @@ static bool refuse_next(struct json_reader *reader, const struct field *field, c
 /* A JSON number for the int32 types. Numbers that the reader would take for damage (fractions,
  * exponents, beyond 2^53 - 1) are valid JSON that does not fit: they are found before it sees them.
  */
-static bool read_number(struct json_reader *reader, const struct field *field, struct value *value,
-                        struct refusal *refusal)
+static bool read_number(struct json_reader *reader, const struct field *field, bool decided,
+                        struct value *value, struct refusal *refusal)
 {
     const char *next = reader->next;
     while (next < reader->end && *next != '-' && (*next < '0' || *next > '9')) {
@@ -248,12 +256,12 @@ static bool read_number(struct json_reader *reader, const struct field *field, s
     }
     value->kind = VALUE_INT;
     value->integer = reader->integer;
-    return check_integer(field, reader->integer, refusal);
+    return check_integer(field, reader->integer, decided, refusal);
 }
 
 /* A JSON string for texts, ids and int64 types; the reader has checked its UTF-8. */
-static bool read_string(struct json_reader *reader, const struct field *field, struct value *value,
-                        struct refusal *refusal)
+static bool read_string(struct json_reader *reader, const struct field *field, bool decided,
+                        struct value *value, struct refusal *refusal)
 {
     if (dk_json_next(reader) != JSON_STRING) {
         return false;
@@ -272,10 +280,10 @@ static bool read_string(struct json_reader *reader, const struct field *field, s
         if (!dk_text_to_int64(reader->text, reader->length, &value->integer)) {
             return refuse(refusal, REJECT_SCHEMA, field, "type");
         }
-        return check_integer(field, value->integer, refusal);
+        return check_integer(field, value->integer, decided, refusal);
     default:
         value->kind = VALUE_TEXT;
-        if (!check_text(field, reader->text, reader->length, refusal)) {
+        if (!check_text(field, reader->text, reader->length, decided, refusal)) {
             return false;
         }
         value->length = (uint32_t)reader->length;
@@ -310,11 +318,11 @@ static char wanted_byte(enum field_type type)
     }
 }
 
-/* Reads one value; `form` matters for collections only. The first byte tells the JSON type before
- * anything is consumed, so that a value of a wrong type is passed over whole. */
-static bool read_value(struct json_reader *reader, const struct field *field,
-                       enum collection_form form, struct arena *arena, struct value *value,
-                       struct refusal *refusal)
+/* See collection.h. The first byte tells the JSON type before anything is consumed, so that a value
+ * of a wrong type is passed over whole. */
+bool dk_value_read_form(struct json_reader *reader, const struct field *field,
+                        enum collection_form form, bool decided, struct arena *arena,
+                        struct value *value, struct refusal *refusal)
 {
     memset(value, 0, sizeof *value);
     char first = first_byte(reader);
@@ -326,10 +334,10 @@ static bool read_value(struct json_reader *reader, const struct field *field,
     }
     char wanted = wanted_byte(field->type);
     if (wanted == '0' && (first == '-' || (first >= '0' && first <= '9'))) {
-        return read_number(reader, field, value, refusal);
+        return read_number(reader, field, decided, value, refusal);
     }
     if (wanted == '"' && first == '"') {
-        return read_string(reader, field, value, refusal);
+        return read_string(reader, field, decided, value, refusal);
     }
     if (wanted == 't' && (first == 't' || first == 'f')) {
         enum json_type type = dk_json_next(reader);
@@ -346,11 +354,11 @@ static bool read_value(struct json_reader *reader, const struct field *field,
 bool dk_value_read(struct json_reader *reader, const struct field *field, struct arena *arena,
                    struct value *value, struct refusal *refusal)
 {
-    return read_value(reader, field, COLLECTION_WHOLE, arena, value, refusal);
+    return dk_value_read_form(reader, field, COLLECTION_WHOLE, false, arena, value, refusal);
 }
 
-bool dk_value_read_change(struct json_reader *reader, const struct field *field,
-                          struct arena *arena, struct value *value, struct refusal *refusal)
+bool dk_value_read_decided(struct json_reader *reader, const struct field *field,
+                           struct arena *arena, struct value *value, struct refusal *refusal)
 {
-    return read_value(reader, field, COLLECTION_CHANGE, arena, value, refusal);
+    return dk_value_read_form(reader, field, COLLECTION_WHOLE, true, arena, value, refusal);
 }

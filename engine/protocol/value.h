@@ -57,6 +57,10 @@ void dk_value_write(struct buffer *out, const struct field *field, const struct 
  * leaves the reader behind the element). */
 bool dk_value_read(struct json_reader *reader, const struct field *field, struct arena *arena,
                    struct value *value, struct refusal *refusal);
+/* The same for what was decided or checked before, perhaps by a newer schema, which may have more
+ * choices and larger limits: only the type has to fit. */
+bool dk_value_read_decided(struct json_reader *reader, const struct field *field,
+                           struct arena *arena, struct value *value, struct refusal *refusal);
 
 /* Changes to a SET on the wire are {"add":[…],"remove":[…]}, to a MAP {key: scalar or null =
  * remove}. As values of a change they stay raw JSON text (VALUE_TEXT). These apply such a change to

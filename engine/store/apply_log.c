@@ -417,6 +417,7 @@ daybook_status dk_apply_log(struct apply *apply)
     }
     dk_block_open(&page.reader, apply->reply->log.bytes, apply->reply->log.length,
                   &store->row_arena);
+    page.reader.decided = true;
     while (status == DAYBOOK_OK &&
            (result = dk_block_next(&page.reader, &page.row, &new_block)) != 0) {
         if (result < 0) {

@@ -235,15 +235,11 @@ static daybook_status add_body(struct collected *collected, const char *body, si
                                bool first)
 {
     struct changeset changeset;
-    struct refusal refusal;
-    struct change refused;
-    const char *problem;
     char *copy = dk_arena_copy(collected->arena, body, length);
     if (copy == NULL) {
         return DAYBOOK_NO_MEMORY;
     }
-    if (!dk_changeset_decode(copy, length, collected->arena, &changeset, &refusal, &refused,
-                             &problem)) {
+    if (!dk_changeset_read(copy, length, collected->arena, &changeset)) {
         return collected->arena->failed ? DAYBOOK_NO_MEMORY : DAYBOOK_CORRUPT;
     }
     daybook_status status = DAYBOOK_OK;

@@ -376,16 +376,12 @@ static int compare_changes(const void *a, const void *b)
  * commit has written decodes, so anything else is the file's damage. */
 static daybook_status decode(struct decoded *decoded, const char *body, size_t length)
 {
-    struct refusal refusal;
-    struct change refused;
-    const char *problem;
     dk_arena_init(&decoded->arena, STORE_ARENA_MAX);
     char *copy = dk_arena_copy(&decoded->arena, body, length);
     if (copy == NULL) {
         return DAYBOOK_NO_MEMORY;
     }
-    if (!dk_changeset_decode(copy, length, &decoded->arena, &decoded->changeset, &refusal, &refused,
-                             &problem)) {
+    if (!dk_changeset_read(copy, length, &decoded->arena, &decoded->changeset)) {
         return decoded->arena.failed ? DAYBOOK_NO_MEMORY : DAYBOOK_CORRUPT;
     }
     size_t count = (size_t)decoded->changeset.change_count;

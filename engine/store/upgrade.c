@@ -8,58 +8,17 @@
 #include "engine/store/inside.h"
 
 #include "engine/base/text.h"
+#include "engine/protocol/adopt.h"
 
 #include <string.h>
-
-/* ---- one record */
 
 /* Moves members of extra that the schema knows now into their fields; *moved: which. */
 static daybook_status adopt_extra(struct store *store, struct record *record, uint64_t *moved)
 {
-    const struct entity *entity = record->entity;
-    struct field_value rest[LIMIT_FIELDS];
-    struct json_reader json;
-    struct refusal refusal;
-    enum json_type type;
-    int count = 0;
-    *moved = 0;
-    char *copy = dk_arena_copy(&store->work, record->extra.text, record->extra.length);
-    if (copy == NULL) {
-        return DAYBOOK_NO_MEMORY;
+    if (dk_adopt_extra(record, &store->work, moved)) {
+        return DAYBOOK_OK;
     }
-    dk_json_open(&json, copy, record->extra.length);
-    if (dk_json_next(&json) != JSON_OBJECT) {
-        return DAYBOOK_CORRUPT;
-    }
-    while ((type = dk_json_key(&json)) == JSON_STRING) {
-        const char *name = json.text;
-        size_t length = json.length;
-        int field = dk_entity_field(entity, name, length, -1);
-        if (field < 0) {
-            if (!dk_json_skip(&json, NULL, NULL)) {
-                return DAYBOOK_CORRUPT;
-            }
-            continue;
-        }
-        if (!dk_value_read(&json, &entity->fields[field], &store->work, &record->values[field],
-                           &refusal)) {
-            memset(&record->values[field], 0, sizeof record->values[field]);
-            if (json.problem != NULL) {
-                return DAYBOOK_CORRUPT;
-            }
-        }
-        *moved |= (uint64_t)1 << field;
-        if (count < LIMIT_FIELDS) {
-            rest[count].field = -1;
-            rest[count].name = name;
-            rest[count].name_length = (uint32_t)length;
-            rest[count].value = (struct value){.kind = VALUE_TEXT, .length = 4};
-            rest[count++].value.text = "null"; /* takes it out of extra */
-        }
-    }
-    struct value extra = record->extra;
-    return type != JSON_END ? DAYBOOK_CORRUPT
-                            : dk_records_extra(&extra, rest, count, &store->work, &record->extra);
+    return store->work.failed ? DAYBOOK_NO_MEMORY : DAYBOOK_CORRUPT;
 }
 
 /* ---- fields */

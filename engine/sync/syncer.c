@@ -287,6 +287,10 @@ static daybook_status run_round(struct sync_run *run)
     if (!is_progress(run, &before, &after, &reply, &applied)) {
         return fail(run, DAYBOOK_BAD_REPLY, "the reply brings nothing further");
     }
+    if (reply.upgrade && after.pending == 0) {
+        return fail(run, DAYBOOK_UPGRADE_NEEDED,
+                    "the server has no data for an app this old; what was recorded is safe");
+    }
     run->done = !reply.more && after.pending == 0 && !run->pull_only;
     run->pull_only = false;
     dk_log(&syncer->options.log, LOG_DEBUG,

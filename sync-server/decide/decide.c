@@ -123,6 +123,18 @@ static bool is_fatal(daybook_status status)
     }
 }
 
+/* What a newer schema may understand is not refused for good: it waits until this server has that
+ * schema (invariant: nothing that an app could record is lost because the server is the older one).
+ */
+static void keep_for_newer(struct decision *decision)
+{
+    struct verdict *verdict = decision->verdict;
+    bool newer = decision->input->changeset.schema > SCHEMA_VERSION;
+    if (newer && verdict->kind == VERDICT_REJECTED && verdict->code == REJECT_SCHEMA) {
+        verdict->kind = VERDICT_QUARANTINED;
+    }
+}
+
 /* Runs the steps in a savepoint and sets the verdict. */
 static daybook_status attempt(struct decision *decision)
 {
@@ -143,6 +155,7 @@ static daybook_status attempt(struct decision *decision)
     }
     if (decision->status == DAYBOOK_OK) {
         assert(verdict->kind == VERDICT_REJECTED || verdict->kind == VERDICT_QUARANTINED);
+        keep_for_newer(decision);
         return DAYBOOK_OK;
     }
     if (is_fatal(decision->status) || decision->author->is_server) {

@@ -54,7 +54,8 @@ struct decide_input {
     uint8_t digest[HASH_SIZE];  /* srv_decide_digest */
     struct refusal refusal;     /* of the decoder: it can be answered, not applied */
     struct change refused;      /* the change that the refusal is about */
-    const struct id *made;      /* refused: ids of the records that it would have made */
+    /* refused: ids of the records that it would have made; of a newer schema, that it touches */
+    const struct id *made;
     int made_count;
     /* Its text for the quarantine, borrowed; called at most once. */
     daybook_status (*text)(void *context, const char **bytes, size_t *length);

@@ -232,6 +232,7 @@ bool srv_merge_set(struct decision *decision, struct work *work)
     const struct value *sent[LIMIT_FIELDS] = {NULL};
     uint64_t done = 0;
     struct unit unit;
+    work->own |= work->change->added;
     for (int i = 0; i < work->change->value_count; i++) {
         const struct field_value *value = &work->change->values[i];
         if (value->field >= 0) {
@@ -268,6 +269,7 @@ static bool merge_new(struct decision *decision, struct work *work)
 {
     struct srv_record *row = &work->row;
     struct stamp stamp = srv_merge_stamp(decision, &(struct stamp){0, 0, 0}, false);
+    work->own |= work->change->added;
     for (int i = 0; i < work->change->value_count; i++) {
         const struct field_value *value = &work->change->values[i];
         bool fine = true;

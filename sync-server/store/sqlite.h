@@ -93,6 +93,9 @@ void *srv_sqlite_grow(struct arena *arena, void *rows, int count, int *capacity,
  * NOT_A_STORE, NEWER_STORE, CORRUPT with a text in `problem`. Sets sqlite->epoch. */
 daybook_status srv_sqlite_schema(struct sqlite_store *sqlite, bool writer, char *problem,
                                  size_t problem_size);
+/* sqlite_adopt.c: moves fields of the entity's records that were unknown before into their columns.
+ */
+daybook_status srv_sqlite_adopt(struct sqlite_store *sqlite, const struct entity *entity);
 /* Whether the field has an index, s_<entity>_by_<field>. */
 bool srv_sqlite_is_indexed(const struct entity *entity, int field);
 

@@ -248,7 +248,8 @@ static daybook_status count_columns(struct sqlite_store *sqlite, struct statemen
     return status;
 }
 
-/* Makes the entity's table or adds the columns that it lacks; *changed where it did. */
+/* Makes the entity's table, or adds the columns that it lacks and fills them from what was kept for
+ * them; *changed where it did. */
 static daybook_status bring_up(struct sqlite_store *sqlite, struct statement **slot,
                                const struct entity *entity, struct buffer *sql, bool *changed)
 {
@@ -266,7 +267,8 @@ static daybook_status bring_up(struct sqlite_store *sqlite, struct statement **s
         append(sql, entity->fields[field].name, " ", column_type(&entity->fields[field]));
         append(sql, ";", NULL, NULL);
     }
-    return run_buffer(sqlite, sql);
+    status = run_buffer(sqlite, sql);
+    return status == DAYBOOK_OK && present >= 0 ? srv_sqlite_adopt(sqlite, entity) : status;
 }
 
 /* Tables, indexes and views of all entities. Views are made anew, and indexes completed, when any

@@ -28,6 +28,7 @@ struct comparison {
     sqlite3 *theirs;
     char buckets[4096]; /* of the device, with commas between */
     int64_t rows;
+    bool shared; /* only what both files know */
 };
 
 /* Opens a file read-only and begins to read. */
@@ -65,6 +66,18 @@ static bool first_text(sqlite3 *database, const char *sql, char *out, size_t siz
     return found;
 }
 
+/* The names of the device's columns that are among the server's, with commas between. */
+static bool shared_columns(struct comparison *comparison, const char *entity, const char *theirs,
+                           char *out, size_t size)
+{
+    char sql[SQL_SIZE * 2];
+    (void)snprintf(sql, sizeof sql,
+                   "SELECT group_concat(name) FROM pragma_table_info('%s')"
+                   " WHERE instr(',%s,', ',' || name || ',') > 0",
+                   entity, theirs);
+    return first_text(comparison->mine, sql, out, size) && out[0] != '\0';
+}
+
 /* The names of the columns that both views have, with commas between; the server's may have `org`
  * and `bucket` beside them, and nothing else may differ. */
 static bool common_columns(struct comparison *comparison, const char *entity, char *out,
@@ -83,6 +96,9 @@ static bool common_columns(struct comparison *comparison, const char *entity, ch
                    entity);
     if (!first_text(comparison->theirs, sql, theirs, sizeof theirs)) {
         return false;
+    }
+    if (comparison->shared) {
+        return shared_columns(comparison, entity, theirs, out, size);
     }
     if (out[0] == '\0' || strcmp(out, theirs) != 0) {
         print_error("%s: the columns differ:\n  device %s\n  server %s\n", entity, out, theirs);
@@ -180,6 +196,27 @@ static bool same_entity(struct comparison *comparison, const char *entity)
     return same;
 }
 
+/* The entities that both files have a view of. */
+static bool same_shared_entities(struct comparison *comparison)
+{
+    char name[100], sql[300], views[40];
+    bool same = true;
+    for (int i = 0; same; i++) {
+        (void)snprintf(sql, sizeof sql,
+                       "SELECT name FROM entity_number ORDER BY number LIMIT 1 OFFSET %d", i);
+        if (!first_text(comparison->mine, sql, name, sizeof name)) {
+            break;
+        }
+        (void)snprintf(sql, sizeof sql,
+                       "SELECT count(*) FROM sqlite_schema WHERE type='view' AND name='%s'", name);
+        if (!first_text(comparison->theirs, sql, views, sizeof views)) {
+            return false;
+        }
+        same = strcmp(views, "1") != 0 || same_entity(comparison, name);
+    }
+    return same;
+}
+
 /* The labels of the buckets that the user's role may read, worked out from the records alone. */
 static bool wanted_labels(struct comparison *comparison, char *out, size_t size)
 {
@@ -244,26 +281,38 @@ static bool same_standing(struct comparison *comparison)
     return true;
 }
 
-int64_t replica_compare(const struct replica *replica)
+/* Everything, in one moment of each file. */
+static int64_t compare(const struct replica *replica, const char *vfs, bool shared)
 {
-    return replica_compare_through(replica, NULL);
-}
-
-int64_t replica_compare_through(const struct replica *replica, const char *vfs)
-{
-    struct comparison comparison = {.replica = replica};
+    struct comparison comparison = {.replica = replica, .shared = shared};
     comparison.mine = open_file(replica->store, vfs);
     comparison.theirs = open_file(replica->server, NULL);
     bool same = comparison.mine != NULL && comparison.theirs != NULL && same_standing(&comparison);
-    for (int kind = 0; same && kind < ENTITY_COUNT; kind++) {
+    for (int kind = 0; same && !shared && kind < ENTITY_COUNT; kind++) {
         same = same_entity(&comparison, dk_entity(kind)->name);
     }
+    same = same && (!shared || same_shared_entities(&comparison));
     (void)sqlite3_close(comparison.mine);
     (void)sqlite3_close(comparison.theirs);
     if (same && comparison.rows == 0) {
         print_error("%s: nothing to compare\n", replica->store);
     }
     return same && comparison.rows > 0 ? comparison.rows : -1;
+}
+
+int64_t replica_compare(const struct replica *replica)
+{
+    return compare(replica, NULL, false);
+}
+
+int64_t replica_compare_through(const struct replica *replica, const char *vfs)
+{
+    return compare(replica, vfs, false);
+}
+
+int64_t replica_compare_shared(const struct replica *replica)
+{
+    return compare(replica, NULL, true);
 }
 
 void replica_check(struct device *device, struct server *server, const char *login,

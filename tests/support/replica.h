@@ -25,6 +25,8 @@ struct replica {
 int64_t replica_compare(const struct replica *replica);
 /* The same with the device's file read through this VFS. */
 int64_t replica_compare_through(const struct replica *replica, const char *vfs);
+/* The same for two files of different schemas: what both know is compared. */
+int64_t replica_compare_shared(const struct replica *replica);
 /* Compares an open or closed device whose user is `login`; the test fails at a difference. */
 #define replica_assert_equal(device, server, login)                                                \
     replica_check((device), (server), (login), __FILE__, __LINE__)

@@ -74,7 +74,7 @@ static void run_program(const struct server *server, const char *const *argument
     char *words[ARGUMENTS_MAX + 4];
     char page_bytes[64];
     int count = 0;
-    words[count++] = (char *)(uintptr_t)program();
+    words[count++] = (char *)(uintptr_t)(server->program != NULL ? server->program : program());
     for (; *arguments != NULL && count < ARGUMENTS_MAX; arguments++) {
         words[count++] = (char *)(uintptr_t)*arguments;
     }

@@ -22,6 +22,7 @@ struct server {
     int port;              /* 0: not started yet */
     pid_t process;         /* 0: does not run */
     int64_t page_bytes;    /* of a pull page; 0: the server's default */
+    const char *program;   /* another one than the environment names; NULL: that */
     bool ignore_file_size; /* a write past RLIMIT_FSIZE fails instead of ending the process */
     /* NAME=VALUE for its environment, up to the first NULL; borrowed */
     const char *environment[4];

@@ -313,7 +313,7 @@ static void test_changeset__encoding_reports_a_full_buffer(void **state)
     (void)state;
     struct field_value value = {.field = VISIT_FEEDBACK,
                                 .value = {.kind = VALUE_TEXT, .length = 4, .text = "text"}};
-    struct change change = {BLOCK_SET, dk_entity(ENTITY_VISIT), {{1}}, 3, 1, &value};
+    struct change change = {BLOCK_SET, dk_entity(ENTITY_VISIT), {{1}}, 3, 1, &value, 0};
     struct changeset changeset = {
         .id = {{9}}, .seq = 1, .schema = 1, .change_count = 1, .changes = &change};
     struct buffer out;

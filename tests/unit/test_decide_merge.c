@@ -344,7 +344,11 @@ static void test_decide_merge__fields_of_a_newer_schema_are_kept(void **state)
     expect_in(page, "extra.pronoun");
     edit_record(world, ENTITY_CUSTOMER, &id, position);
     put_extra(world, "numbers", "{\"add\":[\"x\"]}");
-    reject(world, &world->li, REJECT_SCHEMA, "", "newer");
+    /* What cannot be kept waits for a server that can read it. */
+    struct verdict verdict = send_changeset(world, &world->li);
+    assert_int_equal(verdict.kind, VERDICT_QUARANTINED);
+    assert_int_equal(verdict.code, REJECT_SCHEMA);
+    assert_string_equal(verdict.rule, "newer");
 }
 
 /* Given li's value, when wang's loses, then wang's marker brings the value that stands, and the

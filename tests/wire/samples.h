@@ -118,13 +118,13 @@ static void changeset_visit(struct buffer *out)
         TEXT(FIELD_CUSTOM, "{\"colour\":null,\"floor\":3}"),
         TEXT(CUSTOMER_TAGS, "{\"add\":[\"gold\"],\"remove\":[\"new\"]}")};
     struct change changes[] = {
-        {BLOCK_NEW, dk_entity(ENTITY_VISIT), example_id(VISIT_1), 0, COUNT(visit), visit},
+        {BLOCK_NEW, dk_entity(ENTITY_VISIT), example_id(VISIT_1), 0, COUNT(visit), visit, 0},
         {BLOCK_NEW, dk_entity(ENTITY_VISIT_ACTION), example_id(ACTION_1), 0, COUNT(action_1),
-         action_1},
+         action_1, 0},
         {BLOCK_NEW, dk_entity(ENTITY_VISIT_ACTION), example_id(ACTION_2), 0, COUNT(action_2),
-         action_2},
+         action_2, 0},
         {BLOCK_SET, dk_entity(ENTITY_CUSTOMER), example_id(CUSTOMER_HE), 812, COUNT(customer),
-         customer},
+         customer, 0},
     };
     write_changeset(out, CHANGESET_7, 7, 1, changes, COUNT(changes));
 }
@@ -135,9 +135,9 @@ static void changeset_quote(struct buffer *out)
     struct field_value line[] = {INT(QUOTE_LINE_PRICE_E4, 123456), INT(QUOTE_LINE_DISC_BP, 500),
                                  INT(QUOTE_LINE_LIST_VER, 7), NOTHING(QUOTE_LINE_PROMO_ID)};
     struct change changes[] = {
-        {BLOCK_SET, dk_entity(ENTITY_QUOTE_LINE), example_id(LINE_1), 815, COUNT(line), line},
-        {BLOCK_DELETE, dk_entity(ENTITY_QUOTE_LINE), example_id(LINE_2), 815, 0, NULL},
-        {BLOCK_DELETE, dk_entity(ENTITY_CONTACT), example_id(CONTACT_1), 640, 0, NULL},
+        {BLOCK_SET, dk_entity(ENTITY_QUOTE_LINE), example_id(LINE_1), 815, COUNT(line), line, 0},
+        {BLOCK_DELETE, dk_entity(ENTITY_QUOTE_LINE), example_id(LINE_2), 815, 0, NULL, 0},
+        {BLOCK_DELETE, dk_entity(ENTITY_CONTACT), example_id(CONTACT_1), 640, 0, NULL, 0},
     };
     write_changeset(out, CHANGESET_8, 8, 1, changes, COUNT(changes));
 }
@@ -148,7 +148,7 @@ static void changeset_newer(struct buffer *out)
     struct field_value contact[] = {TEXT(CONTACT_TITLE, "Buyer"), EXTRA("pronoun", "\"she\""),
                                     EXTRA("scores", "[1,2.5e3,{\"a\":null}]")};
     struct change changes[] = {{BLOCK_SET, dk_entity(ENTITY_CONTACT), example_id(CONTACT_1), 640,
-                                COUNT(contact), contact}};
+                                COUNT(contact), contact, 0}};
     write_changeset(out, CHANGESET_9, 9, 2, changes, COUNT(changes));
 }
 

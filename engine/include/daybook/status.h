@@ -63,7 +63,7 @@ enum daybook_class {
     X(SIGN_IN, 50, SIGN_IN, "the device is not enrolled or its token is not accepted")             \
     X(UNTRUSTED, 51, SIGN_IN, "the server's certificate, host name or pin is not trusted")         \
     X(BAD_CODE, 52, SIGN_IN, "the enrolment code is unknown, used or expired")                     \
-    X(UPGRADE_NEEDED, 60, UPGRADE, "engine and server have no protocol version in common")         \
+    X(UPGRADE_NEEDED, 60, UPGRADE, "this engine is too old for the server, or the server for it")  \
     X(NEWER_STORE, 61, UPGRADE, "the store was written by a newer engine")                         \
     X(DISK_FULL, 70, FULL, "the disk is full; nothing of this call was written")                   \
     X(NO_MEMORY, 71, FULL, "memory is used up; nothing of this call was written")                  \

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The conversions of the tests' schema 2, one of each kind. Schema 2 also knows customer.website
+ * and customer.segments, customer.credit_note (the server's), the choice "dormant" of
+ * customer.status, contact.title up to 300, and the entity survey.
+ */
+#include "engine/protocol/convert.h"
+
+#include <string.h>
+
+/* A text as a value of another field. */
+static bool add_text(struct change *change, int field, const char *text, size_t length,
+                     struct arena *arena)
+{
+    struct value value = {.kind = VALUE_NULL};
+    if (length > 0) {
+        value = (struct value){.kind = VALUE_TEXT, .length = (uint32_t)length, .text = text};
+    }
+    return dk_convert_add(change, field, &value, arena);
+}
+
+/* Renamed: `phone` is `phone_e164` now. Split: `name` is `first_name` and `last_name`, at the last
+ * blank. */
+static bool convert_contact(struct change *change, struct arena *arena)
+{
+    const struct value *phone = dk_convert_get(change, CONTACT_PHONE);
+    const struct value *name = dk_convert_get(change, CONTACT_NAME);
+    if (phone != NULL && !dk_convert_add(change, CONTACT_PHONE_E164, phone, arena)) {
+        return false;
+    }
+    if (name == NULL || name->kind != VALUE_TEXT) {
+        return true;
+    }
+    size_t blank = name->length;
+    while (blank > 0 && name->text[blank - 1] != ' ') {
+        blank--;
+    }
+    size_t first = blank > 0 ? blank - 1 : 0;
+    const char *text = name->text;
+    size_t length = name->length;
+    return add_text(change, CONTACT_FIRST_NAME, text, first, arena) &&
+           add_text(change, CONTACT_LAST_NAME, text + blank, length - blank, arena);
+}
+
+/* Another unit: thousandths become whole pieces. */
+static bool convert_action(struct change *change, struct arena *arena)
+{
+    const struct value *qty = dk_convert_get(change, VISIT_ACTION_QTY);
+    if (qty == NULL) {
+        return true;
+    }
+    struct value pieces = {.kind = qty->kind};
+    if (qty->kind == VALUE_INT) {
+        int64_t whole = qty->integer / 1000;
+        pieces.integer = whole > INT32_MAX ? INT32_MAX : whole < -INT32_MAX ? -INT32_MAX : whole;
+    }
+    return dk_convert_add(change, VISIT_ACTION_QTY_PIECES, &pieces, arena);
+}
+
+/* Must have a value now: what older apps make has the default. */
+static bool convert_opportunity(struct change *change, struct arena *arena)
+{
+    static const char fallback[] = "unknown";
+    return change->op != BLOCK_NEW ||
+           add_text(change, OPPORTUNITY_SOURCE, fallback, strlen(fallback), arena);
+}
+
+const struct conversion dk_conversions[] = {
+    {2, ENTITY_CONTACT, convert_contact},
+    {2, ENTITY_VISIT_ACTION, convert_action},
+    {2, ENTITY_OPPORTUNITY, convert_opportunity},
+    {0},
+};
