@@ -56,13 +56,14 @@ const struct value *dk_stage_value(const struct daybook_record *record, int fiel
     return record->slots[field] == 0 ? NULL : &record->values[record->slots[field] - 1].value;
 }
 
-/* See staged.h. What a replacement does not set is empty, except what a device cannot set. */
+/* See staged.h. What a replacement does not set is empty, except what a device cannot set, and a
+ * state, which has no way to nothing. */
 struct value dk_stage_effective(const struct daybook_record *record, int field)
 {
     const struct value *staged = dk_stage_value(record, field);
     const struct field *info = &record->entity->fields[field];
-    bool cleared =
-        record->kind == STAGE_REPLACE && dk_field_is_sent(info) && info->policy != POLICY_IMMUTABLE;
+    bool cleared = record->kind == STAGE_REPLACE && dk_field_is_sent(info) &&
+                   info->policy != POLICY_IMMUTABLE && info->policy != POLICY_STATE;
     if (staged != NULL) {
         return *staged;
     }

@@ -9,6 +9,8 @@
  */
 #include "engine/store/write.h"
 
+#include "engine/sales/machines.h"
+
 #include <assert.h>
 #include <string.h>
 
@@ -109,8 +111,23 @@ static daybook_status assign_all(struct write *write, const struct change *chang
     return DAYBOOK_OK;
 }
 
-/* Fills, checks and, where that needs no other record, derives. */
-static daybook_status run_rules(struct write *write, const struct change *change,
+/* A step of the record's state machine, judged from what this device shows. `before` is the first
+ * state for a record that is being made. */
+static daybook_status check_step(struct write *write, const struct change *change, int before,
+                                 const struct record *record)
+{
+    const char *rule;
+    const struct field *field = &record->entity->fields[dk_machine_field(record->entity)];
+    if (dk_machine_step(record, before, dk_machine_state(record), write->roles, &rule) !=
+        MACHINE_REFUSED) {
+        return DAYBOOK_OK;
+    }
+    return dk_write_fail(write, change, DAYBOOK_RULE, REJECT_TRANSITION, field->name, rule);
+}
+
+/* Fills, checks and, where that needs no other record, derives. `state` is the record's before; -1:
+ * it has no machine. */
+static daybook_status run_rules(struct write *write, const struct change *change, int state,
                                 struct record *record)
 {
     struct refusal refusal;
@@ -120,6 +137,10 @@ static daybook_status run_rules(struct write *write, const struct change *change
         dk_sales_fill(&write->actor, &write->reader, change->op == BLOCK_NEW, record, work);
     if (status != DAYBOOK_OK) {
         return dk_write_fail(write, change, status, REJECT_RULE, NULL, NULL);
+    }
+    status = state < 0 ? DAYBOOK_OK : check_step(write, change, state, record);
+    if (status != DAYBOOK_OK) {
+        return status;
     }
     if (!dk_sales_check(record, &refusal)) {
         return refused(write, change, &refusal);
@@ -177,6 +198,12 @@ static daybook_status check_free(struct write *write, const struct change *chang
     return status;
 }
 
+/* The rank where records of an entity begin; -1: it has no machine. */
+static int first_state(const struct entity *entity)
+{
+    return dk_machine_field(entity) < 0 ? -1 : 0;
+}
+
 /* A record that is made: rules, then one INSERT, whose row says by its version what is pending. */
 static daybook_status write_new(struct write *write, struct change *change)
 {
@@ -189,7 +216,7 @@ static daybook_status write_new(struct write *write, struct change *change)
         status = dk_forms_settle(write->store, change, &before, &record);
     }
     if (status == DAYBOOK_OK) {
-        status = run_rules(write, change, &record);
+        status = run_rules(write, change, first_state(change->entity), &record);
     }
     if (status == DAYBOOK_OK) {
         status = check_free(write, change);
@@ -310,7 +337,7 @@ static daybook_status write_set(struct write *write, struct change *change)
         status = dk_forms_carry_groups(write->store, change, &record);
     }
     if (status == DAYBOOK_OK) {
-        status = run_rules(write, change, &record);
+        status = run_rules(write, change, dk_machine_state(&holding.row.record), &record);
     }
     if (status != DAYBOOK_OK) {
         return status;
@@ -451,6 +478,7 @@ static void begin_write(struct write *write, int64_t now_ms)
                                         .territory = state->territory,
                                         .device_no = state->device_no,
                                         .time_ms = dk_hlc_ms(write->changeset.time)};
+    write->roles = dk_machine_roles(state->role);
 }
 
 daybook_status dk_store_commit(struct store *store, struct change *changes, int count,

@@ -11,6 +11,7 @@ struct write {
     struct store *store;
     struct sales_actor actor;
     struct sales_reader reader;
+    unsigned roles;             /* of the user, as the state machines know them */
     struct changeset changeset; /* changes: in the store's arena, as they go up */
     int capacity;
     struct touched touched;

@@ -4,6 +4,7 @@
  * decider's thread for each changeset of a group, and for the server's own commands. Invariant:
  * whatever a step does, the store is left as if the decision had been made whole or not at all.
  */
+#include "engine/sales/machines.h"
 #include "sync-server/decide/work.h"
 
 #include <assert.h>
@@ -81,6 +82,7 @@ static daybook_status begin(struct decision *decision)
                                            .device_no = author->device_no,
                                            .is_server = author->is_server,
                                            .time_ms = dk_hlc_ms(decision->time)};
+    decision->roles = dk_machine_roles(author->is_server ? "system" : author->account.role);
     decision->reader = srv_work_reader(decision);
     return status;
 }

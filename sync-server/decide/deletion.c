@@ -25,6 +25,12 @@ static struct stamp latest_other(const struct srv_record *row, uint32_t device_n
             latest = *stamp;
         }
     }
+    for (int i = 0; i < row->state_op_count; i++) {
+        const struct state_op *op = &row->state_ops[i];
+        if (op->device_no != device_no && op->position > latest.position) {
+            latest = (struct stamp){.position = op->position, .device_no = op->device_no};
+        }
+    }
     return latest;
 }
 

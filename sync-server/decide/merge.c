@@ -231,6 +231,7 @@ bool srv_merge_set(struct decision *decision, struct work *work)
     const struct entity *entity = work->row.record.entity;
     const struct value *sent[LIMIT_FIELDS] = {NULL};
     uint64_t done = 0;
+    int state = -1;
     struct unit unit;
     work->own |= work->change->added;
     for (int i = 0; i < work->change->value_count; i++) {
@@ -251,6 +252,10 @@ bool srv_merge_set(struct decision *decision, struct work *work)
             }
             continue;
         }
+        if (entity->fields[field].policy == POLICY_STATE) {
+            state = field;
+            continue;
+        }
         uint64_t mask = dk_field_group_mask(entity, field);
         done |= mask;
         if (!collect_unit(decision, work, mask, sent, &unit) ||
@@ -261,7 +266,8 @@ bool srv_merge_set(struct decision *decision, struct work *work)
     if (work->effect == EFFECT_NONE) {
         work->effect = EFFECT_SET;
     }
-    return true;
+    /* Last: a step may need what the other fields say. */
+    return state < 0 || srv_merge_state(decision, work, state, sent[state]);
 }
 
 /* A record that is being made: its values are what was sent. */
@@ -287,7 +293,7 @@ static bool merge_new(struct decision *decision, struct work *work)
         }
     }
     srv_work_link_parent(decision, work);
-    return true;
+    return srv_merge_first_state(decision, work);
 }
 
 /* See the header. */

@@ -103,6 +103,7 @@ struct decision {
     struct srv_account account; /* the author's, as it was at true_ms */
     struct scope *past_scope;   /* what that saw; NULL: not asked yet */
     struct sales_actor actor;
+    unsigned roles;             /* of the author, as the state machines know them */
     struct sales_reader reader; /* sees the works over the store */
     daybook_status status;
     struct verdict *verdict;
@@ -240,6 +241,16 @@ bool srv_decide_note(struct decision *decision, const struct work *about, const 
  * failed. */
 bool srv_value_text(struct decision *decision, const struct field *field, const struct value *value,
                     struct value *text);
+
+/* ---- merge_state.c */
+/* The operations of a record's state register, the one that is only implied included. `ops` has
+ * room for STATE_OPS_MAX + 1. */
+int srv_state_ops(const struct srv_record *row, int field, struct state_op *ops);
+/* A step of the record's machine, from what the author saw; other fields are merged already. */
+bool srv_merge_state(struct decision *decision, struct work *work, int field,
+                     const struct value *value);
+/* A record that is being made may begin where its maker can have brought it. */
+bool srv_merge_first_state(struct decision *decision, struct work *work);
 
 /* ---- deletion.c */
 /* An edit, or an added child, meets a tombstone: revives it, or rejects where the author had seen

@@ -75,6 +75,20 @@ static void append_list(struct buffer *out, const struct list *list)
     }
 }
 
+/* Appends the state register. */
+static void append_state(struct buffer *out, const struct srv_record *record)
+{
+    append_number(out, (uint64_t)record->state_op_count);
+    for (int i = 0; i < record->state_op_count; i++) {
+        const struct state_op *op = &record->state_ops[i];
+        append_number(out, (uint64_t)op->position);
+        append_number(out, op->device_no);
+        append_number(out, op->epoch);
+        dk_buffer_append_char(out, (char)op->rank);
+        dk_buffer_append_char(out, (char)(op->peak + 1));
+    }
+}
+
 /* Walks the stamps twice in the same order: first to list them, then to write list and indexes. */
 daybook_status srv_stamps_write(struct buffer *out, const struct srv_record *record)
 {
@@ -113,6 +127,7 @@ daybook_status srv_stamps_write(struct buffer *out, const struct srv_record *rec
         dk_buffer_append(out, key->key, key->key_length);
         append_number(out, index_of(&list, &key->stamp));
     }
+    append_state(out, record);
     if (list.stamps != near) {
         dk_memory_free(list.stamps);
     }
@@ -204,6 +219,32 @@ static daybook_status read_keys(struct form *form, struct arena *arena, struct s
     return DAYBOOK_OK;
 }
 
+/* Reads the state register into the arena. */
+static daybook_status read_state(struct form *form, struct arena *arena, struct srv_record *record)
+{
+    size_t left = form->length - form->cursor;
+    uint64_t most = left / 5 < STATE_OPS_MAX ? left / 5 : STATE_OPS_MAX;
+    size_t count = (size_t)read_number(form, most);
+    if (count == 0) {
+        return DAYBOOK_OK;
+    }
+    struct state_op *ops = dk_arena_new(arena, count * sizeof *ops);
+    if (ops == NULL) {
+        return DAYBOOK_NO_MEMORY;
+    }
+    for (size_t i = 0; i < count; i++) {
+        ops[i].position = (int64_t)read_number(form, INT64_MAX);
+        ops[i].device_no = (uint32_t)read_number(form, UINT32_MAX);
+        ops[i].epoch = (uint16_t)read_number(form, STATE_EPOCH_MAX);
+        ops[i].rank = (uint8_t)read_number(form, STATE_RANK_MAX);
+        ops[i].peak = (int8_t)((int)read_number(form, STATE_RANK_MAX + 1) - 1);
+    }
+    record->state_ops = ops;
+    record->state_op_count = (int)count;
+    return DAYBOOK_OK;
+}
+_Static_assert(STATE_RANK_MAX + 1 < 0x80, "a rank and a peak take one byte each");
+
 /* Strict: every byte is used, every number fits. */
 daybook_status srv_stamps_read(const void *bytes, size_t length, struct arena *arena,
                                struct srv_record *record)
@@ -214,6 +255,8 @@ daybook_status srv_stamps_read(const void *bytes, size_t length, struct arena *a
     memset(record->stamps, 0, (size_t)field_count * sizeof record->stamps[0]);
     record->key_stamps = NULL;
     record->key_stamp_count = 0;
+    record->state_ops = NULL;
+    record->state_op_count = 0;
     if (read_number(&form, UINT64_MAX) != FORM_VERSION) {
         return DAYBOOK_CORRUPT;
     }
@@ -227,6 +270,9 @@ daybook_status srv_stamps_read(const void *bytes, size_t length, struct arena *a
         record->stamps[field] = read_stamp(&form);
     }
     status = read_keys(&form, arena, record);
+    if (status == DAYBOOK_OK) {
+        status = read_state(&form, arena, record);
+    }
     if (status != DAYBOOK_OK) {
         return status;
     }

@@ -11,6 +11,8 @@
  *   f times  varint index           of the field
  *   varint   k                      keys
  *   k times  varint length, bytes of the key, varint index
+ *   varint   s                      operations of the state register
+ *   s times  varint position, varint device number, varint epoch, byte rank, byte peak + 1
  *
  * A varint is little-endian base 128 without needless bytes. Index 0: no stamp; else 1 + place in
  * the list. Fields come before keys, so a field's index is always one byte.
@@ -22,8 +24,8 @@
 
 #define STAMPS_KEYS_MAX 10000 /* keys of custom and extra together */
 
-/* Appends the form of record->deletion, stamps (of the entity's fields) and key_stamps. TOO_LARGE
- * past STAMPS_KEYS_MAX, else the buffer's status. */
+/* Appends the form of record->deletion, stamps (of the entity's fields), key_stamps and state_ops.
+ * TOO_LARGE past STAMPS_KEYS_MAX, else the buffer's status. */
 daybook_status srv_stamps_write(struct buffer *out, const struct srv_record *record);
 /* Sets the same members from `bytes`; fields not mentioned get zero stamps. Keys and their list are
  * put into the arena. CORRUPT on anything that srv_stamps_write does not write for this entity. */

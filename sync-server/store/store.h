@@ -20,6 +20,7 @@
 #include "engine/base/log.h"
 #include "engine/protocol/message.h"
 #include "engine/protocol/stamp.h"
+#include "engine/protocol/state.h"
 #include "engine/protocol/value.h"
 
 #include <daybook/status.h>
@@ -87,6 +88,8 @@ struct srv_record {
     struct stamp stamps[LIMIT_FIELDS];
     struct srv_key_stamp *key_stamps; /* arena */
     int key_stamp_count;
+    struct state_op *state_ops; /* arena: the register of the entity's STATE field */
+    int state_op_count;         /* 0: one operation, which the field's stamp and value tell */
 };
 
 struct srv_bucket {

@@ -96,6 +96,8 @@ static void test_stranger__writes_of_fields_that_are_not_its_own(void **state)
         {"quote", "set", "rev", "7", "IMMUTABLE"},
         {"quote", "set", "total", "\"1\"", "READONLY"},
         {"quote", "set", "subtotal", "\"1\"", "READONLY"},
+        {"quote", "set", "status", "\"approved\"", "TRANSITION"},
+        {"quote", "set", "status", "null", "TRANSITION"},
         {"quote_line", "set", "tax_bp", "0", "READONLY"},
         {"quote_line", "set", "amount", "\"0\"", "READONLY"},
         {"customer", "set", "tier", "\"A\"", "READONLY"},

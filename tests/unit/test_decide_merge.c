@@ -28,8 +28,6 @@ static const struct policy_case policy_cases[] = {
      REJECT_NONE},
     {"SET", ENTITY_CUSTOMER, CUSTOMER_TAGS, "{\"add\":[\"a\"]}", "{\"add\":[\"b\"]}", false,
      "[\"a\",\"b\"]", REJECT_POLICY, REJECT_NONE},
-    {"STATE", ENTITY_VISIT, VISIT_STATUS, "in_progress", "completed", false, NULL, REJECT_POLICY,
-     REJECT_NONE},
     {"IMMUTABLE", ENTITY_VISIT, VISIT_DOC_NO, "VI-1", "VI-2", false, NULL, REJECT_IMMUTABLE,
      REJECT_IMMUTABLE},
     {"GROW", ENTITY_SALES_ORDER, SALES_ORDER_CANCEL_REQ, "{\"add\":[\"a\"]}", "{\"add\":[\"b\"]}",

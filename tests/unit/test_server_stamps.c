@@ -59,6 +59,12 @@ static size_t round_trip(const struct srv_record *record)
                             got.key_stamps[i].key_length);
         assert_stamp(got.key_stamps[i].stamp, record->key_stamps[i].stamp);
     }
+    assert_int_equal(got.state_op_count, record->state_op_count);
+    for (int i = 0; i < record->state_op_count; i++) {
+        const struct state_op *a = &got.state_ops[i], *b = &record->state_ops[i];
+        assert_true(a->position == b->position && a->device_no == b->device_no &&
+                    a->epoch == b->epoch && a->rank == b->rank && a->peak == b->peak);
+    }
     size_t length = out.length;
     free(bytes);
     dk_arena_clear(&arena);
@@ -78,8 +84,12 @@ static void test_server_stamps__the_form_is_this(void **state)
         .key = "custom.a", .key_length = 8, .stamp = record.stamps[FIELD_CREATED_TS]};
     record.key_stamps = &key;
     record.key_stamp_count = 1;
-    static const uint8_t expected[] = {1, 2, 5, 0xAC, 2,   2,   6,   1,   0xC8, 1,   0,   4,   1, 0,
-                                       0, 2, 1, 8,    'c', 'u', 's', 't', 'o',  'm', '.', 'a', 1};
+    struct state_op ops[] = {{5, 2, 0, 3, -1}, {300, 200, 1, 0, 3}};
+    record.state_ops = ops;
+    record.state_op_count = 2;
+    static const uint8_t expected[] = {
+        1,   2,   5,   0xAC, 2,   2,   6, 1, 0xC8, 1, 0, 4, 1, 0,    0, 2,    1, 8, 'c', 'u',
+        's', 't', 'o', 'm',  '.', 'a', 1, 2, 5,    2, 0, 3, 0, 0xAC, 2, 0xC8, 1, 1, 0,   4};
     dk_buffer_init(&out, 1000);
     ok(srv_stamps_write(&out, &record));
     assert_int_equal(out.length, sizeof expected);
@@ -88,13 +98,13 @@ static void test_server_stamps__the_form_is_this(void **state)
     (void)round_trip(&record);
 }
 
-static void test_server_stamps__no_stamps_take_five_bytes(void **state)
+static void test_server_stamps__no_stamps_take_six_bytes(void **state)
 {
     (void)state;
     static struct srv_record record;
     for (int kind = 0; kind < ENTITY_COUNT; kind++) {
         clear(&record, kind);
-        assert_int_equal(round_trip(&record), 5);
+        assert_int_equal(round_trip(&record), 6);
     }
 }
 
@@ -121,6 +131,13 @@ static void test_server_stamps__the_ends_of_each_range(void **state)
     record.stamps[1] = (struct stamp){.position = 0, .time = 1, .device_no = 0};
     record.stamps[2] = (struct stamp){.position = 1, .time = 0, .device_no = 0};
     record.stamps[VISIT_FIELD_COUNT - 1] = record.deletion;
+    struct state_op ops[STATE_OPS_MAX];
+    for (int i = 0; i < STATE_OPS_MAX; i++) {
+        ops[i] = (struct state_op){INT64_MAX, UINT32_MAX, STATE_EPOCH_MAX, STATE_RANK_MAX,
+                                   (int8_t)(i == 0 ? STATE_RANK_MAX : -1)};
+    }
+    record.state_ops = ops;
+    record.state_op_count = STATE_OPS_MAX;
     (void)round_trip(&record);
 }
 
@@ -182,8 +199,9 @@ static daybook_status read_exactly(const uint8_t *bytes, size_t length)
 static void test_server_stamps__damage_is_refused(void **state)
 {
     (void)state;
-    /* version, list of 1: (5, 9, 2), deletion, fields, keys */
-    static const uint8_t good[] = {1, 1, 5, 9, 2, 0, 5, 1, 0, 0, 0, 1, 1, 2, 'k', '1', 1};
+    /* version, list of 1: (5, 9, 2), deletion, fields, keys, state */
+    static const uint8_t good[] = {1, 1, 5,   9,   2, 0, 5, 1, 0, 0, 0, 1,
+                                   1, 2, 'k', '1', 1, 1, 5, 2, 0, 3, 0};
     ok(read_exactly(good, sizeof good));
     for (size_t length = 0; length < sizeof good; length++) { /* cut at every byte */
         assert_int_equal(read_exactly(good, length), DAYBOOK_CORRUPT);
@@ -192,15 +210,27 @@ static void test_server_stamps__damage_is_refused(void **state)
         size_t at;
         uint8_t byte;
     } changes[] = {
-        {0, 0},     {0, 2},              /* another version */
-        {1, 2},     {1, 0x7F},  {1, 0},  /* another number of stamps */
-        {5, 2},                          /* a stamp that is not listed */
-        {6, 6},     {6, 0x7F},           /* more fields than the entity has */
-        {7, 2},                          /* a stamp that is not listed */
-        {12, 2},    {12, 0x7F},          /* more keys than there are bytes for */
-        {13, 3},    {13, 0x7F}, {13, 1}, /* a key that is longer, shorter */
-        {16, 2},                         /* a stamp that is not listed */
-        {16, 0x81},                      /* a number without an end */
+        {0, 0},
+        {0, 2}, /* another version */
+        {1, 2},
+        {1, 0x7F},
+        {1, 0}, /* another number of stamps */
+        {5, 2}, /* a stamp that is not listed */
+        {6, 6},
+        {6, 0x7F}, /* more fields than the entity has */
+        {7, 2},    /* a stamp that is not listed */
+        {12, 2},
+        {12, 0x7F}, /* more keys than there are bytes for */
+        {13, 3},
+        {13, 0x7F},
+        {13, 1},    /* a key that is longer, shorter */
+        {16, 2},    /* a stamp that is not listed */
+        {16, 0x81}, /* a number without an end */
+        {17, 2},
+        {17, 0x7F},
+        {17, 0},                  /* another number of operations */
+        {21, STATE_RANK_MAX + 1}, /* a rank too high */
+        {22, STATE_RANK_MAX + 2}, /* a peak too high */
     };
     for (size_t i = 0; i < COUNT(changes); i++) {
         uint8_t bytes[sizeof good];
@@ -261,7 +291,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_server_stamps__the_form_is_this),
-        cmocka_unit_test(test_server_stamps__no_stamps_take_five_bytes),
+        cmocka_unit_test(test_server_stamps__no_stamps_take_six_bytes),
         cmocka_unit_test(test_server_stamps__a_new_record_takes_few_bytes),
         cmocka_unit_test(test_server_stamps__the_ends_of_each_range),
         cmocka_unit_test(test_server_stamps__all_different_and_many_keys),

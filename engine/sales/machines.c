@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The table of state machines and the questions that both ends ask it. Called by the device's
+ * commit and by the decider's merge. Pure. Invariant: rows UP go up in rank and rows DOWN go down,
+ * which a test checks; so every way ends.
+ */
+#include "engine/sales/machines.h"
+
+#include "engine/base/text.h"
+
+#include <string.h>
+
+enum {
+    NONE = MACHINE_NONE,
+    R = MACHINE_R,
+    M = MACHINE_M,
+    B = MACHINE_B,
+    Y = MACHINE_Y,
+};
+
+struct freeze_row {
+    int entity;
+    const char *state;
+    enum machine_freeze way;
+    unsigned roles;
+};
+
+#define STEP(entity_, from_, to_, roles_, offline_, direction_, need_)                             \
+    {ENTITY_##entity_, #from_, #to_, roles_, offline_, MACHINE_##direction_, MACHINE_NEED_##need_},
+#define FREEZE(entity_, state_, way_, roles_)
+static const struct machine_step steps[] = {
+#include "engine/sales/machines.def"
+    {.from = NULL},
+};
+#undef STEP
+#undef FREEZE
+
+#define STEP(entity_, from_, to_, roles_, offline_, direction_, need_)
+#define FREEZE(entity_, state_, way_, roles_) {ENTITY_##entity_, #state_, FREEZE_##way_, roles_},
+static const struct freeze_row freezes[] = {
+#include "engine/sales/machines.def"
+};
+#undef STEP
+#undef FREEZE
+
+const struct machine_step *dk_machine_steps(void)
+{
+    return steps;
+}
+
+unsigned dk_machine_roles(const char *role)
+{
+    if (strcmp(role, "manager") == 0) {
+        return R | M;
+    }
+    if (strcmp(role, "back_office") == 0) {
+        return B;
+    }
+    return strcmp(role, "system") == 0 ? R | M | B | Y : R;
+}
+
+int dk_machine_field(const struct entity *entity)
+{
+    for (int field = FIELD_COMMON_COUNT; field < entity->field_count; field++) {
+        if (entity->fields[field].policy == POLICY_STATE) {
+            return field;
+        }
+    }
+    return -1;
+}
+
+int dk_machine_rank(const struct field *field, const struct value *value)
+{
+    for (int rank = 0; value->kind == VALUE_TEXT && field->choices[rank] != NULL; rank++) {
+        if (dk_text_equal(value->text, value->length, field->choices[rank])) {
+            return rank;
+        }
+    }
+    return -1;
+}
+
+int dk_machine_state(const struct record *record)
+{
+    int field = dk_machine_field(record->entity);
+    return field < 0 ? -1 : dk_machine_rank(&record->entity->fields[field], &record->values[field]);
+}
+
+/* The rank of a name of the table. */
+static int rank_of(const struct entity *entity, const char *name)
+{
+    struct value value = {.kind = VALUE_TEXT, .length = (uint32_t)strlen(name)};
+    value.text = name;
+    return dk_machine_rank(&entity->fields[dk_machine_field(entity)], &value);
+}
+
+/* YYYYMMDD of a moment, in a time zone that is `tz_min` minutes east of UTC (days from civil, by
+ * Howard Hinnant's public algorithm, backwards). */
+static int64_t day_of(int64_t ms, int64_t tz_min)
+{
+    int64_t minutes = ms / 60000 + tz_min;
+    int64_t z = minutes / 1440 + 719468;
+    int64_t era = z / 146097;
+    int64_t doe = z - era * 146097;
+    int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
+    int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+    int64_t mp = (5 * doy + 2) / 153;
+    int64_t month = mp < 10 ? mp + 3 : mp - 9;
+    int64_t year = yoe + era * 400 + (month <= 2 ? 1 : 0);
+    return year * 10000 + month * 100 + (doy - (153 * mp + 2) / 5 + 1);
+}
+
+/* A check-in that was made on the day that was planned. Without a time zone the day cannot be told,
+ * and a check-in is enough. */
+static bool has_check_in(const struct record *record)
+{
+    const struct value *ts = &record->values[VISIT_CHECKIN_TS];
+    const struct value *tz = &record->values[VISIT_CHECKIN_TZ];
+    const struct value *day = &record->values[VISIT_PLAN_DAY];
+    if (ts->kind != VALUE_INT || ts->integer < 0) {
+        return false;
+    }
+    return day->kind != VALUE_INT || tz->kind != VALUE_INT ||
+           day_of(ts->integer, tz->integer) == day->integer;
+}
+
+/* The word for what the record lacks for a step; NULL: nothing. */
+static const char *missing(const struct record *record, enum machine_need need)
+{
+    const struct value *van = &record->values[SALES_ORDER_VAN_SALE];
+    switch (need) {
+    case MACHINE_NEED_CHECK_IN: return has_check_in(record) ? NULL : "check_in";
+    case MACHINE_NEED_VAN: return van->kind == VALUE_INT && van->integer != 0 ? NULL : "van_sale";
+    case MACHINE_NEED_NONE:
+    case MACHINE_NEED_REASON:
+    case MACHINE_NEED_EVIDENCE:
+    case MACHINE_NEED_IN_TIME:
+    case MACHINE_NEED_NO_HOLD:
+    case MACHINE_NEED_NO_ORDER: break;
+    }
+    return NULL;
+}
+
+/* The states that can be reached by steps up from `from`: a mask of ranks. *unmet: the word of a
+ * need that kept a step to `to` from being taken. */
+static uint64_t reach(const struct record *record, int from, int to, unsigned roles,
+                      const char **unmet)
+{
+    const struct entity *entity = record->entity;
+    uint64_t reached = (uint64_t)1 << from;
+    uint64_t before;
+    do {
+        before = reached;
+        for (const struct machine_step *step = steps; step->from != NULL; step++) {
+            if (step->entity != (int)entity->kind || step->direction != MACHINE_UP ||
+                (step->roles & roles) == 0 || (reached >> rank_of(entity, step->from) & 1) == 0) {
+                continue;
+            }
+            int rank = rank_of(entity, step->to);
+            const char *word = missing(record, step->need);
+            if (word == NULL) {
+                reached |= (uint64_t)1 << rank;
+            } else if (rank == to) {
+                *unmet = word;
+            }
+        }
+    } while (reached != before);
+    return reached;
+}
+
+/* The row for exactly this step in this direction, or NULL. */
+static const struct machine_step *row_of(const struct entity *entity, int from, int to,
+                                         enum machine_direction direction, unsigned roles)
+{
+    const struct field *field = &entity->fields[dk_machine_field(entity)];
+    for (const struct machine_step *step = steps; step->from != NULL; step++) {
+        if (step->entity == (int)entity->kind && step->direction == direction &&
+            (step->roles & roles) != 0 && strcmp(step->from, field->choices[from]) == 0 &&
+            strcmp(step->to, field->choices[to]) == 0) {
+            return step;
+        }
+    }
+    return NULL;
+}
+
+enum machine_answer dk_machine_step(const struct record *record, int from, int to, unsigned roles,
+                                    const char **rule)
+{
+    static const unsigned everybody = R | M | B | Y;
+    const struct entity *entity = record->entity;
+    *rule = NULL;
+    if (from == to) {
+        return MACHINE_STAYS;
+    }
+    if (from < 0 || to < 0) {
+        *rule = "step";
+        return MACHINE_REFUSED;
+    }
+    if (to < from) {
+        if (row_of(entity, from, to, MACHINE_DOWN, roles) != NULL) {
+            return MACHINE_STEP_DOWN;
+        }
+        *rule = row_of(entity, from, to, MACHINE_DOWN, everybody) != NULL ? "role" : "step";
+        return MACHINE_REFUSED;
+    }
+    if ((reach(record, from, to, roles, rule) >> to & 1) != 0) {
+        return MACHINE_STEP_UP;
+    }
+    const char *unmet = NULL;
+    if (*rule == NULL) {
+        bool others = (reach(record, from, to, everybody, &unmet) >> to & 1) != 0;
+        *rule = others || unmet != NULL ? "role" : "step";
+    }
+    return MACHINE_REFUSED;
+}
+
+enum machine_need dk_machine_need(const struct entity *entity, int to)
+{
+    const struct field *field = &entity->fields[dk_machine_field(entity)];
+    for (const struct machine_step *step = steps; step->from != NULL; step++) {
+        if (step->entity == (int)entity->kind && step->direction == MACHINE_UP &&
+            step->need != MACHINE_NEED_NONE && strcmp(step->to, field->choices[to]) == 0) {
+            return step->need;
+        }
+    }
+    return MACHINE_NEED_NONE;
+}
+
+bool dk_machine_asks(const struct entity *entity, int from, int to, unsigned roles)
+{
+    return row_of(entity, from, to, MACHINE_ASK, roles) != NULL &&
+           row_of(entity, from, to, MACHINE_UP, roles) == NULL;
+}
+
+enum machine_freeze dk_machine_freeze(const struct entity *entity, int state, unsigned roles)
+{
+    const char *name = state < 0 ? NULL : entity->fields[dk_machine_field(entity)].choices[state];
+    for (size_t i = 0; name != NULL && i < sizeof freezes / sizeof freezes[0]; i++) {
+        const struct freeze_row *row = &freezes[i];
+        if (row->entity == (int)entity->kind && strcmp(row->state, name) == 0) {
+            return (row->roles & roles) != 0 ? FREEZE_NOT : row->way;
+        }
+    }
+    return FREEZE_NOT;
+}
+
+bool dk_machine_is_content(const struct field *field)
+{
+    return field->policy == POLICY_LATEST || field->policy == POLICY_SET;
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The STATE field of each changed record: a step of its machine becomes an operation of the state
+ * register. Called by merge.c behind the record's other fields, which a step may need. Invariants:
+ * a step was legal from what its author saw, and its author's to take; the state is what the set of
+ * operations says, whoever came first; what loses is noted.
+ */
+#include "engine/base/text.h"
+#include "engine/sales/machines.h"
+#include "sync-server/decide/work.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* The step under way. */
+struct step {
+    struct work *work;
+    int field;
+    struct state_op ops[STATE_OPS_MAX + 1];
+    int count;
+    struct state_view before, seen; /* of all operations; of the author's */
+    int rank;                       /* wanted */
+};
+
+/* See the header. */
+int srv_state_ops(const struct srv_record *row, int field, struct state_op *ops)
+{
+    const struct stamp *stamp = &row->stamps[field];
+    int rank = dk_machine_rank(&row->record.entity->fields[field], &row->record.values[field]);
+    if (row->state_op_count > 0) {
+        memcpy(ops, row->state_ops, (size_t)row->state_op_count * sizeof *ops);
+        return row->state_op_count;
+    }
+    ops[0] = (struct state_op){.position = stamp->position,
+                               .device_no = stamp->device_no,
+                               .rank = (uint8_t)(rank < 0 ? 0 : rank),
+                               .peak = -1};
+    return 1;
+}
+
+/* The value of a rank. */
+static struct value state_value(const struct field *field, int rank)
+{
+    struct value value = {.kind = VALUE_TEXT, .length = (uint32_t)strlen(field->choices[rank])};
+    value.text = field->choices[rank];
+    return value;
+}
+
+/* REJECTED(TRANSITION), for the state field. */
+static bool refuse(struct decision *decision, const struct step *step, const char *rule)
+{
+    const struct record *record = &step->work->row.record;
+    return srv_decision_reject(decision, REJECT_TRANSITION, record->entity, &record->id,
+                               record->entity->fields[step->field].name, rule);
+}
+
+/* Notes that one state lost against another. */
+static bool note(struct decision *decision, const struct step *step, int kept, uint32_t kept_device,
+                 int lost, uint32_t lost_device)
+{
+    const struct field *field = &step->work->row.record.entity->fields[step->field];
+    struct value kept_value = state_value(field, kept), kept_text;
+    struct value lost_value = state_value(field, lost), lost_text;
+    decision->merged = true;
+    return srv_value_text(decision, field, &kept_value, &kept_text) &&
+           srv_value_text(decision, field, &lost_value, &lost_text) &&
+           srv_decide_note(decision, step->work, field->name, strlen(field->name), &kept_text,
+                           kept_device, &lost_text, lost_device);
+}
+
+/* Puts the register and the state that follows from it. */
+static bool put(struct decision *decision, const struct step *step)
+{
+    struct srv_record *row = &step->work->row;
+    const struct field *field = &row->record.entity->fields[step->field];
+    struct value value = state_value(field, dk_state_value(step->ops, step->count).rank);
+    size_t size = (size_t)step->count * sizeof *step->ops;
+    row->state_ops = dk_arena_new(decision->arena, size);
+    if (row->state_ops == NULL) {
+        return srv_decision_out_of_memory(decision);
+    }
+    memcpy(row->state_ops, step->ops, size);
+    row->state_op_count = step->count;
+    row->stamps[step->field] = srv_merge_stamp(decision, &row->stamps[step->field], true);
+    if (!dk_value_equal(&value, &row->record.values[step->field])) {
+        row->record.values[step->field] = value;
+        step->work->changed |= (uint64_t)1 << step->field;
+    }
+    return true;
+}
+
+/* Takes the step: another operation in the register. */
+static bool take(struct decision *decision, struct step *step, bool downward)
+{
+    struct stamp stored = step->work->row.stamps[step->field];
+    struct state_op op = dk_state_step(step->seen, step->rank, downward, decision->position,
+                                       decision->author->device_no);
+    step->count = dk_state_add(step->ops, step->count, &op);
+    if (step->count < 0) {
+        const struct record *record = &step->work->row.record;
+        return srv_decision_reject(decision, REJECT_LIMIT, record->entity, &record->id,
+                                   record->entity->fields[step->field].name, "steps");
+    }
+    if (!put(decision, step)) {
+        return false;
+    }
+    int after = dk_state_value(step->ops, step->count).rank;
+    uint32_t mine = decision->author->device_no;
+    bool concurrent =
+        step->before.rank != step->seen.rank || step->before.epoch != step->seen.epoch;
+    if (after != step->rank) {
+        step->work->own |= (uint64_t)1 << step->field;
+        return note(decision, step, after, stored.device_no, step->rank, mine);
+    }
+    return !concurrent || step->before.rank == after ||
+           note(decision, step, after, mine, step->before.rank, stored.device_no);
+}
+
+/* The step was right when it was taken, but by now it is for others to take: it becomes a request,
+ * an element "user changeset" of the set that only grows, and the state stands. */
+static bool ask(struct decision *decision, const struct step *step)
+{
+    char user[ID_TEXT_SIZE], changeset[ID_TEXT_SIZE], text[ID_TEXT_SIZE * 2 + 20];
+    struct srv_record *row = &step->work->row;
+    const struct entity *entity = row->record.entity;
+    int field = 0;
+    while (entity->fields[field].policy != POLICY_GROW) {
+        field++;
+        assert(field < entity->field_count);
+    }
+    dk_id_to_text(&decision->author->account.user, user);
+    dk_id_to_text(&decision->input->changeset.id, changeset);
+    (void)dk_text_format(text, sizeof text, "{\"add\":[\"%s %s\"]}", user, changeset);
+    struct value change = {.kind = VALUE_TEXT, .length = (uint32_t)strlen(text), .text = text};
+    if (!dk_set_apply(&row->record.values[field], &change, decision->arena,
+                      &row->record.values[field])) {
+        return decision->arena->failed
+                   ? srv_decision_out_of_memory(decision)
+                   : srv_decision_reject(decision, REJECT_LIMIT, entity, &row->record.id,
+                                         entity->fields[field].name, "elements");
+    }
+    uint64_t both = (uint64_t)1 << field | (uint64_t)1 << step->field;
+    row->stamps[field] = srv_merge_stamp(decision, &row->stamps[field], true);
+    step->work->changed |= (uint64_t)1 << field;
+    step->work->own |= both;
+    return note(decision, step, step->before.rank, row->stamps[step->field].device_no, step->rank,
+                decision->author->device_no);
+}
+
+/* What the machine says to the change, from what the author saw. */
+static bool decide_step(struct decision *decision, struct step *step)
+{
+    const char *rule;
+    struct work *work = step->work;
+    switch (
+        dk_machine_step(&work->row.record, step->seen.rank, step->rank, decision->roles, &rule)) {
+    case MACHINE_STAYS:
+        /* Nothing that it had not seen; the author's device learns what has become of it. */
+        if (step->before.rank != step->rank) {
+            work->own |= (uint64_t)1 << step->field;
+            decision->merged = true;
+        }
+        return true;
+    case MACHINE_STEP_UP:
+        return step->before.rank != step->seen.rank &&
+                       dk_machine_asks(work->row.record.entity, step->before.rank, step->rank,
+                                       decision->roles)
+                   ? ask(decision, step)
+                   : take(decision, step, false);
+    case MACHINE_STEP_DOWN: return take(decision, step, true);
+    case MACHINE_REFUSED: break;
+    }
+    return refuse(decision, step, rule);
+}
+
+/* See the header. */
+bool srv_merge_state(struct decision *decision, struct work *work, int field,
+                     const struct value *value)
+{
+    struct step step = {.work = work, .field = field};
+    step.rank = dk_machine_rank(&work->row.record.entity->fields[field], value);
+    step.count = srv_state_ops(&work->row, field, step.ops);
+    step.before = dk_state_value(step.ops, step.count);
+    step.seen = dk_state_seen(step.ops, step.count, srv_work_seen(decision, work->change),
+                              decision->author->device_no);
+    return decide_step(decision, &step);
+}
+
+/* See the header. */
+bool srv_merge_first_state(struct decision *decision, struct work *work)
+{
+    const struct record *record = &work->row.record;
+    struct step step = {.work = work, .field = dk_machine_field(record->entity)};
+    const char *rule;
+    int rank = dk_machine_state(record);
+    return rank < 0 ||
+           dk_machine_step(record, 0, rank, decision->roles, &rule) != MACHINE_REFUSED ||
+           refuse(decision, &step, rule);
+}
