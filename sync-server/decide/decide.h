@@ -8,7 +8,7 @@
  *   seen.c    decided before? then the stored answer
  *   rights.c  may this author touch these records and name those (history.c: or might they when
  *             they did)
- *   merge.c   each field, group, key against what stands (deletion.c: records as wholes)
+ *   merge.c   each field, group, key, state against what stands (deletion.c: records as wholes)
  *   hold.c    what is applied and waits for somebody
  *   validate.c  fields of the server, domain rules, derived columns
  *   place.c   the bucket of each record; what moves takes its dependents along

@@ -127,9 +127,9 @@ DAYBOOK_API daybook_status daybook_begin(daybook *engine, daybook_transaction **
 /* Makes a record (version DAYBOOK_NEW; `id` NULL: a new id is made) or replaces all its fields
  * (version as read). The fields are set afterwards through *record, which lives as long as the
  * transaction. Fields that are not set are empty, except in a record that exists those that are set
- * at creation and never again, and the state. A record that the server has not decided yet reads as version
- * DAYBOOK_NEW: patch it, or replace it with DAYBOOK_ANY_VERSION. UNKNOWN_ENTITY, READONLY (the
- * server's entity), EXISTS, NOT_FOUND, BAD_VERSION, INVALID (id), TOO_LARGE. */
+ * at creation and never again, and the state. A record that the server has not decided yet reads as
+ * version DAYBOOK_NEW: patch it, or replace it with DAYBOOK_ANY_VERSION. UNKNOWN_ENTITY, READONLY
+ * (the server's entity), EXISTS, NOT_FOUND, BAD_VERSION, INVALID (id), TOO_LARGE. */
 DAYBOOK_API daybook_status daybook_put(daybook_transaction *transaction, const char *entity,
                                        const char *id, int64_t version, daybook_record **record);
 /* Changes single fields of a record. `version` is the one that was read with what the user saw.
