@@ -5,7 +5,8 @@
  * nothing that somebody entered is lost. One seed is one day.
  *
  *   DAYBOOK_RANDOM_FIRST=n   the first seed; 1
- *   DAYBOOK_RANDOM_SEEDS=n   how many; without it, as many as fit into some seconds
+ *   DAYBOOK_RANDOM_SEEDS=n   how many; without it, as many as fit into the time
+ *   DAYBOOK_RANDOM_SECONDS=n the time; 12
  *   DAYBOOK_RANDOM_TRACE=1   tells each step; with DAYBOOK_RANDOM_SQL=query also what the query
  *                            gives on a device after each sync, with DAYBOOK_RANDOM_REPLIES=1 what
  *                            the server says
@@ -30,7 +31,7 @@
 
 #include <cmocka.h>
 
-#define DEFAULT_MS 12000
+#define DEFAULT_SECONDS 12
 #define DEFAULT_LEAST 5 /* seeds, however slow the machine */
 #define STEPS_LEAST 40
 #define STEPS_MORE 160
@@ -283,13 +284,13 @@ static void test_random__everybody_ends_with_the_same(void **state)
     int64_t committed = 0, refused = 0;
     long first = number_from("DAYBOOK_RANDOM_FIRST", 1);
     long wanted = number_from("DAYBOOK_RANDOM_SEEDS", 0);
+    int64_t time_ms = (int64_t)number_from("DAYBOOK_RANDOM_SECONDS", DEFAULT_SECONDS) * 1000;
     int64_t begin_ms = elapsed_ms();
     long done = 0;
     struct day *day = calloc(1, sizeof *day);
     (void)state;
     assert_non_null(day);
-    while (wanted > 0 ? done < wanted
-                      : done < DEFAULT_LEAST || elapsed_ms() - begin_ms < DEFAULT_MS) {
+    while (wanted > 0 ? done < wanted : done < DEFAULT_LEAST || elapsed_ms() - begin_ms < time_ms) {
         if (wanted != 1) {
             print_message("\rseed %ld ", first + done);
         }

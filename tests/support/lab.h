@@ -46,8 +46,7 @@
     X(SCOPE, "scope changed")                                                                      \
     X(MOVED, "customer moved")                                                                     \
     X(REJECTED, "changeset rejected")                                                              \
-    X(SUPERSEDED, "value superseded")                                                              \
-    X(HISTORY, "old value of a record out of scope sent")
+    X(SUPERSEDED, "value superseded")
 
 enum lab_fault {
 #define LAB_FAULT_ENUM(name, text) LAB_##name,
