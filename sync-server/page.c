@@ -279,14 +279,15 @@ static bool is_hidden(const struct walk *walk, const struct part *part, daybook_
     return suspect != NULL && suspect->state != SUSPECT_SHOWN;
 }
 
-/* True where the reader is not told the part. Of a record that has left the scope since only its
- * evictions are told, from each bucket: the reader holds it in the first. */
-static bool is_passed_over(const struct walk *walk, const struct part *part,
-                           daybook_status *status)
+/* True where the reader is not told the part. Of a record that has left the scope since only is
+ * told that it went: its evictions, from each bucket, and its delete, for the reader may hold it.
+ */
+static bool is_passed_over(const struct walk *walk, const struct part *part, daybook_status *status)
 {
     bool evicts = header_has(part->header, part->header_length, "\"op\":\"evict\"");
+    bool deletes = header_has(part->header, part->header_length, "\"op\":\"delete\"");
     bool hidden = is_hidden(walk, part, status);
-    return evicts ? !hidden && is_spared(walk, part) : hidden;
+    return evicts ? !hidden && is_spared(walk, part) : hidden && !deletes;
 }
 
 /* Writes the parts of all rows of the position. */

@@ -212,18 +212,22 @@ static bool leaves(const struct work *work)
            work->old_bucket != work->row.bucket;
 }
 
-/* Those who see the old bucket only lose the record, and what the log says of it there is not shown
- * any more. */
-static bool add_eviction(struct decision *decision, const struct work *work)
+/* What the log of the old bucket says of the record is not shown any more to those who see that
+ * bucket only. */
+static bool hide_past(struct decision *decision, const struct work *work)
 {
-    struct entry *entry = entry_of(decision, work->old_bucket);
-    if (entry == NULL || !add_bare(decision, entry, false, BLOCK_EVICT, work, work->old_bucket)) {
-        return false;
-    }
     daybook_status status =
         srv_store_add_eviction(decision->store, decision->org->org, work->old_bucket,
                                &work->row.record.id, decision->position);
     return status == DAYBOOK_OK || srv_decision_fail(decision, status);
+}
+
+/* Those who see the old bucket only lose the record. */
+static bool add_eviction(struct decision *decision, const struct work *work)
+{
+    struct entry *entry = entry_of(decision, work->old_bucket);
+    return entry != NULL && add_bare(decision, entry, false, BLOCK_EVICT, work, work->old_bucket) &&
+           hide_past(decision, work);
 }
 
 /* What everybody else gets of one record. */
@@ -288,7 +292,9 @@ bool srv_decide_entries(struct decision *decision)
     decision->decide->entry_count = 0;
     decision->decide->page_bytes = 0;
     for (const struct work *work = decision->works; work != NULL; work = work->next) {
-        if (is_logged(work) && !add_body(decision, work)) {
+        bool dead_moved = work->found && work->row.deleted && work->row.bucket != work->old_bucket;
+        if ((is_logged(work) && !add_body(decision, work)) ||
+            (dead_moved && !hide_past(decision, work))) {
             return false;
         }
     }

@@ -140,11 +140,10 @@ static void search_reply(struct lab_device *device, const struct service_answer 
             continue;
         }
         const struct lab_customer *customer = &lab->customers[number];
-        if ((customer->been & scope) == 0) {
+        if (customer->territory < 0 || (1U << customer->territory & scope) == 0) {
             lab_fail(lab, "device %d of %s was sent something of customer %ld", device->number,
                      lab->users[device->user].login, number);
         }
-        lab->counts[LAB_HISTORY] += (1U << customer->territory & scope) == 0;
     }
 }
 
