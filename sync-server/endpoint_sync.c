@@ -312,6 +312,10 @@ static enum job_way parse_sync(struct worker *worker, struct job *job)
                         &problem)) {
         return srv_job_fail(job, 400, "BAD_REQUEST", "%s", problem);
     }
+    if (!srv_snapshot_read_places(&sync->request.loading, &job->arena, &sync->loading,
+                                  &sync->loading_count, &problem)) {
+        return srv_job_fail(job, 400, "BAD_REQUEST", "%s", problem);
+    }
     if (!take_changesets(worker, job)) {
         return WAY_DONE;
     }
@@ -405,45 +409,17 @@ static daybook_status decide_sync(struct decider *decider, struct job *job)
 
 /* ---- reply */
 
-/* Whether any of these buckets has an entry up to the device's position, which then has to be read
- * again from the beginning. */
-static daybook_status has_entries(struct worker *worker, int64_t org, const int64_t *buckets,
-                                  int count, int64_t upto, bool *has)
-{
-    struct srv_log_cursor *cursor;
-    struct srv_log_row row;
-    *has = false;
-    if (count == 0 || upto == 0) {
-        return DAYBOOK_OK;
-    }
-    daybook_status status =
-        srv_store_log_open(worker->reader, org, buckets, count, 0, upto, &cursor);
-    if (status == DAYBOOK_OK) {
-        status = srv_store_log_next(cursor, &row, has);
-        srv_store_log_close(cursor);
-    }
-    return status;
-}
-
-/* Whether the device has to begin again: another epoch, a position that was never given, or a
- * gained bucket with a past. */
+/* Whether the device has to take a snapshot of its whole scope: it has nothing yet, its position is
+ * of another log, or the log behind it is not there any more. */
 static daybook_status needs_reset(struct worker *worker, const struct job *job, int64_t org,
-                                  const struct scope *scope, int64_t head, bool *reset)
+                                  int64_t head, bool *reset)
 {
     const struct sync_request *request = &job->sync.request;
-    uint64_t epoch = srv_store_epoch(worker->reader);
-    int count;
-    *reset = (request->epoch != epoch && (request->epoch != 0 || request->position != 0)) ||
-             request->position > head;
-    if (*reset) {
-        return DAYBOOK_OK;
-    }
-    int64_t *gained =
-        srv_scope_gained(scope, job->sync.held, job->sync.held_count, &worker->arena, &count);
-    if (count < 0) {
-        return DAYBOOK_NO_MEMORY;
-    }
-    return has_entries(worker, org, gained, count, request->position, reset);
+    int64_t floor;
+    daybook_status status = srv_store_get_floor(worker->reader, org, &floor);
+    *reset = request->epoch != srv_store_epoch(worker->reader) || request->position > head ||
+             request->position < floor || (request->position == 0 && head > 0);
+    return status;
 }
 
 /* Points a span at a buffer's text; an empty one is left out. */
@@ -461,6 +437,7 @@ static daybook_status read_reply(struct worker *worker, struct job *job, struct 
     struct caller caller;
     struct scope scope;
     int64_t service_page = worker->service->page_bytes;
+    bool more_pages = false;
     daybook_status status = srv_sign_in(worker->reader, job->token, &caller);
     if (status == DAYBOOK_OK) {
         status = srv_scope_of(worker->reader, &caller.account, SCOPE_NOW, &worker->arena, &scope);
@@ -469,7 +446,7 @@ static daybook_status read_reply(struct worker *worker, struct job *job, struct 
         status = srv_store_get_head(worker->reader, caller.account.org, &reply->head);
     }
     if (status == DAYBOOK_OK) {
-        status = needs_reset(worker, job, caller.account.org, &scope, reply->head, &reply->reset);
+        status = needs_reset(worker, job, caller.account.org, reply->head, &reply->reset);
     }
     if (status != DAYBOOK_OK) {
         return status;
@@ -479,8 +456,9 @@ static daybook_status read_reply(struct worker *worker, struct job *job, struct 
     }
     reply->safe_position = reply->head; /* no backup is configured: all that is committed counts */
     if (reply->reset) {
+        reply->position = reply->head;
         reply->upgrade = request->schema < worker->service->oldest_schema;
-        reply->more = reply->head > 0 && !reply->upgrade;
+        reply->more = !reply->upgrade;
         return scope_text->status;
     }
     if (request->schema < worker->service->oldest_schema) {
@@ -502,7 +480,12 @@ static daybook_status read_reply(struct worker *worker, struct job *job, struct 
                         .rows = &worker->rows,
                         .out = &worker->log};
     status = srv_page_build(&page, &reply->position);
-    reply->more = reply->position < reply->head;
+    if (status == DAYBOOK_OK) {
+        status = srv_snapshot_write(&page, job->sync.loading, job->sync.loading_count,
+                                    &worker->pages, &more_pages);
+    }
+    reply->more = reply->position < reply->head || more_pages ||
+                  srv_scope_gains(&scope, job->sync.held, job->sync.held_count);
     return status == DAYBOOK_OK ? scope_text->status : status;
 }
 
@@ -516,6 +499,7 @@ static void reply_sync(struct worker *worker, struct job *job)
     dk_buffer_init(&scope_text, LIMIT_REPLY_EXPANDED);
     dk_buffer_init(&verdicts, LIMIT_REPLY_EXPANDED);
     dk_buffer_reset(&worker->log);
+    dk_buffer_reset(&worker->pages);
     daybook_status status = srv_store_begin_read(worker->reader);
     if (status == DAYBOOK_OK) {
         status = read_reply(worker, job, &reply, &scope_text);
@@ -535,6 +519,7 @@ static void reply_sync(struct worker *worker, struct job *job)
     reply.server_ms = srv_now_ms();
     reply.scope = span_of(&scope_text);
     reply.verdicts = span_of(&verdicts);
+    reply.pages = span_of(&worker->pages);
     reply.log = span_of(&worker->log);
     srv_job_answer(worker, job, &dk_sync_reply_table, &reply);
     dk_buffer_clear(&scope_text);

@@ -49,12 +49,27 @@ struct endpoint {
     void (*reply)(struct worker *worker, struct job *job);
 };
 
+/* A place in the order of a bucket's records: behind this one. */
+struct snapshot_key {
+    int kind; /* of an entity */
+    struct id id;
+};
+#define SNAPSHOT_NO_KEY (-1) /* kind: the beginning, or the end */
+
+/* Where the snapshot of a bucket goes on for one device. */
+struct snapshot_place {
+    int64_t bucket;
+    struct snapshot_key after;
+};
+
 /* What a sync call carries between its steps. */
 struct sync_job {
     struct sync_request request;
     int64_t received_ms; /* wall clock */
     int64_t *held;       /* buckets that the device holds */
     int held_count;
+    struct snapshot_place *loading; /* where its snapshots go on */
+    int loading_count;
     struct decide_input *inputs;
     size_t *offsets, *lengths; /* of each changeset's text in the expanded body */
     int count;
@@ -121,7 +136,7 @@ struct worker {
     struct srv_store *reader;
     struct frame_codec *codec;
     struct arena arena; /* of one reply */
-    struct buffer log, json, rows;
+    struct buffer log, pages, json, rows;
 };
 
 struct decider {
@@ -226,6 +241,20 @@ struct page {
 };
 /* Builds a page; *position is the reader's new cursor. */
 daybook_status srv_page_build(const struct page *page, int64_t *position);
+
+/* ---- snapshot.c */
+/* The places of a request, in the arena. False with *problem: no such array, or too many. */
+bool srv_snapshot_read_places(const struct span *raw, struct arena *arena,
+                              struct snapshot_place **places, int *count, const char **problem);
+/* Appends the bucket's live records behind `after`, up to about this size and at least one, as an
+ * array of blocks; *next is the last one's key where there may be more. */
+daybook_status srv_snapshot_rows(struct srv_store *reader, int64_t org, int64_t bucket,
+                                 const struct snapshot_key *after, size_t size_max,
+                                 struct buffer *out, struct snapshot_key *next);
+/* Appends the pages of a reply whose log has been built, as an array; nothing where there is none.
+ * *more: there are further ones. */
+daybook_status srv_snapshot_write(const struct page *page, const struct snapshot_place *places,
+                                  int count, struct buffer *out, bool *more);
 
 /* ---- drafts.c: changesets of the server itself, decided like a device's. On the decider's thread,
  * in a task. */

@@ -101,6 +101,7 @@ static daybook_status open_worker(struct service *service, struct worker *worker
     worker->service = service;
     dk_arena_init(&worker->arena, REPLY_ARENA_BYTES_MAX);
     dk_buffer_init(&worker->log, LIMIT_REPLY_EXPANDED);
+    dk_buffer_init(&worker->pages, LIMIT_REPLY_EXPANDED);
     dk_buffer_init(&worker->json, LIMIT_REPLY_EXPANDED);
     dk_buffer_init(&worker->rows, ROWS_BYTES_MAX);
     worker->codec = dk_frame_new();
@@ -234,6 +235,7 @@ void srv_service_close(struct service *service)
         dk_frame_free(worker->codec);
         dk_arena_clear(&worker->arena);
         dk_buffer_clear(&worker->log);
+        dk_buffer_clear(&worker->pages);
         dk_buffer_clear(&worker->json);
         dk_buffer_clear(&worker->rows);
     }

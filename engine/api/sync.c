@@ -207,6 +207,7 @@ static void read_status(struct daybook *engine, daybook_sync_status *status)
     status->connected = sync.connected;
     status->uploading = sync.uploading;
     status->downloading = sync.downloading;
+    status->loading = state.loading > 0;
     status->pending = state.pending;
     status->unsettled = state.unsettled;
     status->inbox = state.inbox;

@@ -38,6 +38,7 @@ static const struct message_member sync_request_members[] = {
     MEMBER(sync_request, steady_ms, LONG, true),
     MEMBER(sync_request, page_bytes, INT, false),
     MEMBER(sync_request, scope, RAW, false),
+    MEMBER(sync_request, loading, RAW, false),
     MEMBER(sync_request, changesets, RAW, false),
 };
 TABLE(sync_request);
@@ -54,6 +55,7 @@ static const struct message_member sync_reply_members[] = {
     MEMBER(sync_reply, upgrade, BOOL, false),
     MEMBER(sync_reply, scope, RAW, false),
     MEMBER(sync_reply, verdicts, RAW, false),
+    MEMBER(sync_reply, pages, RAW, false),
     MEMBER(sync_reply, log, RAW, false),
 };
 TABLE(sync_reply);

@@ -51,6 +51,8 @@ struct sync_request {
     int64_t steady_ms;
     int64_t page_bytes;     /* wanted size of the log page; 0: the server's default */
     struct span scope;      /* array of bucket numbers that the device holds */
+    struct span loading;    /* array of [bucket] or [bucket, "entity", "id"]: where the pages of
+                               buckets under way go on; absent: none is wanted */
     struct span changesets; /* array of changesets in seq order */
 };
 
@@ -62,11 +64,13 @@ struct sync_reply {
     int64_t position;  /* new cursor: the log has been examined up to here */
     int64_t head;      /* of the log */
     int64_t safe_position;
-    bool more;            /* position < head: ask again at once */
+    bool more;            /* there is more of the log, or of pages: ask again at once */
     bool upgrade;         /* the device's schema is too old to be served: no log, position stays */
-    bool reset;           /* position went back to 0 (new epoch): rows held are stale */
+    bool reset;           /* a snapshot of the whole scope begins at `position`: rows held are
+                             stale, every bucket is loading, nothing else comes */
     struct span scope;    /* array of [bucket, "label"]; absent: as the device said */
     struct span verdicts; /* array of verdict rows, see PROTOCOL.md */
+    struct span pages;    /* array of snapshot pages, applied before the log */
     struct span log;      /* array of blocks */
 };
 

@@ -4,9 +4,10 @@
  * Called by the syncer. Invariant: a reply that is damaged, that contradicts itself or what is
  * known changes nothing.
  *
- * Order within the transaction: reset, scope and evictions, verdicts, log rows, verdicts whose
- * place in the log is still to come, derived fields, position. See apply_scope.c, apply_verdict.c,
- * apply_log.c, apply_own.c, stale.c.
+ * Order within the transaction: reset, scope and evictions, verdicts, snapshot pages, log rows,
+ * which buckets are complete, verdicts whose place in the log is still to come, derived fields,
+ * position. See apply_scope.c, apply_verdict.c, apply_page.c, apply_log.c, apply_own.c, loading.c,
+ * stale.c.
  */
 #include "engine/store/inside.h"
 
@@ -38,7 +39,9 @@ static daybook_status check_numbers(struct apply *apply)
         return dk_apply_bad(apply, "position, head and safe_position are out of order");
     }
     if (reply->reset) {
-        return DAYBOOK_OK;
+        return reply->pages.bytes != NULL || reply->log.bytes != NULL
+                   ? dk_apply_bad(apply, "a reply that resets the position brings rows")
+                   : DAYBOOK_OK;
     }
     if (reply->position < state->position) {
         return dk_apply_bad(apply, "position goes back");
@@ -49,8 +52,9 @@ static daybook_status check_numbers(struct apply *apply)
     return DAYBOOK_OK;
 }
 
-/* The cursor goes back to 0: because a bucket was gained, and then what is held stays good; or
- * because the positions known so far are those of another log. */
+/* A snapshot of the whole scope begins, with the log from the new position on: because the log that
+ * this device would have to read is not there any more, or the positions known so far are those of
+ * another one. */
 static daybook_status apply_reset(struct apply *apply)
 {
     struct store_state *state = &apply->store->memory.state;
@@ -58,11 +62,10 @@ static daybook_status apply_reset(struct apply *apply)
     bool other_log =
         (state->epoch != 0 && state->epoch != reply->epoch) || state->position > reply->head;
     daybook_status status = DAYBOOK_OK;
-    if (reply->reset && other_log) {
-        status = dk_stale_epoch(apply->store, &apply->touched);
-    }
     if (reply->reset) {
-        state->position = 0;
+        status =
+            other_log ? dk_stale_epoch(apply->store, &apply->touched) : dk_stale_rows(apply->store);
+        state->position = reply->position;
     }
     state->epoch = reply->epoch;
     apply->start = state->position;
@@ -75,16 +78,10 @@ static daybook_status finish(struct apply *apply)
     struct store *store = apply->store;
     struct store_state *state = &store->memory.state;
     const struct sync_reply *reply = apply->reply;
-    daybook_status status = DAYBOOK_OK;
     state->position = reply->position;
     state->head = reply->head;
     state->safe_position = reply->safe_position;
-    if (store->memory.stale && reply->position == reply->head && !reply->more) {
-        status = dk_apply_drop_stale(apply);
-    }
-    if (status == DAYBOOK_OK) {
-        status = dk_touched_derive(store, &apply->touched, true);
-    }
+    daybook_status status = dk_touched_derive(store, &apply->touched, true);
     if (status == DAYBOOK_OK) {
         status = dk_outbox_purge(store);
     }
@@ -102,8 +99,9 @@ static daybook_status finish(struct apply *apply)
 static daybook_status run(struct apply *apply)
 {
     static daybook_status (*const steps[])(struct apply *) = {
-        check_numbers,          apply_reset, dk_apply_scope, dk_apply_verdicts, dk_apply_log,
-        dk_apply_verdicts_late, finish,
+        check_numbers,  apply_reset,  dk_apply_scope,  dk_apply_verdicts,
+        dk_apply_pages, dk_apply_log, dk_apply_loaded, dk_apply_verdicts_late,
+        finish,
     };
     daybook_status status = DAYBOOK_OK;
     for (size_t i = 0; i < sizeof steps / sizeof steps[0] && status == DAYBOOK_OK; i++) {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Owns what the rows of a log page do. Called by apply, between verdicts and position. Invariants:
- * rows are applied in the order of the log; where changes of this device are pending, a row moves
- * the base underneath and the record goes on showing base plus changes.
+ * Owns what rows of the log, and whole records of a snapshot's page, do. Called by apply, between
+ * verdicts and position. Invariants: rows are applied in the order of the log; where changes of
+ * this device are pending, a row moves the base underneath and the record goes on showing base plus
+ * changes.
  *
  * The hot path, a first sync, is one INSERT per row, bound from the reply's bytes: whether the
  * record is there already the INSERT itself finds out.
@@ -15,7 +16,9 @@ struct page {
     struct apply *apply;
     struct block_reader reader;
     struct row row;
-    int64_t last;     /* position of the row before */
+    int64_t last;     /* log: position of the row before */
+    int64_t bucket;   /* snapshot: of all rows; 0: these are rows of the log */
+    int64_t head;     /* snapshot: the position at which it was read */
     bool has_unknown; /* the block has columns of a newer schema */
     bool has_changes; /* of this row: a map, or a set, given as a difference */
 };
@@ -375,10 +378,9 @@ static daybook_status apply_row(struct page *page)
     }
 }
 
-/* Order and range of positions; what the row is made of. */
-static daybook_status check_row(struct page *page, bool new_block)
+/* Order and range of positions in the log. */
+static daybook_status check_position(struct page *page)
 {
-    const struct block *block = &page->reader.block;
     const struct row *row = &page->row;
     if (row->number <= page->apply->start || row->number < page->last) {
         return dk_apply_bad(page->apply, "the log's rows are out of order");
@@ -387,6 +389,31 @@ static daybook_status check_row(struct page *page, bool new_block)
         return dk_apply_bad(page->apply, "a row stands behind the new position");
     }
     page->last = row->number;
+    return DAYBOOK_OK;
+}
+
+/* What a row of a snapshot may be: a whole record as it was at the page's head. */
+static daybook_status check_whole(struct page *page)
+{
+    if (page->reader.block.op != BLOCK_NEW) {
+        return dk_apply_bad(page->apply, "a page has a row that is no whole record");
+    }
+    if (page->row.number < 1 || page->row.number > page->head) {
+        return dk_apply_bad(page->apply, "a page has a version above its head");
+    }
+    page->reader.block.bucket = page->bucket;
+    return DAYBOOK_OK;
+}
+
+/* Whether the row may stand here; what it is made of. */
+static daybook_status check_row(struct page *page, bool new_block)
+{
+    const struct block *block = &page->reader.block;
+    const struct row *row = &page->row;
+    daybook_status status = page->bucket > 0 ? check_whole(page) : check_position(page);
+    if (status != DAYBOOK_OK) {
+        return status;
+    }
     if (new_block) {
         page->has_unknown = false;
         for (int i = 0; i < block->column_count; i++) {
@@ -405,33 +432,43 @@ static daybook_status check_row(struct page *page, bool new_block)
     return DAYBOOK_OK;
 }
 
-daybook_status dk_apply_log(struct apply *apply)
+/* Applies all rows of an array of blocks. */
+static daybook_status apply_blocks(struct page *page, const struct span *blocks)
 {
-    struct page page = {.apply = apply, .last = 0};
+    struct apply *apply = page->apply;
     struct store *store = apply->store;
     bool new_block;
     int result;
     daybook_status status = DAYBOOK_OK;
-    if (apply->reply->log.bytes == NULL) {
-        return DAYBOOK_OK;
-    }
-    dk_block_open(&page.reader, apply->reply->log.bytes, apply->reply->log.length,
-                  &store->row_arena);
-    page.reader.decided = true;
+    dk_block_open(&page->reader, blocks->bytes, blocks->length, &store->row_arena);
+    page->reader.decided = true;
     while (status == DAYBOOK_OK &&
-           (result = dk_block_next(&page.reader, &page.row, &new_block)) != 0) {
+           (result = dk_block_next(&page->reader, &page->row, &new_block)) != 0) {
         if (result < 0) {
             return store->row_arena.failed ? DAYBOOK_NO_MEMORY
                    : result == -2          ? dk_apply_bad(apply, "a value does not fit its field")
-                                           : dk_apply_bad(apply, page.reader.json.problem);
+                                           : dk_apply_bad(apply, page->reader.json.problem);
         }
         apply->applied->rows++;
-        status = check_row(&page, new_block);
+        status = check_row(page, new_block);
         if (status == DAYBOOK_OK) {
             dk_arena_reset(&store->work);
-            status = apply_row(&page);
+            status = apply_row(page);
         }
         dk_arena_reset(&store->row_arena);
     }
     return status;
+}
+
+daybook_status dk_apply_log(struct apply *apply)
+{
+    struct page page = {.apply = apply};
+    return apply->reply->log.bytes == NULL ? DAYBOOK_OK : apply_blocks(&page, &apply->reply->log);
+}
+
+daybook_status dk_apply_rows(struct apply *apply, const struct span *rows, int64_t bucket,
+                             int64_t head)
+{
+    struct page page = {.apply = apply, .bucket = bucket, .head = head};
+    return apply_blocks(&page, rows);
 }

@@ -228,6 +228,81 @@ daybook_status dk_apply_settle(struct apply *apply, const struct outbox_row *out
     return status;
 }
 
+/* ---- changesets whose records a snapshot has not brought yet */
+
+/* Whether a change is to a record that is stale or not there, while buckets are loading: a page may
+ * bring it with the change in it, and until then only the overlay shows it. */
+static daybook_status waits_for_pages(struct store *store, const struct outbox_row *outbox,
+                                      bool *waits)
+{
+    struct decoded *decoded;
+    *waits = false;
+    if (outbox->only_makes) {
+        return DAYBOOK_OK;
+    }
+    daybook_status status = dk_outbox_pin(store, outbox->seq, &decoded);
+    if (status != DAYBOOK_OK) {
+        return status;
+    }
+    for (int i = 0; i < decoded->changeset.change_count && status == DAYBOOK_OK && !*waits; i++) {
+        const struct change *change = &decoded->changeset.changes[i];
+        struct holding holding;
+        if (change->op == BLOCK_NEW) {
+            continue;
+        }
+        dk_arena_reset(&store->work);
+        status = dk_pending_load(store, change->entity, &change->id, &store->work, &holding);
+        *waits =
+            status == DAYBOOK_OK && (holding.base_state == BASE_ABSENT || holding.base_bucket < 0);
+    }
+    dk_outbox_unpin(decoded);
+    return status;
+}
+
+/* Lets one change take effect on the base, where that is here, and leaves it in the overlay. */
+static daybook_status place_change(struct apply *apply, const struct decoded *decoded,
+                                   const struct change *change, int64_t position, int64_t bucket)
+{
+    struct store *store = apply->store;
+    struct holding holding;
+    struct base base;
+    dk_arena_reset(&store->work);
+    daybook_status status =
+        dk_pending_load(store, change->entity, &change->id, &store->work, &holding);
+    if (status != DAYBOOK_OK || !holding.is_pending) {
+        return status;
+    }
+    store->changed |= dk_store_bit((int)change->entity->kind);
+    status = dk_pending_base(&holding, &store->work, &base);
+    if (status == DAYBOOK_OK) {
+        status = move_base(store, &decoded->changeset, change, position, bucket, &base);
+    }
+    return status == DAYBOOK_OK ? dk_pending_rebuild(store, &holding, &base, &apply->touched)
+                                : status;
+}
+
+/* Lets a changeset take effect on what is here of the base, at its place, and keeps it: it is
+ * settled when the snapshot is complete. */
+static daybook_status place(struct apply *apply, const struct outbox_row *outbox, int64_t position,
+                            int64_t bucket)
+{
+    struct store *store = apply->store;
+    struct decoded *decoded;
+    daybook_status status = dk_outbox_pin(store, outbox->seq, &decoded);
+    if (status != DAYBOOK_OK) {
+        return status;
+    }
+    for (int i = 0; i < decoded->changeset.change_count && status == DAYBOOK_OK; i++) {
+        status = place_change(apply, decoded, &decoded->changeset.changes[i], position, bucket);
+    }
+    dk_outbox_unpin(decoded);
+    if (status == DAYBOOK_OK && outbox->verdict != OUTBOX_MERGED) {
+        status = dk_outbox_note(store, outbox->seq, outbox->verdict, OUTBOX_ACCEPTED, position);
+    }
+    store->changed |= STORE_CHANGED_SYNC;
+    return status;
+}
+
 /* ---- markers */
 
 /* The changeset that a marker is about, by number, or by id where the store numbers anew. *copy: it
@@ -269,5 +344,13 @@ daybook_status dk_apply_own(struct apply *apply, const struct row *row)
     if (placed && outbox.position != row->number) {
         return dk_apply_bad(apply, "a marker stands elsewhere than its verdict said");
     }
-    return dk_apply_settle(apply, &outbox, row->number, row->bucket);
+    bool waits = false;
+    if (apply->store->memory.state.loading > 0) {
+        status = waits_for_pages(apply->store, &outbox, &waits);
+    }
+    if (status != DAYBOOK_OK) {
+        return status;
+    }
+    return waits ? place(apply, &outbox, row->number, row->bucket)
+                 : dk_apply_settle(apply, &outbox, row->number, row->bucket);
 }

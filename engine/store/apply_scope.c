@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Owns table scope and what leaves the store: lost buckets, single evictions, and rows that were
- * still stale when the log had been read to its head. Called by apply. Invariant: an eviction takes
- * base values away and nothing that this device has changed and not yet heard about; without its
- * base such a change is seen in the outbox and inbox only.
+ * Owns which buckets are in table scope and what leaves the store: lost buckets, single evictions,
+ * and rows that are still stale when their bucket's pages are in. Called by apply. Invariant: an
+ * eviction takes base values away and nothing that this device has changed and not yet heard about;
+ * without its base such a change is seen in the outbox and inbox only.
  */
 #include "engine/store/inside.h"
 
@@ -34,7 +34,7 @@ daybook_status dk_apply_evict(struct apply *apply, const struct entity *entity, 
 
 /* ---- many */
 
-/* Ids of rows of table pending that the SQL selects by one number. */
+/* Ids of rows of table pending that the SQL selects, by one number where it has a parameter. */
 static daybook_status list_pending(struct store *store, struct statement **slot, const char *sql,
                                    int64_t number, struct touched *list)
 {
@@ -129,17 +129,20 @@ static daybook_status touch_orphans(struct apply *apply)
     return status;
 }
 
+/* Stale rows of buckets that wait for pages stay. */
+#define IS_OVER "bucket<0 AND ~bucket NOT IN (SELECT bucket FROM scope WHERE loading=1)"
+
 daybook_status dk_apply_drop_stale(struct apply *apply)
 {
     struct store *store = apply->store;
     struct touched list = {NULL, 0, 0};
-    daybook_status status = remove_rows(store, "bucket<0");
+    daybook_status status = remove_rows(store, IS_OVER);
     if (status == DAYBOOK_OK) {
-        status = dk_database_run(&store->database, "DELETE FROM raw_record WHERE bucket<0");
+        status = dk_database_run(&store->database, "DELETE FROM raw_record WHERE " IS_OVER);
     }
     if (status == DAYBOOK_OK) {
         status = list_pending(store, &store->slots.pending_stale,
-                              "SELECT entity,id FROM pending WHERE bucket<?", 0, &list);
+                              "SELECT entity,id FROM pending WHERE ?<0 AND " IS_OVER, -1, &list);
     }
     if (status == DAYBOOK_OK) {
         status = evict_all(apply, &list);
@@ -147,7 +150,7 @@ daybook_status dk_apply_drop_stale(struct apply *apply)
     if (status == DAYBOOK_OK) {
         status = touch_orphans(apply);
     }
-    if (status == DAYBOOK_OK) {
+    if (status == DAYBOOK_OK && store->memory.paging == 0) {
         store->memory.stale = false;
         store->memory.stale_epoch = 0;
     }
@@ -236,6 +239,19 @@ static bool has_bucket(const struct scope_row *rows, int count, int64_t bucket)
     return false;
 }
 
+/* Takes a bucket out of table scope. */
+static daybook_status drop_from_scope(struct store *store, int64_t bucket)
+{
+    daybook_status status;
+    struct statement *drop = dk_statement(&store->database, &store->slots.scope_drop,
+                                          "DELETE FROM scope WHERE bucket=?", &status);
+    if (drop == NULL) {
+        return status;
+    }
+    dk_bind_int(drop, 1, bucket);
+    return dk_step_done(drop);
+}
+
 /* Evicts the buckets that are held and not in the new scope. */
 static daybook_status lose_buckets(struct apply *apply, const struct scope_row *rows, int count)
 {
@@ -254,31 +270,42 @@ static daybook_status lose_buckets(struct apply *apply, const struct scope_row *
     }
     for (int i = 0; i < lost_count && status == DAYBOOK_OK; i++) {
         status = lose_bucket(apply, lost[i]);
+        status = status == DAYBOOK_OK ? drop_from_scope(apply->store, lost[i]) : status;
     }
     return status == DAYBOOK_OK && lost_count > 0 ? touch_orphans(apply) : status;
 }
 
-/* Replaces table scope; a bucket that stands twice breaks the protocol. */
+/* Whether the reply names a bucket twice, which breaks the protocol. */
+static bool has_twins(const struct scope_row *rows, int count)
+{
+    for (int i = 0; i < count; i++) {
+        if (has_bucket(rows, i, rows[i].bucket)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Brings table scope up to the new one, from which nothing was lost that is not evicted. A bucket
+ * that was not held begins to load. */
 static daybook_status store_scope(struct apply *apply, const struct scope_row *rows, int count)
 {
     struct store *store = apply->store;
     daybook_status status;
     struct statement *add =
         dk_statement(&store->database, &store->slots.scope_add,
-                     "INSERT OR IGNORE INTO scope(bucket,label) VALUES(?,?)", &status);
+                     "INSERT INTO scope(bucket,label,loading,until) VALUES(?,?,1,0)"
+                     " ON CONFLICT(bucket) DO UPDATE SET label=excluded.label",
+                     &status);
     if (add == NULL) {
         return status;
     }
-    status = dk_database_run(&store->database, "DELETE FROM scope");
     for (int i = 0; i < count && status == DAYBOOK_OK; i++) {
         dk_bind_int(add, 1, rows[i].bucket);
         dk_bind_text(add, 2, rows[i].label, rows[i].length);
         status = dk_step_done(add);
-        if (status == DAYBOOK_OK && dk_database_changes(&store->database) != 1) {
-            return dk_apply_bad(apply, "scope names a bucket twice");
-        }
     }
-    return status;
+    return status == DAYBOOK_OK ? dk_loading_count(store) : status;
 }
 
 /* Without a scope member nothing changes. */
@@ -290,6 +317,9 @@ daybook_status dk_apply_scope(struct apply *apply)
         return DAYBOOK_OK;
     }
     daybook_status status = read_scope(apply, &rows, &count);
+    if (status == DAYBOOK_OK && has_twins(rows, count)) {
+        return dk_apply_bad(apply, "scope names a bucket twice");
+    }
     if (status == DAYBOOK_OK) {
         status = lose_buckets(apply, rows, count);
     }

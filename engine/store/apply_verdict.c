@@ -203,7 +203,7 @@ static daybook_status take_verdict(struct apply *apply, struct verdict *verdict)
             return status;
         }
     }
-    if (verdict->position <= apply->start) {
+    if (verdict->position <= apply->start && store->memory.state.loading == 0) {
         return dk_apply_settle(apply, &row, verdict->position, 0);
     }
     verdict->kind = kind;
@@ -222,13 +222,16 @@ daybook_status dk_apply_verdicts(struct apply *apply)
 
 /* Settles what waits for a place that the log has passed. A marker does that at its place; there is
  * none where the changeset was decided for an earlier instance of this store, and then its rows
- * came as everybody gets them. */
+ * came as everybody gets them. While a snapshot is under way, its effect may be on a page that is
+ * still to come. */
 static daybook_status settle_passed(struct apply *apply)
 {
     struct store *store = apply->store;
     struct outbox_row *rows;
-    int count;
-    daybook_status status = dk_outbox_due(store, apply->reply->position, &rows, &count);
+    int count = 0;
+    daybook_status status = store->memory.state.loading > 0
+                                ? DAYBOOK_OK
+                                : dk_outbox_due(store, apply->reply->position, &rows, &count);
     for (int i = 0; status == DAYBOOK_OK && i < count; i++) {
         status = dk_apply_settle(apply, &rows[i], rows[i].position, 0);
     }

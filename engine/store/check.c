@@ -312,11 +312,38 @@ static bool check_derived(struct check *check, const struct entity *entity)
     return fine;
 }
 
+/* Which buckets are loading, and that whatever is stale waits for a page. */
+static bool check_loading(struct check *check)
+{
+    static const char waits[] = "bucket<0 AND ~bucket NOT IN"
+                                " (SELECT bucket FROM scope WHERE loading=1)";
+    struct store *store = check->store;
+    int64_t loading = 0, over = 0;
+    char sql[256];
+    if (!ask(check, "SELECT count(*) FROM scope WHERE loading<>0", &loading)) {
+        return false;
+    }
+    if (loading != store->memory.state.loading) {
+        return wrong(check, "the count of loading buckets is off", NULL, NULL);
+    }
+    for (int kind = 0; kind < ENTITY_COUNT; kind++) {
+        (void)dk_text_format(sql, sizeof sql, "SELECT count(*) FROM r_%s WHERE version>=0 AND %s",
+                             dk_entity(kind)->name, waits);
+        if (!ask(check, sql, &over)) {
+            return false;
+        }
+        if (over > 0) {
+            return wrong(check, "a row is stale that no page will replace", dk_entity(kind), NULL);
+        }
+    }
+    return true;
+}
+
 /* All checks, in the order in which later ones rely on earlier ones. */
 static bool check_all(struct check *check)
 {
     struct touches touches = {NULL, 0, 0};
-    if (!read_outbox(check, &touches) || !check_counts(check, &touches)) {
+    if (!read_outbox(check, &touches) || !check_counts(check, &touches) || !check_loading(check)) {
         return false;
     }
     for (int kind = 0; kind < ENTITY_COUNT; kind++) {

@@ -92,6 +92,7 @@ struct store_memory {
     int64_t sent_seq;     /* highest seq that was ever collected */
     uint64_t stale_epoch; /* of the versions of stale rows; 0: the present one */
     bool stale;           /* there may be stale rows */
+    int64_t paging;       /* buckets that wait for pages */
     bool meta_dirty;      /* clock or last_synced_ms differ from the file */
 };
 
@@ -123,7 +124,8 @@ struct store {
     uint64_t decoded_clock;
     struct { /* one slot per SQL literal, named by file */
         struct statement *meta_load, *meta_write, *meta_sent;
-        struct statement *scope_load, *scope_held, *scope_add;
+        struct statement *scope_load, *scope_held, *scope_add, *scope_drop;
+        struct statement *loading_count, *loading_find, *loading_advance, *loading_list;
         struct statement *outbox_add, *outbox_body, *outbox_texts, *outbox_collect, *outbox_find,
             *outbox_find_id, *outbox_note, *outbox_remove, *outbox_settle, *outbox_purge,
             *outbox_first_open, *outbox_oldest, *outbox_seqs, *outbox_due, *outbox_list,
@@ -405,6 +407,7 @@ struct apply {
     struct arena *arena;  /* the caller's, for texts of problem */
     int64_t start;        /* position before the page */
     int64_t own_position; /* of the marker met last */
+    bool bucket_ended;    /* the last page of some bucket was taken */
     struct touched touched;
     struct verdict *verdicts; /* in the store's arena */
     int verdict_count;
@@ -415,6 +418,7 @@ daybook_status dk_apply_bad(struct apply *apply, const char *problem);
 bool dk_apply_is_news(const struct apply *apply, int64_t position, int64_t version);
 /* apply_scope.c */
 daybook_status dk_apply_scope(struct apply *apply);
+/* Evicts the stale rows that no page will bring any more. */
 daybook_status dk_apply_drop_stale(struct apply *apply);
 /* Removes the base of a record: evicted, or gone while it was stale. */
 daybook_status dk_apply_evict(struct apply *apply, const struct entity *entity, const struct id *id,
@@ -437,12 +441,40 @@ daybook_status dk_apply_own(struct apply *apply, const struct row *row);
 daybook_status dk_apply_settle(struct apply *apply, const struct outbox_row *outbox,
                                int64_t position, int64_t bucket);
 /* stale.c */
-/* The rows held become stale: kept, and to be replaced by whole rows. */
+/* The rows held become stale: kept, and to be replaced by whole rows. All buckets are loading. */
 daybook_status dk_stale_rows(struct store *store);
+/* The same for the rows of one bucket, which the caller marks as loading. */
+daybook_status dk_stale_bucket(struct store *store, int64_t bucket);
 /* The log of the positions known so far is no more: rows are stale, and what was decided at those
  * positions and may be lost goes up again. */
 daybook_status dk_stale_epoch(struct store *store, struct touched *touched);
 /* apply_log.c */
 daybook_status dk_apply_log(struct apply *apply);
+/* Whole records of one bucket out of a page of its snapshot, read at this head. */
+daybook_status dk_apply_rows(struct apply *apply, const struct span *rows, int64_t bucket,
+                             int64_t head);
+/* apply_page.c */
+daybook_status dk_apply_pages(struct apply *apply);
+
+/* ---- loading.c */
+
+/* A place in the order of a bucket's pages. */
+struct page_key {
+    const char *entity; /* NULL: none */
+    size_t entity_length;
+    struct id id;
+};
+/* Counts the buckets that are loading, from the table into memory. */
+daybook_status dk_loading_count(struct store *store);
+/* Every bucket of the scope begins to load from its first page. */
+daybook_status dk_loading_all(struct store *store);
+/* Where the bucket's next page begins; *found false: it waits for none. */
+daybook_status dk_loading_find(struct store *store, int64_t bucket, struct arena *arena,
+                               struct page_key *after, bool *found);
+/* A page of this head was taken, and the next one begins here; without entity it was the last. */
+daybook_status dk_loading_advance(struct store *store, int64_t bucket, const struct page_key *next,
+                                  int64_t head);
+/* After the log: which buckets are complete now. */
+daybook_status dk_apply_loaded(struct apply *apply);
 
 #endif

@@ -23,7 +23,7 @@ static const struct {
     {"pending", "slot"},       {"pending", "seen"},     {"pending", "entity"},
     {"pending", "id"},         {"pending", "seq_last"}, {"entity_number", "number"},
     {"entity_number", "name"}, {"meta", "sent_seq"},    {"scope", "bucket"},
-    {"scope", "label"},
+    {"scope", "label"},     {"scope", "loading"},
 };
 
 /* Views that are no entities. */

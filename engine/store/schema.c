@@ -13,6 +13,7 @@
  * - hidden: the slots in pending of records that have no row.
  * - raw_record: rows of entities that this schema does not know, as JSON objects.
  * - meta: one row, who this store is and where it stands. entity_number: short stable numbers.
+ * - scope: the buckets held, and how far the snapshot of each has come, see loading.c.
  * - inbox_item: rejected changesets (root: the item whose chain it is in), and what the server's
  *   records tell (subject: the conflict entry or hold), each once.
  *
@@ -42,7 +43,8 @@ static const char tables_sql[] =
     " next_seq INTEGER NOT NULL, settled INTEGER NOT NULL, sent_seq INTEGER NOT NULL,"
     " stamp INTEGER NOT NULL, stamp_seq INTEGER NOT NULL, offset_ms INTEGER NOT NULL,"
     " synced_ms INTEGER NOT NULL);"
-    "CREATE TABLE scope(bucket INTEGER PRIMARY KEY, label TEXT NOT NULL);"
+    "CREATE TABLE scope(bucket INTEGER PRIMARY KEY, label TEXT NOT NULL, loading INTEGER NOT NULL,"
+    " after_entity TEXT, after_id BLOB, until INTEGER NOT NULL);"
     "CREATE TABLE entity_number(number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);"
     "CREATE TABLE outbox(seq INTEGER PRIMARY KEY, id BLOB NOT NULL, verdict INTEGER NOT NULL,"
     " position INTEGER NOT NULL, made_ms INTEGER NOT NULL, stamp INTEGER NOT NULL,"
@@ -272,7 +274,8 @@ static void write_views(struct buffer *sql)
     write_uuid(sql, "subject");
     dk_buffer_append_text(sql, " AS subject"
                                " FROM inbox_item i WHERE root IS NULL;"
-                               "CREATE VIEW buckets AS SELECT bucket, label FROM scope;");
+                               "CREATE VIEW buckets AS SELECT bucket, label, loading<>0 AS loading"
+                               " FROM scope;");
 }
 
 /* ---- making and upgrading */

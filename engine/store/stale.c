@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Owns what happens when the positions of the rows that are held mean nothing any more: this file
- * is a copy, or the server's log is another one. Called by apply and for a new instance.
+ * Owns what happens when a snapshot of rows that are held begins, because their positions mean
+ * nothing any more (this file is a copy, the server's log is another one), the log behind them is
+ * gone, or they are in doubt. Called by apply, for a new instance and to load a bucket anew.
  * Invariants: rows stay readable and pending changes stay on top; a stale row takes no partial
  * change; what may be lost with the old log is in the outbox again.
  */
@@ -12,24 +13,37 @@
 #include <string.h>
 
 /* Stale is a row's bucket turned into its complement. Rows that were made here and are not decided
- * have none. */
-daybook_status dk_stale_rows(struct store *store)
+ * have none; where something is pending, its row in table pending tells. `which` is a condition of
+ * our own making. */
+static daybook_status mark_rows(struct store *store, const char *which)
 {
     daybook_status status = DAYBOOK_OK;
+    char sql[240];
     for (int kind = 0; kind < ENTITY_COUNT && status == DAYBOOK_OK; kind++) {
-        char sql[128];
         (void)dk_text_format(sql, sizeof sql,
-                             "UPDATE r_%s SET bucket=~bucket WHERE bucket>=0 AND version>=0",
-                             dk_entity(kind)->name);
+                             "UPDATE r_%s SET bucket=~bucket WHERE %s AND version>=0",
+                             dk_entity(kind)->name, which);
         status = dk_database_run(&store->database, sql);
     }
-    if (status == DAYBOOK_OK) {
-        status = dk_database_run(
-            &store->database, "UPDATE pending SET bucket=~bucket WHERE bucket>=0 AND base_state<>0;"
-                              "UPDATE raw_record SET bucket=~bucket WHERE bucket>=0");
-    }
+    (void)dk_text_format(sql, sizeof sql,
+                         "UPDATE pending SET bucket=~bucket WHERE %s AND base_state<>0;"
+                         "UPDATE raw_record SET bucket=~bucket WHERE %s",
+                         which, which);
     store->memory.stale = true;
-    return status;
+    return status == DAYBOOK_OK ? dk_database_run(&store->database, sql) : status;
+}
+
+daybook_status dk_stale_rows(struct store *store)
+{
+    daybook_status status = mark_rows(store, "bucket>=0");
+    return status == DAYBOOK_OK ? dk_loading_all(store) : status;
+}
+
+daybook_status dk_stale_bucket(struct store *store, int64_t bucket)
+{
+    char which[40];
+    (void)dk_text_format(which, sizeof which, "bucket=%lld", (long long)bucket);
+    return mark_rows(store, which);
 }
 
 /* Makes one change of a changeset that goes up again pending, on top of the base as it is. A record

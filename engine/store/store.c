@@ -241,7 +241,8 @@ static daybook_status load_counts(struct store *store, int64_t stamp_seq)
     state->inbox = dk_column_int(count, 4);
     state->clock.last = stamp > state->clock.last ? stamp : state->clock.last;
     dk_reset(count);
-    return dk_outbox_refresh(store);
+    status = dk_loading_count(store);
+    return status == DAYBOOK_OK ? dk_outbox_refresh(store) : status;
 }
 
 /* A database of somebody else must not be changed by so much as its journal mode. Only what shows

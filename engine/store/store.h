@@ -12,6 +12,8 @@
  * version is that `seen`.
  *  3. Outbox seqs ascend without twins; next_seq is above all that were ever given out.
  *  4. DERIVED fields equal what dk_sales_derive computes.
+ *  5. A stale row is of a bucket that waits for pages; state.loading counts the buckets whose
+ * snapshot is not complete.
  *
  * Threads: every function may be called from any thread; each takes the store's lock for its short
  * transaction. Nothing waits on the network or an observer under it.
@@ -63,6 +65,7 @@ struct store_state {
     int64_t pending;   /* outbox changesets without a verdict */
     int64_t unsettled; /* outbox changesets with a verdict */
     int64_t inbox;     /* open items */
+    int64_t loading;   /* buckets whose snapshot is under way */
     int64_t oldest_pending_ms;
     int64_t last_synced_ms;
     struct hlc_clock clock;
@@ -73,7 +76,8 @@ void dk_store_state(struct store *store, struct store_state *state);
 daybook_status dk_store_enrolled(struct store *store, const struct enrol_reply *reply);
 /* This file is a copy of another (409 DIVERGED, or a marker for a changeset that it does not have):
  * a new instance with the leased number; all changesets without a verdict or unsettled are
- * renumbered from 1 in order (ids stay) and go up again; position 0, all rows stale. */
+ * renumbered from 1 in order (ids stay) and go up again; position 0, all rows stale, all buckets
+ * loading. */
 daybook_status dk_store_new_instance(struct store *store, const struct id *instance,
                                      uint32_t device_no);
 daybook_status dk_store_learn_clock(struct store *store, int64_t sent_ms, int64_t received_ms,
@@ -117,15 +121,22 @@ daybook_status dk_store_collect(struct store *store, int64_t after, size_t max_b
                                 struct buffer *out, struct store_batch *batch);
 /* Array of the bucket numbers held. */
 daybook_status dk_store_write_scope(struct store *store, struct buffer *out);
+/* Array of where the pages of buckets go on, [bucket] or [bucket,"entity","id"]; nothing at all
+ * where no bucket waits for one. */
+daybook_status dk_store_write_loading(struct store *store, struct buffer *out);
+/* Begins the snapshot of one bucket anew: its rows become stale, and what pages and log do not
+ * bring goes when they are in. Pending changes stay. NOT_FOUND: not in the scope. */
+daybook_status dk_store_reload(struct store *store, int64_t bucket);
 
 /* ---- the road down */
 
 struct store_applied {
     int verdicts, rejected, rows, conflicts;
+    int pages; /* that were taken */
     bool copy_detected; /* a marker named a changeset that this file never had: nothing was applied;
                            take a new instance */
 };
-/* One transaction: scope and evictions, verdicts, log rows, position. BAD_REPLY (with problem)
+/* One transaction: scope and evictions, verdicts, pages, log rows, position. BAD_REPLY (with problem)
  * leaves everything as it was. */
 daybook_status dk_store_apply(struct store *store, struct sync_reply *reply, struct arena *arena,
                               struct store_applied *applied, const char **problem);

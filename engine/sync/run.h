@@ -23,7 +23,7 @@ struct syncer {
     pthread_mutex_t run_lock; /* held by a run or an enrolment; guards what follows */
     struct arena arena;       /* of one exchange */
     struct buffer bodies;     /* changesets of the next request */
-    struct buffer scope;
+    struct buffer scope, loading;
     struct push_pace push;
     int64_t paced_ms; /* steady clock: when the pace was learnt last */
     struct pull_pace pull;

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #define SCOPE_BYTES_MAX ((size_t)LIMIT_BUCKETS * 20 + 2)
+#define LOADING_BYTES_MAX ((size_t)LIMIT_BUCKETS * (60 + 2 * LIMIT_LABEL_BYTES))
 
 /* See run.h. */
 int64_t dk_sync_now(const struct syncer *syncer)
@@ -38,6 +39,7 @@ struct syncer *dk_syncer_new(const struct syncer_options *options)
     dk_arena_init(&syncer->arena, SYNC_ARENA_MAX);
     dk_buffer_init(&syncer->bodies, LIMIT_REQUEST_EXPANDED);
     dk_buffer_init(&syncer->scope, SCOPE_BYTES_MAX);
+    dk_buffer_init(&syncer->loading, LOADING_BYTES_MAX);
     dk_push_begin(&syncer->push);
     dk_pull_begin(&syncer->pull, options->page_bytes);
     int result = pthread_mutex_init(&syncer->run_lock, NULL);
@@ -58,6 +60,7 @@ void dk_syncer_free(struct syncer *syncer)
     dk_arena_clear(&syncer->arena);
     dk_buffer_clear(&syncer->bodies);
     dk_buffer_clear(&syncer->scope);
+    dk_buffer_clear(&syncer->loading);
     pthread_mutex_destroy(&syncer->run_lock);
     pthread_mutex_destroy(&syncer->status_lock);
     dk_memory_free(syncer);
@@ -147,8 +150,9 @@ daybook_status dk_sync_exchange(struct syncer *syncer, struct exchange_call *cal
     return status;
 }
 
-/* The request that says where we stand, with the changesets that are next. Its spans borrow the
- * syncer's buffers. */
+/* The request that says where we stand, with the changesets that are next. Pages are asked for when
+ * the outbox goes up to its end: what was recorded here comes before what is loaded. Its spans
+ * borrow the syncer's buffers. */
 static daybook_status build_request(struct sync_run *run, const struct store_state *state,
                                     struct sync_request *request)
 {
@@ -172,10 +176,17 @@ static daybook_status build_request(struct sync_run *run, const struct store_sta
     if (status == DAYBOOK_OK && !run->pull_only) {
         status = dk_push_collect(&syncer->push, syncer->options.store, &syncer->bodies, &batch);
     }
+    dk_buffer_reset(&syncer->loading);
+    if (status == DAYBOOK_OK && batch.count >= state->pending) {
+        status = dk_store_write_loading(syncer->options.store, &syncer->loading);
+    }
     if (status != DAYBOOK_OK) {
         return status;
     }
     request->scope = (struct span){syncer->scope.bytes, syncer->scope.length};
+    if (syncer->loading.length > 0) {
+        request->loading = (struct span){syncer->loading.bytes, syncer->loading.length};
+    }
     /* Behind the changesets, none of which may be later than the request. */
     request->sent_ms = platform->wall_ms(platform->context);
     request->boot = platform->boot_id(platform->context) & INT64_MAX;
@@ -203,7 +214,8 @@ static daybook_status exchange_round(struct sync_run *run, const struct store_st
         .reply = reply,
         .arena = &syncer->arena,
     };
-    show_activity(syncer, run->sent_count > 0, state->position < state->head || state->head == 0);
+    show_activity(syncer, run->sent_count > 0,
+                  state->position < state->head || state->head == 0 || state->loading > 0);
     daybook_status status =
         dk_sync_exchange(syncer, &call, run->deadline_ms, &run->report, run->failure);
     show_activity(syncer, false, false);
@@ -222,15 +234,15 @@ static daybook_status exchange_round(struct sync_run *run, const struct store_st
     return status;
 }
 
-/* Whether the reply brought the run further: a verdict or a position that moved; or, a bounded
- * number of times, a new epoch or another scope. A reply that leaves nothing to do needs no
- * progress. */
+/* Whether the reply brought the run further: a verdict, a page, or a position that moved; or, a
+ * bounded number of times, a snapshot that begins, a new epoch or another scope. A reply that
+ * leaves nothing to do needs no progress. */
 static bool is_progress(struct sync_run *run, const struct store_state *before,
                         const struct store_state *after, const struct sync_reply *reply,
                         const struct store_applied *applied)
 {
-    if (applied->verdicts > 0 ||
-        (after->epoch == before->epoch && after->position > before->position)) {
+    if (applied->verdicts > 0 || applied->pages > 0 ||
+        (!reply->reset && after->position > before->position)) {
         return true;
     }
     if (reply->reset || after->epoch != before->epoch || reply->scope.bytes != NULL) {
@@ -294,8 +306,9 @@ static daybook_status run_round(struct sync_run *run)
     run->done = !reply.more && after.pending == 0 && !run->pull_only;
     run->pull_only = false;
     dk_log(&syncer->options.log, LOG_DEBUG,
-           "sync: %d up, %d verdicts, %d rows down, %zu + %zu bytes", run->sent_count,
-           applied.verdicts, applied.rows, run->report.bytes_up, run->report.bytes_down);
+           "sync: %d up, %d verdicts, %d rows and %d pages down, %zu + %zu bytes", run->sent_count,
+           applied.verdicts, applied.rows, applied.pages, run->report.bytes_up,
+           run->report.bytes_down);
     return DAYBOOK_OK;
 }
 

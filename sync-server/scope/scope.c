@@ -248,24 +248,17 @@ bool srv_scope_equals(const struct scope *scope, const int64_t *buckets, int cou
 }
 
 /* See the header. */
-int64_t *srv_scope_gained(const struct scope *scope, const int64_t *buckets, int held,
-                          struct arena *arena, int *count)
+bool srv_scope_gains(const struct scope *scope, const int64_t *buckets, int held)
 {
-    *count = 0;
-    int64_t *gained = dk_arena_new(arena, ((size_t)scope->count + 1) * sizeof *gained);
-    if (gained == NULL) {
-        *count = -1;
-        return NULL;
-    }
     for (int i = 0, next = 0; i < scope->count; i++) {
         while (next < held && buckets[next] < scope->buckets[i].bucket) {
             next++;
         }
         if (next == held || buckets[next] != scope->buckets[i].bucket) {
-            gained[(*count)++] = scope->buckets[i].bucket;
+            return true;
         }
     }
-    return gained;
+    return false;
 }
 
 /* See the header. */

@@ -38,10 +38,8 @@ bool srv_scope_read(const struct span *raw, struct arena *arena, int64_t **bucke
                     const char **problem);
 /* True where the device holds exactly these. */
 bool srv_scope_equals(const struct scope *scope, const int64_t *buckets, int count);
-/* The buckets that the device does not hold yet, in the arena. NULL with *count 0: none; *count -1:
- * no memory. */
-int64_t *srv_scope_gained(const struct scope *scope, const int64_t *buckets, int held,
-                          struct arena *arena, int *count);
+/* True where the scope has a bucket that the device does not hold. */
+bool srv_scope_gains(const struct scope *scope, const int64_t *buckets, int held);
 /* [[1,"organisation"],…] */
 void srv_scope_write(struct buffer *out, const struct scope *scope);
 

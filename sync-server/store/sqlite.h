@@ -37,12 +37,13 @@ struct sqlite_statements {
     struct statement *add_rejected, *find_rejected, *add_quarantine, *has_quarantine;
     struct statement *find_bucket, *next_bucket, *add_bucket, *buckets, *find_lane;
     struct statement *append_log, *add_eviction, *evictions;
+    struct statement *get_floor, *raise_floor;
     struct statement *find_header, *add_header, *header_text;
 };
 
 /* Statements of one entity; their SQL is made from the entity table. */
 struct sqlite_entity_statements {
-    struct statement *get, *insert, *update;
+    struct statement *get, *insert, *update, *move_bucket, *bucket;
     struct statement *move[LIMIT_FIELDS];    /* by field with an index */
     struct statement *related[LIMIT_FIELDS]; /* by ID field */
 };
@@ -187,6 +188,14 @@ daybook_status srv_sqlite_related(struct srv_store *store, int64_t org, const st
                                   int field, const struct id *value, const struct id *after,
                                   int limit, bool tombstones, struct arena *arena,
                                   struct srv_record **rows, int *count);
+
+daybook_status srv_sqlite_bucket_records(struct srv_store *store, int64_t org, int64_t bucket,
+                                         const struct entity *entity, const struct id *after,
+                                         srv_each_record each, void *context);
+
+/* ---- sqlite_retention.c */
+daybook_status srv_sqlite_get_floor(struct srv_store *store, int64_t org, int64_t *floor);
+daybook_status srv_sqlite_raise_floor(struct srv_store *store, int64_t org, int64_t floor);
 
 /* ---- sqlite_texts.c: buckets and headers */
 daybook_status srv_sqlite_bucket(struct srv_store *store, int64_t org, const char *label,

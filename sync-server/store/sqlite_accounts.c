@@ -20,7 +20,7 @@ daybook_status srv_sqlite_add_organisation(struct srv_store *store, const struct
     daybook_status status;
     struct statement *statement =
         srv_sqlite_statement(sqlite, &sqlite->statements.add_organisation,
-                             "INSERT INTO org(id, head) VALUES(?1, 0)", &status);
+                             "INSERT INTO org(id, head, floor) VALUES(?1, 0, 0)", &status);
     if (statement == NULL) {
         return status;
     }

@@ -91,14 +91,24 @@ static void append_insert(struct buffer *sql, const struct entity *entity, int f
     append(sql, ")", "");
 }
 
-/* UPDATE with the same parameters, without the fields that have an index: SQLite writes the entry
+/* The bucket's records by id; the index is named for the reason given above. */
+static void append_bucket(struct buffer *sql, const struct entity *entity, int field)
+{
+    (void)field;
+    append_select(sql, entity);
+    append(sql, " INDEXED BY s_", entity->name);
+    append(sql, "_by_bucket WHERE org = ?1 AND bucket = ?2 AND id > ?3 AND deleted = 0 ORDER BY id",
+           "");
+}
+
+/* UPDATE with the same parameters, without the columns that have an index: SQLite writes the entry
  * of an index anew wherever its column is set, also to the same value, which costs two pages per
  * row. */
 static void append_update(struct buffer *sql, const struct entity *entity, int field)
 {
     (void)field;
     append(sql, "UPDATE s_", entity->name);
-    append(sql, " SET version = ?3, bucket = ?4, deleted = ?5, stamps = ?6, extra = ?7", "");
+    append(sql, " SET version = ?3, deleted = ?5, stamps = ?6, extra = ?7", "");
     for (int i = 0; i < entity->field_count; i++) {
         if (!srv_sqlite_is_indexed(entity, i)) {
             append(sql, ", ", entity->fields[i].name);
@@ -116,6 +126,14 @@ static void append_move(struct buffer *sql, const struct entity *entity, int fie
     append(sql, " SET ", entity->fields[field].name);
     append(sql, " = ?3 WHERE org = ?1 AND id = ?2 AND ", entity->fields[field].name);
     append(sql, " IS NOT ?3", "");
+}
+
+/* UPDATE of the bucket, where it changes. */
+static void append_move_bucket(struct buffer *sql, const struct entity *entity, int field)
+{
+    (void)field;
+    append(sql, "UPDATE s_", entity->name);
+    append(sql, " SET bucket = ?3 WHERE org = ?1 AND id = ?2 AND bucket <> ?3", "");
 }
 
 /* The statement of a slot; its SQL is made by append_sql at the first use only. */
@@ -177,8 +195,9 @@ static void bind_value(struct statement *statement, int position, const struct v
     }
 }
 
-/* Reads a column that holds a value of this kind or NULL; text goes into the arena. That integers
- * and texts are what they should be is the STRICT table's promise. */
+/* Reads a column that holds a value of this kind or NULL; text goes into the arena, or is borrowed
+ * from the statement where that is NULL. That integers and texts are what they should be is the
+ * STRICT table's promise. */
 static daybook_status read_value(struct statement *statement, int column, enum value_kind kind,
                                  struct arena *arena, struct value *value)
 {
@@ -199,7 +218,7 @@ static daybook_status read_value(struct statement *statement, int column, enum v
         break;
     case VALUE_TEXT:
         text = dk_column_text(statement, column, &length);
-        value->text = text == NULL ? NULL : dk_arena_copy(arena, text, length);
+        value->text = text == NULL || arena == NULL ? text : dk_arena_copy(arena, text, length);
         if (value->text == NULL) {
             return DAYBOOK_NO_MEMORY;
         }
@@ -212,6 +231,18 @@ static daybook_status read_value(struct statement *statement, int column, enum v
 
 /* ---- records ---- */
 
+/* Reads the fields, and those of newer schemas. */
+static daybook_status read_values(struct statement *statement, const struct entity *entity,
+                                  struct arena *arena, struct record *record)
+{
+    daybook_status status = read_value(statement, COLUMN_EXTRA, VALUE_TEXT, arena, &record->extra);
+    for (int i = 0; i < entity->field_count && status == DAYBOOK_OK; i++) {
+        status = read_value(statement, COLUMN_FIELDS + i, kind_of(&entity->fields[i]), arena,
+                            &record->values[i]);
+    }
+    return status;
+}
+
 /* Reads the row that the statement stands on. */
 static daybook_status read_record(struct statement *statement, const struct entity *entity,
                                   struct arena *arena, struct srv_record *record)
@@ -220,20 +251,14 @@ static daybook_status read_record(struct statement *statement, const struct enti
     record->record.entity = entity;
     record->record.version = dk_column_int(statement, COLUMN_VERSION);
     record->bucket = dk_column_int(statement, COLUMN_BUCKET);
+    record->stored_bucket = record->bucket;
     record->deleted = dk_column_int(statement, COLUMN_DELETED) != 0;
     const void *stamps = dk_column_blob(statement, COLUMN_STAMPS, &length);
     if (stamps == NULL || !dk_column_id(statement, COLUMN_ID, &record->record.id)) {
         return DAYBOOK_CORRUPT;
     }
     daybook_status status = srv_stamps_read(stamps, length, arena, record);
-    if (status == DAYBOOK_OK) {
-        status = read_value(statement, COLUMN_EXTRA, VALUE_TEXT, arena, &record->record.extra);
-    }
-    for (int i = 0; i < entity->field_count && status == DAYBOOK_OK; i++) {
-        status = read_value(statement, COLUMN_FIELDS + i, kind_of(&entity->fields[i]), arena,
-                            &record->record.values[i]);
-    }
-    return status;
+    return status == DAYBOOK_OK ? read_values(statement, entity, arena, &record->record) : status;
 }
 
 /* See store.h. */
@@ -283,7 +308,28 @@ static daybook_status move_indexed(struct sqlite_store *sqlite, int64_t org,
     return status;
 }
 
-/* Binds a whole record, by enum bind. The update has no parameters for fields with an index. */
+/* Sets the bucket of an existing row, unless it was read with the same. */
+static daybook_status move_bucket(struct sqlite_store *sqlite, int64_t org,
+                                  const struct srv_record *record)
+{
+    const struct entity *entity = record->record.entity;
+    daybook_status status;
+    if (record->stored_bucket != 0 && record->stored_bucket == record->bucket) {
+        return DAYBOOK_OK;
+    }
+    struct statement *statement =
+        entity_statement(sqlite, &sqlite->entities[entity->kind].move_bucket, append_move_bucket,
+                         entity, -1, &status);
+    if (statement == NULL) {
+        return status;
+    }
+    dk_bind_int(statement, 1, org);
+    dk_bind_id(statement, 2, &record->record.id);
+    dk_bind_int(statement, 3, record->bucket);
+    return srv_sqlite_run(sqlite, statement);
+}
+
+/* Binds a whole record, by enum bind. The update has no parameters for columns with an index. */
 static void bind_record(struct statement *statement, int64_t org, const struct srv_record *record,
                         const struct buffer *stamps, bool is_update)
 {
@@ -291,7 +337,9 @@ static void bind_record(struct statement *statement, int64_t org, const struct s
     dk_bind_int(statement, BIND_ORG, org);
     dk_bind_id(statement, BIND_ID, &record->record.id);
     dk_bind_int(statement, BIND_VERSION, record->record.version);
-    dk_bind_int(statement, BIND_BUCKET, record->bucket);
+    if (!is_update) {
+        dk_bind_int(statement, BIND_BUCKET, record->bucket);
+    }
     dk_bind_int(statement, BIND_DELETED, record->deleted ? 1 : 0);
     dk_bind_blob(statement, BIND_STAMPS, stamps->bytes, stamps->length);
     bind_value(statement, BIND_EXTRA, &record->record.extra);
@@ -329,7 +377,43 @@ daybook_status srv_sqlite_put(struct srv_store *store, int64_t org, const struct
     if (status == DAYBOOK_OK && existed) {
         bool updated = dk_database_changes(&sqlite->database) != 0;
         status = updated ? move_indexed(sqlite, org, record) : DAYBOOK_NOT_FOUND;
+        status = status == DAYBOOK_OK ? move_bucket(sqlite, org, record) : status;
     }
+    return status;
+}
+
+/* See store.h. */
+daybook_status srv_sqlite_bucket_records(struct srv_store *store, int64_t org, int64_t bucket,
+                                         const struct entity *entity, const struct id *after,
+                                         srv_each_record each, void *context)
+{
+    struct sqlite_store *sqlite = srv_sqlite(store);
+    struct record record;
+    bool row = false, stop = false;
+    daybook_status status;
+    struct statement *statement = entity_statement(sqlite, &sqlite->entities[entity->kind].bucket,
+                                                   append_bucket, entity, -1, &status);
+    if (statement == NULL) {
+        return status;
+    }
+    dk_bind_int(statement, 1, org);
+    dk_bind_int(statement, 2, bucket);
+    dk_bind_id(statement, 3, after);
+    record.entity = entity;
+    status = srv_sqlite_step(sqlite, statement, &row);
+    while (status == DAYBOOK_OK && row && !stop) {
+        record.version = dk_column_int(statement, COLUMN_VERSION);
+        status = dk_column_id(statement, COLUMN_ID, &record.id)
+                     ? read_values(statement, entity, NULL, &record)
+                     : DAYBOOK_CORRUPT;
+        if (status == DAYBOOK_OK) {
+            status = each(context, &record, &stop);
+        }
+        if (status == DAYBOOK_OK && !stop) {
+            status = srv_sqlite_step(sqlite, statement, &row);
+        }
+    }
+    dk_reset(statement);
     return status;
 }
 

@@ -7,7 +7,7 @@
  *
  *   meta             epoch: random number of this store
  *   lineage          epochs that ended, and the heads that this file had then
- *   org              organisations and the heads of their logs
+ *   org              organisations, the heads of their logs, and up to where these may be cut
  *   bucket           labels of buckets; lane: store-wide number, high part of log keys
  *   user_access      what access decisions need of a user, as they are now
  *   account_state    the same since when: every state that a user was in
@@ -43,7 +43,7 @@ static const char fixed_tables[] =
     "CREATE TABLE lineage(epoch INTEGER NOT NULL, org INTEGER NOT NULL, head INTEGER NOT NULL,"
     " PRIMARY KEY(epoch, org)) STRICT, WITHOUT ROWID;"
     "CREATE TABLE org(org INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE,"
-    " head INTEGER NOT NULL) STRICT;"
+    " head INTEGER NOT NULL, floor INTEGER NOT NULL) STRICT;"
     "CREATE TABLE bucket(lane INTEGER PRIMARY KEY, org INTEGER NOT NULL, bucket INTEGER NOT NULL,"
     " label TEXT NOT NULL, UNIQUE(org, bucket), UNIQUE(org, label)) STRICT;"
     "CREATE TABLE user_access(user_id BLOB PRIMARY KEY, org INTEGER NOT NULL, role TEXT NOT NULL,"
@@ -164,6 +164,8 @@ static void append_indexes(struct buffer *sql, const struct entity *entity)
             append(sql, "(org, ", entity->fields[field].name, ");");
         }
     }
+    append(sql, "CREATE INDEX IF NOT EXISTS s_", entity->name, "_by_bucket ON s_");
+    append(sql, entity->name, "(org, bucket);", NULL);
     if (entity->kind == ENTITY_USER) {
         append(sql, "CREATE INDEX IF NOT EXISTS s_app_user_by_login ON s_app_user(login);", NULL,
                NULL);

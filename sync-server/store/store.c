@@ -441,7 +441,29 @@ daybook_status srv_store_buckets(struct srv_store *store, int64_t org, struct ar
     return store->operations->buckets(store, org, arena, rows, count);
 }
 
+/* See the header. */
+daybook_status srv_store_bucket_records(struct srv_store *store, int64_t org, int64_t bucket,
+                                        const struct entity *entity, const struct id *after,
+                                        srv_each_record each, void *context)
+{
+    return store->operations->bucket_records(store, org, bucket, entity, after, each, context);
+}
+
 /* ---- log ---- */
+
+/* See the header. */
+daybook_status srv_store_get_floor(struct srv_store *store, int64_t org, int64_t *floor)
+{
+    *floor = 0;
+    return store->operations->get_floor(store, org, floor);
+}
+
+/* See the header. */
+daybook_status srv_store_raise_floor(struct srv_store *store, int64_t org, int64_t floor)
+{
+    assert(is_writing(store) && floor >= 0);
+    return store->operations->raise_floor(store, org, floor);
+}
 
 /* See the header. */
 daybook_status srv_store_append_log(struct srv_store *store, int64_t org,

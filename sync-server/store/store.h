@@ -83,6 +83,7 @@ struct srv_key_stamp {
 struct srv_record {
     struct record record; /* values as stored; record.version = position of the last change */
     int64_t bucket;
+    int64_t stored_bucket; /* the one that it was read with; 0: not read, or not known */
     bool deleted;          /* a tombstone: values are those before the delete */
     struct stamp deletion; /* who deleted it */
     struct stamp stamps[LIMIT_FIELDS];
@@ -301,8 +302,20 @@ daybook_status srv_store_bucket(struct srv_store *store, int64_t org, const char
 daybook_status srv_store_buckets(struct srv_store *store, int64_t org, struct arena *arena,
                                  struct srv_bucket **rows, int *count);
 
+/* Live records of `entity` in a bucket, by id order, ids above `after` (zero: from the start): calls
+ * `each` with one after the other until it sets *stop or fails. Stamps are not read; the values are
+ * borrowed for the call, in which the store is not to be used. */
+typedef daybook_status (*srv_each_record)(void *context, const struct record *record, bool *stop);
+daybook_status srv_store_bucket_records(struct srv_store *store, int64_t org, int64_t bucket,
+                                        const struct entity *entity, const struct id *after,
+                                        srv_each_record each, void *context);
+
 /* ---- log */
 
+/* Entries up to the floor may be gone: a device whose position is below it takes a snapshot. 0 in a
+ * new organisation. It never goes back. NOT_FOUND. */
+daybook_status srv_store_get_floor(struct srv_store *store, int64_t org, int64_t *floor);
+daybook_status srv_store_raise_floor(struct srv_store *store, int64_t org, int64_t floor);
 /* EXISTS: the bucket has a row of this position. NOT_FOUND: the organisation has no such bucket.
  * TOO_LARGE: position >= 2^41. */
 daybook_status srv_store_append_log(struct srv_store *store, int64_t org,

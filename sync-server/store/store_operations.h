@@ -111,6 +111,11 @@ struct srv_store_operations {
                               int field, const struct id *value, const struct id *after, int limit,
                               bool tombstones, struct arena *arena, struct srv_record **rows,
                               int *count);
+    daybook_status (*bucket_records)(struct srv_store *store, int64_t org, int64_t bucket,
+                                     const struct entity *entity, const struct id *after,
+                                     srv_each_record each, void *context);
+    daybook_status (*get_floor)(struct srv_store *store, int64_t org, int64_t *floor);
+    daybook_status (*raise_floor)(struct srv_store *store, int64_t org, int64_t floor);
     daybook_status (*bucket)(struct srv_store *store, int64_t org, const char *label,
                              int64_t *bucket);
     daybook_status (*buckets)(struct srv_store *store, int64_t org, struct arena *arena,

@@ -76,7 +76,7 @@ static void test_replica__any_difference_is_seen(void **state)
         ("INSERT INTO r_customer(id, version, bucket, name) SELECT randomblob(16), version, bucket,"
          " 'one more' FROM r_customer"),
         "DELETE FROM scope WHERE bucket = (SELECT max(bucket) FROM scope)",
-        "INSERT INTO scope(bucket, label) VALUES(99, 'territory:99')",
+        "INSERT INTO scope(bucket, label, loading, until) VALUES(99, 'territory:99', 0, 0)",
         "UPDATE meta SET position = position - 1",
     };
     (void)state;

@@ -97,8 +97,14 @@ static void test_scope__no_byte_of_another_territory_comes_down(void **state)
     static const char *const scopes[] = {"", ",\"scope\":[]", ",\"scope\":[1,2,3,4,5,6,7]",
                                          ",\"scope\":[3]"};
     for (size_t i = 0; i < sizeof scopes / sizeof scopes[0]; i++) {
-        client.position = 0;
-        assert_int_equal(client_sync(&client, scopes[i]), 200);
+        char members[200];
+        (void)snprintf(members, sizeof members,
+                       "%s,\"loading\":[[1],[2],[3],[4],[5],[6],[7],[8],[9]]", scopes[i]);
+        client.position = 1; /* the whole log, and all pages */
+        assert_int_equal(client_sync(&client, members), 200);
+        assert_non_null(strstr(dk_buffer_text(&client.text), "\"log\""));
+        assert_non_null(strstr(dk_buffer_text(&client.text), "\"pages\""));
+        assert_non_null(strstr(dk_buffer_text(&client.text), "in the East"));
         assert_null(strstr(dk_buffer_text(&client.text), CANARY));
         assert_null(strstr(dk_buffer_text(&client.text), wire));
     }

@@ -183,6 +183,35 @@ int client_sync(struct client *client, const char *members)
     return http_status;
 }
 
+void client_load(struct client *client)
+{
+    struct buffer members;
+    const cJSON *bucket;
+    dk_buffer_init(&members, BODY_MAX);
+    client->position = 0;
+    assert_int_equal(client_sync(client, ""), 200);
+    assert_true(cJSON_IsTrue(dk_tree_member(client->reply, "reset")));
+    const char *separator = ",\"loading\":[[";
+    struct buffer scope;
+    dk_buffer_init(&scope, BODY_MAX);
+    cJSON_ArrayForEach(bucket, dk_tree_member(client->reply, "scope"))
+    {
+        int64_t number = (int64_t)cJSON_GetNumberValue(cJSON_GetArrayItem(bucket, 0));
+        dk_buffer_append_text(&members, separator);
+        dk_buffer_append_int(&members, number);
+        dk_buffer_append_text(&scope, scope.length == 0 ? ",\"scope\":[" : ",");
+        dk_buffer_append_int(&scope, number);
+        separator = "],[";
+    }
+    dk_buffer_append_text(&members, "]]");
+    dk_buffer_append(&members, scope.bytes, scope.length);
+    dk_buffer_append_char(&members, ']');
+    assert_int_equal(client_sync(client, dk_buffer_text(&members)), 200);
+    assert_false(cJSON_IsTrue(dk_tree_member(client->reply, "more")));
+    dk_buffer_clear(&members);
+    dk_buffer_clear(&scope);
+}
+
 /* The last verdict's row, or NULL. */
 static const cJSON *last_verdict(const struct client *client)
 {

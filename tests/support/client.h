@@ -60,6 +60,9 @@ void client_enrol(struct client *client, const char *login);
 /* A sync request with these members behind the required ones ("" or ",\"scope\":[1]"). Returns the
  * HTTP status; a 200 moves the position. */
 int client_sync(struct client *client, const char *members);
+/* Begins a snapshot and pulls all pages of the scope in one reply; the test fails where that is not
+ * enough. */
+void client_load(struct client *client);
 /* Sends one changeset with the next seq, a fresh id and these changes (an array of blocks), stamped
  * now. Returns its verdict's kind, such as "accepted"; "" where the answer has none. */
 const char *client_push(struct client *client, const char *changes);

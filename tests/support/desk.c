@@ -80,6 +80,7 @@ void desk_init(struct desk *desk)
     dk_buffer_init(&desk->log, LIMIT_REPLY_EXPANDED);
     dk_buffer_init(&desk->verdicts, LIMIT_REPLY_EXPANDED);
     dk_buffer_init(&desk->scope, LIMIT_REPLY_EXPANDED);
+    dk_buffer_init(&desk->pages, LIMIT_REPLY_EXPANDED);
 }
 
 void desk_open_expect(struct desk *desk, daybook_status status)
@@ -113,6 +114,7 @@ void desk_clear(struct desk *desk)
     dk_buffer_clear(&desk->log);
     dk_buffer_clear(&desk->verdicts);
     dk_buffer_clear(&desk->scope);
+    dk_buffer_clear(&desk->pages);
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         (void)dk_text_format(path, sizeof path, "%s/%s", desk->folder, names[i]);
         (void)unlink(path);
@@ -348,6 +350,47 @@ void desk_raw_log(struct desk *desk, const char *blocks)
     desk->log_open = false;
 }
 
+/* ,"name":["customer","id"] where there is one. */
+static void append_key(struct desk *desk, const char *name, const struct id *id)
+{
+    char wire[ID_WIRE_LENGTH];
+    if (id != NULL) {
+        dk_id_to_wire(id, wire);
+        dk_buffer_append_text(&desk->pages, ",\"");
+        dk_buffer_append_text(&desk->pages, name);
+        dk_buffer_append_text(&desk->pages, "\":[\"customer\",\"");
+        dk_buffer_append(&desk->pages, wire, sizeof wire);
+        dk_buffer_append_text(&desk->pages, "\"]");
+    }
+}
+
+void desk_page(struct desk *desk, int64_t bucket, int64_t head, const struct id *after,
+               const struct id *next)
+{
+    open_log(desk);
+    end_row(desk);
+    dk_block_end(&desk->log_writer);
+    desk->log_open = false;
+    dk_buffer_append_text(&desk->pages,
+                          desk->pages.length == 0 ? "[{\"bucket\":" : ",{\"bucket\":");
+    dk_buffer_append_int(&desk->pages, bucket);
+    dk_buffer_append_text(&desk->pages, ",\"head\":");
+    dk_buffer_append_int(&desk->pages, head);
+    append_key(desk, "after", after);
+    append_key(desk, "next", next);
+    dk_buffer_append_text(&desk->pages, ",\"rows\":");
+    dk_buffer_append(&desk->pages, desk->log.bytes, desk->log.length);
+    dk_buffer_append_char(&desk->pages, '}');
+    dk_buffer_reset(&desk->log);
+}
+
+void desk_reset(struct desk *desk, uint64_t epoch, int64_t position)
+{
+    desk->reply.reset = true;
+    desk->reply.epoch = epoch;
+    desk_apply_upto(desk, position, position);
+}
+
 void desk_verdict(struct desk *desk, const struct verdict *verdict)
 {
     dk_buffer_append_char(&desk->verdicts, desk->verdicts.length == 0 ? '[' : ',');
@@ -390,7 +433,12 @@ daybook_status desk_try_apply(struct desk *desk, int64_t position, int64_t head)
     if (desk->verdicts.length > 0) {
         dk_buffer_append_char(&desk->verdicts, ']');
     }
-    assert_int_equal(desk->log.status | desk->verdicts.status | desk->scope.status, DAYBOOK_OK);
+    if (desk->pages.length > 0) {
+        dk_buffer_append_char(&desk->pages, ']');
+    }
+    assert_int_equal(desk->log.status | desk->verdicts.status | desk->scope.status |
+                         desk->pages.status,
+                     DAYBOOK_OK);
     reply->protocol = PROTOCOL_VERSION;
     reply->epoch = reply->epoch == 0 ? DESK_EPOCH : reply->epoch;
     reply->server_ms = desk->now_ms;
@@ -402,12 +450,14 @@ daybook_status desk_try_apply(struct desk *desk, int64_t position, int64_t head)
     reply->log = take_span(&desk->log);
     reply->verdicts = take_span(&desk->verdicts);
     reply->scope = take_span(&desk->scope);
+    reply->pages = take_span(&desk->pages);
     daybook_status status =
         dk_store_apply(desk->store, reply, &desk->arena, &desk->applied, &desk->reply_problem);
     memset(reply, 0, sizeof *reply);
     dk_buffer_reset(&desk->log);
     dk_buffer_reset(&desk->verdicts);
     dk_buffer_reset(&desk->scope);
+    dk_buffer_reset(&desk->pages);
     desk->log_open = false;
     return status;
 }

@@ -37,7 +37,7 @@ struct desk {
     const struct entity *entity;
     /* the reply */
     struct sync_reply reply;
-    struct buffer log, verdicts, scope;
+    struct buffer log, verdicts, scope, pages;
     struct block_writer log_writer;
     bool log_open;
     struct store_applied applied;
@@ -87,6 +87,12 @@ void desk_raw_log(struct desk *desk, const char *blocks);
 void desk_accepted(struct desk *desk, int64_t seq, int64_t position);
 void desk_verdict(struct desk *desk, const struct verdict *verdict);
 void desk_rejected(struct desk *desk, int64_t seq, enum reject_code code, const struct id *cause);
+/* The rows begun so far, of op new and bucket 0, become a page of this bucket that was read at
+ * `head`, behind customer `after` (NULL: the first) and up to customer `next` (NULL: the last). */
+void desk_page(struct desk *desk, int64_t bucket, int64_t head, const struct id *after,
+               const struct id *next);
+/* Begins a snapshot of the whole scope, at this position of this epoch's log. */
+void desk_reset(struct desk *desk, uint64_t epoch, int64_t position);
 /* [[1,"a"],[2,"b"]] */
 void desk_scope(struct desk *desk, const char *json);
 /* Applies what was put together; position = head. */

@@ -56,6 +56,7 @@ struct phone {
     uint64_t epoch;
     int64_t position, settled, seq;
     char scope[4096];
+    const char *loading; /* of the next request; NULL: none */
 };
 
 static inline struct id new_id(struct world *world)
@@ -298,7 +299,8 @@ static inline const char *request(struct world *world, const struct phone *phone
         world->page_bytes > 0 ? format(world, ",\"page_bytes\":%lld", (long long)world->page_bytes)
                               : "",
         phone->scope[0] == '\0' ? "" : ",\"scope\":", phone->scope,
-        changesets == NULL ? "" : ",\"changesets\":", changesets == NULL ? "" : changesets, "");
+        phone->loading == NULL ? "" : format(world, ",\"loading\":%s", phone->loading),
+        changesets == NULL ? "" : ",\"changesets\":", changesets == NULL ? "" : changesets);
 }
 
 /* One changeset with this seq and these blocks. */
@@ -357,6 +359,31 @@ static inline const char *sync_phone(struct world *world, struct phone *phone,
     }
     follow(world, phone, answer.text);
     return answer.text;
+}
+
+/* The first reply of a new device, which begins a snapshot, and behind it the one with all pages of
+ * its scope, which are small: that one's JSON. */
+static inline const char *load_phone(struct world *world, struct phone *phone)
+{
+    const char *reply = sync_phone(world, phone, NULL);
+    expect_in(reply, "\"reset\":true");
+    expect_not_in(reply, "\"log\"");
+    expect_not_in(reply, "\"pages\"");
+    size_t size = 3 * strlen(phone->scope) + 1, length = 0;
+    char *places = dk_arena_new(&world->arena, size);
+    for (const char *at = phone->scope + 1; *at != '\0'; at++) {
+        bool digit = *at >= '0' && *at <= '9';
+        bool first = digit && !(at[-1] >= '0' && at[-1] <= '9');
+        bool last = digit && !(at[1] >= '0' && at[1] <= '9');
+        length += (size_t)snprintf(places + length, size - length, "%s%c%s", first ? "[" : "", *at,
+                                   last ? "]" : "");
+    }
+    phone->loading = format(world, "[%s", places);
+    reply = sync_phone(world, phone, NULL);
+    phone->loading = NULL;
+    expect_not_in(reply, "\"next\"");
+    expect_not_in(reply, "\"more\"");
+    return reply;
 }
 
 /* Sends one customer as the phone's next changeset and returns the reply. */

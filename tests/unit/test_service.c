@@ -125,19 +125,24 @@ static void test_service__a_code_is_used_once(void **state)
     (void)command(world, DAYBOOK_INVALID, "enrol li --minutes 16");
 }
 
-/* Given a new device, when it syncs, then it gets its scope and the log; when it pushes, its
- * verdicts, and with the next call the marker; others get the record. */
+/* Given a new device, when it syncs, then it gets its scope, and the records in pages; when it
+ * pushes, its verdicts and the marker; others get the record. */
 static void test_service__push_and_pull(void **state)
 {
     struct world *world = *state;
     struct phone li = enrol(world, "li"), wang = enrol(world, "wang");
     struct id id = new_id(world);
-    const char *reply = sync_phone(world, &li, NULL);
+    struct phone again = li;
+    const char *reply = sync_phone(world, &again, NULL);
     expect_in(reply, "\"scope\":[[");
     expect_in(reply, "\"organisation\"");
+    reply = load_phone(world, &li);
+    expect_in(reply, "\"pages\":[{\"bucket\":1,\"head\":5,\"rows\":[{\"entity\":\"organisation\"");
     expect_in(reply, "app_user");
     expect_not_in(reply, "\"reset\"");
-    (void)sync_phone(world, &wang, NULL);
+    expect_not_in(reply, "\"scope\"");
+    expect_not_in(reply, "\"log\"");
+    (void)load_phone(world, &wang);
     reply = push_customer(world, &li, &id, "晨光");
     expect_in(reply, "\"verdicts\":[[1,\"accepted\",6]]");
     expect_in(reply, "\"op\":\"own\"");
@@ -190,7 +195,8 @@ static void test_service__repeats_gaps_and_copies(void **state)
     const char *number = member(world, answer.text, "device_no");
     answer = post(world, "/v1/lease", copy.token, lease);
     assert_string_equal(member(world, answer.text, "device_no"), number);
-    copy.position = copy.settled = 0;
+    copy.position = 5; /* not where a copy begins, but its marker stands behind it */
+    copy.settled = 0;
     char *again = strdup(second);
     *strstr(again, "\"seq\":2") = '"';
     strstr(again, "\"seq\":")[6] = '1';
@@ -202,37 +208,64 @@ static void test_service__repeats_gaps_and_copies(void **state)
     expect_status(&answer, 409, "DIVERGED");
 }
 
-/* Given a device at some position, when epoch or position are not the server's, or its scope gains
- * a bucket with a past, then it begins again; a bucket without one, or a lost one, does not. */
+/* Given a device at some position, when epoch or position are not the server's, or it has none,
+ * then a snapshot begins at the head. */
 static void test_service__resets(void **state)
 {
     struct world *world = *state;
-    struct phone office = enrol(world, "office"), tom = enrol(world, "tom");
-    struct id id = new_id(world);
-    (void)sync_phone(world, &office, NULL);
-    (void)command(world, DAYBOOK_OK, "user add anna --territory North");
-    const char *reply = sync_phone(world, &office, NULL);
-    expect_in(reply, "\"scope\"");
-    expect_not_in(reply, "\"reset\"");
+    struct phone office = enrol(world, "office");
+    (void)load_phone(world, &office);
     struct phone stranger = office;
     stranger.epoch ^= 2;
-    reply = sync_phone(world, &stranger, NULL);
-    expect_in(reply, "\"position\":0");
+    stranger.loading = "[[1]]";
+    const char *reply = sync_phone(world, &stranger, NULL);
+    expect_in(reply, "\"position\":5");
     expect_in(reply, "\"reset\":true");
     expect_in(reply, "\"more\":true");
     expect_not_in(reply, "\"log\"");
+    expect_not_in(reply, "\"pages\"");
+    assert_true(stranger.epoch == office.epoch);
     stranger = office;
     stranger.position = 1000;
     expect_in(sync_phone(world, &stranger, NULL), "\"reset\":true");
-    (void)sync_phone(world, &tom, NULL);
-    (void)push_customer(world, &tom, &id, "west");
+    stranger = office;
+    stranger.position = 0;
+    expect_in(sync_phone(world, &stranger, NULL), "\"reset\":true");
+    stranger.position = 1;
+    expect_not_in(sync_phone(world, &stranger, NULL), "\"reset\":true");
+}
+
+/* Given a bucket that the device does not hold, when it syncs, then the scope names it, the log
+ * goes on where it was, and the pages bring what was before. */
+static void test_service__a_gained_bucket(void **state)
+{
+    struct world *world = *state;
+    struct phone office = enrol(world, "office"), tom = enrol(world, "tom");
+    struct id before = new_id(world), after = new_id(world);
+    (void)load_phone(world, &tom);
+    (void)push_customer(world, &tom, &before, "before");
+    (void)load_phone(world, &office);
     (void)snprintf(office.scope, sizeof office.scope, "[1,2]");
-    office.position = 7;
-    expect_in(sync_phone(world, &office, NULL), "\"reset\":true");
-    expect_in(sync_phone(world, &office, NULL), "west");
+    (void)push_customer(world, &tom, &after, "after");
+    const char *reply = sync_phone(world, &office, NULL);
+    expect_in(reply, "\"scope\":[[");
+    expect_in(reply, "\"more\":true");
+    expect_in(reply, "after");
+    expect_not_in(reply, "before");
+    expect_not_in(reply, "\"reset\"");
+    int64_t west = strtoll(strrchr(office.scope, ',') + 1, NULL, 10);
+    office.loading = format(world, "[[%lld]]", (long long)west);
     reply = sync_phone(world, &office, NULL);
+    expect_in(reply, format(world, "\"pages\":[{\"bucket\":%lld,\"head\":7", (long long)west));
+    expect_in(reply, "before");
+    expect_in(reply, "after");
     expect_not_in(reply, "\"scope\"");
     expect_not_in(reply, "\"log\"");
+    expect_not_in(reply, "\"more\"");
+    /* one that is out of the scope has no pages, and no name */
+    tom.loading = "[[3]]";
+    reply = sync_phone(world, &tom, NULL);
+    expect_not_in(reply, "\"pages\"");
 }
 
 /* Given a page size of one byte, when a device catches up, then each reply has one position and
@@ -241,13 +274,58 @@ static void test_service__pages(void **state)
 {
     struct world *world = *state;
     struct phone phone = enrol(world, "office");
+    (void)load_phone(world, &phone);
+    phone.position = 1;
     world->page_bytes = 1;
-    for (int64_t position = 1; position <= 5; position++) {
+    for (int64_t position = 2; position <= 5; position++) {
         const char *reply = sync_phone(world, &phone, NULL);
         assert_int_equal(phone.position, position);
         assert_int_equal(strstr(reply, "\"more\":true") != NULL, position < 5);
     }
     expect_not_in(sync_phone(world, &phone, NULL), "log");
+}
+
+/* Given a page size of one byte, when a bucket is loaded, then each page has one record and names
+ * where the next begins; asked again, it is the same; what names no place is refused. */
+static void test_service__snapshot_pages(void **state)
+{
+    struct world *world = *state;
+    struct phone phone = enrol(world, "li");
+    (void)load_phone(world, &phone);
+    world->page_bytes = 1;
+    phone.loading = "[[1]]";
+    int pages = 0;
+    const char *next;
+    do {
+        const char *reply = sync_phone(world, &phone, NULL);
+        assert_string_equal(strstr(reply, "\"pages\""),
+                            strstr(sync_phone(world, &phone, NULL), "\"pages\""));
+        next = strstr(reply, "\"next\":[");
+        assert_int_equal(strstr(reply, "\"more\":true") != NULL, next != NULL);
+        assert_int_equal(strstr(reply, "\"after\":[") != NULL, pages > 0);
+        if (next != NULL) {
+            next += strlen("\"next\":[");
+            phone.loading = format(world, "[[1,%.*s]]", (int)strcspn(next, "]"), next);
+        }
+        pages++;
+    } while (next != NULL && pages < 100);
+    /* organisation, two territories, four users and that of the server; and a page that finds no
+     * more */
+    assert_int_equal(pages, 9);
+    static const char *const wrong[] = {"{}",
+                                        "[1]",
+                                        "[[0]]",
+                                        "[[1,2]]",
+                                        "[[1,\"x\"]]",
+                                        "[[1,\"visit\"]]",
+                                        "[[1,\"spaceship\",\"AZKfbDoAcACAAAAAAAAACg\"]]",
+                                        "[[1,\"visit\",\"AZ\"]]",
+                                        "[[1,\"visit\",\"AZKfbDoAcACAAAAAAAAACg\",1]]"};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        phone.loading = wrong[i];
+        struct answer answer = post(world, "/v1/sync", phone.token, request(world, &phone, NULL));
+        expect_status(&answer, 400, "loading");
+    }
 }
 
 /* Given a changeset that cannot be read as records, when one that builds on it follows, then the
@@ -366,7 +444,9 @@ int main(void)
         TEST(push_and_pull),
         TEST(repeats_gaps_and_copies),
         TEST(resets),
+        TEST(a_gained_bucket),
         TEST(pages),
+        TEST(snapshot_pages),
         TEST(what_a_refused_changeset_would_have_made),
         TEST(disabled_and_revoked),
         TEST(one_owner_and_reopening),

@@ -89,12 +89,16 @@ static void test_store_apply__entries_at_or_below_the_version_are_skipped(void *
     struct desk desk;
     (void)state;
     desk_begin(&desk);
-    struct id id = known_customer(&desk, 8, "new");
-    /* given a cursor that was set back because a bucket was gained */
-    desk.reply.reset = true;
-    desk_apply_upto(&desk, 0, 9);
+    struct id id = desk_id(&desk);
+    /* given a page that was read at 8 by a device at 1 */
+    desk_scope(&desk, "[[2,\"north\"]]");
+    desk_apply_upto(&desk, 1, 9);
+    desk_row(&desk, BLOCK_NEW, ENTITY_CUSTOMER, 0, 8, &id);
+    desk_text(&desk, CUSTOMER_NAME, "new");
+    desk_page(&desk, 2, 8, NULL, NULL);
+    desk_apply_upto(&desk, 1, 9);
     desk_expect_version(&desk, ENTITY_CUSTOMER, &id, 8);
-    /* when the log is read again */
+    /* when the log is read up to there, and on */
     customer_row(&desk, BLOCK_NEW, 2, &id, "old");
     customer_row(&desk, BLOCK_SET, 5, &id, "older");
     desk_row(&desk, BLOCK_SET, ENTITY_CUSTOMER, 2, 8, &id);
@@ -329,10 +333,14 @@ static void test_store_apply__a_lost_value_is_told_once(void **state)
     struct desk desk;
     (void)state;
     desk_begin(&desk);
+    desk_scope(&desk, "[[2,\"north\"]]");
     struct id customer = known_customer(&desk, 3, "A");
     char text[ID_TEXT_SIZE];
     dk_id_to_text(&customer, text);
     struct id conflict = desk_id(&desk), others = desk_id(&desk);
+    desk_page(&desk, 2, 3, NULL, NULL);
+    desk_apply(&desk, 3);
+    /* once in the log, and again on a page of a snapshot that was begun anew */
     for (int round = 0; round < 2; round++) {
         desk_row(&desk, BLOCK_NEW, ENTITY_CONFLICT, 2, 4, &conflict);
         desk_text(&desk, CONFLICT_ENTITY, "customer");
@@ -346,10 +354,13 @@ static void test_store_apply__a_lost_value_is_told_once(void **state)
         desk_row(&desk, BLOCK_NEW, ENTITY_CONFLICT, 2, 4, &others);
         desk_text(&desk, CONFLICT_ENTITY, "customer");
         desk_int(&desk, CONFLICT_LOST_DEV, 6);
+        if (round == 1) {
+            desk_page(&desk, 2, 4, NULL, NULL);
+        }
         desk_apply(&desk, 4);
         assert_int_equal(desk.applied.conflicts, round == 0 ? 1 : 0);
-        desk.reply.reset = true;
-        desk_apply_upto(&desk, 0, 4);
+        assert_int_equal(desk_number(&desk, "SELECT count(*) FROM field_conflict"), 2);
+        desk_reset(&desk, DESK_EPOCH, 4);
     }
     assert_int_equal(desk_state(&desk).inbox, 1);
     assert_string_equal(

@@ -372,11 +372,58 @@ static void sync_reply_nothing(struct buffer *out)
     dk_message_encode(out, &dk_sync_reply_table, &message);
 }
 
+/* Where the pages of two buckets go on. */
+static void sync_request_loading(struct buffer *out)
+{
+    char scope[] = "[1,2]";
+    char loading[] = "[[1],[2,\"visit\",\"AZKfbDoAcACAAAAAAAAACg\"]]";
+    struct sync_request message = {.protocol = 1,
+                                   .schema = 1,
+                                   .instance = example_id(INSTANCE_LI),
+                                   .epoch = UINT64_C(5577006791947779410),
+                                   .position = 818,
+                                   .settled = 6,
+                                   .sent_ms = INT64_C(1730968150000),
+                                   .boot = UINT64_C(8674665223082153551),
+                                   .steady_ms = 5412133,
+                                   .scope = {scope, sizeof scope - 1},
+                                   .loading = {loading, sizeof loading - 1}};
+    dk_message_encode(out, &dk_sync_request_table, &message);
+}
+
+/* The last page of one bucket, a page of another, and the log behind. */
+static void sync_reply_pages(struct buffer *out)
+{
+    char pages[] =
+        "[{\"bucket\":1,\"head\":820,\"rows\":[{\"entity\":\"territory\",\"op\":\"new\","
+        "\"fields\":[\"created_ts\",\"name\"],"
+        "\"rows\":[[3,\"AZKfbDoAcACAAAAAAAAAAw\",\"1730900000000\",\"East\"]]}]},"
+        "{\"bucket\":2,\"head\":820,\"after\":[\"visit\",\"AZKfbDoAcACAAAAAAAAACg\"],"
+        "\"next\":[\"visit\",\"AZKfbDoAcACAAAAAAAAAFg\"],"
+        "\"rows\":[{\"entity\":\"visit\",\"op\":\"new\",\"fields\":[\"customer_id\",\"status\","
+        "\"feedback\"],"
+        "\"rows\":[[815,\"AZKfbDoAcACAAAAAAAAAFg\",\"AZKfbDoAcACAAAAAAAAACQ\",\"completed\","
+        "\"Asked for samples\"]]}]}]";
+    char log[] = "[{\"entity\":\"visit\",\"op\":\"set\",\"bucket\":2,\"fields\":[\"feedback\"],"
+                 "\"rows\":[[820,\"AZKfbDoAcACAAAAAAAAAFw\",\"Closed\"]]}]";
+    struct sync_reply message = {.protocol = 1,
+                                 .epoch = UINT64_C(5577006791947779410),
+                                 .server_ms = INT64_C(1730968150120),
+                                 .position = 820,
+                                 .head = 820,
+                                 .safe_position = 790,
+                                 .more = true,
+                                 .pages = {pages, sizeof pages - 1},
+                                 .log = {log, sizeof log - 1}};
+    dk_message_encode(out, &dk_sync_reply_table, &message);
+}
+
 static void sync_reply_reset(struct buffer *out)
 {
     struct sync_reply message = {.protocol = 1,
                                  .epoch = UINT64_C(6129484611666145821),
                                  .server_ms = INT64_C(1731000000000),
+                                 .position = 802,
                                  .head = 802,
                                  .safe_position = 802,
                                  .more = true,

@@ -87,6 +87,8 @@ static const struct golden {
     {"lease_reply", lease_reply, MESSAGE, &dk_lease_reply_table},
     {"sync_request_first", sync_request_first, MESSAGE, &dk_sync_request_table},
     {"sync_request", sync_request, MESSAGE, &dk_sync_request_table},
+    {"sync_request_loading", sync_request_loading, MESSAGE, &dk_sync_request_table},
+    {"sync_reply_pages", sync_reply_pages, MESSAGE, &dk_sync_reply_table},
     {"sync_reply", sync_reply, MESSAGE, &dk_sync_reply_table},
     {"sync_reply_nothing", sync_reply_nothing, MESSAGE, &dk_sync_reply_table},
     {"sync_reply_reset", sync_reply_reset, MESSAGE, &dk_sync_reply_table},

@@ -301,6 +301,7 @@ typedef struct daybook_sync_status {
     bool connected;            /* the last exchange succeeded */
     bool uploading;            /* changesets are under way */
     bool downloading;          /* pages are under way */
+    bool loading;              /* some bucket's snapshot is not complete: see the view buckets */
     bool running;              /* the sync thread runs */
     int64_t pending;           /* changesets without a verdict */
     int64_t unsettled;         /* changesets with a verdict that wait for their place in the log */
@@ -318,8 +319,8 @@ typedef struct daybook_sync_status {
 /* A status struct to be filled. */
 #define DAYBOOK_SYNC_STATUS_INIT                                                                   \
     {                                                                                              \
-        sizeof(daybook_sync_status), false, false, false, false, false, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
-            0, 0, DAYBOOK_OK                                                                       \
+        sizeof(daybook_sync_status), false, false, false, false, false, false, 0, 0, 0, 0, 0, 0,   \
+            0, 0, 0, 0, 0, DAYBOOK_OK                                                              \
     }
 /* Fills the status. It reads memory and the store only, never the network. */
 DAYBOOK_API daybook_status daybook_get_status(daybook *engine, daybook_sync_status *status);
