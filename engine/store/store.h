@@ -132,12 +132,12 @@ daybook_status dk_store_reload(struct store *store, int64_t bucket);
 
 struct store_applied {
     int verdicts, rejected, rows, conflicts;
-    int pages; /* that were taken */
+    int pages;          /* that were taken */
     bool copy_detected; /* a marker named a changeset that this file never had: nothing was applied;
                            take a new instance */
 };
-/* One transaction: scope and evictions, verdicts, pages, log rows, position. BAD_REPLY (with problem)
- * leaves everything as it was. */
+/* One transaction: scope and evictions, verdicts, pages, log rows, position. BAD_REPLY (with
+ * problem) leaves everything as it was. */
 daybook_status dk_store_apply(struct store *store, struct sync_reply *reply, struct arena *arena,
                               struct store_applied *applied, const char **problem);
 

@@ -302,9 +302,9 @@ daybook_status srv_store_bucket(struct srv_store *store, int64_t org, const char
 daybook_status srv_store_buckets(struct srv_store *store, int64_t org, struct arena *arena,
                                  struct srv_bucket **rows, int *count);
 
-/* Live records of `entity` in a bucket, by id order, ids above `after` (zero: from the start): calls
- * `each` with one after the other until it sets *stop or fails. Stamps are not read; the values are
- * borrowed for the call, in which the store is not to be used. */
+/* Live records of `entity` in a bucket, by id order, ids above `after` (zero: from the start):
+ * calls `each` with one after the other until it sets *stop or fails. Stamps are not read; the
+ * values are borrowed for the call, in which the store is not to be used. */
 typedef daybook_status (*srv_each_record)(void *context, const struct record *record, bool *stop);
 daybook_status srv_store_bucket_records(struct srv_store *store, int64_t org, int64_t bucket,
                                         const struct entity *entity, const struct id *after,

@@ -261,7 +261,6 @@ struct id desk_customer(struct desk *desk, const char *name)
 
 /* Writes the row begun last, whose values are complete now. */
 static void end_row(struct desk *desk);
-
 struct pending_row {
     bool open;
     enum block_op op;
@@ -351,36 +350,33 @@ void desk_raw_log(struct desk *desk, const char *blocks)
 }
 
 /* ,"name":["customer","id"] where there is one. */
-static void append_key(struct desk *desk, const char *name, const struct id *id)
+static void append_key(struct buffer *out, const char *name, const struct id *id)
 {
-    char wire[ID_WIRE_LENGTH];
+    char wire[ID_WIRE_LENGTH + 1] = "", key[100];
     if (id != NULL) {
         dk_id_to_wire(id, wire);
-        dk_buffer_append_text(&desk->pages, ",\"");
-        dk_buffer_append_text(&desk->pages, name);
-        dk_buffer_append_text(&desk->pages, "\":[\"customer\",\"");
-        dk_buffer_append(&desk->pages, wire, sizeof wire);
-        dk_buffer_append_text(&desk->pages, "\"]");
+        (void)dk_text_format(key, sizeof key, ",\"%s\":[\"customer\",\"%s\"]", name, wire);
+        dk_buffer_append_text(out, key);
     }
 }
 
 void desk_page(struct desk *desk, int64_t bucket, int64_t head, const struct id *after,
                const struct id *next)
 {
+    char text[100];
     open_log(desk);
     end_row(desk);
     dk_block_end(&desk->log_writer);
     desk->log_open = false;
-    dk_buffer_append_text(&desk->pages,
-                          desk->pages.length == 0 ? "[{\"bucket\":" : ",{\"bucket\":");
-    dk_buffer_append_int(&desk->pages, bucket);
-    dk_buffer_append_text(&desk->pages, ",\"head\":");
-    dk_buffer_append_int(&desk->pages, head);
-    append_key(desk, "after", after);
-    append_key(desk, "next", next);
+    (void)dk_text_format(text, sizeof text, "%s{\"bucket\":%lld,\"head\":%lld",
+                         desk->pages.length == 0 ? "[" : ",", (long long)bucket, (long long)head);
+    dk_buffer_append_text(&desk->pages, text);
+    append_key(&desk->pages, "after", after);
+    append_key(&desk->pages, "next", next);
     dk_buffer_append_text(&desk->pages, ",\"rows\":");
     dk_buffer_append(&desk->pages, desk->log.bytes, desk->log.length);
     dk_buffer_append_char(&desk->pages, '}');
+    assert_int_equal(desk->pages.status, DAYBOOK_OK);
     dk_buffer_reset(&desk->log);
 }
 
@@ -436,9 +432,7 @@ daybook_status desk_try_apply(struct desk *desk, int64_t position, int64_t head)
     if (desk->pages.length > 0) {
         dk_buffer_append_char(&desk->pages, ']');
     }
-    assert_int_equal(desk->log.status | desk->verdicts.status | desk->scope.status |
-                         desk->pages.status,
-                     DAYBOOK_OK);
+    assert_int_equal(desk->log.status | desk->verdicts.status | desk->scope.status, DAYBOOK_OK);
     reply->protocol = PROTOCOL_VERSION;
     reply->epoch = reply->epoch == 0 ? DESK_EPOCH : reply->epoch;
     reply->server_ms = desk->now_ms;

@@ -38,8 +38,9 @@ static void patch(struct desk *desk, const struct id *id, int64_t seen, int fiel
 }
 
 /* Bucket 2 is held and loaded. */
-static void hold_north(struct desk *desk)
+static void begin_north(struct desk *desk)
 {
+    desk_begin(desk);
     desk_scope(desk, "[[2,\"north\"]]");
     desk_apply(desk, 0);
     desk_page(desk, 2, 1, NULL, NULL);
@@ -140,9 +141,8 @@ static void test_store_instance__a_copy_numbers_anew_and_keeps_its_work(void **s
 {
     struct desk desk;
     (void)state;
-    desk_begin(&desk);
+    begin_north(&desk);
     /* given an outbox with gaps: settled, rejected, accepted, undecided */
-    hold_north(&desk);
     struct id known = known_customer(&desk, 1, 2, "K");
     struct id a = desk_customer(&desk, "A");
     struct id b = desk_customer(&desk, "B");
@@ -171,8 +171,7 @@ static void test_store_instance__a_copy_numbers_anew_and_keeps_its_work(void **s
     assert_int_equal(now.pending, 3);
     assert_int_equal(now.settled, 0);
     assert_int_equal(now.position, 0);
-    struct id first = desk_changeset(&desk, 1);
-    assert_memory_equal(&first, &third, sizeof first);
+    assert_int_equal(dk_id_compare(&third, &(struct id[]){desk_changeset(&desk, 1)}[0]), 0);
     assert_string_equal(
         desk_sql(&desk, "SELECT group_concat(substr(body,instr(body,'\"seq\":'),8)) FROM outbox"),
         "\"seq\":1,,\"seq\":2,,\"seq\":3,");
@@ -185,7 +184,6 @@ static void test_store_instance__a_copy_numbers_anew_and_keeps_its_work(void **s
     assert_false(desk_has(&desk, ENTITY_CUSTOMER, &b));
     desk_close(&desk);
     desk_open(&desk);
-    desk_check(&desk);
     /* when the pages come, own changesets of the old number come like anybody's */
     desk_send(&desk);
     desk_accepted(&desk, 1, 9);
@@ -214,8 +212,7 @@ static void test_store_instance__stale_rows_take_no_part_and_go_with_the_last_pa
 {
     struct desk desk;
     (void)state;
-    desk_begin(&desk);
-    hold_north(&desk);
+    begin_north(&desk);
     struct id kept = known_customer(&desk, 3, 2, "kept"),
               gone = known_customer(&desk, 4, 2, "gone");
     struct id edited = known_customer(&desk, 5, 2, "edited"),
@@ -267,8 +264,7 @@ static void test_store_instance__what_the_restored_server_lost_goes_up_again(voi
     struct desk desk;
     struct store_batch batch;
     (void)state;
-    desk_begin(&desk);
-    hold_north(&desk);
+    begin_north(&desk);
     struct id known = known_customer(&desk, 1, 2, "K");
     struct id made = desk_customer(&desk, "A");
     patch(&desk, &known, 1, CUSTOMER_NAME, "Kk");
@@ -310,8 +306,7 @@ static void test_store_instance__a_restored_server_may_reject_what_it_had_accept
 {
     struct desk desk;
     (void)state;
-    desk_begin(&desk);
-    hold_north(&desk);
+    begin_north(&desk);
     struct id made = desk_customer(&desk, "A");
     desk_send(&desk);
     desk_own(&desk, 1, 1, 2);
@@ -411,8 +406,7 @@ static void test_store_instance__a_gained_bucket_loads_beside_the_log(void **sta
 {
     struct desk desk;
     (void)state;
-    desk_begin(&desk);
-    hold_north(&desk);
+    begin_north(&desk);
     struct id here = known_customer(&desk, 7, 2, "newest");
     patch(&desk, &here, 7, CUSTOMER_INDUSTRY, "bakery");
     struct id there = desk_id(&desk), later = desk_id(&desk);
