@@ -76,6 +76,7 @@ static bool make_input(struct draft *draft, int64_t now_ms, struct decide_input 
     struct id_maker maker = {0, 0};
     uint8_t random[10];
     memset(input, 0, sizeof *input);
+    input->class = draft->class;
     if (!srv_random(random, sizeof random)) {
         return false;
     }
@@ -113,7 +114,26 @@ daybook_status srv_draft_decide(struct draft *draft)
     }
     draft->count = 0;
     draft->capacity = 0;
+    draft->class = CLASS_OPEN;
     return status;
+}
+
+/* See the header. */
+daybook_status srv_draft_find(struct draft *draft, int entity, const char *name, struct id *id)
+{
+    struct srv_record row;
+    bool found = false;
+    daybook_status status;
+    if (entity == ENTITY_USER) {
+        status = srv_store_find_login(draft->decider->store, draft->org->org, name, id, &found);
+    } else if (!srv_key_id(draft->org, dk_entity(entity), name, strlen(name), id)) {
+        status = DAYBOOK_NO_MEMORY;
+    } else {
+        status = srv_store_get(draft->decider->store, draft->org->org, dk_entity(entity), id,
+                               draft->arena, &row, &found);
+        found = found && !row.deleted;
+    }
+    return status == DAYBOOK_OK && !found ? DAYBOOK_NOT_FOUND : status;
 }
 
 /* See the header. */

@@ -154,6 +154,7 @@ struct service {
     struct log log;
     int64_t page_bytes;
     int64_t oldest_schema;     /* that is served */
+    struct class_rule classes;
     char *public_url, *ca_pin; /* NULL: not known */
     int lock_file;
     struct worker *workers;
@@ -265,6 +266,7 @@ struct draft {
     struct arena *arena; /* the task's; all values are borrowed until the decision */
     struct change *changes;
     int count, capacity;
+    enum srv_class class;   /* where documents go that it names; open unless it is set */
     struct verdict verdict; /* after srv_draft_decide */
 };
 /* Begins with the server as author. NOT_FOUND: there is no organisation yet. */
@@ -279,12 +281,22 @@ bool srv_draft_text(struct draft *draft, int field, const char *text);
 /* Decides what was added and begins anew. RULE: rejected, with draft->verdict; the task then must
  * fail. */
 daybook_status srv_draft_decide(struct draft *draft);
+/* The record that a name of an import or a command stands for: a territory by its name, a user by
+ * the login. NOT_FOUND where it is not there. */
+daybook_status srv_draft_find(struct draft *draft, int entity, const char *name, struct id *id);
 /* "product 0193…: REQUIRED name": a rejection in words. */
 void srv_draft_explain(const struct verdict *verdict, char *out, size_t size);
 /* The id of a record that is known by a name of its own, such as a territory's: the same name
  * always gives the same id. */
 bool srv_key_id(const struct decide_org *org, const struct entity *entity, const char *key,
                 size_t length, struct id *id);
+
+/* ---- classify.c */
+/* Puts every document into the class that the rule gives it at this time, in bounded steps; ends
+ * early where `stop` (may be NULL) says so between two. *seen, *moved: documents. */
+daybook_status srv_classify(struct service *service, const struct class_rule *rule, int64_t now_ms,
+                            bool (*stop)(void *context), void *context, int64_t *seen,
+                            int64_t *moved);
 
 /* ---- commands_*.c: each writes its answer, or says what is wrong in `problem` */
 struct command_line;
@@ -300,6 +312,9 @@ daybook_status srv_command_device_list(struct command_run *run);
 daybook_status srv_command_device_revoke(struct command_run *run);
 daybook_status srv_command_enrol(struct command_run *run);
 daybook_status srv_command_import(struct command_run *run);
+daybook_status srv_command_user_change(struct command_run *run);
+daybook_status srv_command_customer_reassign(struct command_run *run);
+daybook_status srv_command_classify(struct command_run *run);
 /* Sets the problem and passes the status on. */
 daybook_status srv_command_fail(struct command_run *run, daybook_status status, const char *format,
                                 ...) __attribute__((format(printf, 3, 4)));

@@ -253,6 +253,7 @@ static int run_directly(const struct command_line *line, const char *folder,
                                               .worker_threads = 1,
                                               .page_bytes =
                                                   srv_options_number(&options, OPTION_page_bytes),
+                                              .classes = srv_serve_classes(&options),
                                               .log = srv_serve_log(&options),
                                               .public_url = url[0] != '\0' ? url : NULL,
                                               .ca_pin = pin};

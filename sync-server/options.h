@@ -37,6 +37,11 @@
     X(connections, INTEGER, "10000", 1, 1000000, "connections at once")                            \
     X(device_connections, INTEGER, "8", 1, 1000, "connections of one device at once")              \
     X(body_memory_mib, INTEGER, "256", 8, 65536, "memory for all bodies under way, in MiB")        \
+    X(night_hour, INTEGER, "2", 0, 23,                                                             \
+      "full hour of the organisation's zone at which old documents go to their classes")           \
+    X(open_days, INTEGER, "30", 0, 3650, "a closed document is old so long after its last change") \
+    X(recent_days, INTEGER, "90", 1, 3650, "up to so long it is recent, then archive")             \
+    X(open_last, INTEGER, "3", 0, 100, "visits and orders of each customer that are never old")    \
     X(log_level, LEVEL, "info", 1, 4, "error, warn, info or debug")
 
 enum option_number {

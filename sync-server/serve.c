@@ -63,6 +63,15 @@ struct log srv_serve_log(const struct server_options *options)
     return log;
 }
 
+struct class_rule srv_serve_classes(const struct server_options *options)
+{
+    struct class_rule rule = {.open_days = srv_options_number(options, OPTION_open_days),
+                              .recent_days = srv_options_number(options, OPTION_recent_days),
+                              .last = srv_options_number(options, OPTION_open_last)};
+    rule.recent_days = rule.recent_days < rule.open_days ? rule.open_days : rule.recent_days;
+    return rule;
+}
+
 /* An address that stands for all addresses of the machine. */
 static bool is_wildcard(const char *host)
 {
@@ -145,6 +154,7 @@ static daybook_status open_service(struct server *server, char *problem, size_t 
         .worker_threads = thread_count(server->options, OPTION_workers, 64),
         .page_bytes = srv_options_number(server->options, OPTION_page_bytes),
         .oldest_schema = srv_options_number(server->options, OPTION_oldest_schema),
+        .classes = srv_serve_classes(server->options),
         .log = server->log,
         .public_url = server->url[0] != '\0' ? server->url : NULL,
         .ca_pin = server->pin};
@@ -234,17 +244,53 @@ static void renew(struct server *server)
     }
 }
 
-/* Waits for the signal to stop; looks at the certificate now and then. */
+/* True where a signal to stop waits. */
+static bool is_stopping(void *context)
+{
+    sigset_t pending;
+    (void)context;
+    (void)sigemptyset(&pending);
+    (void)sigpending(&pending);
+    return sigismember(&pending, SIGTERM) == 1 || sigismember(&pending, SIGINT) == 1;
+}
+
+/* Milliseconds of the wall clock. */
+static int64_t wall_ms(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Does the night's work where its time has come. A failure is logged: there is another night. */
+static void pass_night(struct server *server, int64_t *night_ms)
+{
+    int64_t hour = srv_options_number(server->options, OPTION_night_hour);
+    if (wall_ms() < *night_ms) {
+        return;
+    }
+    daybook_status status = srv_service_night(server->service, is_stopping, NULL);
+    if (status != DAYBOOK_OK) {
+        dk_log(&server->log, LOG_ERROR, "classify failed status=%d", (int)status);
+    }
+    *night_ms = srv_service_next_night(server->service, hour, wall_ms());
+}
+
+/* Waits for the signal to stop; looks at the certificate now and then, and works at night. */
 static void wait_for_stop(struct server *server, const sigset_t *signals)
 {
-    const struct timespec period = {.tv_sec = RENEWAL_S};
+    int64_t hour = srv_options_number(server->options, OPTION_night_hour);
+    int64_t night_ms = srv_service_next_night(server->service, hour, wall_ms());
     for (;;) {
+        int64_t left_s = (night_ms - wall_ms()) / 1000 + 1;
+        struct timespec period = {.tv_sec = left_s < RENEWAL_S ? left_s : RENEWAL_S};
         int number = sigtimedwait(signals, NULL, &period);
         if (number == SIGTERM || number == SIGINT) {
             dk_log(&server->log, LOG_INFO, "stopping on signal %d", number);
             return;
         }
         renew(server);
+        pass_night(server, &night_ms);
     }
 }
 

@@ -7,6 +7,7 @@
 #define DAYBOOK_SERVER_SERVE_H
 
 #include "sync-server/options.h"
+#include "sync-server/scope/class.h"
 #include "sync-server/service.h"
 
 #include <daybook/status.h>
@@ -28,6 +29,8 @@ daybook_status srv_serve_prepare(const char *folder, const struct server_options
 /* The URL that devices are given: the setting, or made of the listen address with this port. ""
  * where neither is known (port 0). */
 void srv_serve_public_url(const struct server_options *options, int port, char out[SERVE_URL_SIZE]);
+/* The rule of classes that the settings give. */
+struct class_rule srv_serve_classes(const struct server_options *options);
 /* Log lines to stderr, with time and level. */
 struct log srv_serve_log(const struct server_options *options);
 

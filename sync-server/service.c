@@ -152,6 +152,10 @@ static struct service *make_service(const struct service_options *options, int w
     bool asked = options->page_bytes > 0 && options->page_bytes < LIMIT_PAGE_BYTES;
     service->page_bytes = asked ? options->page_bytes : LIMIT_PAGE_BYTES;
     service->oldest_schema = options->oldest_schema;
+    service->classes = options->classes;
+    if (service->classes.recent_days == 0) {
+        service->classes = (struct class_rule){CLASS_OPEN_DAYS, CLASS_RECENT_DAYS, CLASS_LAST};
+    }
     service->lock_file = -1;
     service->workers = dk_memory_new((size_t)workers, sizeof *service->workers);
     service->public_url =
@@ -358,7 +362,10 @@ static const struct {
                 {"device list", srv_command_device_list},
                 {"device revoke", srv_command_device_revoke},
                 {"enrol", srv_command_enrol},
-                {"import", srv_command_import}};
+                {"import", srv_command_import},
+                {"user change", srv_command_user_change},
+                {"customer reassign", srv_command_customer_reassign},
+                {"classify", srv_command_classify}};
 
 /* Runs the parsed command. */
 static daybook_status run_command(struct command_run *run)

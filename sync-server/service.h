@@ -8,6 +8,7 @@
 #define DAYBOOK_SERVER_SERVICE_H
 
 #include "engine/base/log.h"
+#include "sync-server/scope/class.h"
 
 #include <daybook/status.h>
 
@@ -19,10 +20,11 @@ struct service; /* the organisations' store, the decider thread, the readers */
 
 /* Text is borrowed until srv_service_open returns. */
 struct service_options {
-    const char *data_folder; /* exists, 0700; the store's files and the lock file live in it */
-    int worker_threads;      /* readers; 0: the inner half's default */
-    int64_t page_bytes;      /* of a pull page before compression; 0: the inner half's default */
-    int64_t oldest_schema;   /* devices of an older one are not served; 0: none is too old */
+    const char *data_folder;   /* exists, 0700; the store's files and the lock file live in it */
+    int worker_threads;        /* readers; 0: the inner half's default */
+    int64_t page_bytes;        /* of a pull page before compression; 0: the inner half's default */
+    int64_t oldest_schema;     /* devices of an older one are not served; 0: none is too old */
+    struct class_rule classes; /* which documents are old; all 0: the rule's usual numbers */
     struct log log;
     const char
         *public_url; /* https://host:port that devices reach; printed by `enrol`. NULL: not known */
@@ -65,6 +67,14 @@ struct service_call {
 /* Routes /v1/sync, /v1/enrol, /v1/lease (POST) and /v1/health (GET); unknown path 404, wrong method
  * 405. Any thread. */
 void srv_service_submit(struct service *service, const struct service_call *call);
+
+/* When the next night's work is due, by the clock of the organisation's zone: the next time that it
+ * is this full hour there. */
+int64_t srv_service_next_night(struct service *service, int64_t hour, int64_t now_ms);
+/* The night's work: documents go to their classes. `stop` is asked between its steps and may end
+ * it; the next night goes on. */
+daybook_status srv_service_night(struct service *service, bool (*stop)(void *context),
+                                 void *context);
 
 /* A command of the admin socket or the command line: argv without the program name, argv[0] and
  * where the command has two words argv[1] name it (see commands.h). *text is the caller's

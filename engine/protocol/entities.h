@@ -79,7 +79,7 @@ enum entity_writer {
     WRITER_SERVER,
     WRITER_BOTH /* made and deleted by the server; devices change fields that are not its own */
 };
-enum entity_root { ROOT_ORGANISATION, ROOT_TERRITORY, ROOT_RECORD };
+enum entity_root { ROOT_ORGANISATION, ROOT_TERRITORY, ROOT_USER, ROOT_RECORD };
 enum entity_growth { GROWTH_FREE, GROWTH_APPEND };
 
 struct field {
@@ -100,7 +100,8 @@ struct entity {
     enum entity_writer writer;
     enum entity_root root;
     enum entity_growth growth;
-    int root_field;   /* ROOT_RECORD: field whose record gives the bucket; other roots: -1 */
+    int root_field;   /* ROOT_RECORD, ROOT_USER: field whose record or user gives the bucket; other
+                         roots: -1 */
     int parent_field; /* child rows: field that names the document; -1: none */
     int field_count;  /* common fields included; <= LIMIT_FIELDS */
     const struct field *fields;

@@ -116,7 +116,9 @@ static void write_facts(struct buffer *out, const struct entity *entity)
     } else if (entity->root == ROOT_TERRITORY) {
         dk_buffer_append_text(out, "Bucket: the territory of `territory_id`.");
     } else {
-        dk_buffer_append_text(out, "Bucket: that of the record named by ");
+        dk_buffer_append_text(out, entity->root == ROOT_USER
+                                       ? "Bucket: the user named by "
+                                       : "Bucket: that of the record named by ");
         write_name(out, entity->fields[entity->root_field].name);
         dk_buffer_append_char(out, '.');
     }

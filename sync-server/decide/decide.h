@@ -57,6 +57,9 @@ struct decide_input {
     /* refused: ids of the records that it would have made; of a newer schema, that it touches */
     const struct id *made;
     int made_count;
+    /* The server's own: the documents that it names go to this class, whatever it is. All other
+     * changesets bring what they touch back to the open one, which is 0. */
+    enum srv_class class;
     /* Its text for the quarantine, borrowed; called at most once. */
     daybook_status (*text)(void *context, const char **bytes, size_t *length);
     void *context;

@@ -80,7 +80,7 @@ bool srv_decide_saw(struct decision *decision, struct work *work, bool *saw)
     if (!load_past_scope(decision)) {
         return false;
     }
-    *saw = srv_scope_has(decision->past_scope, placement.bucket);
+    *saw = srv_scope_has_root(decision->past_scope, placement.bucket);
     if (*saw) {
         note_moved(decision, work, placement.left_ms);
     }
@@ -93,7 +93,7 @@ bool srv_decide_saw_bucket(struct decision *decision, struct work *work, bool *s
     if (!load_past_scope(decision)) {
         return false;
     }
-    *saw = srv_scope_has(decision->past_scope, work->row.bucket);
+    *saw = srv_scope_has_root(decision->past_scope, work->row.bucket);
     if (*saw) {
         note_moved(decision, work, 0);
     }
@@ -103,7 +103,11 @@ bool srv_decide_saw_bucket(struct decision *decision, struct work *work, bool *s
 /* See the header. */
 bool srv_decide_keep_placement(struct decision *decision, const struct work *work)
 {
-    struct srv_placement left = {.bucket = work->old_bucket, .left_ms = decision->now_ms};
+    struct srv_placement left = {.bucket = srv_bucket_root(work->old_bucket),
+                                 .left_ms = decision->now_ms};
+    if (left.bucket == srv_bucket_root(work->row.bucket)) {
+        return true;
+    }
     daybook_status status = srv_store_add_placement(
         decision->store, decision->org->org, &work->row.record.id, decision->position, &left);
     return status == DAYBOOK_OK || srv_decision_fail(decision, status);

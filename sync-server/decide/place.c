@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The bucket of each record, from its root. Fifth step of the decision. Invariant: a record and all
- * that hangs from it by root fields are in one bucket, also tombstones; a record that its maker
- * could not see is not made.
+ * The bucket of each record, from its root and its class. Fifth step of the decision.
+ * Invariants: 1. A record and all that hangs from it by root fields have one root, and below a
+ * document also one class, tombstones too. 2. A document that somebody works on is open. 3. A
+ * record that its maker could not see is not made.
  */
 #include "sync-server/decide/work.h"
+#include "sync-server/scope/class.h"
 
 #include <assert.h>
 #include <string.h>
@@ -34,6 +36,27 @@ static bool place_by_territory(struct decision *decision, struct work *work,
     char label[SCOPE_LABEL_SIZE];
     srv_scope_territory_label(territory->kind == VALUE_ID ? &territory->id : NULL, label);
     return srv_decide_bucket(decision, label, &work->row.bucket);
+}
+
+/* The bucket of the user named by an ID field, which is required. */
+static bool place_by_user(struct decision *decision, struct work *work, const struct value *user)
+{
+    char label[SCOPE_LABEL_SIZE];
+    assert(user->kind == VALUE_ID);
+    srv_scope_user_label(&user->id, label);
+    return srv_decide_bucket(decision, label, &work->row.bucket);
+}
+
+/* Moves a document that has its root's bucket into its class. */
+static bool put_in_class(struct decision *decision, struct work *work)
+{
+    enum srv_class class = srv_bucket_class(work->old_bucket == 0 ? 1 : work->old_bucket);
+    if (work->touched && !work->row.deleted) {
+        class = decision->input->class;
+    }
+    daybook_status status = srv_store_bucket_in(decision->store, decision->org->org,
+                                                work->row.bucket, class, &work->row.bucket);
+    return status == DAYBOOK_OK || srv_decision_fail(decision, status);
 }
 
 static bool place(struct decision *decision, struct work *work, int depth);
@@ -119,7 +142,13 @@ static bool place(struct decision *decision, struct work *work, int depth)
         placed =
             place_by_territory(decision, work, &work->row.record.values[territory_field(entity)]);
         break;
+    case ROOT_USER:
+        placed = place_by_user(decision, work, &work->row.record.values[entity->root_field]);
+        break;
     case ROOT_RECORD: placed = place_by_root(decision, work, depth); break;
+    }
+    if (placed && srv_class_applies(entity)) {
+        placed = put_in_class(decision, work);
     }
     work->placed = placed;
     return placed;
@@ -189,12 +218,58 @@ static bool relocate(struct decision *decision, struct work *work, int depth)
     return true;
 }
 
+/* True where readers are told of the work. */
+static bool is_written(const struct work *work)
+{
+    return work->effect != EFFECT_NONE && work->effect != EFFECT_STORED;
+}
+
+/* Marks the document that a written record is, or hangs from. What is not open is looked for; of
+ * what is, the document is marked where it is at hand, for it stays where it is. */
+static bool touch_document(struct decision *decision, struct work *work)
+{
+    bool closed = work->found && srv_bucket_class(work->old_bucket) != CLASS_OPEN;
+    struct work *at = work;
+    for (int depth = 0; depth < DECIDE_ROOTS_MAX && at != NULL; depth++) {
+        const struct record *record = &at->row.record;
+        const struct entity *target =
+            record->entity->root == ROOT_RECORD ? root_entity(record) : NULL;
+        if (srv_class_applies(record->entity)) {
+            at->touched = true;
+            return true;
+        }
+        if (target == NULL || record->values[record->entity->root_field].kind != VALUE_ID) {
+            return true;
+        }
+        const struct id *id = &record->values[record->entity->root_field].id;
+        at = closed ? srv_work_load(decision, target, id) : srv_work_find(decision, target, id);
+        if (at == NULL && closed) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The documents that the changeset is about. What the server notes beside it is about the same. */
+static bool touch_documents(struct decision *decision)
+{
+    for (struct work *work = decision->works; work != NULL; work = work->next) {
+        if (is_written(work) && work->about == NULL && !touch_document(decision, work)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* See the header. */
 bool srv_decide_place(struct decision *decision)
 {
+    if (!touch_documents(decision)) {
+        return false;
+    }
     for (struct work *work = decision->works; work != NULL; work = work->next) {
         const struct record *record = &work->row.record;
-        if (work->effect == EFFECT_NONE || work->effect == EFFECT_STORED) {
+        if (!is_written(work) && !work->touched) {
             continue;
         }
         if (!relocate(decision, work, 0)) {

@@ -9,7 +9,7 @@
 /* See the header. */
 bool srv_decide_sees(const struct decision *decision, int64_t bucket)
 {
-    return decision->author->is_server || srv_scope_has(&decision->author->scope, bucket);
+    return decision->author->is_server || srv_scope_has_root(&decision->author->scope, bucket);
 }
 
 /* Whether the creation of a record that is not there was rejected or quarantined: then the verdict

@@ -60,6 +60,7 @@ struct work {
     bool revived;
     bool dropped;       /* the author's delete lost against an edit */
     bool past;          /* out of the author's scope, but in it when the changeset was made */
+    bool touched;       /* a document that this changeset is about, or something below it */
     bool placed;        /* row.bucket is final */
     bool relocated;     /* so are those of its dependents */
     bool derive;        /* derived columns are to be computed */
@@ -203,7 +204,7 @@ bool srv_decide_author(struct decision *decision);
 bool srv_decide_saw(struct decision *decision, struct work *work, bool *saw);
 /* The same for the bucket that a new record gets from its author. */
 bool srv_decide_saw_bucket(struct decision *decision, struct work *work, bool *saw);
-/* Keeps that a record leaves its bucket's root with this changeset. */
+/* Keeps that a record, which moves, leaves its bucket's root with this changeset. */
 bool srv_decide_keep_placement(struct decision *decision, const struct work *work);
 
 /* ---- rights.c */

@@ -12,16 +12,28 @@
 
 #define ROLE_MANAGER "manager"
 
+/* A label of a prefix and an id. */
+static void id_label(const char *prefix, const struct id *id, char label[SCOPE_LABEL_SIZE])
+{
+    size_t length = strlen(prefix);
+    memcpy(label, prefix, length);
+    dk_id_to_text(id, label + length);
+}
+
 /* See the header. */
 void srv_scope_territory_label(const struct id *territory, char label[SCOPE_LABEL_SIZE])
 {
-    static const char prefix[] = "territory:";
     if (territory == NULL || dk_id_is_zero(territory)) {
         memcpy(label, SCOPE_NO_TERRITORY, sizeof SCOPE_NO_TERRITORY);
         return;
     }
-    memcpy(label, prefix, sizeof prefix - 1);
-    dk_id_to_text(territory, label + sizeof prefix - 1);
+    id_label("territory:", territory, label);
+}
+
+/* See the header. */
+void srv_scope_user_label(const struct id *user, char label[SCOPE_LABEL_SIZE])
+{
+    id_label("user:", user, label);
 }
 
 /* Everything the account's role sees, before it is cut down to what exists: labels in the arena, or
@@ -40,10 +52,14 @@ static bool wish_label(struct wish *wish, const char *label, struct arena *arena
     return wish->labels[wish->count++] != NULL;
 }
 
-/* Adds what one user works with. A user without a territory adds nothing. */
+/* Adds what one user works with: what is the user's own, and the territory where there is one. */
 static bool wish_user(struct wish *wish, const struct srv_account *account, struct arena *arena)
 {
     char label[SCOPE_LABEL_SIZE];
+    srv_scope_user_label(&account->user, label);
+    if (!wish_label(wish, label, arena)) {
+        return false;
+    }
     if (dk_id_is_zero(&account->territory)) {
         return true;
     }
@@ -120,7 +136,7 @@ static daybook_status make_wish(struct srv_store *store, const struct srv_accoun
         return DAYBOOK_OK;
     }
     bool manages = strcmp(account->role, ROLE_MANAGER) == 0;
-    wish->capacity = 2 + (manages ? SCOPE_REPORTS_MAX : 0);
+    wish->capacity = 3 + (manages ? 2 * SCOPE_REPORTS_MAX : 0);
     wish->labels = dk_arena_new(arena, (size_t)wish->capacity * sizeof *wish->labels);
     if (wish->labels == NULL || !wish_label(wish, SCOPE_ORGANISATION, arena) ||
         !wish_user(wish, account, arena)) {
@@ -159,8 +175,13 @@ daybook_status srv_scope_of(struct srv_store *store, const struct srv_account *a
     if (scope->buckets == NULL && count > 0) {
         return DAYBOOK_NO_MEMORY;
     }
+    int64_t root = 0; /* the last one that is seen; its other classes follow it */
     for (int i = 0; i < count; i++) {
-        if (wished(&wish, rows[i].label)) {
+        enum srv_class class = srv_bucket_class(rows[i].bucket);
+        if (class == CLASS_OPEN && wished(&wish, rows[i].label)) {
+            root = rows[i].bucket;
+        }
+        if (srv_bucket_root(rows[i].bucket) == root && class != CLASS_ARCHIVE) {
             assert(scope->count == 0 || scope->buckets[scope->count - 1].bucket < rows[i].bucket);
             scope->buckets[scope->count++] = rows[i];
         }
@@ -185,6 +206,24 @@ bool srv_scope_has(const struct scope *scope, int64_t bucket)
         }
     }
     return false;
+}
+
+/* See the header. */
+bool srv_scope_has_root(const struct scope *scope, int64_t bucket)
+{
+    return bucket > 0 && srv_scope_has(scope, srv_bucket_root(bucket));
+}
+
+/* See the header. */
+void srv_scope_without(struct scope *scope, enum srv_class class)
+{
+    int kept = 0;
+    for (int i = 0; i < scope->count; i++) {
+        if (srv_bucket_class(scope->buckets[i].bucket) != class) {
+            scope->buckets[kept++] = scope->buckets[i];
+        }
+    }
+    scope->count = kept;
 }
 
 /* For qsort. */

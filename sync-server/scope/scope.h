@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Who sees what. A bucket is a label on each record ("organisation", "territory:<uuid>",
- * "territory:none"); a scope is the set of buckets that a user may read, and exactly these may be
- * written to or referred to. The server alone computes it.
+ * Who sees what. A bucket is a label on each record: a root ("organisation", "territory:<uuid>",
+ * "territory:none", "user:<uuid>") and a class, "/recent" or "/archive" behind it for documents
+ * that nobody works on any more. A scope is the set of buckets that a user may read; what has their
+ * roots, in any class, may be written to or referred to. The server alone computes it.
  */
 #ifndef DAYBOOK_SERVER_SCOPE_H
 #define DAYBOOK_SERVER_SCOPE_H
@@ -22,15 +23,22 @@ struct scope {
     int count;
 };
 
-/* The buckets of one account, in the arena: a rep's organisation and territory; a manager's also
- * those of the users who report to them, directly or through other managers; all for the back
- * office and the server itself; none for a disabled user. The account, and who reported to it, are
- * those of `time_ms`, SCOPE_NOW for the present. TOO_LARGE past LIMIT_BUCKETS. */
+/* The buckets of one account, in the arena: a rep's organisation, territory and own; a manager's
+ * also those of the users who report to them, directly or through other managers; all for the back
+ * office and the server itself; none for a disabled user; of no one's the archive. The account, and
+ * who reported to it, are those of `time_ms`, SCOPE_NOW for the present. TOO_LARGE past
+ * LIMIT_BUCKETS. */
 daybook_status srv_scope_of(struct srv_store *store, const struct srv_account *account,
                             int64_t time_ms, struct arena *arena, struct scope *scope);
 bool srv_scope_has(const struct scope *scope, int64_t bucket);
+/* Whether the bucket, whatever its class, has a root of the scope. */
+bool srv_scope_has_root(const struct scope *scope, int64_t bucket);
+/* Takes the class out, for a device that leaves it out. */
+void srv_scope_without(struct scope *scope, enum srv_class class);
 /* The label of a territory's bucket; of those without one for NULL or a zero id. */
 void srv_scope_territory_label(const struct id *territory, char label[SCOPE_LABEL_SIZE]);
+/* The label of what belongs to one user. */
+void srv_scope_user_label(const struct id *user, char label[SCOPE_LABEL_SIZE]);
 
 /* A device's own idea of its scope: the array of bucket numbers of a request (absent: empty),
  * ascending without twins, in the arena. False with *problem: not such an array, or too many. */

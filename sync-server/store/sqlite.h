@@ -35,7 +35,7 @@ struct sqlite_statements {
         *list_devices, *revoke, *find_dropped, *mark_device;
     struct statement *add_decision, *adopt_decision, *find_decision, *markers, *drop_verdicts;
     struct statement *add_rejected, *find_rejected, *add_quarantine, *has_quarantine;
-    struct statement *find_bucket, *next_bucket, *add_bucket, *buckets, *find_lane;
+    struct statement *find_bucket, *next_bucket, *add_bucket, *add_class, *buckets, *find_lane;
     struct statement *append_log, *add_eviction, *evictions;
     struct statement *get_floor, *raise_floor;
     struct statement *find_header, *add_header, *header_text;
@@ -200,6 +200,8 @@ daybook_status srv_sqlite_raise_floor(struct srv_store *store, int64_t org, int6
 /* ---- sqlite_texts.c: buckets and headers */
 daybook_status srv_sqlite_bucket(struct srv_store *store, int64_t org, const char *label,
                                  int64_t *bucket);
+daybook_status srv_sqlite_bucket_in(struct srv_store *store, int64_t org, int64_t root,
+                                    enum srv_class class, int64_t *number);
 daybook_status srv_sqlite_buckets(struct srv_store *store, int64_t org, struct arena *arena,
                                   struct srv_bucket **rows, int *count);
 /* The lane of a bucket, the high part of its log keys; *found false: no such bucket. */

@@ -284,6 +284,7 @@ static const struct srv_store_operations operations = {
     .put = srv_sqlite_put,
     .related = srv_sqlite_related,
     .bucket = srv_sqlite_bucket,
+    .bucket_in = srv_sqlite_bucket_in,
     .buckets = srv_sqlite_buckets,
     .append_log = srv_sqlite_append_log,
     .add_eviction = srv_sqlite_add_eviction,

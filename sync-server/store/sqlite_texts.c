@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Texts with numbers: labels of buckets and headers of log parts. The decider makes them, everybody
- * looks them up; each look-up is made in memory first. Invariants: buckets count 1, 2, 3 … within
- * their organisation, so that numbers tell nothing of others; lanes and headers count over all.
+ * looks them up; each look-up is made in memory first. Invariants: the roots of buckets count 1, 4,
+ * 7 … within their organisation, so that numbers tell nothing of others; lanes and headers count
+ * over all.
  */
 #include "sync-server/store/sqlite.h"
 
@@ -52,7 +53,9 @@ static daybook_status find_bucket(struct sqlite_store *sqlite, int64_t org, cons
     return select_number(sqlite, statement, bucket, found);
 }
 
-/* Makes the organisation's next bucket. */
+_Static_assert(CLASS_COUNT == 3, "the SQL of next_bucket says so");
+
+/* Makes the organisation's next root. */
 static daybook_status add_bucket(struct sqlite_store *sqlite, int64_t org, const char *label,
                                  int64_t *bucket)
 {
@@ -61,7 +64,7 @@ static daybook_status add_bucket(struct sqlite_store *sqlite, int64_t org, const
     daybook_status status;
     struct statement *statement = srv_sqlite_statement(
         sqlite, &sqlite->statements.next_bucket,
-        "SELECT coalesce(max(bucket), 0) + 1 FROM bucket WHERE org = ?1", &status);
+        "SELECT coalesce((max(bucket) - 1) / 3 * 3 + 4, 1) FROM bucket WHERE org = ?1", &status);
     if (statement == NULL) {
         return status;
     }
@@ -107,6 +110,36 @@ daybook_status srv_sqlite_bucket(struct srv_store *store, int64_t org, const cha
         status = remember(sqlite, INTERN_BUCKETS, org, *bucket, label, length);
     }
     return status;
+}
+
+/* See store.h. Few are made, once each. */
+daybook_status srv_sqlite_bucket_in(struct srv_store *store, int64_t org, int64_t root,
+                                    enum srv_class class, int64_t *number)
+{
+    static const char *const suffixes[CLASS_COUNT] = {"", "/recent", "/archive"};
+    struct sqlite_store *sqlite = srv_sqlite(store);
+    int64_t lane;
+    bool found;
+    *number = root + (int64_t) class;
+    daybook_status status = srv_sqlite_lane(sqlite, org, *number, &lane, &found);
+    if (status != DAYBOOK_OK || found) {
+        return status;
+    }
+    struct statement *statement = srv_sqlite_statement(
+        sqlite, &sqlite->statements.add_class,
+        "INSERT INTO bucket(org, bucket, label) SELECT org, ?3, label || ?4 FROM bucket"
+        " WHERE org = ?1 AND bucket = ?2",
+        &status);
+    if (statement == NULL) {
+        return status;
+    }
+    dk_bind_int(statement, 1, org);
+    dk_bind_int(statement, 2, root);
+    dk_bind_int(statement, 3, *number);
+    dk_bind_text(statement, 4, suffixes[class], strlen(suffixes[class]));
+    status = srv_sqlite_run(sqlite, statement);
+    return status == DAYBOOK_OK && dk_database_changes(&sqlite->database) == 0 ? DAYBOOK_NOT_FOUND
+                                                                               : status;
 }
 
 /* See store.h. */

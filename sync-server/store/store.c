@@ -433,6 +433,19 @@ daybook_status srv_store_bucket(struct srv_store *store, int64_t org, const char
 }
 
 /* See the header. */
+daybook_status srv_store_bucket_in(struct srv_store *store, int64_t org, int64_t bucket,
+                                   enum srv_class class, int64_t *number)
+{
+    assert(is_writing(store) && bucket > 0 && class < CLASS_COUNT);
+    int64_t root = srv_bucket_root(bucket);
+    if (class == CLASS_OPEN || bucket == root + (int64_t) class) {
+        *number = root + (int64_t) class;
+        return DAYBOOK_OK;
+    }
+    return store->operations->bucket_in(store, org, root, class, number);
+}
+
+/* See the header. */
 daybook_status srv_store_buckets(struct srv_store *store, int64_t org, struct arena *arena,
                                  struct srv_bucket **rows, int *count)
 {

@@ -93,10 +93,26 @@ struct srv_record {
     int state_op_count;         /* 0: one operation, which the field's stamp and value tell */
 };
 
+/* How far back the documents of a bucket lie: a root has a bucket for each, the open one first. */
+enum srv_class { CLASS_OPEN, CLASS_RECENT, CLASS_ARCHIVE, CLASS_COUNT };
+
+/* Numbers: roots count 1, 4, 7 … within the organisation; the two that follow one are its other
+ * classes, which are there once something has been put into them. */
 struct srv_bucket {
     int64_t bucket;
     const char *label;
 };
+
+/* The open bucket of the same root. */
+static inline int64_t srv_bucket_root(int64_t bucket)
+{
+    return bucket - (bucket - 1) % CLASS_COUNT;
+}
+
+static inline enum srv_class srv_bucket_class(int64_t bucket)
+{
+    return (enum srv_class)((bucket - 1) % CLASS_COUNT);
+}
 
 /* One log row: what one changeset did in one bucket. body and own are sequences of parts; a part is
  * one row of a block for readers. */
@@ -294,10 +310,14 @@ daybook_status srv_store_related(struct srv_store *store, int64_t org, const str
                                  int field, const struct id *value, const struct id *after,
                                  int limit, bool tombstones, struct arena *arena,
                                  struct srv_record **rows, int *count);
-/* Bucket number (1, 2, 3 … within the organisation) of a label ("organisation",
- * "territory:<uuid>"), made where missing; a reader makes none (NOT_FOUND). TOO_LARGE. */
+/* Bucket number of a root's label ("organisation", "territory:<uuid>", "user:<uuid>"), made where
+ * missing; a reader makes none (NOT_FOUND). TOO_LARGE. */
 daybook_status srv_store_bucket(struct srv_store *store, int64_t org, const char *label,
                                 int64_t *bucket);
+/* Writer: the bucket of another class of this bucket's root, made where missing; its label is the
+ * root's with "/recent" or "/archive" behind. NOT_FOUND: no such root. */
+daybook_status srv_store_bucket_in(struct srv_store *store, int64_t org, int64_t bucket,
+                                   enum srv_class class, int64_t *number);
 /* All buckets of the organisation, by number. */
 daybook_status srv_store_buckets(struct srv_store *store, int64_t org, struct arena *arena,
                                  struct srv_bucket **rows, int *count);

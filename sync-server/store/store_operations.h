@@ -118,6 +118,8 @@ struct srv_store_operations {
     daybook_status (*raise_floor)(struct srv_store *store, int64_t org, int64_t floor);
     daybook_status (*bucket)(struct srv_store *store, int64_t org, const char *label,
                              int64_t *bucket);
+    daybook_status (*bucket_in)(struct srv_store *store, int64_t org, int64_t root,
+                                enum srv_class class, int64_t *number);
     daybook_status (*buckets)(struct srv_store *store, int64_t org, struct arena *arena,
                               struct srv_bucket **rows, int *count);
 

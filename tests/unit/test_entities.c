@@ -295,7 +295,8 @@ static void test_entities__the_table_agrees_with_itself(void **state)
         for (int field = 0; field < entity->field_count; field++) {
             assert_field(entity, field);
         }
-        assert_int_equal(entity->root == ROOT_RECORD, entity->root_field >= 0);
+        assert_int_equal(entity->root == ROOT_RECORD || entity->root == ROOT_USER,
+                         entity->root_field >= 0);
         if (entity->root_field >= 0) {
             assert_int_equal(entity->fields[entity->root_field].type, FIELD_ID);
         }

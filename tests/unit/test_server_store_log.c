@@ -67,15 +67,20 @@ static void test_server_store_log__damaged_parts_end_the_walk(void **state)
 
 /* ---- rows */
 
-/* Makes buckets 1 … count in a transaction of their own. */
+/* Makes buckets 1 … count, roots with all their classes, in a transaction of their own. */
 static void make_buckets(struct world *world, int count)
 {
     ok(srv_store_begin(world->store));
     for (int i = 1; i <= count; i++) {
         char label[40];
         int64_t bucket = 0;
+        enum srv_class class = srv_bucket_class(i);
         (void)snprintf(label, sizeof label, "territory:%d", i);
-        ok(srv_store_bucket(world->store, world->org, label, &bucket));
+        if (class == CLASS_OPEN) {
+            ok(srv_store_bucket(world->store, world->org, label, &bucket));
+        } else {
+            ok(srv_store_bucket_in(world->store, world->org, i - (int)class, class, &bucket));
+        }
         assert_int_equal(bucket, i);
     }
     ok(srv_store_commit(world->store));

@@ -130,7 +130,11 @@ static void test_server_store_threads__readers_see_whole_transactions(void **sta
         char label[30];
         int64_t bucket = 0;
         (void)snprintf(label, sizeof label, "territory:%d", i);
-        ok(srv_store_bucket(world->store, world->org, label, &bucket));
+        if (srv_bucket_class(i) == CLASS_OPEN) {
+            ok(srv_store_bucket(world->store, world->org, label, &bucket));
+        } else {
+            ok(srv_store_bucket_in(world->store, world->org, i - 1, srv_bucket_class(i), &bucket));
+        }
     }
     ok(srv_store_commit(world->store));
     for (int i = 0; i < READERS; i++) {

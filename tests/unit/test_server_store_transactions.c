@@ -287,12 +287,24 @@ static void test_server_store_transactions__buckets_count_within_their_organisat
     for (int i = 1; i <= 3; i++) {
         (void)snprintf(label, sizeof label, "territory:%d", i);
         ok(srv_store_bucket(store, world->org, label, &number));
-        assert_int_equal(number, i);
+        assert_int_equal(number, 3 * i - 2);
+        ok(srv_store_bucket_in(store, world->org, number, CLASS_OPEN, &number));
+        assert_int_equal(number, 3 * i - 2);
+        for (int class = CLASS_COUNT - 1; i != 2 && class > 0; class --) {
+            for (int again = 0; again < 2; again++) {
+                ok(srv_store_bucket_in(store, world->org, number, (enum srv_class) class, &number));
+                assert_int_equal(number, 3 * i - 2 + class);
+                assert_int_equal(srv_bucket_root(number), 3 * i - 2);
+                assert_int_equal(srv_bucket_class(number), class);
+            }
+        }
     }
+    assert_int_equal(srv_store_bucket_in(store, world->org, 10, CLASS_RECENT, &number),
+                     DAYBOOK_NOT_FOUND);
     ok(srv_store_bucket(store, other, "territory:3", &number));
     assert_int_equal(number, 1);
     ok(srv_store_bucket(store, world->org, "territory:2", &number));
-    assert_int_equal(number, 2);
+    assert_int_equal(number, 4);
     memset(label, 'x', sizeof label);
     label[LIMIT_LABEL_BYTES + 1] = '\0';
     assert_int_equal(srv_store_bucket(store, other, label, &number), DAYBOOK_TOO_LARGE);
@@ -301,7 +313,11 @@ static void test_server_store_transactions__buckets_count_within_their_organisat
     ok(srv_store_commit(store));
     struct srv_store *reader = world_reader(world);
     ok(srv_store_bucket(reader, world->org, "territory:3", &number));
-    assert_int_equal(number, 3);
+    assert_int_equal(number, 7);
+    ok(srv_store_bucket(reader, world->org, "territory:3/archive", &number));
+    assert_int_equal(number, 9);
+    ok(srv_store_bucket(reader, world->org, "territory:1/recent", &number));
+    assert_int_equal(number, 2);
     assert_int_equal(srv_store_bucket(reader, other, "territory:2", &number), DAYBOOK_NOT_FOUND);
 }
 

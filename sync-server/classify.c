@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The nightly job: documents that nobody works on go from open to recent to archive. Called by the
+ * server's timer and the command classify; the work is done on the decider's thread, a bounded step
+ * at a time, so that devices wait for one step at most. What moves is written as changesets of the
+ * server. Invariants: 1. A step that is cut off has done nothing; the next run does it again. 2. A
+ * run over documents that are where they belong writes nothing.
+ */
+#include "sync-server/inside.h"
+
+#include "engine/base/text.h"
+#include "sync-server/commands.h"
+
+#include <string.h>
+
+#define STEP_DOCUMENTS_MAX 100
+#define DAYS_MAX 3650
+#define LAST_MAX 100
+
+/* Where the run is: bucket by bucket, entity by entity, id by id. */
+struct classify_step {
+    struct class_rule rule;
+    int64_t now_ms;
+    int64_t bucket; /* 0: before the first */
+    int kind;
+    struct id after;
+    bool finished;
+    int64_t seen, moved;
+};
+
+/* One step's documents. */
+struct step {
+    struct classify_step *run;
+    struct draft draft;
+    struct id ids[STEP_DOCUMENTS_MAX];
+    enum srv_class classes[STEP_DOCUMENTS_MAX];
+    int count;
+};
+
+/* ---- where it goes on */
+
+/* The next bucket whose documents may go somewhere: not an archive. 0: none. */
+static daybook_status next_bucket(struct step *step, int64_t *bucket)
+{
+    struct srv_bucket *rows;
+    int count;
+    daybook_status status = srv_store_buckets(step->draft.decider->store, step->draft.org->org,
+                                              step->draft.arena, &rows, &count);
+    int64_t before = *bucket;
+    *bucket = 0;
+    for (int i = count - 1; status == DAYBOOK_OK && i >= 0; i--) {
+        if (rows[i].bucket > before && srv_bucket_class(rows[i].bucket) != CLASS_ARCHIVE) {
+            *bucket = rows[i].bucket;
+        }
+    }
+    return status;
+}
+
+/* Moves on to the next entity that has classes, in this bucket or the next. */
+static daybook_status move_on(struct step *step)
+{
+    struct classify_step *run = step->run;
+    memset(&run->after, 0, sizeof run->after);
+    do {
+        run->kind++;
+    } while (run->kind < ENTITY_COUNT && !srv_class_applies(dk_entity(run->kind)));
+    if (run->kind < ENTITY_COUNT && run->bucket != 0) {
+        return DAYBOOK_OK;
+    }
+    run->kind = 0;
+    while (!srv_class_applies(dk_entity(run->kind))) {
+        run->kind++;
+    }
+    daybook_status status = next_bucket(step, &run->bucket);
+    run->finished = run->bucket == 0;
+    return status;
+}
+
+/* ---- what belongs where */
+
+/* Counts the documents of the same customer that were touched after this one, up to the rule's
+ * number: with so many it is not one of the last. */
+static daybook_status count_newer(struct step *step, const struct srv_record *row, int64_t touched,
+                                  int64_t *newer)
+{
+    const struct entity *entity = row->record.entity;
+    const struct value *customer = &row->record.values[entity->root_field];
+    struct id after = {{0}};
+    struct srv_record *rows;
+    int count = 0;
+    daybook_status status = DAYBOOK_OK;
+    *newer = 0;
+    if (customer->kind != VALUE_ID) {
+        return status;
+    }
+    do {
+        status = srv_store_related(step->draft.decider->store, step->draft.org->org, entity,
+                                   entity->root_field, &customer->id, &after, STEP_DOCUMENTS_MAX,
+                                   false, step->draft.arena, &rows, &count);
+        for (int i = 0; status == DAYBOOK_OK && i < count; i++) {
+            int64_t other = srv_class_touched_ms(&rows[i]);
+            int order = dk_id_compare(&rows[i].record.id, &row->record.id);
+            after = rows[i].record.id;
+            *newer += other > touched || (other == touched && order > 0);
+        }
+    } while (status == DAYBOOK_OK && count == STEP_DOCUMENTS_MAX && *newer < step->run->rule.last);
+    return status;
+}
+
+/* Puts a document on the list where it is in the wrong class. */
+static daybook_status look_at(struct step *step, const struct id *id)
+{
+    struct classify_step *run = step->run;
+    struct srv_record row;
+    bool found;
+    int64_t newer = 0;
+    daybook_status status =
+        srv_store_get(step->draft.decider->store, step->draft.org->org, dk_entity(run->kind), id,
+                      step->draft.arena, &row, &found);
+    if (status != DAYBOOK_OK || !found || row.deleted) {
+        return status;
+    }
+    int64_t touched = srv_class_touched_ms(&row);
+    enum srv_class class = srv_class_of(&run->rule, &row.record, touched, run->now_ms);
+    if (class != CLASS_OPEN && srv_class_keeps_last(row.record.entity)) {
+        status = count_newer(step, &row, touched, &newer);
+        class = newer < run->rule.last ? CLASS_OPEN : class;
+    }
+    run->seen++;
+    if (status == DAYBOOK_OK && class != srv_bucket_class(row.bucket)) {
+        step->ids[step->count] = *id;
+        step->classes[step->count++] = class;
+    }
+    return status;
+}
+
+/* ---- one step, on the decider's thread */
+
+/* Moves the listed documents that go to this class, as one changeset. */
+static daybook_status move_to(struct step *step, enum srv_class class)
+{
+    struct draft *draft = &step->draft;
+    for (int i = 0; i < step->count; i++) {
+        if (step->classes[i] == class && srv_draft_add(draft, BLOCK_SET, dk_entity(step->run->kind),
+                                                       &step->ids[i], draft->org->head) == NULL) {
+            return DAYBOOK_NO_MEMORY;
+        }
+    }
+    step->run->moved += draft->count;
+    draft->class = class;
+    return draft->count == 0 ? DAYBOOK_OK : srv_draft_decide(draft);
+}
+
+/* Collects the ids of a page; they are looked at when the store is free again. */
+struct page_ids {
+    struct id ids[STEP_DOCUMENTS_MAX];
+    int count;
+};
+
+static daybook_status take_id(void *context, const struct record *record, bool *stop)
+{
+    struct page_ids *page = context;
+    page->ids[page->count++] = record->id;
+    *stop = page->count == STEP_DOCUMENTS_MAX;
+    return DAYBOOK_OK;
+}
+
+/* The task: one page of documents. */
+static daybook_status step_run(struct decider *decider, void *context)
+{
+    struct step step = {.run = context};
+    struct page_ids page = {.count = 0};
+    struct classify_step *run = step.run;
+    daybook_status status = srv_draft_begin(&step.draft, decider);
+    if (status == DAYBOOK_NOT_FOUND) {
+        run->finished = true;
+        return DAYBOOK_OK;
+    }
+    if (status == DAYBOOK_OK && run->bucket == 0) {
+        status = move_on(&step);
+    }
+    if (status != DAYBOOK_OK || run->finished) {
+        return status;
+    }
+    status = srv_store_bucket_records(decider->store, step.draft.org->org, run->bucket,
+                                      dk_entity(run->kind), &run->after, take_id, &page);
+    for (int i = 0; status == DAYBOOK_OK && i < page.count; i++) {
+        status = look_at(&step, &page.ids[i]);
+    }
+    for (int class = 0; status == DAYBOOK_OK && class < CLASS_COUNT; class ++) {
+        status = move_to(&step, (enum srv_class) class);
+    }
+    if (status == DAYBOOK_OK && page.count == STEP_DOCUMENTS_MAX) {
+        run->after = page.ids[page.count - 1];
+        return DAYBOOK_OK;
+    }
+    return status == DAYBOOK_OK ? move_on(&step) : status;
+}
+
+/* ---- nights */
+
+/* When it is, for the organisation: its time zone, and the rows of the store are read in a task. */
+struct zone {
+    int64_t tz_min;
+};
+
+/* The task: the first organisation's zone. */
+static daybook_status zone_run(struct decider *decider, void *context)
+{
+    struct zone *zone = context;
+    struct srv_record row;
+    bool found;
+    if (decider->org_count == 0) {
+        return DAYBOOK_OK;
+    }
+    daybook_status status =
+        srv_store_get(decider->store, decider->orgs[0].org, dk_entity(ENTITY_ORGANISATION),
+                      &decider->orgs[0].id, &decider->arena, &row, &found);
+    if (status == DAYBOOK_OK && found && row.record.values[ORGANISATION_TZ_MIN].kind == VALUE_INT) {
+        zone->tz_min = row.record.values[ORGANISATION_TZ_MIN].integer;
+    }
+    return status;
+}
+
+/* See the header. Where the zone cannot be read, it is UTC's hour. */
+int64_t srv_service_next_night(struct service *service, int64_t hour, int64_t now_ms)
+{
+    struct zone zone = {0};
+    (void)srv_run_task(service, zone_run, &zone);
+    int64_t local_ms = now_ms + zone.tz_min * 60000;
+    int64_t night_ms = local_ms - local_ms % CLASS_DAY_MS + hour * 3600000;
+    return (night_ms <= local_ms ? night_ms + CLASS_DAY_MS : night_ms) - zone.tz_min * 60000;
+}
+
+/* See the header. */
+daybook_status srv_service_night(struct service *service, bool (*stop)(void *context),
+                                 void *context)
+{
+    int64_t seen, moved;
+    daybook_status status =
+        srv_classify(service, &service->classes, srv_now_ms(), stop, context, &seen, &moved);
+    dk_log(&service->log, LOG_INFO, "classified seen=%lld moved=%lld", (long long)seen,
+           (long long)moved);
+    return status;
+}
+
+/* ---- runs */
+
+/* See the header. */
+daybook_status srv_classify(struct service *service, const struct class_rule *rule, int64_t now_ms,
+                            bool (*stop)(void *context), void *context, int64_t *seen,
+                            int64_t *moved)
+{
+    struct classify_step run = {.rule = *rule, .now_ms = now_ms};
+    daybook_status status = DAYBOOK_OK;
+    while (status == DAYBOOK_OK && !run.finished && (stop == NULL || !stop(context))) {
+        struct classify_step before = run;
+        status = srv_run_task(service, step_run, &run);
+        if (status != DAYBOOK_OK) {
+            run = before;
+        }
+    }
+    *seen = run.seen;
+    *moved = run.moved;
+    return status;
+}
+
+/* ---- the command */
+
+/* A number of the command line in the place of the rule's. */
+static bool read_number(struct command_run *run, const char *name, int64_t max, int64_t *number)
+{
+    const char *text = srv_command_value(run->line, name);
+    if (text == NULL ||
+        (dk_text_to_int64(text, strlen(text), number) && *number >= 0 && *number <= max)) {
+        return true;
+    }
+    (void)srv_command_fail(run, DAYBOOK_INVALID, "--%s is 0 to %lld", name, (long long)max);
+    return false;
+}
+
+/* See the header. */
+daybook_status srv_command_classify(struct command_run *run)
+{
+    struct class_rule rule = run->service->classes;
+    int64_t seen, moved;
+    char text[120];
+    if (!read_number(run, "open-days", DAYS_MAX, &rule.open_days) ||
+        !read_number(run, "recent-days", DAYS_MAX, &rule.recent_days) ||
+        !read_number(run, "last", LAST_MAX, &rule.last)) {
+        return DAYBOOK_INVALID;
+    }
+    if (rule.recent_days < rule.open_days) {
+        return srv_command_fail(run, DAYBOOK_INVALID, "--recent-days is less than --open-days");
+    }
+    daybook_status status =
+        srv_classify(run->service, &rule, srv_now_ms(), NULL, NULL, &seen, &moved);
+    (void)dk_text_format(text, sizeof text,
+                         run->line->json ? "{\"seen\":%lld,\"moved\":%lld}\n"
+                                         : "%lld documents, %lld moved\n",
+                         (long long)seen, (long long)moved);
+    dk_buffer_append_text(&run->out, text);
+    return status;
+}
