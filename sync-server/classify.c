@@ -157,6 +157,7 @@ struct page_ids {
     int count;
 };
 
+/* Takes one record's id; see srv_each_record. */
 static daybook_status take_id(void *context, const struct record *record, bool *stop)
 {
     struct page_ids *page = context;

@@ -441,6 +441,9 @@ static daybook_status read_reply(struct worker *worker, struct job *job, struct 
     daybook_status status = srv_sign_in(worker->reader, job->token, &caller);
     if (status == DAYBOOK_OK) {
         status = srv_scope_of(worker->reader, &caller.account, SCOPE_NOW, &worker->arena, &scope);
+        if (status == DAYBOOK_OK && request->leave_recent) {
+            srv_scope_without(&scope, CLASS_RECENT);
+        }
     }
     if (status == DAYBOOK_OK) {
         status = srv_store_get_head(worker->reader, caller.account.org, &reply->head);

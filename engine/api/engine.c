@@ -160,6 +160,7 @@ static daybook_status open_syncer(struct daybook *engine, const daybook_options 
         .store = engine->store,
         .log = engine->log,
         .page_bytes = options->page_bytes,
+        .leave_recent = options->leave_recent,
         .timeout_ms = options->timeout_ms,
         .applied = reply_applied,
         .context = engine,

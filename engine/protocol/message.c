@@ -37,6 +37,7 @@ static const struct message_member sync_request_members[] = {
     MEMBER(sync_request, boot, LONG, true),
     MEMBER(sync_request, steady_ms, LONG, true),
     MEMBER(sync_request, page_bytes, INT, false),
+    MEMBER(sync_request, leave_recent, BOOL, false),
     MEMBER(sync_request, scope, RAW, false),
     MEMBER(sync_request, loading, RAW, false),
     MEMBER(sync_request, changesets, RAW, false),

@@ -50,6 +50,7 @@ struct sync_request {
     uint64_t boot;
     int64_t steady_ms;
     int64_t page_bytes;     /* wanted size of the log page; 0: the server's default */
+    bool leave_recent;      /* the device does without the documents of class recent */
     struct span scope;      /* array of bucket numbers that the device holds */
     struct span loading;    /* array of [bucket] or [bucket, "entity", "id"]: where the pages of
                                buckets under way go on; absent: none is wanted */

@@ -167,6 +167,7 @@ static daybook_status build_request(struct sync_run *run, const struct store_sta
         .position = state->position,
         .settled = state->settled,
         .page_bytes = dk_pull_page_bytes(&syncer->pull),
+        .leave_recent = syncer->options.leave_recent,
     };
     dk_buffer_reset(&syncer->scope);
     daybook_status status = dk_store_write_scope(syncer->options.store, &syncer->scope);

@@ -22,6 +22,7 @@ struct syncer_options {
     struct log log;
     int64_t page_bytes; /* 0: the server's default */
     int64_t timeout_ms; /* of one exchange */
+    bool leave_recent;  /* documents of class recent are not wanted */
     /* After each reply that was applied, on the thread that syncs, off all locks but the run lock.
      * NULL: none. */
     void (*applied)(void *context);

@@ -222,16 +222,18 @@ static bool wanted_labels(struct comparison *comparison, char *out, size_t size)
 {
     sqlite3_stmt *statement = NULL;
     static const char sql[] =
-        "WITH me AS (SELECT id_key, user_role, territory_id FROM app_user WHERE login = ?1),"
+        "WITH RECURSIVE team(id_key, id, user_role, territory_id) AS ("
+        "  SELECT id_key, id, user_role, territory_id FROM app_user WHERE login = ?1"
+        "  UNION SELECT u.id_key, u.id, u.user_role, u.territory_id FROM app_user u"
+        "   JOIN team t ON u.manager_id_key = t.id_key AND t.user_role = 'manager'),"
         " wanted(label) AS (SELECT 'organisation'"
-        "  UNION SELECT 'territory:' || territory_id FROM me WHERE territory_id IS NOT NULL"
-        "  UNION SELECT 'territory:' || u.territory_id FROM app_user u, me"
-        "   WHERE me.user_role = 'manager' AND u.manager_id_key = me.id_key"
-        "   AND u.territory_id IS NOT NULL"
-        "  UNION SELECT label FROM bucket, me"
-        "   WHERE me.user_role IN ('back_office', 'system'))"
+        "  UNION SELECT 'territory:' || territory_id FROM team WHERE territory_id IS NOT NULL"
+        "  UNION SELECT 'user:' || id FROM team"
+        "  UNION SELECT label FROM bucket, app_user"
+        "   WHERE login = ?1 AND user_role IN ('back_office', 'system'))"
         " SELECT group_concat(label) FROM (SELECT label FROM bucket"
-        "  WHERE label IN (SELECT label FROM wanted) ORDER BY label)";
+        "  WHERE replace(label, '/recent', '') IN (SELECT label FROM wanted)"
+        "  AND label NOT LIKE '%/archive' ORDER BY label)";
     out[0] = '\0';
     if (sqlite3_prepare_v2(comparison->theirs, sql, -1, &statement, NULL) == SQLITE_OK &&
         sqlite3_bind_text(statement, 1, comparison->replica->login, -1, SQLITE_STATIC) ==

@@ -141,7 +141,7 @@ static void test_commands__completions_know_every_command(void **state)
         for (const struct command *command = srv_commands(); command->name != NULL; command++) {
             assert_non_null(strstr(dk_buffer_text(&out), command->name));
         }
-        assert_non_null(strstr(dk_buffer_text(&out), "\"user\") words=\"add \""));
+        assert_non_null(strstr(dk_buffer_text(&out), "\"user\") words=\"add change \""));
         dk_buffer_clear(&out);
     }
     struct buffer out;

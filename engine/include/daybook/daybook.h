@@ -96,11 +96,13 @@ typedef struct daybook_options {
     int64_t page_bytes; /* wanted size of a page of the server's log; 0: the server's default */
     int64_t timeout_ms; /* of one exchange; 0: 60,000 */
     const char *vfs;    /* name of a registered SQLite VFS; NULL: the default */
+    /* True: documents that have been closed for some weeks are not kept on this device. */
+    bool leave_recent;
 } daybook_options;
 /* Options with nothing set. */
 #define DAYBOOK_OPTIONS_INIT                                                                       \
     {                                                                                              \
-        sizeof(daybook_options), NULL, NULL, NULL, NULL, NULL, false, 0, 0, 0, NULL                \
+        sizeof(daybook_options), NULL, NULL, NULL, NULL, NULL, false, 0, 0, 0, NULL, false         \
     }
 
 /* Opens the store, creating it where missing. One process owns a store: DAYBOOK_BUSY names the
