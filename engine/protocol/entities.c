@@ -185,3 +185,20 @@ uint64_t dk_field_group_mask(const struct entity *entity, int field)
     }
     return mask;
 }
+
+const char *dk_policy_name(enum merge_policy policy)
+{
+    switch (policy) {
+    case POLICY_LATEST: return "LATEST";
+    case POLICY_IMMUTABLE: return "IMMUTABLE";
+    case POLICY_SERVER: return "SERVER";
+    case POLICY_PROPOSE: return "PROPOSE";
+    case POLICY_MIN: return "MIN";
+    case POLICY_MAX: return "MAX";
+    case POLICY_SET: return "SET";
+    case POLICY_STATE: return "STATE";
+    case POLICY_GROW: return "GROW";
+    case POLICY_DERIVED: return "DERIVED";
+    }
+    return "";
+}

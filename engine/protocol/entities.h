@@ -120,5 +120,7 @@ const struct entity *dk_entity_child(int kind, int n);
 bool dk_field_is_sent(const struct field *field);
 /* The mask (bit per field number) of the field's group; of itself where it has none. */
 uint64_t dk_field_group_mask(const struct entity *entity, int field);
+/* "LATEST" …, as documents write it. */
+const char *dk_policy_name(enum merge_policy policy);
 
 #endif

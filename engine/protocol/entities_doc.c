@@ -34,24 +34,6 @@ static const char *type_name(enum field_type type)
     return "";
 }
 
-/* The word of a merge policy. */
-static const char *policy_name(enum merge_policy policy)
-{
-    switch (policy) {
-    case POLICY_LATEST: return "LATEST";
-    case POLICY_IMMUTABLE: return "IMMUTABLE";
-    case POLICY_SERVER: return "SERVER";
-    case POLICY_PROPOSE: return "PROPOSE";
-    case POLICY_MIN: return "MIN";
-    case POLICY_MAX: return "MAX";
-    case POLICY_SET: return "SET";
-    case POLICY_STATE: return "STATE";
-    case POLICY_GROW: return "GROW";
-    case POLICY_DERIVED: return "DERIVED";
-    }
-    return "";
-}
-
 /* `name`, in code quotes. */
 static void write_name(struct buffer *out, const char *name)
 {
@@ -89,7 +71,7 @@ static void write_field(struct buffer *out, const struct field *field)
     dk_buffer_append_text(out, " | ");
     write_type(out, field);
     dk_buffer_append_text(out, " | ");
-    dk_buffer_append_text(out, policy_name(field->policy));
+    dk_buffer_append_text(out, dk_policy_name(field->policy));
     dk_buffer_append_text(out, " | ");
     if (field->group > 0) {
         dk_buffer_append_int(out, field->group);
