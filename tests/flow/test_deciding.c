@@ -116,7 +116,7 @@ static void tell(void **state)
 static bool is_to_come(int policy)
 {
     return policy == POLICY_PROPOSE || policy == POLICY_MIN || policy == POLICY_MAX ||
-           policy == POLICY_SET || policy == POLICY_STATE;
+           policy == POLICY_SET;
 }
 
 /* Policies, verdicts and flags that are not shown, one behind the other. */

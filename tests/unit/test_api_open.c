@@ -8,6 +8,7 @@
 #include <daybook/posix.h>
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -288,6 +289,7 @@ static void test_api_open__an_error_struct_of_another_size_is_left_alone(void **
 
 struct asker {
     daybook *engine;
+    atomic_bool is_open;
     int64_t calls;
 };
 
@@ -302,6 +304,7 @@ static void *ask_status(void *argument)
                            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 "
                            "FROM n) SELECT count(*) FROM n",
                            &query, NULL) == DAYBOOK_OK) {
+        atomic_store(&asker->is_open, true);
         /* never ends by itself */
         daybook_status result = daybook_step(query, &row);
         assert_true(result == DAYBOOK_INTERRUPTED || result == DAYBOOK_MISUSE);
@@ -316,10 +319,12 @@ static void test_api_open__close_ends_a_query_that_runs(void **state)
 {
     struct world *world = *state;
     pthread_t thread;
-    struct asker asker = {world->engine, 0};
+    struct asker asker = {.engine = world->engine};
     assert_int_equal(pthread_create(&thread, NULL, ask_status, &asker), 0);
     const struct timespec pause = {0, 30 * 1000 * 1000};
-    (void)nanosleep(&pause, NULL);
+    do {
+        (void)nanosleep(&pause, NULL);
+    } while (!atomic_load(&asker.is_open));
     device_close(&world->device);
     assert_int_equal(pthread_join(thread, NULL), 0);
     assert_int_equal(asker.calls, 1);
