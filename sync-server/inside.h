@@ -113,6 +113,7 @@ struct job {
     union {
         struct sync_job sync;
         struct account_job account;
+        struct fetch_request fetch;
     };
 };
 
@@ -153,7 +154,7 @@ struct decider {
 struct service {
     struct log log;
     int64_t page_bytes;
-    int64_t oldest_schema;     /* that is served */
+    int64_t oldest_schema; /* that is served */
     struct class_rule classes;
     char *public_url, *ca_pin; /* NULL: not known */
     int lock_file;
@@ -226,7 +227,8 @@ daybook_status srv_decider_author(struct decider *decider, const struct caller *
                                   struct arena *arena, struct decide_author *author);
 
 /* ---- endpoint_*.c */
-extern const struct endpoint srv_endpoint_sync, srv_endpoint_enrol, srv_endpoint_lease;
+extern const struct endpoint srv_endpoint_sync, srv_endpoint_enrol, srv_endpoint_lease,
+    srv_endpoint_fetch;
 
 /* ---- page.c */
 struct page {
@@ -247,6 +249,19 @@ daybook_status srv_page_build(const struct page *page, int64_t *position);
 /* The places of a request, in the arena. False with *problem: no such array, or too many. */
 bool srv_snapshot_read_places(const struct span *raw, struct arena *arena,
                               struct snapshot_place **places, int *count, const char **problem);
+/* Whole records as an array of blocks: begin, row by row, end (also after a failure). */
+struct snapshot_rows {
+    struct block_writer writer;
+    struct buffer *out;
+    struct buffer header; /* of the block under way */
+    size_t begin, size_max;
+    uint64_t columns; /* of the block under way, by field */
+    int kind;         /* its entity; -1: none yet */
+    struct snapshot_key last;
+};
+void srv_snapshot_begin(struct snapshot_rows *rows, struct buffer *out);
+daybook_status srv_snapshot_row(struct snapshot_rows *rows, const struct record *record);
+void srv_snapshot_end(struct snapshot_rows *rows);
 /* Appends the bucket's live records behind `after`, up to about this size and at least one, as an
  * array of blocks; *next is the last one's key where there may be more. */
 daybook_status srv_snapshot_rows(struct srv_store *reader, int64_t org, int64_t bucket,

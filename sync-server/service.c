@@ -264,8 +264,8 @@ void srv_service_close(struct service *service)
 
 /* ---- calls */
 
-static const struct endpoint *const endpoints[] = {&srv_endpoint_sync, &srv_endpoint_enrol,
-                                                   &srv_endpoint_lease};
+static const struct endpoint *const endpoints[] = {&srv_endpoint_sync, &srv_endpoint_fetch,
+                                                   &srv_endpoint_enrol, &srv_endpoint_lease};
 
 /* Answers a call that became no job, with the plain body that the outer half uses for its own
  * refusals. */

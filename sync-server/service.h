@@ -64,8 +64,8 @@ struct service_call {
     void *context;
 };
 
-/* Routes /v1/sync, /v1/enrol, /v1/lease (POST) and /v1/health (GET); unknown path 404, wrong method
- * 405. Any thread. */
+/* Routes /v1/sync, /v1/fetch, /v1/enrol, /v1/lease (POST) and /v1/health (GET); unknown path 404,
+ * wrong method 405. Any thread. */
 void srv_service_submit(struct service *service, const struct service_call *call);
 
 /* When the next night's work is due, by the clock of the organisation's zone: the next time that it

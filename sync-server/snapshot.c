@@ -70,17 +70,6 @@ bool srv_snapshot_read_places(const struct span *raw, struct arena *arena,
 
 /* ---- one page */
 
-/* The rows of one page under way. */
-struct rows {
-    struct block_writer writer;
-    struct buffer *out;
-    struct buffer header; /* of the block under way */
-    size_t begin, size_max;
-    uint64_t columns; /* of the block under way, by field */
-    int kind;         /* its entity; -1: none yet */
-    struct snapshot_key last;
-};
-
 /* The fields of the record that travel: those with a value, except DERIVED ones. */
 static uint64_t filled_columns(const struct record *record)
 {
@@ -117,17 +106,25 @@ static int collect_columns(const struct record *record, uint64_t columns,
 }
 
 /* Whether the record goes into the block under way. */
-static bool fits_block(const struct rows *rows, const struct record *record, uint64_t columns)
+static bool fits_block(const struct snapshot_rows *rows, const struct record *record,
+                       uint64_t columns)
 {
     return rows->kind == (int)record->entity->kind && record->extra.kind == VALUE_NULL &&
            (columns & ~rows->columns) == 0 &&
            __builtin_popcountll(rows->columns & ~columns) <= SPARE_COLUMNS_MAX;
 }
 
-/* srv_each_record: writes a row. A record with fields of newer schemas has a block of its own. */
-static daybook_status write_record(void *context, const struct record *record, bool *stop)
+/* See the header. */
+void srv_snapshot_begin(struct snapshot_rows *rows, struct buffer *out)
 {
-    struct rows *rows = context;
+    *rows = (struct snapshot_rows){.out = out, .begin = out->length, .kind = -1};
+    dk_buffer_init(&rows->header, LIMIT_REPLY_EXPANDED);
+    dk_block_begin(&rows->writer, out);
+}
+
+/* See the header. A record with fields of newer schemas has a block of its own. */
+daybook_status srv_snapshot_row(struct snapshot_rows *rows, const struct record *record)
+{
     struct field_value values[LIMIT_FIELDS];
     uint64_t columns = filled_columns(record);
     bool fits = fits_block(rows, record, columns);
@@ -143,8 +140,23 @@ static daybook_status write_record(void *context, const struct record *record, b
     dk_buffer_append_int(rows->out, record->version);
     dk_block_row_tail(rows->out, record->entity, &record->id, values, count);
     rows->last = (struct snapshot_key){(int)record->entity->kind, record->id};
-    *stop = rows->out->length - rows->begin >= rows->size_max;
     return rows->header.status != DAYBOOK_OK ? rows->header.status : rows->out->status;
+}
+
+/* See the header. */
+void srv_snapshot_end(struct snapshot_rows *rows)
+{
+    dk_block_end(&rows->writer);
+    dk_buffer_clear(&rows->header);
+}
+
+/* srv_each_record: writes a row, up to the size that is wanted. */
+static daybook_status write_record(void *context, const struct record *record, bool *stop)
+{
+    struct snapshot_rows *rows = context;
+    daybook_status status = srv_snapshot_row(rows, record);
+    *stop = rows->out->length - rows->begin >= rows->size_max;
+    return status;
 }
 
 /* See the header. */
@@ -152,7 +164,7 @@ daybook_status srv_snapshot_rows(struct srv_store *reader, int64_t org, int64_t 
                                  const struct snapshot_key *after, size_t size_max,
                                  struct buffer *out, struct snapshot_key *next)
 {
-    struct rows rows = {.out = out, .begin = out->length, .size_max = size_max, .kind = -1};
+    struct snapshot_rows rows;
     struct id id = {{0}};
     bool full = false;
     daybook_status status = DAYBOOK_OK;
@@ -161,16 +173,15 @@ daybook_status srv_snapshot_rows(struct srv_store *reader, int64_t org, int64_t 
         kind = after->kind;
         id = after->id;
     }
-    dk_buffer_init(&rows.header, LIMIT_REPLY_EXPANDED);
-    dk_block_begin(&rows.writer, out);
+    srv_snapshot_begin(&rows, out);
+    rows.size_max = size_max;
     for (; kind < ENTITY_COUNT && status == DAYBOOK_OK && !full; kind++) {
         status = srv_store_bucket_records(reader, org, bucket, dk_entity(kind), &id, write_record,
                                           &rows);
         full = out->length - rows.begin >= size_max && rows.writer.any_block;
         memset(&id, 0, sizeof id);
     }
-    dk_block_end(&rows.writer);
-    dk_buffer_clear(&rows.header);
+    srv_snapshot_end(&rows);
     *next = (struct snapshot_key){.kind = SNAPSHOT_NO_KEY};
     if (full) {
         *next = rows.last;

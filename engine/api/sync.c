@@ -131,6 +131,60 @@ daybook_status daybook_sync(daybook *engine, int64_t budget_ms, daybook_error *e
     return status;
 }
 
+/* Reads which document is meant; not OK: *error says what is wrong. */
+static daybook_status read_document(const char *entity_name, const char *id,
+                                    const struct entity **entity, struct id *document,
+                                    daybook_error *error)
+{
+    *entity = entity_name == NULL ? NULL : dk_entity_by_name(entity_name, strlen(entity_name));
+    if (*entity == NULL) {
+        return dk_error_set(error, DAYBOOK_INVALID, NULL, "entity", NULL, "no such entity");
+    }
+    if (id == NULL || !dk_id_from_text(id, strlen(id), document)) {
+        return dk_error_set(error, DAYBOOK_INVALID, (*entity)->name, "id", NULL, "not an id");
+    }
+    return DAYBOOK_OK;
+}
+
+/* See daybook.h. */
+daybook_status daybook_fetch(daybook *engine, const char *entity_name, const char *id,
+                             daybook_error *error)
+{
+    struct sync_failure failure;
+    const struct entity *entity;
+    struct id document;
+    daybook_status status = enter_for_sync(engine, error);
+    if (status != DAYBOOK_OK) {
+        return status;
+    }
+    status = read_document(entity_name, id, &entity, &document, error);
+    if (status == DAYBOOK_OK && dk_watch_is_inside(engine)) {
+        status = dk_error_text(error, DAYBOOK_BUSY, "not from within a callback");
+    } else if (status == DAYBOOK_OK) {
+        status = dk_syncer_fetch(engine->syncer, entity, &document, &failure);
+        status = status == DAYBOOK_OK ? status : fail(error, status, &failure);
+        dk_watch_deliver(engine);
+    }
+    dk_engine_leave(engine);
+    return status;
+}
+
+/* See daybook.h. */
+daybook_status daybook_forget(daybook *engine, const char *id)
+{
+    struct id document;
+    if (engine == NULL || !dk_engine_enter(engine)) {
+        return DAYBOOK_MISUSE;
+    }
+    daybook_status status = DAYBOOK_INVALID;
+    if (id != NULL && dk_id_from_text(id, strlen(id), &document)) {
+        status = dk_store_fetched_forget(engine->store, &document);
+    }
+    dk_watch_deliver(engine);
+    dk_engine_leave(engine);
+    return status;
+}
+
 /* See daybook.h. */
 daybook_status daybook_start(daybook *engine, int64_t interval_ms)
 {

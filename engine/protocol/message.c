@@ -13,16 +13,16 @@
 
 #define MEMBERS_MAX 32 /* of one message: one bit each while decoding */
 
-#define MEMBER(struct_, member_, type_, required_)                              \
-    {                                                                           \
-#member_, MESSAGE_##type_, offsetof(struct struct_, member_), required_ \
+#define MEMBER(struct_, member_, type_, required_)                                                 \
+    {                                                                                              \
+#member_, MESSAGE_##type_, offsetof(struct struct_, member_), required_                    \
     }
 
-#define TABLE(struct_)                                                                    \
-    const struct message_table dk_##struct_##_table = {                                   \
-        #struct_, struct_##_members,                                                      \
-        (int)(sizeof struct_##_members / sizeof struct_##_members[0])};                   \
-    _Static_assert(sizeof struct_##_members / sizeof struct_##_members[0] <= MEMBERS_MAX, \
+#define TABLE(struct_)                                                                             \
+    const struct message_table dk_##struct_##_table = {                                            \
+        #struct_, struct_##_members,                                                               \
+        (int)(sizeof struct_##_members / sizeof struct_##_members[0])};                            \
+    _Static_assert(sizeof struct_##_members / sizeof struct_##_members[0] <= MEMBERS_MAX,          \
                    "too many members")
 
 /* clang-format off */
@@ -94,6 +94,20 @@ static const struct message_member lease_reply_members[] = {
     MEMBER(lease_reply, device_no, INT, true),
 };
 TABLE(lease_reply);
+
+static const struct message_member fetch_request_members[] = {
+    MEMBER(fetch_request, protocol, INT, true),
+    MEMBER(fetch_request, entity, TEXT, true),
+    MEMBER(fetch_request, record, ID, true),
+};
+TABLE(fetch_request);
+
+static const struct message_member fetch_reply_members[] = {
+    MEMBER(fetch_reply, protocol, INT, true),
+    MEMBER(fetch_reply, server_ms, LONG, true),
+    MEMBER(fetch_reply, rows, RAW, false),
+};
+TABLE(fetch_reply);
 
 static const struct message_member error_reply_members[] = {
     MEMBER(error_reply, code, TEXT, true),

@@ -102,20 +102,32 @@ struct lease_reply {
     int64_t device_no;
 };
 
+/* POST /v1/fetch: one document that is not on the device */
+struct fetch_request {
+    int64_t protocol;
+    const char *entity;
+    struct id record;
+};
+struct fetch_reply {
+    int64_t protocol;
+    int64_t server_ms;
+    struct span rows; /* array of blocks; absent: there is no such document for this user */
+};
+
 /* X(CODE, HTTP status, meaning): what an answer other than 200 says. A code may come with another
  * status of its hundred; the code decides. */
-#define ERROR_CODE_LIST(X)                                                          \
-    X(BAD_REQUEST, 400, "the request is malformed: HTTP, frame, JSON or a member")  \
-    X(SIGN_IN, 401, "no token, or one that is not accepted")                        \
-    X(BAD_CODE, 403, "the enrolment code is unknown, used or expired")              \
-    X(NOT_FOUND, 404, "there is nothing at this path")                              \
-    X(METHOD, 405, "the path has another method; see Allow")                        \
-    X(TIMEOUT, 408, "the request came too slowly")                                  \
-    X(DIVERGED, 409, "this database file is a copy: lease a new instance")          \
-    X(GAP, 409, "a changeset was left out; `seq` is the first one expected")        \
-    X(TOO_LARGE, 413, "the body, or what it expands to, passes a limit: send less") \
-    X(UPGRADE_NEEDED, 426, "no protocol version in common")                         \
-    X(BUSY, 503, "come back after Retry-After; also with 429")                      \
+#define ERROR_CODE_LIST(X)                                                                         \
+    X(BAD_REQUEST, 400, "the request is malformed: HTTP, frame, JSON or a member")                 \
+    X(SIGN_IN, 401, "no token, or one that is not accepted")                                       \
+    X(BAD_CODE, 403, "the enrolment code is unknown, used or expired")                             \
+    X(NOT_FOUND, 404, "there is nothing at this path")                                             \
+    X(METHOD, 405, "the path has another method; see Allow")                                       \
+    X(TIMEOUT, 408, "the request came too slowly")                                                 \
+    X(DIVERGED, 409, "this database file is a copy: lease a new instance")                         \
+    X(GAP, 409, "a changeset was left out; `seq` is the first one expected")                       \
+    X(TOO_LARGE, 413, "the body, or what it expands to, passes a limit: send less")                \
+    X(UPGRADE_NEEDED, 426, "no protocol version in common")                                        \
+    X(BUSY, 503, "come back after Retry-After; also with 429")                                     \
     X(INTERNAL, 500, "the server failed; nothing of the request has been decided")
 
 /* Body of every HTTP answer but 200 */
@@ -127,7 +139,7 @@ struct error_reply {
 
 extern const struct message_table dk_sync_request_table, dk_sync_reply_table,
     dk_enrol_request_table, dk_enrol_reply_table, dk_lease_request_table, dk_lease_reply_table,
-    dk_error_reply_table;
+    dk_fetch_request_table, dk_fetch_reply_table, dk_error_reply_table;
 
 void dk_message_encode(struct buffer *out, const struct message_table *table, const void *message);
 /* `message` is zeroed first. Text goes into the arena, spans point into `bytes`. False: *problem

@@ -19,8 +19,12 @@ daybook_status dk_apply_evict(struct apply *apply, const struct entity *entity, 
     struct store *store = apply->store;
     struct holding holding;
     struct base base = {.state = BASE_ABSENT, .version = position, .bucket = 0};
+    daybook_status status =
+        entity->root == ROOT_TERRITORY ? dk_fetched_drop_below(store, id) : DAYBOOK_OK;
     dk_arena_reset(&store->work);
-    daybook_status status = dk_pending_load(store, entity, id, &store->work, &holding);
+    if (status == DAYBOOK_OK) {
+        status = dk_pending_load(store, entity, id, &store->work, &holding);
+    }
     if (status != DAYBOOK_OK || (!holding.has_row && !holding.is_pending)) {
         return status;
     }
@@ -271,6 +275,9 @@ static daybook_status lose_buckets(struct apply *apply, const struct scope_row *
     for (int i = 0; i < lost_count && status == DAYBOOK_OK; i++) {
         status = lose_bucket(apply, lost[i]);
         status = status == DAYBOOK_OK ? drop_from_scope(apply->store, lost[i]) : status;
+    }
+    if (status == DAYBOOK_OK && lost_count > 0) {
+        status = dk_fetched_drop_all(store);
     }
     return status == DAYBOOK_OK && lost_count > 0 ? touch_orphans(apply) : status;
 }

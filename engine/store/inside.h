@@ -135,6 +135,7 @@ struct store {
             *pending_last, *pending_stale, *pending_stale_mark;
         struct statement *raw_load, *raw_put, *raw_remove, *raw_bucket, *raw_stale, *raw_list,
             *raw_clear;
+        struct statement *fetched_add, *fetched_remove, *fetched_old, *fetched_below;
         struct statement *inbox_add, *inbox_by_changeset, *inbox_remove, *inbox_root, *inbox_chain,
             *inbox_adopt, *inbox_count, *inbox_subject;
     } slots;
@@ -397,6 +398,12 @@ daybook_status dk_inbox_add(struct store *store, const struct inbox_item *item);
 daybook_status dk_inbox_remove(struct store *store, int64_t item, bool *found);
 /* The item that tells of this record, where there is one. */
 daybook_status dk_inbox_remove_subject(struct store *store, const struct id *subject);
+
+/* ---- fetched.c, inside a transaction */
+/* All fetched documents go: what they belonged to may be out of scope. */
+daybook_status dk_fetched_drop_all(struct store *store);
+/* Those go that hang from this record. */
+daybook_status dk_fetched_drop_below(struct store *store, const struct id *root);
 
 /* ---- apply.c and its parts */
 struct apply {

@@ -68,8 +68,8 @@ static daybook_status read_base_text(const struct value *text, struct arena *are
         int found = dk_entity_field(entity, json.text, json.length, field + 1);
         if (found >= 0) {
             field = found;
-            if (!dk_value_read_decided(&json, &entity->fields[found], arena,
-                                       &record->values[found], &refusal)) {
+            if (!dk_value_read_decided(&json, &entity->fields[found], arena, &record->values[found],
+                                       &refusal)) {
                 return arena->failed ? DAYBOOK_NO_MEMORY : DAYBOOK_CORRUPT;
             }
         } else if (!dk_json_skip(&json, &raw, &length)) {

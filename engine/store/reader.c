@@ -23,11 +23,11 @@ static const struct {
     {"pending", "slot"},       {"pending", "seen"},     {"pending", "entity"},
     {"pending", "id"},         {"pending", "seq_last"}, {"entity_number", "number"},
     {"entity_number", "name"}, {"meta", "sent_seq"},    {"scope", "bucket"},
-    {"scope", "label"},     {"scope", "loading"},
+    {"scope", "label"},        {"scope", "loading"},
 };
 
 /* Views that are no entities. */
-static const char *const sync_views[] = {"sync_state", "inbox", "buckets"};
+static const char *const sync_views[] = {"sync_state", "inbox", "buckets", "fetched"};
 
 /* SQLite's names do not mind the case of ASCII letters. */
 static bool same(const char *a, const char *b)
@@ -63,7 +63,7 @@ static bool may_view_read(const char *table, const char *column)
     if (strncmp(table, "r_", 2) == 0 && entity_named(table + 2) != NULL) {
         return true;
     }
-    if (same(table, "inbox_item")) {
+    if (same(table, "inbox_item") || same(table, "fetched_record")) {
         return true;
     }
     for (size_t i = 0; i < sizeof open_columns / sizeof open_columns[0]; i++) {

@@ -14,6 +14,8 @@
  * - raw_record: rows of entities that this schema does not know, as JSON objects.
  * - meta: one row, who this store is and where it stands. entity_number: short stable numbers.
  * - scope: the buckets held, and how far the snapshot of each has come, see loading.c.
+ * - fetched_record: documents that were fetched one by one, with their child rows; no base, no
+ * overlay.
  * - inbox_item: rejected changesets (root: the item whose chain it is in), and what the server's
  *   records tell (subject: the conflict entry or hold), each once.
  *
@@ -57,6 +59,9 @@ static const char tables_sql[] =
     " PRIMARY KEY(entity, id)) WITHOUT ROWID;"
     "CREATE TABLE raw_record(entity TEXT NOT NULL, id BLOB NOT NULL, version INTEGER NOT NULL,"
     " bucket INTEGER NOT NULL, body TEXT NOT NULL, PRIMARY KEY(entity, id)) WITHOUT ROWID;"
+    "CREATE TABLE fetched_record(document BLOB NOT NULL, entity TEXT NOT NULL, id BLOB NOT NULL,"
+    " root BLOB, version INTEGER NOT NULL, fetched_ms INTEGER NOT NULL, body TEXT NOT NULL,"
+    " PRIMARY KEY(document, entity, id)) WITHOUT ROWID;"
     "CREATE TABLE inbox_item(item INTEGER PRIMARY KEY AUTOINCREMENT, root INTEGER, kind TEXT NOT "
     "NULL,"
     " code TEXT NOT NULL, entity TEXT, record_id TEXT, field TEXT, rule TEXT, mine TEXT, theirs "
@@ -275,7 +280,12 @@ static void write_views(struct buffer *sql)
     dk_buffer_append_text(sql, " AS subject"
                                " FROM inbox_item i WHERE root IS NULL;"
                                "CREATE VIEW buckets AS SELECT bucket, label, loading<>0 AS loading"
-                               " FROM scope;");
+                               " FROM scope;"
+                               "CREATE VIEW fetched AS SELECT entity, ");
+    write_uuid(sql, "id");
+    dk_buffer_append_text(sql, " AS id, id AS id_key, ");
+    write_uuid(sql, "document");
+    dk_buffer_append_text(sql, " AS document, version, fetched_ms, body FROM fetched_record;");
 }
 
 /* ---- making and upgrading */

@@ -96,7 +96,10 @@ daybook_status dk_stale_epoch(struct store *store, struct touched *touched)
     struct store_state *state = &store->memory.state;
     struct outbox_row *rows;
     int count;
-    daybook_status status = dk_stale_rows(store);
+    daybook_status status = dk_fetched_drop_all(store);
+    if (status == DAYBOOK_OK) {
+        status = dk_stale_rows(store);
+    }
     if (store->memory.stale_epoch == 0) {
         store->memory.stale_epoch = state->epoch;
     }

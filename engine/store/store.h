@@ -28,6 +28,8 @@
 
 #include <daybook/platform.h>
 
+#define FETCHED_DAYS 30 /* how long a fetched document is kept */
+
 struct store;
 
 struct store_options {
@@ -159,5 +161,15 @@ void dk_store_reader_close(struct store *store, struct database *reader);
 
 /* Tests: verifies the invariants; false with a text. */
 bool dk_store_check(struct store *store, char *problem, size_t problem_size);
+
+/* ---- documents that are fetched one by one */
+
+/* Keeps a document with its child rows, an array of blocks of whole records, in the place of what
+ * was fetched of it before; documents older than FETCHED_DAYS go. NOT_FOUND: no rows; what was
+ * there before is gone. BAD_REPLY: damaged, or not this document. */
+daybook_status dk_store_fetched_put(struct store *store, const struct entity *entity,
+                                    const struct id *document, struct span *rows);
+/* NOT_FOUND. */
+daybook_status dk_store_fetched_forget(struct store *store, const struct id *document);
 
 #endif

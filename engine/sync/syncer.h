@@ -59,6 +59,10 @@ daybook_status dk_syncer_run(struct syncer *syncer, int64_t budget_ms, bool wait
  */
 daybook_status dk_syncer_enrol(struct syncer *syncer, const char *code, const char *device_name,
                                struct sync_failure *failure);
+/* Fetches one document with its child rows, as the server has it now, and keeps it beside the
+ * records. NOT_FOUND: there is none for this user. Waits for a run that is under way. */
+daybook_status dk_syncer_fetch(struct syncer *syncer, const struct entity *entity,
+                               const struct id *document, struct sync_failure *failure);
 /* From any thread: ends what runs soon with INTERRUPTED, and everything later at once, until
  * dk_syncer_resume. */
 void dk_syncer_interrupt(struct syncer *syncer);

@@ -11,6 +11,7 @@
 
 static const struct http_route routes[] = {
     {"POST", "/v1/sync", true, HTTP_BODY_BYTES_MAX},
+    {"POST", "/v1/fetch", true, 64 * 1024},
     {"POST", "/v1/lease", true, 64 * 1024},
     {"POST", "/v1/enrol", false, 64 * 1024},
     {"GET", "/v1/health", false, 0},

@@ -219,10 +219,10 @@ DAYBOOK_API void daybook_end(daybook_transaction **transaction);
 
 /* SQL over the documented views, read-only: one view per entity with `id`, `version`, all fields by
  * name, `custom`, and for every id column x a column x_key (16 bytes) that is fast to search and
- * join by; sync_state(entity, id, id_key, state, seq); inbox(…); buckets(…). A record's state is
- * local, sending, accepted (it waits for its place in the log), quarantined, or held: a row of
- * `hold` stands on it; records that are settled and free have no row. BAD_SQL names what is wrong
- * in error->text. A query has a connection of its own until it is closed: BUSY where 64 are
+ * join by; sync_state(entity, id, id_key, state, seq); inbox(…); buckets(…); fetched(…). A record's
+ * state is local, sending, accepted (it waits for its place in the log), quarantined, or held: a
+ * row of `hold` stands on it; records that are settled and free have no row. BAD_SQL names what is
+ * wrong in error->text. A query has a connection of its own until it is closed: BUSY where 64 are
  * open. */
 DAYBOOK_API daybook_status daybook_query_open(daybook *engine, const char *sql,
                                               daybook_query **query, daybook_error *error);
@@ -295,6 +295,17 @@ DAYBOOK_API daybook_status daybook_wake(daybook *engine);
 /* Ends the thread, interrupting a running exchange. Nothing to end is fine. Not from within a
  * callback: there it does nothing. */
 DAYBOOK_API void daybook_stop(daybook *engine);
+
+/* Fetches one document (opportunity, visit, quote, sales_order) that this device does not hold,
+ * such as one of the archive, with its child rows, as the server has it now. It is no record here:
+ * the view fetched(entity, id, id_key, document, version, fetched_ms, body) shows the document and
+ * each child row as JSON, and how old that is, for at most 30 days, or until it leaves the user's
+ * scope. NOT_FOUND: there is no such document for this user. Waits while the sync thread is in an
+ * exchange; fails as daybook_sync does. Not from within a callback: BUSY. */
+DAYBOOK_API daybook_status daybook_fetch(daybook *engine, const char *entity, const char *id,
+                                         daybook_error *error);
+/* Takes a fetched document away. NOT_FOUND. */
+DAYBOOK_API daybook_status daybook_forget(daybook *engine, const char *id);
 
 /* For a badge. */
 typedef struct daybook_sync_status {
