@@ -301,6 +301,25 @@ static void lease_reply(struct buffer *out)
     dk_message_encode(out, &dk_lease_reply_table, &message);
 }
 
+static void fetch_request(struct buffer *out)
+{
+    struct fetch_request message = {
+        .protocol = 1, .entity = "visit", .record = example_id(INSTANCE_NEW)};
+    dk_message_encode(out, &dk_fetch_request_table, &message);
+}
+
+static void fetch_reply(struct buffer *out)
+{
+    static char rows[] =
+        "[{\"entity\":\"visit\",\"op\":\"new\",\"fields\":[\"customer_id\",\"status\"],"
+        "\"rows\":[[412,\"AZKfbDoAcACAAAAAAAAABQ\",\"AZKfbDoAcACAAAAAAAAACQ\",\"completed\"]]},"
+        "{\"entity\":\"visit_action\",\"op\":\"new\",\"fields\":[\"visit_id\",\"kind\"],"
+        "\"rows\":[[412,\"AZKfbDoAcACAAAAAAAAACw\",\"AZKfbDoAcACAAAAAAAAABQ\",\"photo\"]]}]";
+    struct fetch_reply message = {
+        .protocol = 1, .server_ms = INT64_C(1730968000000), .rows = {rows, sizeof rows - 1}};
+    dk_message_encode(out, &dk_fetch_reply_table, &message);
+}
+
 static void sync_request_first(struct buffer *out)
 {
     struct sync_request message = {.protocol = 1,

@@ -180,9 +180,9 @@ static void test_document__members_are_those_of_the_tables(void **state)
 {
     (void)state;
     static const struct message_table *const tables[] = {
-        &dk_sync_request_table, &dk_sync_reply_table,    &dk_enrol_request_table,
-        &dk_enrol_reply_table,  &dk_lease_request_table, &dk_lease_reply_table,
-        &dk_error_reply_table};
+        &dk_sync_request_table,  &dk_sync_reply_table,    &dk_enrol_request_table,
+        &dk_enrol_reply_table,   &dk_lease_request_table, &dk_lease_reply_table,
+        &dk_fetch_request_table, &dk_fetch_reply_table,   &dk_error_reply_table};
     struct buffer document;
     const char *text = load(&document, DOCUMENT);
     for (int i = 0; i < COUNT(tables); i++) {

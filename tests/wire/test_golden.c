@@ -85,6 +85,8 @@ static const struct golden {
     {"enrol_reply", enrol_reply, MESSAGE, &dk_enrol_reply_table},
     {"lease_request", lease_request, MESSAGE, &dk_lease_request_table},
     {"lease_reply", lease_reply, MESSAGE, &dk_lease_reply_table},
+    {"fetch_request", fetch_request, MESSAGE, &dk_fetch_request_table},
+    {"fetch_reply", fetch_reply, MESSAGE, &dk_fetch_reply_table},
     {"sync_request_first", sync_request_first, MESSAGE, &dk_sync_request_table},
     {"sync_request", sync_request, MESSAGE, &dk_sync_request_table},
     {"sync_request_loading", sync_request_loading, MESSAGE, &dk_sync_request_table},
@@ -108,6 +110,8 @@ union any_message {
     struct enrol_reply enrol_reply;
     struct lease_request lease_request;
     struct lease_reply lease_reply;
+    struct fetch_request fetch_request;
+    struct fetch_reply fetch_reply;
     struct error_reply error_reply;
 };
 
