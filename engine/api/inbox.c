@@ -88,7 +88,11 @@ static daybook_status stage_change(struct daybook_transaction *transaction,
         record->kind = STAGE_SET; /* an edit after a delete, in a later changeset of the chain */
     }
     for (int i = 0; i < change->value_count && status == DAYBOOK_OK; i++) {
-        status = stage_value(record, change->op, &change->values[i]);
+        const struct field_value *value = &change->values[i];
+        /* What the engine had added, it adds again. */
+        if (value->field < 0 || dk_field_is_sent(&change->entity->fields[value->field])) {
+            status = stage_value(record, change->op, value);
+        }
     }
     return status;
 }

@@ -27,7 +27,7 @@ static const char *const choices_order_status[] = {
 
 /* What the short words of entities.def stand for in this file. "_" means "none": -1 for field and
  * entity numbers. */
-enum { REQUIRED = FIELD_REQUIRED, PERSONAL = FIELD_PERSONAL };
+enum { REQUIRED = FIELD_REQUIRED, PERSONAL = FIELD_PERSONAL, PASSING = FIELD_PASSING };
 #define _ -1
 
 /* The column "limit" by type: a list of texts for CHOICE, a number for all others. */
@@ -164,10 +164,12 @@ const struct entity *dk_entity_child(int kind, int n)
     return NULL;
 }
 
-/* True where devices send the field: neither filled by the server's rules nor recomputed. */
+/* True where an app may set the field: neither filled by rules, of the server or the engine, nor
+ * recomputed. */
 bool dk_field_is_sent(const struct field *field)
 {
-    return field->policy != POLICY_SERVER && field->policy != POLICY_DERIVED;
+    return field->policy != POLICY_SERVER && field->policy != POLICY_DERIVED &&
+           (field->flags & FIELD_PASSING) == 0;
 }
 
 /* One bit per field that merges together with `field`, its own included. */

@@ -73,7 +73,7 @@ enum merge_policy {
     POLICY_DERIVED
 };
 
-enum { FIELD_REQUIRED = 1, FIELD_PERSONAL = 2 };
+enum { FIELD_REQUIRED = 1, FIELD_PERSONAL = 2, FIELD_PASSING = 4 };
 enum entity_writer {
     WRITER_DEVICE,
     WRITER_SERVER,
@@ -87,7 +87,7 @@ struct field {
     enum field_type type;
     enum merge_policy policy;
     uint8_t group;  /* 0: none */
-    uint8_t flags;  /* FIELD_REQUIRED, FIELD_PERSONAL */
+    uint8_t flags;  /* FIELD_REQUIRED … */
     uint16_t since; /* schema version */
     int64_t limit; /* TEXT: code points; INT, RATE, E7: largest absolute value; 0: the type's own */
     const char *const *choices; /* CHOICE: NULL-terminated, in the order of their ranks */
@@ -116,7 +116,7 @@ const struct entity *dk_entity_by_name(const char *name, size_t length);
 int dk_entity_field(const struct entity *entity, const char *name, size_t length, int hint);
 /* The entity of the child rows of `kind` number n = 0, 1 …, or NULL. */
 const struct entity *dk_entity_child(int kind, int n);
-/* True where a device may send a value for this field (policy neither SERVER nor DERIVED). */
+/* True where an app may set this field (policy neither SERVER nor DERIVED, not PASSING). */
 bool dk_field_is_sent(const struct field *field);
 /* The mask (bit per field number) of the field's group; of itself where it has none. */
 uint64_t dk_field_group_mask(const struct entity *entity, int field);

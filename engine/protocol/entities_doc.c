@@ -82,6 +82,7 @@ static void write_field(struct buffer *out, const struct field *field)
     dk_buffer_append_text(out, (field->flags & FIELD_REQUIRED) != 0 ? "required" : "");
     dk_buffer_append_text(out, field->flags == (FIELD_REQUIRED | FIELD_PERSONAL) ? ", " : "");
     dk_buffer_append_text(out, (field->flags & FIELD_PERSONAL) != 0 ? "personal" : "");
+    dk_buffer_append_text(out, (field->flags & FIELD_PASSING) != 0 ? "passing" : "");
     dk_buffer_append_text(out, " |\n");
 }
 

@@ -93,9 +93,9 @@ static int rank_of(const struct entity *entity, const char *name)
     return dk_machine_rank(&entity->fields[dk_machine_field(entity)], &value);
 }
 
-/* YYYYMMDD of a moment, in a time zone that is `tz_min` minutes east of UTC (days from civil, by
- * Howard Hinnant's public algorithm, backwards). */
-static int64_t day_of(int64_t ms, int64_t tz_min)
+/* See the header. The civil calendar out of days since 1970, in eras of 400 years that begin on the
+ * first of March. */
+int64_t dk_machine_day(int64_t ms, int64_t tz_min)
 {
     int64_t minutes = ms / 60000 + tz_min;
     int64_t z = minutes / 1440 + 719468;
@@ -120,13 +120,16 @@ static bool has_check_in(const struct record *record)
         return false;
     }
     return day->kind != VALUE_INT || tz->kind != VALUE_INT ||
-           day_of(ts->integer, tz->integer) == day->integer;
+           dk_machine_day(ts->integer, tz->integer) == day->integer;
 }
 
-/* The word for what the record lacks for a step; NULL: nothing. */
-static const char *missing(const struct record *record, enum machine_need need)
+/* The word for what a step lacks; NULL: nothing. */
+static const char *missing(const struct record *record, enum machine_need need, unsigned barred)
 {
     const struct value *van = &record->values[SALES_ORDER_VAN_SALE];
+    if ((barred >> need & 1) != 0) {
+        return need == MACHINE_NEED_NO_HOLD ? "held" : "order";
+    }
     switch (need) {
     case MACHINE_NEED_CHECK_IN: return has_check_in(record) ? NULL : "check_in";
     case MACHINE_NEED_VAN: return van->kind == VALUE_INT && van->integer != 0 ? NULL : "van_sale";
@@ -140,9 +143,10 @@ static const char *missing(const struct record *record, enum machine_need need)
     return NULL;
 }
 
-/* The states that can be reached by steps up from `from`: a mask of ranks. *unmet: the word of a
- * need that kept a step to `to` from being taken. */
-static uint64_t reach(const struct record *record, int from, int to, unsigned roles,
+/* The states that can be reached by steps up from `from`: a mask of ranks. `unmet` NULL: by those
+ * whose needs are met; else by all, and *unmet is the word of the first need on the way that is
+ * not. */
+static uint64_t reach(const struct record *record, int from, unsigned roles, unsigned barred,
                       const char **unmet)
 {
     const struct entity *entity = record->entity;
@@ -155,11 +159,11 @@ static uint64_t reach(const struct record *record, int from, int to, unsigned ro
                 (step->roles & roles) == 0 || (reached >> rank_of(entity, step->from) & 1) == 0) {
                 continue;
             }
-            int rank = rank_of(entity, step->to);
-            const char *word = missing(record, step->need);
-            if (word == NULL) {
-                reached |= (uint64_t)1 << rank;
-            } else if (rank == to) {
+            const char *word = missing(record, step->need, barred);
+            if (word == NULL || unmet != NULL) {
+                reached |= (uint64_t)1 << rank_of(entity, step->to);
+            }
+            if (unmet != NULL && *unmet == NULL) {
                 *unmet = word;
             }
         }
@@ -183,7 +187,7 @@ static const struct machine_step *row_of(const struct entity *entity, int from, 
 }
 
 enum machine_answer dk_machine_step(const struct record *record, int from, int to, unsigned roles,
-                                    const char **rule)
+                                    unsigned barred, const char **rule)
 {
     static const unsigned everybody = R | M | B | Y;
     const struct entity *entity = record->entity;
@@ -196,39 +200,39 @@ enum machine_answer dk_machine_step(const struct record *record, int from, int t
         return MACHINE_REFUSED;
     }
     if (to < from) {
-        if (row_of(entity, from, to, MACHINE_DOWN, roles) != NULL) {
-            return MACHINE_STEP_DOWN;
+        const struct machine_step *row = row_of(entity, from, to, MACHINE_DOWN, roles);
+        *rule = row == NULL ? NULL : missing(record, row->need, barred);
+        if (row != NULL) {
+            return *rule == NULL ? MACHINE_STEP_DOWN : MACHINE_REFUSED;
         }
         *rule = row_of(entity, from, to, MACHINE_DOWN, everybody) != NULL ? "role" : "step";
         return MACHINE_REFUSED;
     }
-    if ((reach(record, from, to, roles, rule) >> to & 1) != 0) {
+    if ((reach(record, from, roles, barred, NULL) >> to & 1) != 0) {
         return MACHINE_STEP_UP;
     }
-    const char *unmet = NULL;
-    if (*rule == NULL) {
-        bool others = (reach(record, from, to, everybody, &unmet) >> to & 1) != 0;
-        *rule = others || unmet != NULL ? "role" : "step";
+    if ((reach(record, from, roles, barred, rule) >> to & 1) == 0) {
+        const char *unmet = NULL;
+        bool others = (reach(record, from, everybody, barred, &unmet) >> to & 1) != 0;
+        *rule = others ? "role" : "step";
     }
     return MACHINE_REFUSED;
-}
-
-enum machine_need dk_machine_need(const struct entity *entity, int to)
-{
-    const struct field *field = &entity->fields[dk_machine_field(entity)];
-    for (const struct machine_step *step = steps; step->from != NULL; step++) {
-        if (step->entity == (int)entity->kind && step->direction == MACHINE_UP &&
-            step->need != MACHINE_NEED_NONE && strcmp(step->to, field->choices[to]) == 0) {
-            return step->need;
-        }
-    }
-    return MACHINE_NEED_NONE;
 }
 
 bool dk_machine_asks(const struct entity *entity, int from, int to, unsigned roles)
 {
     return row_of(entity, from, to, MACHINE_ASK, roles) != NULL &&
            row_of(entity, from, to, MACHINE_UP, roles) == NULL;
+}
+
+bool dk_machine_freezes(const struct entity *entity)
+{
+    for (size_t i = 0; i < sizeof freezes / sizeof freezes[0]; i++) {
+        if (freezes[i].entity == (int)entity->kind) {
+            return true;
+        }
+    }
+    return false;
 }
 
 enum machine_freeze dk_machine_freeze(const struct entity *entity, int state, unsigned roles)
@@ -245,5 +249,6 @@ enum machine_freeze dk_machine_freeze(const struct entity *entity, int state, un
 
 bool dk_machine_is_content(const struct field *field)
 {
-    return field->policy == POLICY_LATEST || field->policy == POLICY_SET;
+    return (field->policy == POLICY_LATEST || field->policy == POLICY_SET) &&
+           (field->flags & FIELD_PASSING) == 0;
 }

@@ -64,18 +64,21 @@ int dk_machine_rank(const struct field *field, const struct value *value);
 int dk_machine_state(const struct record *record);
 /* Whether somebody with these roles may bring the record (as it will be) from one state to another.
  * Several steps up may be taken at once, where each could be taken by itself; one step down.
- * REFUSED: *rule is the word for it, "step" (there is no such step), "role" (it is not theirs), or
- * what is missing. */
+ * `barred`: needs that other records keep from being met, a mask of 1 << enum machine_need; the
+ * device knows of none. REFUSED: *rule is the word for it, "step" (there is no such step), "role"
+ * (it is not theirs), or what is missing. */
 enum machine_answer dk_machine_step(const struct record *record, int from, int to, unsigned roles,
-                                    const char **rule);
-/* The need of the last step of that way. */
-enum machine_need dk_machine_need(const struct entity *entity, int to);
+                                    unsigned barred, const char **rule);
+/* YYYYMMDD of a moment in a time zone that is `tz_min` minutes east of UTC. */
+int64_t dk_machine_day(int64_t ms, int64_t tz_min);
 /* True where this would have become a request: the step is only for others to take by now. */
 bool dk_machine_asks(const struct entity *entity, int from, int to, unsigned roles);
+/* True where there are states in which the content of such documents stands. */
+bool dk_machine_freezes(const struct entity *entity);
 /* How the content stands in a state, for somebody with these roles. */
 enum machine_freeze dk_machine_freeze(const struct entity *entity, int state, unsigned roles);
-/* True where the field is content, which freezes: what people fill in, and not the state, proposals
- * or what only grows. */
+/* True where the field is content, which freezes: what people fill in, and not the state,
+ * proposals, what only grows or what is not kept. */
 bool dk_machine_is_content(const struct field *field);
 
 #endif

@@ -118,7 +118,7 @@ static daybook_status check_step(struct write *write, const struct change *chang
 {
     const char *rule;
     const struct field *field = &record->entity->fields[dk_machine_field(record->entity)];
-    if (dk_machine_step(record, before, dk_machine_state(record), write->roles, &rule) !=
+    if (dk_machine_step(record, before, dk_machine_state(record), write->roles, 0, &rule) !=
         MACHINE_REFUSED) {
         return DAYBOOK_OK;
     }
@@ -219,6 +219,9 @@ static daybook_status write_new(struct write *write, struct change *change)
         status = run_rules(write, change, first_state(change->entity), &record);
     }
     if (status == DAYBOOK_OK) {
+        status = dk_write_check_frozen(write, change, &record, ALL_FIELDS);
+    }
+    if (status == DAYBOOK_OK) {
         status = check_free(write, change);
     }
     if (status == DAYBOOK_OK) {
@@ -232,7 +235,8 @@ static daybook_status write_new(struct write *write, struct change *change)
         return dk_write_fail(write, change, DAYBOOK_EXISTS, REJECT_EXISTS, NULL, NULL);
     }
     change->seen = 0;
-    return dk_write_touch(write, change, &record);
+    status = dk_write_note_step(write, change, 0, &record);
+    return status == DAYBOOK_OK ? dk_write_touch(write, change, &record) : status;
 }
 
 /* ---- set and delete */
@@ -318,10 +322,27 @@ static uint64_t difference(const struct record *a, const struct record *b)
     return mask;
 }
 
+/* Puts a changed record: its base values aside, its pending row, its changed columns. */
+daybook_status dk_write_put(struct write *write, const struct change *change,
+                            struct holding *holding, const struct record *record)
+{
+    uint64_t sent = dk_records_mask(change->values, change->value_count);
+    uint64_t changed = difference(&holding->row.record, record);
+    dk_write_extend(write, change, holding);
+    daybook_status status = extend_base(write, holding, &holding->row.record, sent | changed);
+    if (status == DAYBOOK_OK) {
+        status = dk_pending_write(write->store, holding, true);
+    }
+    if (status == DAYBOOK_OK) {
+        status =
+            dk_records_update(write->store, record, changed, dk_version_pending(holding->slot), 0);
+    }
+    return status == DAYBOOK_OK ? dk_write_touch(write, change, record) : status;
+}
+
 /* Single fields of a record that is seen: rules, base values, pending row, changed columns. */
 static daybook_status write_set(struct write *write, struct change *change)
 {
-    struct store *store = write->store;
     struct holding holding;
     struct record record;
     daybook_status status = dk_write_load_seen(write, change, &holding);
@@ -342,17 +363,13 @@ static daybook_status write_set(struct write *write, struct change *change)
     if (status != DAYBOOK_OK) {
         return status;
     }
-    uint64_t sent = dk_records_mask(change->values, change->value_count);
-    uint64_t changed = difference(&holding.row.record, &record);
-    dk_write_extend(write, change, &holding);
-    status = extend_base(write, &holding, &holding.row.record, sent | changed);
+    int state = dk_machine_state(&holding.row.record);
+    status = dk_write_check_frozen(write, change, &holding.row.record,
+                                   difference(&holding.row.record, &record));
     if (status == DAYBOOK_OK) {
-        status = dk_pending_write(store, &holding, true);
+        status = dk_write_put(write, change, &holding, &record);
     }
-    if (status == DAYBOOK_OK) {
-        status = dk_records_update(store, &record, changed, dk_version_pending(holding.slot), 0);
-    }
-    return status == DAYBOOK_OK ? dk_write_touch(write, change, &record) : status;
+    return status == DAYBOOK_OK ? dk_write_note_step(write, change, state, &record) : status;
 }
 
 /* One change of the app. `given->seen` becomes what goes up. */
@@ -501,6 +518,9 @@ daybook_status dk_store_commit(struct store *store, struct change *changes, int 
     }
     if (status == DAYBOOK_OK) {
         status = check_children(&write);
+    }
+    if (status == DAYBOOK_OK) {
+        status = dk_write_copies(&write);
     }
     if (status == DAYBOOK_OK) {
         status = dk_touched_derive(store, &write.touched, false);

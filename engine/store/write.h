@@ -17,6 +17,11 @@ struct write {
     struct touched touched;
     struct touched parents; /* documents that got a line */
     bool cascaded;          /* a document took its lines with it */
+    struct touched stepped; /* documents whose content stands from this transaction on */
+    /* the document that a line was written for last, and how it stood; NULL: none yet */
+    const struct entity *looked_at;
+    struct id looked_id;
+    bool looked_frozen;
     struct store_failure *failure;
 };
 
@@ -37,6 +42,22 @@ void dk_write_extend(struct write *write, const struct change *change, struct ho
 /* Remembers what must be derived when all rows are written. */
 daybook_status dk_write_touch(struct write *write, const struct change *change,
                               const struct record *record);
+
+/* Puts a changed record: its base values aside, its pending row, its changed columns. */
+daybook_status dk_write_put(struct write *write, const struct change *change,
+                            struct holding *holding, const struct record *record);
+
+/* ---- write_frozen.c */
+
+/* Refuses to change content that stands: of the record, or of the document that it is a line of.
+ * `before` is the record as it was, or the one that is being made; `changed`: which fields. */
+daybook_status dk_write_check_frozen(struct write *write, const struct change *change,
+                                     const struct record *before, uint64_t changed);
+/* Remembers a document that the change made stand. `from` is the state before. */
+daybook_status dk_write_note_step(struct write *write, const struct change *change, int from,
+                                  const struct record *record);
+/* Adds to the changes that send documents how those look here. */
+daybook_status dk_write_copies(struct write *write);
 
 /* ---- write_delete.c */
 

@@ -82,6 +82,9 @@ daybook_status dk_write_delete(struct write *write, struct change *change, int64
     daybook_status status = dk_write_load_seen(write, change, &holding);
     if (status == DAYBOOK_OK) {
         *seen = change->seen;
+        status = dk_write_check_frozen(write, change, &holding.row.record, ALL_FIELDS);
+    }
+    if (status == DAYBOOK_OK) {
         status = hide(write, change, &holding);
     }
     return status == DAYBOOK_OK ? delete_children(write, &kept) : status;

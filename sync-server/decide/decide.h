@@ -8,6 +8,7 @@
  *   seen.c    decided before? then the stored answer
  *   rights.c  may this author touch these records and name those (history.c: or might they when
  *             they did)
+ *   freeze.c  what is done to documents whose content stands is led elsewhere (fork.c)
  *   merge.c   each field, group, key, state against what stands (deletion.c: records as wholes)
  *   hold.c    what is applied and waits for somebody
  *   validate.c  fields of the server, domain rules, derived columns

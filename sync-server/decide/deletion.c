@@ -10,8 +10,8 @@
 
 #define CHILD_PAGE 500 /* tombstones of children read at once */
 
-/* The latest stamp on a record that another instance wrote; position 0: none. */
-static struct stamp latest_other(const struct srv_record *row, uint32_t device_no)
+/* See the header. */
+struct stamp srv_latest_other(const struct srv_record *row, uint32_t device_no)
 {
     struct stamp latest = {0, 0, 0};
     for (int i = 0; i < row->record.entity->field_count; i++) {
@@ -47,8 +47,8 @@ static bool note_delete(struct decision *decision, const struct work *work, uint
 
 /* ---- revival */
 
-/* Makes a tombstone live again, for everybody whole. */
-static void revive_row(struct work *work)
+/* See the header. */
+void srv_revive_row(struct work *work)
 {
     work->row.deleted = false;
     work->row.deletion = (struct stamp){0, 0, 0};
@@ -82,7 +82,7 @@ static bool revive_children(struct decision *decision, const struct work *docume
             }
             bool deleted_again = work->change != NULL && work->change->op == BLOCK_DELETE;
             if (work->row.deleted && !deleted_again) {
-                revive_row(work);
+                srv_revive_row(work);
             }
         }
     } while (count == CHILD_PAGE);
@@ -94,7 +94,7 @@ static bool revive(struct decision *decision, struct work *work)
 {
     struct stamp deletion = work->row.deletion;
     const struct entity *child;
-    revive_row(work);
+    srv_revive_row(work);
     if (!note_delete(decision, work, decision->author->device_no, deletion.device_no)) {
         return false;
     }
@@ -143,8 +143,8 @@ bool srv_decide_revive_parents(struct decision *decision)
 
 /* ---- deletes */
 
-/* Makes a record a tombstone of this changeset's. */
-static void delete_row(struct decision *decision, struct work *work)
+/* See the header. */
+void srv_delete_row(struct decision *decision, struct work *work)
 {
     work->row.deleted = true;
     work->row.deletion = srv_merge_stamp(decision, &(struct stamp){0, 0, 0}, false);
@@ -159,8 +159,8 @@ static void drop_delete(struct work *work)
     work->effect = EFFECT_SET;
 }
 
-/* Draws in the live children of a document that the store has. */
-static bool adopt_children(struct decision *decision, const struct work *document)
+/* See the header. */
+bool srv_decide_adopt_children(struct decision *decision, const struct work *document)
 {
     const struct entity *child;
     for (int n = 0; (child = dk_entity_child(document->row.record.entity->kind, n)) != NULL; n++) {
@@ -198,7 +198,7 @@ static struct stamp unseen_edit(struct decision *decision, const struct work *do
     uint32_t mine = decision->author->device_no;
     int64_t seen = srv_work_seen(decision, document->change);
     struct stamp unseen = {0, 0, 0};
-    struct stamp latest = latest_other(&document->row, mine);
+    struct stamp latest = srv_latest_other(&document->row, mine);
     if (latest.position > seen) {
         unseen = latest;
     }
@@ -207,7 +207,7 @@ static struct stamp unseen_edit(struct decision *decision, const struct work *do
         if (!is_stored_child(work, document)) {
             continue;
         }
-        latest = latest_other(&work->row, mine);
+        latest = srv_latest_other(&work->row, mine);
         int64_t bound = work->change == NULL ? seen : srv_work_seen(decision, work->change);
         if (latest.position > bound && latest.position > unseen.position) {
             unseen = latest;
@@ -219,7 +219,7 @@ static struct stamp unseen_edit(struct decision *decision, const struct work *do
 /* Deletes a document with all its children, or, against an unseen edit, nothing of it. */
 static bool delete_document(struct decision *decision, struct work *document)
 {
-    if (!adopt_children(decision, document)) {
+    if (!srv_decide_adopt_children(decision, document)) {
         return false;
     }
     struct stamp edit = unseen_edit(decision, document);
@@ -229,13 +229,13 @@ static bool delete_document(struct decision *decision, struct work *document)
             continue;
         }
         if (edit.position == 0) {
-            delete_row(decision, work);
+            srv_delete_row(decision, work);
         } else if (work->change != NULL && work->change->op == BLOCK_DELETE) {
             drop_delete(work);
         }
     }
     if (edit.position == 0) {
-        delete_row(decision, document);
+        srv_delete_row(decision, document);
         return true;
     }
     drop_delete(document);
@@ -245,9 +245,9 @@ static bool delete_document(struct decision *decision, struct work *document)
 /* Deletes a record without children, against its own edits only. */
 static bool delete_single(struct decision *decision, struct work *work)
 {
-    struct stamp latest = latest_other(&work->row, decision->author->device_no);
+    struct stamp latest = srv_latest_other(&work->row, decision->author->device_no);
     if (latest.position <= srv_work_seen(decision, work->change)) {
-        delete_row(decision, work);
+        srv_delete_row(decision, work);
         return true;
     }
     drop_delete(work);

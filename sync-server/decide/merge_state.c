@@ -85,6 +85,9 @@ static bool put(struct decision *decision, const struct step *step)
     if (!dk_value_equal(&value, &row->record.values[step->field])) {
         row->record.values[step->field] = value;
         step->work->changed |= (uint64_t)1 << step->field;
+        step->work->stepped = true;
+        step->work->was_frozen =
+            dk_machine_freeze(row->record.entity, step->before.rank, MACHINE_NONE) != FREEZE_NOT;
     }
     return true;
 }
@@ -152,8 +155,12 @@ static bool decide_step(struct decision *decision, struct step *step)
 {
     const char *rule;
     struct work *work = step->work;
-    switch (
-        dk_machine_step(&work->row.record, step->seen.rank, step->rank, decision->roles, &rule)) {
+    unsigned barred = 0;
+    if (step->rank != step->seen.rank && !srv_decide_barred(decision, work, &barred)) {
+        return false;
+    }
+    switch (dk_machine_step(&work->row.record, step->seen.rank, step->rank, decision->roles, barred,
+                            &rule)) {
     case MACHINE_STAYS:
         /* Nothing that it had not seen; the author's device learns what has become of it. */
         if (step->before.rank != step->rank) {
@@ -187,6 +194,23 @@ bool srv_merge_state(struct decision *decision, struct work *work, int field,
 }
 
 /* See the header. */
+bool srv_step_by_rule(struct decision *decision, struct work *work, int rank)
+{
+    struct step step = {.work = work, .field = dk_machine_field(work->row.record.entity)};
+    step.rank = rank;
+    step.count = srv_state_ops(&work->row, step.field, step.ops);
+    step.before = step.seen = dk_state_value(step.ops, step.count);
+    struct state_op op = dk_state_step(step.seen, rank, false, decision->position, 0);
+    step.count = dk_state_add(step.ops, step.count, &op);
+    if (step.count < 0) {
+        return true; /* the register is full: the step is given up, not the author's work */
+    }
+    work->own |= (uint64_t)1 << step.field;
+    work->effect = work->effect == EFFECT_NONE ? EFFECT_SET : work->effect;
+    return put(decision, &step);
+}
+
+/* See the header. */
 bool srv_merge_first_state(struct decision *decision, struct work *work)
 {
     const struct record *record = &work->row.record;
@@ -194,6 +218,6 @@ bool srv_merge_first_state(struct decision *decision, struct work *work)
     const char *rule;
     int rank = dk_machine_state(record);
     return rank < 0 ||
-           dk_machine_step(record, 0, rank, decision->roles, &rule) != MACHINE_REFUSED ||
+           dk_machine_step(record, 0, rank, decision->roles, 0, &rule) != MACHINE_REFUSED ||
            refuse(decision, &step, rule);
 }

@@ -58,7 +58,11 @@ struct work {
     const struct work *about;    /* conflict entries, holds: the record that they are about */
     bool found;                  /* the store has a row of it, perhaps a tombstone */
     bool revived;
-    bool dropped;       /* the author's delete lost against an edit */
+    bool dropped;              /* the author's delete lost against an edit */
+    bool stepped;              /* its state is another now */
+    bool was_frozen;           /* and its content stood before */
+    struct value sent_copy;    /* of a quote that is sent: how its sender had it */
+    const struct change *copy; /* what was sent of a child */
     bool past;          /* out of the author's scope, but in it when the changeset was made */
     bool touched;       /* a document that this changeset is about, or something below it */
     bool placed;        /* row.bucket is final */
@@ -250,10 +254,46 @@ int srv_state_ops(const struct srv_record *row, int field, struct state_op *ops)
 /* A step of the record's machine, from what the author saw; other fields are merged already. */
 bool srv_merge_state(struct decision *decision, struct work *work, int field,
                      const struct value *value);
+/* A step up that a rule of the server takes, in nobody's name. */
+bool srv_step_by_rule(struct decision *decision, struct work *work, int rank);
 /* A record that is being made may begin where its maker can have brought it. */
 bool srv_merge_first_state(struct decision *decision, struct work *work);
 
+/* ---- freeze.c */
+/* Leads elsewhere, or refuses, what is done to documents whose content stands. */
+bool srv_decide_freeze(struct decision *decision);
+/* Behind the merge: what documents that came to stand just now got from others, unseen. */
+bool srv_decide_frozen(struct decision *decision);
+/* Splits the content off a work's change, groups whole: what is left stays the work's, *content
+ * gets the values. The author's device learns that they are not as it sent them. */
+bool srv_split_content(struct decision *decision, struct work *work, struct change *content);
+/* A new child of the author's does not come to be, and the author's device is told. */
+void srv_refuse_child(struct decision *decision, struct work *work, const struct work *document);
+/* The author's delete does not happen. */
+void srv_refuse_delete(struct work *work);
+
+/* ---- fork.c */
+/* A change to a quote that was sent, or to a child of it, goes to its next revision. */
+bool srv_decide_fork(struct decision *decision, struct work *work, struct work *document);
+/* A quote that was sent just now stays as its sender had it; what others had done to it, unseen,
+ * goes to its next revision. */
+bool srv_decide_part(struct decision *decision, struct work *document);
+
+/* ---- follow.c */
+/* What follows from the steps of state machines: holds, older revisions that are superseded. */
+bool srv_decide_follow(struct decision *decision);
+/* The needs that other records keep from being met for steps of this one: a mask of 1 << enum
+ * machine_need. */
+bool srv_decide_barred(struct decision *decision, struct work *work, unsigned *barred);
+
 /* ---- deletion.c */
+/* The latest stamp on a record that another instance wrote; position 0: none. */
+struct stamp srv_latest_other(const struct srv_record *row, uint32_t device_no);
+/* Makes a tombstone live again, for everybody whole; a record a tombstone of this changeset's. */
+void srv_revive_row(struct work *work);
+void srv_delete_row(struct decision *decision, struct work *work);
+/* Draws in the live children of a document that the store has. */
+bool srv_decide_adopt_children(struct decision *decision, const struct work *document);
 /* An edit, or an added child, meets a tombstone: revives it, or rejects where the author had seen
  * the delete. */
 bool srv_decide_revive(struct decision *decision, struct work *work);

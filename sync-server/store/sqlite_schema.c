@@ -138,6 +138,7 @@ static void append_id_text(struct buffer *sql, const char *column, const char *n
 bool srv_sqlite_is_indexed(const struct entity *entity, int field)
 {
     return field == entity->root_field || field == entity->parent_field ||
+           (entity->kind == ENTITY_QUOTE && field == QUOTE_REVISION_OF) ||
            (entity->kind == ENTITY_USER && field == USER_MANAGER_ID);
 }
 

@@ -64,7 +64,7 @@ static const char *class_of(const char *entity, const char *id)
     return server_text(&company.server, sql);
 }
 
-/* A customer with a visit that is over, with an action, and an order that was cancelled, with a
+/* A customer with a visit that is over, with an action, and an order that was rejected, with a
  * line; and one of each that is not. */
 struct past {
     char shop[DAYBOOK_ID_SIZE], visit[DAYBOOK_ID_SIZE], action[DAYBOOK_ID_SIZE];
@@ -90,7 +90,12 @@ static void make_past(struct rep *rep, struct past *past)
     rep_putf(rep, "sales_order", past->draft, "{\"customer_id\":\"%s\",\"cur\":\"CNY\"}",
              past->shop);
     rep_patch(rep, "visit", past->visit, "{\"status\":\"cancelled\"}");
-    rep_patch(rep, "sales_order", past->order, "{\"status\":\"cancelled\"}");
+    company_settle(&company);
+    char line[200];
+    (void)snprintf(line, sizeof line,
+                   "{\"entity\":\"sales_order\",\"id\":\"%s\",\"status\":\"rejected\"}\n",
+                   past->order);
+    server_import(&company.server, line);
     company_settle(&company);
 }
 
@@ -165,7 +170,7 @@ static void test_classes__work_under_way_brings_a_document_back(void **state)
         company_settle(&company);
         assert_string_equal(class_of("sales_order", past.order), "");
         assert_string_equal(class_of("visit", past.visit), "/archive");
-        assert_field(wang, "sales_order", past.order, "status", "cancelled");
+        assert_field(wang, "sales_order", past.order, "status", "rejected");
         assert_field(office, "sales_order", past.order, "total",
                      kind == 2   ? "2000"
                      : kind == 3 ? "0"

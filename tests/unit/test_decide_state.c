@@ -320,7 +320,9 @@ static void test_decide_state__cancel_that_comes_too_late_is_a_request(void **st
     put_text(world, SALES_ORDER_NOTE, "shop is closing");
     (void)merge(world, &world->li);
     expect_text(world, ENTITY_SALES_ORDER, &id, SALES_ORDER_STATUS, "confirmed");
-    expect_text(world, ENTITY_SALES_ORDER, &id, SALES_ORDER_NOTE, "shop is closing");
+    /* The content of a confirmed order stands; what the rep wrote is in the conflict log. */
+    expect_text(world, ENTITY_SALES_ORDER, &id, SALES_ORDER_NOTE, NULL);
+    expect_in(pull_all(world, &world->office, confirmed), "shop is closing");
     struct value asked = value_of(world, ENTITY_SALES_ORDER, &id, SALES_ORDER_CANCEL_REQ);
     char user[ID_TEXT_SIZE], changeset[ID_TEXT_SIZE];
     dk_id_to_text(&world->li.author.account.user, user);
@@ -442,7 +444,7 @@ static void make_history(struct history *history)
             for (int choice = 0; choice <= to; choice++) {
                 to = field->choices[choice] == NULL ? draw(choice) : to;
             }
-            if (to != from && dk_machine_step(&record, from, to, dk_machine_roles(roles[device]),
+            if (to != from && dk_machine_step(&record, from, to, dk_machine_roles(roles[device]), 0,
                                               &rule) != MACHINE_REFUSED) {
                 history->to[device][i] = field->choices[to];
                 from = to;

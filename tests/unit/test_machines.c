@@ -191,7 +191,7 @@ static void expect_step(const struct record *record, const char *from, const cha
     const char *rule;
     const struct entity *entity = record->entity;
     enum machine_answer got = dk_machine_step(record, rank_of(entity, from), rank_of(entity, to),
-                                              dk_machine_roles(role), &rule);
+                                              dk_machine_roles(role), 0, &rule);
     if (got != answer || strcmp(rule == NULL ? "" : rule, word) != 0) {
         fail_msg("%s: %s to %s as %s: %d %s", entity->name, from, to, role, (int)got,
                  rule == NULL ? "" : rule);
@@ -254,7 +254,7 @@ static void test_machines__cancelled_visit_needs_a_check_in_of_its_day(void **st
     put_int(&visit, VISIT_PLAN_DAY, 20261121);
     expect_step(&visit, "missed", "completed", "rep", MACHINE_STEP_UP, "");
     put_int(&visit, VISIT_CHECKIN_TZ, -180); /* 23:00 of the day before */
-    expect_step(&visit, "missed", "completed", "rep", MACHINE_REFUSED, "step");
+    expect_step(&visit, "missed", "completed", "rep", MACHINE_REFUSED, "check_in");
     expect_step(&visit, "missed", "in_progress", "rep", MACHINE_REFUSED, "check_in");
 }
 

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What follows from a step of a state machine beyond its record: holds for what needs somebody's
+ * word, older revisions that a newer one replaces; and what other records say against a step.
+ * Behind the merge. Invariant: both ends of each rule look for the other, so it does not matter
+ * which of two steps came first.
+ */
+#include "engine/sales/machines.h"
+#include "sync-server/decide/work.h"
+
+#include <string.h>
+
+#define FOLLOW_PAGE 200 /* records read at once */
+
+/* What a walk over records asks of each: true to go on. */
+struct walk {
+    const struct work *subject;
+    bool (*meets)(const struct walk *walk, const struct record *record);
+    bool found;
+};
+
+/* Walks over the live records of an entity whose ID field names `id`, as they will be, until one
+ * meets what is looked for. */
+static bool walk_related(struct decision *decision, int kind, int field, const struct id *id,
+                         struct walk *walk)
+{
+    const struct entity *entity = dk_entity(kind);
+    struct id after = {{0}};
+    struct srv_record *rows;
+    int count;
+    for (const struct work *work = decision->works; work != NULL && !walk->found;
+         work = work->next) {
+        const struct record *record = &work->row.record;
+        walk->found = record->entity == entity && srv_work_is_live(work) &&
+                      record->values[field].kind == VALUE_ID &&
+                      dk_id_compare(&record->values[field].id, id) == 0 &&
+                      walk->meets(walk, record);
+    }
+    do {
+        daybook_status status =
+            walk->found
+                ? DAYBOOK_OK
+                : srv_store_related(decision->store, decision->org->org, entity, field, id, &after,
+                                    FOLLOW_PAGE, false, decision->arena, &rows, &count);
+        if (status != DAYBOOK_OK) {
+            return srv_decision_fail(decision, status);
+        }
+        for (int i = 0; !walk->found && i < count; i++) {
+            after = rows[i].record.id;
+            walk->found = srv_work_find(decision, entity, &rows[i].record.id) == NULL &&
+                          walk->meets(walk, &rows[i].record);
+        }
+    } while (!walk->found && count == FOLLOW_PAGE);
+    return true;
+}
+
+/* The rank of a state by its name. */
+static int rank_of(const struct record *record, const char *name)
+{
+    const struct field *field = &record->entity->fields[dk_machine_field(record->entity)];
+    struct value value = {.kind = VALUE_TEXT, .length = (uint32_t)strlen(name)};
+    value.text = name;
+    return dk_machine_rank(field, &value);
+}
+
+/* ---- opportunities */
+
+/* A quote of the opportunity that the customer accepted. */
+static bool is_evidence(const struct walk *walk, const struct record *quote)
+{
+    const struct value *of = &quote->values[QUOTE_OPPORTUNITY_ID];
+    return of->kind == VALUE_ID && dk_id_compare(&of->id, &walk->subject->row.record.id) == 0 &&
+           dk_machine_state(quote) >= rank_of(quote, "accepted");
+}
+
+/* Won without a quote that was accepted: for the manager to say. */
+static bool follow_won(struct decision *decision, const struct work *deal)
+{
+    static const struct sales_hold hold = {"REQUIRED", "manager", NULL, NULL};
+    struct walk walk = {.subject = deal, .meets = is_evidence};
+    const struct value *customer = &deal->row.record.values[OPPORTUNITY_CUSTOMER_ID];
+    if (customer->kind == VALUE_ID &&
+        !walk_related(decision, ENTITY_QUOTE, QUOTE_CUSTOMER_ID, &customer->id, &walk)) {
+        return false;
+    }
+    return walk.found || srv_decide_hold(decision, deal, &hold);
+}
+
+/* An order that stands. Which opportunity it came of is looked up by its quote. */
+static bool is_standing_order(const struct walk *walk, const struct record *order)
+{
+    int state = dk_machine_state(order);
+    const struct value *quote = &order->values[SALES_ORDER_QUOTE_ID];
+    return quote->kind == VALUE_ID &&
+           dk_id_compare(&quote->id, &walk->subject->row.record.id) == 0 &&
+           state != rank_of(order, "cancelled") && state != rank_of(order, "rejected");
+}
+
+/* Whether an order stands that came of a quote of this opportunity. */
+static bool has_order(struct decision *decision, const struct work *deal, bool *has)
+{
+    const struct value *customer = &deal->row.record.values[OPPORTUNITY_CUSTOMER_ID];
+    struct id after = {{0}};
+    struct srv_record *rows;
+    int count;
+    *has = false;
+    do {
+        daybook_status status = srv_store_related(
+            decision->store, decision->org->org, dk_entity(ENTITY_QUOTE), QUOTE_CUSTOMER_ID,
+            &customer->id, &after, FOLLOW_PAGE, false, decision->arena, &rows, &count);
+        if (status != DAYBOOK_OK) {
+            return srv_decision_fail(decision, status);
+        }
+        for (int i = 0; i < count && !*has; i++) {
+            const struct value *of = &rows[i].record.values[QUOTE_OPPORTUNITY_ID];
+            after = rows[i].record.id;
+            if (of->kind != VALUE_ID || dk_id_compare(&of->id, &deal->row.record.id) != 0) {
+                continue;
+            }
+            struct work *quote = srv_work_adopt(decision, &rows[i]);
+            struct walk walk = {.subject = quote, .meets = is_standing_order};
+            if (quote == NULL || !walk_related(decision, ENTITY_SALES_ORDER,
+                                               SALES_ORDER_CUSTOMER_ID, &customer->id, &walk)) {
+                return false;
+            }
+            *has = walk.found;
+        }
+    } while (count == FOLLOW_PAGE && !*has);
+    return true;
+}
+
+/* ---- quotes and their revisions */
+
+/* The quote's first revision. */
+static struct id origin_of(const struct record *quote)
+{
+    const struct value *origin = &quote->values[QUOTE_REVISION_OF];
+    return origin->kind == VALUE_ID ? origin->id : quote->id;
+}
+
+/* True where the quote has gone out to the customer. */
+static bool was_sent(const struct record *quote)
+{
+    return dk_machine_state(quote) >= rank_of(quote, "sent");
+}
+
+/* What a revision that is out means for an older one of the same quote. */
+static bool compare(struct decision *decision, struct work *older, const struct work *newer)
+{
+    static const struct sales_hold hold = {"REV_STALE", "manager", NULL, NULL};
+    const struct record *record = &older->row.record;
+    if (!srv_work_is_live(older) || !srv_work_is_live(newer) || !was_sent(&newer->row.record)) {
+        return true;
+    }
+    int state = dk_machine_state(record);
+    if (state == rank_of(record, "sent")) {
+        return srv_step_by_rule(decision, older, rank_of(record, "superseded"));
+    }
+    return state != rank_of(record, "accepted") || srv_decide_hold(decision, older, &hold);
+}
+
+/* Compares a quote with another revision. */
+static bool compare_both(struct decision *decision, struct work *quote, struct work *other)
+{
+    int64_t rev = quote->row.record.values[QUOTE_REV].integer;
+    int64_t other_rev = other->row.record.values[QUOTE_REV].integer;
+    return rev == other_rev  ? true
+           : rev > other_rev ? compare(decision, other, quote)
+                             : compare(decision, quote, other);
+}
+
+/* Compares a quote with all other revisions. */
+static bool follow_revisions(struct decision *decision, struct work *quote)
+{
+    const struct entity *entity = quote->row.record.entity;
+    struct id origin = origin_of(&quote->row.record), after = {{0}};
+    struct srv_record *rows;
+    int count;
+    struct work *first = srv_work_load(decision, entity, &origin);
+    if (first == NULL || (first != quote && !compare_both(decision, quote, first))) {
+        return false;
+    }
+    do {
+        daybook_status status =
+            srv_store_related(decision->store, decision->org->org, entity, QUOTE_REVISION_OF,
+                              &origin, &after, FOLLOW_PAGE, false, decision->arena, &rows, &count);
+        if (status != DAYBOOK_OK) {
+            return srv_decision_fail(decision, status);
+        }
+        for (int i = 0; i < count; i++) {
+            struct work *other = srv_work_adopt(decision, &rows[i]);
+            after = rows[i].record.id;
+            if (other == NULL || (other != quote && !compare_both(decision, quote, other))) {
+                return false;
+            }
+        }
+    } while (count == FOLLOW_PAGE);
+    return true;
+}
+
+/* Accepted after the day up to which the quote was good: for the manager to say. The day is the
+ * organisation's, the time the true one. */
+static bool follow_accepted(struct decision *decision, const struct work *quote)
+{
+    static const struct sales_hold hold = {"LATE", "manager", NULL, NULL};
+    const struct value *valid_to = &quote->row.record.values[QUOTE_VALID_TO];
+    if (valid_to->kind != VALUE_INT) {
+        return true;
+    }
+    const struct work *org =
+        srv_work_load(decision, dk_entity(ENTITY_ORGANISATION), &decision->org->id);
+    if (org == NULL) {
+        return false;
+    }
+    const struct value *tz = &org->row.record.values[ORGANISATION_TZ_MIN];
+    int64_t tz_min = tz->kind == VALUE_INT ? tz->integer : 0;
+    return dk_machine_day(decision->true_ms, tz_min) <= valid_to->integer ||
+           srv_decide_hold(decision, quote, &hold);
+}
+
+/* ---- all of them */
+
+/* What follows from the step of one record. */
+static bool follow(struct decision *decision, struct work *work)
+{
+    const struct record *record = &work->row.record;
+    int state = dk_machine_state(record);
+    switch (record->entity->kind) {
+    case ENTITY_OPPORTUNITY: return state != rank_of(record, "won") || follow_won(decision, work);
+    case ENTITY_QUOTE:
+        if (state == rank_of(record, "accepted") && !follow_accepted(decision, work)) {
+            return false;
+        }
+        return !was_sent(record) || follow_revisions(decision, work);
+    default: return true;
+    }
+}
+
+/* See the header. */
+bool srv_decide_follow(struct decision *decision)
+{
+    for (struct work *work = decision->works; work != NULL; work = work->next) {
+        bool stepped = work->change != NULL && srv_work_is_live(work) &&
+                       (work->stepped || work->effect == EFFECT_NEW) &&
+                       dk_machine_field(work->row.record.entity) >= 0;
+        if (stepped && !follow(decision, work)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* See the header. */
+bool srv_decide_barred(struct decision *decision, struct work *work, unsigned *barred)
+{
+    bool held = false, ordered = false;
+    int kind = (int)work->row.record.entity->kind;
+    *barred = 0;
+    if (kind == ENTITY_SALES_ORDER && !srv_decide_is_held(decision, work, &held)) {
+        return false;
+    }
+    if (kind == ENTITY_OPPORTUNITY &&
+        work->row.record.values[OPPORTUNITY_CUSTOMER_ID].kind == VALUE_ID &&
+        dk_machine_state(&work->row.record) == rank_of(&work->row.record, "won") &&
+        !has_order(decision, work, &ordered)) {
+        return false;
+    }
+    *barred = (held ? 1U << MACHINE_NEED_NO_HOLD : 0) | (ordered ? 1U << MACHINE_NEED_NO_ORDER : 0);
+    return true;
+}

@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Revisions of quotes that the server makes: what is done to a quote that was sent, by somebody who
+ * did not know, becomes the next revision, a draft. Called by freeze.c. Invariants: 1. What was
+ * sent stays as its sender had it, whoever came first: an edit that arrived before the sending,
+ * unseen by the sender, is parted off. 2. Ids follow from the quote that was sent, so that all who
+ * edited it meet in one draft, in any order of arrival.
+ */
+#include "engine/sales/machines.h"
+#include "sync-server/decide/work.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* The id that a record of the revision has: that of the quote, or of a child of it. */
+static bool fork_id(struct decision *decision, const struct id *document, const struct id *child,
+                    struct id *id)
+{
+    uint8_t hash[HASH_SIZE];
+    const struct hash_part parts[] = {
+        {"revision", 8}, {document->bytes, ID_SIZE}, {child->bytes, ID_SIZE}};
+    if (!srv_hash_parts(parts, (int)(sizeof parts / sizeof parts[0]), hash)) {
+        return srv_decision_fail(decision, DAYBOOK_NO_MEMORY);
+    }
+    *id = dk_id_from_hash(hash);
+    return true;
+}
+
+/* The work of the record that stands for `from` in the revision; NULL: the decision has failed. */
+static struct work *twin_of(struct decision *decision, const struct work *document,
+                            const struct work *from)
+{
+    struct id id;
+    if (!fork_id(decision, &document->row.record.id, &from->row.record.id, &id)) {
+        return NULL;
+    }
+    return srv_work_load(decision, from->row.record.entity, &id);
+}
+
+/* True where the work is there or is being made. */
+static bool exists(const struct work *work)
+{
+    return work->found || work->effect == EFFECT_NEW;
+}
+
+/* Makes `to` a new record with the content of `from`, who made it and wrote what included, so that
+ * it is merged with as `from` would be. */
+static bool copy_record(struct decision *decision, const struct work *document,
+                        const struct work *from, struct work *to)
+{
+    struct id id = to->row.record.id;
+    const struct entity *entity = from->row.record.entity;
+    to->row.record = from->row.record;
+    to->row.record.id = id;
+    to->row.record.version = 0;
+    memcpy(to->row.stamps, from->row.stamps, sizeof to->row.stamps);
+    if (from->row.key_stamp_count > 0) {
+        size_t size = (size_t)from->row.key_stamp_count * sizeof *from->row.key_stamps;
+        to->row.key_stamps = dk_arena_new(decision->arena, size);
+        if (to->row.key_stamps == NULL) {
+            return srv_decision_out_of_memory(decision);
+        }
+        memcpy(to->row.key_stamps, from->row.key_stamps, size);
+        to->row.key_stamp_count = from->row.key_stamp_count;
+    }
+    for (int field = 0; field < entity->field_count; field++) {
+        if (entity->fields[field].policy == POLICY_DERIVED) {
+            to->row.record.values[field] = (struct value){.kind = VALUE_NULL};
+        }
+    }
+    to->about = document;
+    to->effect = EFFECT_NEW;
+    to->own_whole = true;
+    return true;
+}
+
+/* Copies a child into the revision. */
+static bool copy_child(struct decision *decision, const struct work *document,
+                       const struct work *fork, const struct work *from, struct work *to)
+{
+    int parent = from->row.record.entity->parent_field;
+    if (!copy_record(decision, document, from, to)) {
+        return false;
+    }
+    to->row.record.values[parent] = (struct value){.kind = VALUE_ID, .id = fork->row.record.id};
+    srv_work_link_parent(decision, to);
+    return true;
+}
+
+/* Copies all live children of the document. */
+static bool copy_children(struct decision *decision, struct work *document, const struct work *fork)
+{
+    const struct id *id = &document->row.record.id;
+    if (!srv_decide_adopt_children(decision, document)) {
+        return false;
+    }
+    for (struct work *child = srv_work_children(decision, id); child != NULL;
+         child = child->same_parent_slot) {
+        const struct id *parent = srv_work_parent(child);
+        if (dk_id_compare(parent, id) != 0 || !srv_work_is_live(child)) {
+            continue;
+        }
+        struct work *twin = twin_of(decision, document, child);
+        if (twin == NULL || (!exists(twin) && !copy_child(decision, document, fork, child, twin))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Notes on what was sent that there is another revision: so its author sees "saved as revision 2,
+ * not sent". */
+static bool note_fork(struct decision *decision, const struct work *document,
+                      const struct work *fork, uint32_t device)
+{
+    static const char sent[] = "\"sent\"";
+    char text[100], id[ID_TEXT_SIZE];
+    struct value kept = {.kind = VALUE_TEXT, .length = sizeof sent - 1, .text = sent};
+    dk_id_to_text(&fork->row.record.id, id);
+    int length = snprintf(text, sizeof text, "{\"id\":\"%s\",\"rev\":%lld}", id,
+                          (long long)fork->row.record.values[QUOTE_REV].integer);
+    struct value lost = {.kind = VALUE_TEXT, .length = (uint32_t)length};
+    lost.text = dk_arena_copy(decision->arena, text, (size_t)length);
+    if (lost.text == NULL) {
+        return srv_decision_out_of_memory(decision);
+    }
+    decision->merged = true;
+    return srv_decide_note(decision, document, "revision", 8, &kept,
+                           document->row.stamps[QUOTE_STATUS].device_no, &lost, device);
+}
+
+/* The revision's header: a draft of the next number. */
+static bool begin_revision(struct decision *decision, const struct work *document,
+                           struct work *fork)
+{
+    static const char draft[] = "draft";
+    const struct value *origin = &document->row.record.values[QUOTE_REVISION_OF];
+    struct value *values = fork->row.record.values;
+    const struct field *rev = &document->row.record.entity->fields[QUOTE_REV];
+    if (!copy_record(decision, document, document, fork)) {
+        return false;
+    }
+    values[QUOTE_STATUS] = (struct value){.kind = VALUE_TEXT, .length = sizeof draft - 1};
+    values[QUOTE_STATUS].text = draft;
+    fork->row.stamps[QUOTE_STATUS] = srv_merge_stamp(decision, &(struct stamp){0, 0, 0}, false);
+    values[QUOTE_SENT_HASH] = (struct value){.kind = VALUE_NULL};
+    values[QUOTE_REVISION_OF] =
+        origin->kind == VALUE_ID ? *origin
+                                 : (struct value){.kind = VALUE_ID, .id = document->row.record.id};
+    values[QUOTE_REV].integer++;
+    return values[QUOTE_REV].integer <= rev->limit ||
+           srv_decision_reject(decision, REJECT_LIMIT, document->row.record.entity,
+                               &document->row.record.id, rev->name, "range");
+}
+
+/* The next revision of a quote, as it is or, with all content, made now. NULL: failed. */
+static struct work *fork_of(struct decision *decision, struct work *document, uint32_t device)
+{
+    struct work *fork = twin_of(decision, document, document);
+    if (fork == NULL || exists(fork)) {
+        return fork;
+    }
+    bool made = begin_revision(decision, document, fork) &&
+                copy_children(decision, document, fork) &&
+                note_fork(decision, document, fork, device);
+    return made ? fork : NULL;
+}
+
+/* ---- edits that come behind the sending */
+
+/* Gives the twin the change that was meant for the record in the document that was sent. */
+static bool redirect(struct decision *decision, struct work *twin, const struct change *content)
+{
+    const struct record *record = &twin->row.record;
+    struct change *change = dk_arena_new(decision->arena, sizeof *change);
+    if (change == NULL) {
+        return srv_decision_out_of_memory(decision);
+    }
+    if (twin->change != NULL) {
+        /* Who changes the revision has seen that there is one. */
+        return srv_decision_reject(decision, REJECT_RULE, record->entity, &record->id, NULL,
+                                   "frozen");
+    }
+    *change = *content;
+    change->id = record->id;
+    twin->change = change;
+    twin->own_whole = true;
+    return true;
+}
+
+/* A child that is gone stays so: one that was added to what had been sent, and went to the
+ * revision, or one that was deleted before. The author's device, which would take its change for a
+ * revival, is told once more. */
+static void leave(struct work *work)
+{
+    if (work->row.deleted) {
+        work->change = NULL;
+        work->own = 0;
+        work->effect = EFFECT_DELETE;
+    }
+}
+
+/* A child that was added to what was sent is added to the revision. */
+static bool redirect_new(struct decision *decision, struct work *work, const struct work *document,
+                         const struct work *fork, struct work *twin)
+{
+    struct change content = *work->change;
+    size_t size = ((size_t)content.value_count + 1) * sizeof *content.values;
+    struct field_value *values = dk_arena_new(decision->arena, size);
+    if (values == NULL) {
+        return srv_decision_out_of_memory(decision);
+    }
+    memcpy(values, content.values, (size_t)content.value_count * sizeof *values);
+    for (int i = 0; i < content.value_count; i++) {
+        if (values[i].field == content.entity->parent_field) {
+            values[i].value = (struct value){.kind = VALUE_ID, .id = fork->row.record.id};
+        }
+    }
+    content.values = values;
+    twin->effect = EFFECT_NEW;
+    srv_refuse_child(decision, work, document);
+    return redirect(decision, twin, &content);
+}
+
+/* A child that was deleted from what was sent is deleted from the revision; one that is only being
+ * copied there does not come to be, unless somebody else has changed it unseen. */
+static bool redirect_delete(struct decision *decision, struct work *work, struct work *twin)
+{
+    struct change content = *work->change;
+    int64_t seen = srv_work_seen(decision, work->change);
+    struct stamp latest = srv_latest_other(&work->row, decision->author->device_no);
+    leave(work);
+    if (work->change != NULL) {
+        srv_refuse_delete(work);
+    }
+    if (twin->found && !twin->row.deleted) {
+        return redirect(decision, twin, &content);
+    }
+    if (twin->effect == EFFECT_NEW && latest.position <= seen) {
+        twin->effect = EFFECT_NONE;
+        twin->row.deleted = true;
+    }
+    return true;
+}
+
+/* A child whose values were changed. */
+static bool redirect_set(struct decision *decision, struct work *work, struct work *document,
+                         const struct work *fork, struct work *twin)
+{
+    struct change content = *work->change;
+    if (!srv_split_content(decision, work, &content)) {
+        return false;
+    }
+    bool there = exists(twin) || copy_child(decision, document, fork, work, twin);
+    twin->row.deleted = twin->found && twin->row.deleted;
+    leave(work);
+    return there && redirect(decision, twin, &content);
+}
+
+/* See the header. */
+bool srv_decide_fork(struct decision *decision, struct work *work, struct work *document)
+{
+    struct change content = *work->change;
+    struct work *fork = fork_of(decision, document, decision->author->device_no);
+    if (fork == NULL) {
+        return false;
+    }
+    if (work == document) {
+        return srv_split_content(decision, work, &content) && redirect(decision, fork, &content);
+    }
+    struct work *twin = twin_of(decision, document, work);
+    if (twin == NULL) {
+        return false;
+    }
+    switch (work->change->op) {
+    case BLOCK_NEW: return redirect_new(decision, work, document, fork, twin);
+    case BLOCK_DELETE: return redirect_delete(decision, work, twin);
+    default: return redirect_set(decision, work, document, fork, twin);
+    }
+}
+
+/* ---- edits that came before the sending, unseen */
+
+/* Reads the copy of what was sent: the quote and its children, as changes that make them. */
+static bool read_copy(struct decision *decision, const struct work *document,
+                      struct changeset *copy)
+{
+    struct refusal refusal;
+    struct change refused;
+    const char *problem;
+    const struct value *text = &document->sent_copy;
+    const struct record *record = &document->row.record;
+    char *bytes = dk_arena_copy(decision->arena, text->text, text->length);
+    if (bytes == NULL) {
+        return srv_decision_out_of_memory(decision);
+    }
+    bool fine = dk_changeset_decode(bytes, text->length, decision->arena, copy, &refusal, &refused,
+                                    &problem) &&
+                copy->change_count > 0 && copy->changes[0].entity == record->entity &&
+                dk_id_compare(&copy->changes[0].id, &record->id) == 0;
+    for (int i = 0; fine && i < copy->change_count; i++) {
+        const struct entity *entity = copy->changes[i].entity;
+        bool child = entity->parent_field >= 0 &&
+                     entity->fields[entity->parent_field].target == (int)record->entity->kind;
+        fine = copy->changes[i].op == BLOCK_NEW && (i == 0 || child);
+    }
+    if (decision->arena->failed) {
+        return srv_decision_out_of_memory(decision);
+    }
+    return fine || srv_decision_reject(decision, REJECT_SCHEMA, record->entity, &record->id,
+                                       "sent_copy", "copy");
+}
+
+/* The value of a field in the copy. */
+static struct value copied(const struct change *copy, int field)
+{
+    for (int i = 0; i < copy->value_count; i++) {
+        if (copy->values[i].field == field) {
+            return copy->values[i].value;
+        }
+    }
+    return (struct value){.kind = VALUE_NULL};
+}
+
+/* Whether the content of a record is another than in the copy. */
+static bool differs(const struct work *work, const struct change *copy)
+{
+    const struct record *record = &work->row.record;
+    for (int field = 0; field < record->entity->field_count; field++) {
+        struct value value = copied(copy, field);
+        if (dk_machine_is_content(&record->entity->fields[field]) &&
+            !dk_value_equal(&value, &record->values[field])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Finds the works of the copy's children; their `copy` is what was sent of them. */
+static bool find_copied(struct decision *decision, const struct work *document,
+                        const struct changeset *copy)
+{
+    for (int i = 1; i < copy->change_count; i++) {
+        const struct change *change = &copy->changes[i];
+        struct work *work = srv_work_load(decision, change->entity, &change->id);
+        if (work == NULL) {
+            return false;
+        }
+        const struct id *parent = srv_work_parent(work);
+        if (!exists(work) || parent == NULL ||
+            dk_id_compare(parent, &document->row.record.id) != 0) {
+            return srv_decision_reject(decision, REJECT_SCHEMA, change->entity, &change->id,
+                                       "sent_copy", "copy");
+        }
+        work->copy = change;
+    }
+    return true;
+}
+
+/* Whether the document or a child is not as it was sent; *device: who wrote it so. */
+static bool is_parted(const struct decision *decision, const struct work *document,
+                      const struct changeset *copy, uint32_t *device)
+{
+    uint32_t mine = decision->author->device_no;
+    bool parted = differs(document, &copy->changes[0]);
+    *device = srv_latest_other(&document->row, mine).device_no;
+    for (const struct work *work = decision->works; work != NULL; work = work->next) {
+        const struct id *parent = srv_work_parent(work);
+        if (parent == NULL || dk_id_compare(parent, &document->row.record.id) != 0) {
+            continue;
+        }
+        bool live = srv_work_is_live(work);
+        if (work->copy == NULL ? live : !live || differs(work, work->copy)) {
+            parted = true;
+            *device =
+                live ? srv_latest_other(&work->row, mine).device_no : work->row.deletion.device_no;
+        }
+    }
+    return parted;
+}
+
+/* Puts the content of a record back to what was sent. */
+static void put_back(struct decision *decision, struct work *work, const struct change *copy)
+{
+    struct record *record = &work->row.record;
+    for (int field = 0; field < record->entity->field_count; field++) {
+        struct value value = copied(copy, field);
+        if (!dk_machine_is_content(&record->entity->fields[field]) ||
+            dk_value_equal(&value, &record->values[field])) {
+            continue;
+        }
+        record->values[field] = value;
+        work->row.stamps[field] = srv_merge_stamp(decision, &work->row.stamps[field], true);
+        work->changed |= (uint64_t)1 << field;
+        work->own |= (uint64_t)1 << field;
+    }
+    work->own_whole = work->own_whole || work->change == NULL;
+    work->effect = work->effect == EFFECT_NONE ? EFFECT_SET : work->effect;
+}
+
+/* Puts the children back: those that were not sent go, those that were come back. */
+static void put_children_back(struct decision *decision, const struct work *document)
+{
+    for (struct work *work = decision->works; work != NULL; work = work->next) {
+        const struct id *parent = srv_work_parent(work);
+        if (parent == NULL || dk_id_compare(parent, &document->row.record.id) != 0) {
+            continue;
+        }
+        bool live = srv_work_is_live(work);
+        if (work->copy == NULL && live) {
+            srv_delete_row(decision, work);
+        } else if (work->copy != NULL) {
+            if (!live) {
+                srv_revive_row(work);
+            }
+            put_back(decision, work, work->copy);
+        }
+    }
+}
+
+/* See the header. */
+bool srv_decide_part(struct decision *decision, struct work *document)
+{
+    struct changeset copy;
+    uint32_t device;
+    if (document->sent_copy.kind != VALUE_TEXT || document->was_frozen) {
+        return true;
+    }
+    if (!read_copy(decision, document, &copy) || !srv_decide_adopt_children(decision, document) ||
+        !find_copied(decision, document, &copy)) {
+        return false;
+    }
+    if (!is_parted(decision, document, &copy, &device)) {
+        return true;
+    }
+    const struct work *fork = fork_of(decision, document, device);
+    if (fork == NULL || fork->found) {
+        return fork != NULL;
+    }
+    put_back(decision, document, &copy.changes[0]);
+    put_children_back(decision, document);
+    return true;
+}

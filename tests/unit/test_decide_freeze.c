@@ -1,0 +1,458 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Documents whose content stands, in the decider: a quote that is sent while others edit it, in all
+ * orders of arrival; what had seen that is refused; revisions, holds, and what other records say
+ * against a step.
+ */
+#include "tests/unit/decide_world.h"
+
+static struct device boss;
+
+static int set_up(void **state)
+{
+    (void)setup_world(state);
+    struct world *world = *state;
+    make_user(world, &boss, "boss", "manager", NULL);
+    boss.author.scope = world->office.author.scope;
+    return 0;
+}
+
+/* A quote with two lines that everybody has. */
+struct paper {
+    struct id customer, product, quote, lines[2];
+    int64_t seen;
+};
+
+static struct paper make_paper(struct world *world)
+{
+    struct paper paper = {.customer = make_customer(world, &world->wang, "shop")};
+    static int number;
+    char code[20];
+    (void)snprintf(code, sizeof code, "P%d", ++number);
+    paper.product = make_product(world, code);
+    paper.quote = add_quote(world, &paper.customer);
+    put_text(world, QUOTE_NOTE, "first");
+    paper.lines[0] = add_line(world, &paper.quote, &paper.product, 1000);
+    paper.lines[1] = add_line(world, &paper.quote, &paper.product, 2000);
+    paper.seen = accept(world, &world->wang);
+    return paper;
+}
+
+/* One record of the copy, as it is stored. */
+static void copy_record(struct world *world, struct change *change, int entity, const struct id *id)
+{
+    struct srv_record row;
+    assert_true(read_row(world, entity, id, &row));
+    *change = (struct change){.op = BLOCK_NEW, .entity = dk_entity(entity), .id = *id};
+    change->values = dk_arena_new(&world->arena, LIMIT_FIELDS * sizeof *change->values);
+    for (int i = 0; i < change->entity->field_count; i++) {
+        enum merge_policy policy = change->entity->fields[i].policy;
+        if (policy == POLICY_LATEST && row.record.values[i].kind != VALUE_NULL) {
+            change->values[change->value_count++] =
+                (struct field_value){.field = i, .value = row.record.values[i]};
+        }
+    }
+}
+
+/* What a device sends with the step to "sent": the quote and its lines as they are now, or, kept by
+ * the test, as they were. */
+static const char *copy_text(struct world *world, const struct paper *paper)
+{
+    struct buffer text;
+    struct change changes[3];
+    struct changeset copy = {
+        .id = paper->quote, .seq = 1, .schema = SCHEMA_VERSION, .change_count = 3};
+    copy.changes = changes;
+    copy_record(world, &changes[0], ENTITY_QUOTE, &paper->quote);
+    copy_record(world, &changes[1], ENTITY_QUOTE_LINE, &paper->lines[0]);
+    copy_record(world, &changes[2], ENTITY_QUOTE_LINE, &paper->lines[1]);
+    dk_buffer_init(&text, 1 << 20);
+    dk_changeset_encode(&text, &copy);
+    const char *kept = dk_arena_copy(&world->arena, text.bytes, text.length);
+    dk_buffer_clear(&text);
+    assert_non_null(kept);
+    return kept;
+}
+
+static void send_quote(struct world *world, const struct paper *paper, const char *copy)
+{
+    edit_record(world, ENTITY_QUOTE, &paper->quote, paper->seen);
+    put_text(world, QUOTE_STATUS, "sent");
+    put_text(world, QUOTE_SENT_COPY, copy);
+}
+
+/* The revision that was made of a quote; false: none. */
+static bool find_fork(struct world *world, const struct paper *paper, struct srv_record *fork)
+{
+    struct srv_record *rows;
+    int count;
+    struct id none = {{0}};
+    assert_int_equal(srv_store_related(world->store, world->org.org, dk_entity(ENTITY_QUOTE),
+                                       QUOTE_REVISION_OF, &paper->quote, &none, 10, false,
+                                       &world->arena, &rows, &count),
+                     DAYBOOK_OK);
+    assert_in_range(count, 0, 1);
+    if (count == 1) {
+        *fork = rows[0];
+    }
+    return count == 1;
+}
+
+/* Quantities of the live lines of a quote, sorted, as text. */
+static const char *quantities(struct world *world, const struct id *quote)
+{
+    struct srv_record *rows;
+    int count;
+    int64_t sorted[20];
+    char text[200] = "";
+    assert_int_equal(srv_store_children(world->store, world->org.org, dk_entity(ENTITY_QUOTE_LINE),
+                                        quote, &world->arena, &rows, &count),
+                     DAYBOOK_OK);
+    for (int i = 0; i < count; i++) {
+        int at = i;
+        int64_t qty = rows[i].record.values[QUOTE_LINE_QTY].integer;
+        while (at > 0 && sorted[at - 1] > qty) {
+            sorted[at] = sorted[at - 1];
+            at--;
+        }
+        sorted[at] = qty;
+    }
+    for (int i = 0; i < count; i++) {
+        (void)snprintf(text + strlen(text), sizeof text - strlen(text), "%s%lld", i == 0 ? "" : " ",
+                       (long long)sorted[i]);
+    }
+    return dk_arena_copy(&world->arena, text, strlen(text));
+}
+
+/* ---- X4: sent while others edit */
+
+enum { SENDS, EDITS, ADDS, DELETES, ACTS };
+
+static struct verdict act(struct world *world, const struct paper *paper, const char *copy,
+                          int what)
+{
+    switch (what) {
+    case SENDS: send_quote(world, paper, copy); return send_changeset(world, &world->wang);
+    case EDITS:
+        edit_record(world, ENTITY_QUOTE, &paper->quote, paper->seen);
+        put_text(world, QUOTE_NOTE, "by li");
+        edit_record(world, ENTITY_QUOTE_LINE, &paper->lines[0], paper->seen);
+        put_qty(world, 5000);
+        return send_changeset(world, &world->li);
+    case ADDS: {
+        struct id line = add_line(world, &paper->quote, &paper->product, 7000);
+        (void)send_changeset(world, &boss);
+        edit_record(world, ENTITY_QUOTE_LINE, &line, 0);
+        put_qty(world, 8000);
+        return send_changeset(world, &boss);
+    }
+    default:
+        delete_record(world, ENTITY_QUOTE_LINE, &paper->lines[1], paper->seen);
+        return send_changeset(world, &world->office);
+    }
+}
+
+/* The acts in this order: what was sent is as it was, all else is in one draft. */
+static void run_order(struct world *world, const int order[ACTS])
+{
+    struct paper paper = make_paper(world);
+    struct srv_record fork;
+    const char *copy = copy_text(world, &paper);
+    for (int i = 0; i < ACTS; i++) {
+        struct verdict verdict = act(world, &paper, copy, order[i]);
+        if (verdict.kind != VERDICT_ACCEPTED && verdict.kind != VERDICT_MERGED) {
+            fail_msg("act %d: %s %s %s", order[i], dk_reject_name(verdict.code), verdict.field,
+                     verdict.rule);
+        }
+    }
+    expect_text(world, ENTITY_QUOTE, &paper.quote, QUOTE_STATUS, "sent");
+    expect_text(world, ENTITY_QUOTE, &paper.quote, QUOTE_NOTE, "first");
+    expect_text(world, ENTITY_QUOTE, &paper.quote, QUOTE_SENT_COPY, NULL);
+    assert_string_equal(quantities(world, &paper.quote), "1000 2000");
+    expect_int(world, ENTITY_QUOTE, &paper.quote, QUOTE_TOTAL, 3000);
+    assert_true(find_fork(world, &paper, &fork));
+    expect_text(world, ENTITY_QUOTE, &fork.record.id, QUOTE_STATUS, "draft");
+    expect_text(world, ENTITY_QUOTE, &fork.record.id, QUOTE_NOTE, "by li");
+    expect_int(world, ENTITY_QUOTE, &fork.record.id, QUOTE_REV, 2);
+    assert_string_equal(quantities(world, &fork.record.id), "5000 8000");
+    expect_int(world, ENTITY_QUOTE, &fork.record.id, QUOTE_TOTAL, 13000);
+    expect_in(pull_all(world, &world->office, paper.seen), "\"revision\"");
+}
+
+static void permute(struct world *world, int order[ACTS], int at)
+{
+    if (at == ACTS) {
+        run_order(world, order);
+        return;
+    }
+    for (int i = at; i < ACTS; i++) {
+        int kept = order[at];
+        order[at] = order[i];
+        order[i] = kept;
+        permute(world, order, at + 1);
+        order[i] = order[at];
+        order[at] = kept;
+    }
+}
+
+static void test_decide_freeze__sent_while_others_edit_in_every_order(void **state)
+{
+    int order[ACTS] = {SENDS, EDITS, ADDS, DELETES};
+    permute(*state, order, 0);
+}
+
+/* Nobody else did anything: sent, and that is all. */
+static void test_decide_freeze__sending_alone_makes_no_revision(void **state)
+{
+    struct world *world = *state;
+    struct paper paper = make_paper(world);
+    struct srv_record fork;
+    send_quote(world, &paper, copy_text(world, &paper));
+    (void)accept(world, &world->wang);
+    assert_false(find_fork(world, &paper, &fork));
+    assert_string_equal(quantities(world, &paper.quote), "1000 2000");
+}
+
+/* An edit that says what is there anyway is none. */
+static void test_decide_freeze__equal_values_are_no_edit(void **state)
+{
+    struct world *world = *state;
+    struct paper paper = make_paper(world);
+    struct srv_record fork;
+    send_quote(world, &paper, copy_text(world, &paper));
+    (void)accept(world, &world->wang);
+    edit_record(world, ENTITY_QUOTE, &paper.quote, paper.seen);
+    put_text(world, QUOTE_NOTE, "first");
+    (void)accept(world, &world->li);
+    assert_false(find_fork(world, &paper, &fork));
+}
+
+/* Who had seen that it was sent may not change it: also the sender, also the server. */
+static void test_decide_freeze__who_saw_it_sent_is_refused(void **state)
+{
+    struct world *world = *state;
+    struct paper paper = make_paper(world);
+    send_quote(world, &paper, copy_text(world, &paper));
+    int64_t sent = accept(world, &world->wang);
+    edit_record(world, ENTITY_QUOTE, &paper.quote, sent);
+    put_text(world, QUOTE_NOTE, "late");
+    reject(world, &world->li, REJECT_RULE, "note", "frozen");
+    edit_record(world, ENTITY_QUOTE, &paper.quote, paper.seen);
+    put_text(world, QUOTE_NOTE, "my own");
+    reject(world, &world->wang, REJECT_RULE, "note", "frozen");
+    edit_record(world, ENTITY_QUOTE, &paper.quote, sent);
+    put_text(world, QUOTE_NOTE, "import");
+    reject(world, &world->server, REJECT_RULE, "note", "frozen");
+    delete_record(world, ENTITY_QUOTE, &paper.quote, sent);
+    reject(world, &world->li, REJECT_RULE, "", "frozen");
+    (void)add_line(world, &paper.quote, &paper.product, 1);
+    reject(world, &world->wang, REJECT_RULE, "", "frozen");
+    /* Its state goes on. */
+    edit_record(world, ENTITY_QUOTE, &paper.quote, sent);
+    put_text(world, QUOTE_STATUS, "accepted");
+    (void)accept(world, &world->li);
+}
+
+/* A delete that had not seen the sending loses against it, in both orders. */
+static void test_decide_freeze__delete_loses_against_the_sending(void **state)
+{
+    struct world *world = *state;
+    for (int first = 0; first < 2; first++) {
+        struct paper paper = make_paper(world);
+        const char *copy = copy_text(world, &paper);
+        for (int i = 0; i < 2; i++) {
+            if (i == first) {
+                send_quote(world, &paper, copy);
+                (void)send_changeset(world, &world->wang);
+            } else {
+                delete_record(world, ENTITY_QUOTE, &paper.quote, paper.seen);
+                delete_record(world, ENTITY_QUOTE_LINE, &paper.lines[0], paper.seen);
+                delete_record(world, ENTITY_QUOTE_LINE, &paper.lines[1], paper.seen);
+                (void)send_changeset(world, &world->li);
+            }
+        }
+        assert_true(is_live(world, ENTITY_QUOTE, &paper.quote));
+        expect_text(world, ENTITY_QUOTE, &paper.quote, QUOTE_STATUS, "sent");
+        assert_string_equal(quantities(world, &paper.quote), "1000 2000");
+    }
+}
+
+/* The draft that was made of an edit is edited on, and sent: then the older one is superseded. An
+ * edit of the first that comes only now becomes a third. */
+static void test_decide_freeze__revision_goes_on(void **state)
+{
+    struct world *world = *state;
+    struct paper paper = make_paper(world);
+    struct srv_record fork, third;
+    send_quote(world, &paper, copy_text(world, &paper));
+    (void)accept(world, &world->wang);
+    edit_record(world, ENTITY_QUOTE, &paper.quote, paper.seen);
+    put_text(world, QUOTE_NOTE, "by li");
+    (void)merge(world, &world->li);
+    assert_true(find_fork(world, &paper, &fork));
+    edit_record(world, ENTITY_QUOTE, &fork.record.id, world->org.head);
+    put_text(world, QUOTE_NOTE, "by li, better");
+    put_text(world, QUOTE_STATUS, "sent");
+    (void)accept(world, &world->li);
+    expect_text(world, ENTITY_QUOTE, &paper.quote, QUOTE_STATUS, "superseded");
+    int64_t before = world->org.head;
+    edit_record(world, ENTITY_QUOTE, &paper.quote, paper.seen);
+    put_text(world, QUOTE_NOTE, "by the boss");
+    (void)merge(world, &boss);
+    expect_text(world, ENTITY_QUOTE, &fork.record.id, QUOTE_NOTE, "by li, better");
+    struct srv_record *rows;
+    int count;
+    struct id none = {{0}};
+    assert_int_equal(srv_store_related(world->store, world->org.org, dk_entity(ENTITY_QUOTE),
+                                       QUOTE_REVISION_OF, &paper.quote, &none, 10, false,
+                                       &world->arena, &rows, &count),
+                     DAYBOOK_OK);
+    assert_int_equal(count, 2);
+    third = dk_id_compare(&rows[0].record.id, &fork.record.id) == 0 ? rows[1] : rows[0];
+    expect_int(world, ENTITY_QUOTE, &third.record.id, QUOTE_REV, 3);
+    expect_text(world, ENTITY_QUOTE, &third.record.id, QUOTE_STATUS, "draft");
+    expect_in(pull_all(world, &world->office, before), "by the boss");
+}
+
+/* Accepted here, while a newer revision goes out there: held, in both orders. */
+static void test_decide_freeze__accepting_a_stale_revision_is_held_in_both_orders(void **state)
+{
+    struct world *world = *state;
+    for (int first = 0; first < 2; first++) {
+        struct paper paper = make_paper(world);
+        send_quote(world, &paper, copy_text(world, &paper));
+        int64_t seen = accept(world, &world->wang);
+        struct id newer = add_quote(world, &paper.customer);
+        put_int(world, QUOTE_REV, 2);
+        put_id(world, QUOTE_REVISION_OF, &paper.quote);
+        int64_t made = accept(world, &world->wang);
+        for (int i = 0; i < 2; i++) {
+            if (i == first) {
+                edit_record(world, ENTITY_QUOTE, &newer, made);
+                put_text(world, QUOTE_STATUS, "sent");
+                (void)send_changeset(world, &world->wang);
+            } else {
+                edit_record(world, ENTITY_QUOTE, &paper.quote, seen);
+                put_text(world, QUOTE_STATUS, "accepted");
+                (void)send_changeset(world, &world->li);
+            }
+        }
+        expect_text(world, ENTITY_QUOTE, &paper.quote, QUOTE_STATUS, "accepted");
+        expect_in(pull_all(world, &world->office, made), "\"REV_STALE\"");
+    }
+}
+
+static void test_decide_freeze__accepted_too_late_is_held(void **state)
+{
+    struct world *world = *state;
+    for (int late = 0; late < 2; late++) {
+        struct paper paper = make_paper(world);
+        edit_record(world, ENTITY_QUOTE, &paper.quote, paper.seen);
+        put_int(world, QUOTE_VALID_TO, late == 1 ? 20261117 : 20261119); /* today is the 18th */
+        put_text(world, QUOTE_STATUS, "sent");
+        int64_t sent = accept(world, &world->wang);
+        edit_record(world, ENTITY_QUOTE, &paper.quote, sent);
+        put_text(world, QUOTE_STATUS, "accepted");
+        (void)accept(world, &world->wang);
+        const char *page = pull_all(world, &world->office, sent);
+        assert_int_equal(strstr(page, "\"LATE\"") != NULL, late == 1);
+    }
+}
+
+/* ---- opportunities */
+
+static struct id make_deal(struct world *world, const struct id *customer)
+{
+    struct id id = make_record(world, ENTITY_OPPORTUNITY);
+    put_id(world, OPPORTUNITY_CUSTOMER_ID, customer);
+    put_text(world, OPPORTUNITY_SUBJECT, "deal");
+    return id;
+}
+
+static void test_decide_freeze__win_needs_evidence_or_is_held(void **state)
+{
+    struct world *world = *state;
+    for (int evidence = 0; evidence < 2; evidence++) {
+        struct id customer = make_customer(world, &world->li, "shop");
+        struct id deal = make_deal(world, &customer);
+        (void)accept(world, &world->li);
+        (void)add_quote(world, &customer);
+        put_id(world, QUOTE_OPPORTUNITY_ID, &deal);
+        put_text(world, QUOTE_STATUS, evidence == 1 ? "accepted" : "sent");
+        int64_t before = accept(world, &world->li);
+        edit_record(world, ENTITY_OPPORTUNITY, &deal, world->org.head);
+        put_text(world, OPPORTUNITY_STATUS, "won");
+        (void)accept(world, &world->li);
+        const char *page = pull_all(world, &world->office, before);
+        assert_int_equal(strstr(page, "\"REQUIRED\"") == NULL, evidence == 1);
+    }
+}
+
+static void test_decide_freeze__won_is_reopened_when_its_order_is_cancelled(void **state)
+{
+    struct world *world = *state;
+    struct id customer = make_customer(world, &world->li, "shop");
+    struct id deal = make_deal(world, &customer);
+    put_text(world, OPPORTUNITY_STATUS, "won");
+    (void)accept(world, &world->li);
+    struct id quote = add_quote(world, &customer);
+    put_id(world, QUOTE_OPPORTUNITY_ID, &deal);
+    put_text(world, QUOTE_STATUS, "converted");
+    struct id order = make_record(world, ENTITY_SALES_ORDER);
+    put_id(world, SALES_ORDER_CUSTOMER_ID, &customer);
+    put_id(world, SALES_ORDER_QUOTE_ID, &quote);
+    put_text(world, SALES_ORDER_CUR, "CNY");
+    put_text(world, SALES_ORDER_STATUS, "submitted");
+    (void)accept(world, &world->li);
+    edit_record(world, ENTITY_OPPORTUNITY, &deal, world->org.head);
+    put_text(world, OPPORTUNITY_STATUS, "tracking");
+    reject(world, &boss, REJECT_TRANSITION, "status", "order");
+    edit_record(world, ENTITY_SALES_ORDER, &order, world->org.head);
+    put_text(world, SALES_ORDER_STATUS, "cancelled");
+    (void)accept(world, &boss);
+    edit_record(world, ENTITY_OPPORTUNITY, &deal, world->org.head);
+    put_text(world, OPPORTUNITY_STATUS, "tracking");
+    (void)accept(world, &boss);
+    expect_text(world, ENTITY_OPPORTUNITY, &deal, OPPORTUNITY_STATUS, "tracking");
+}
+
+/* ---- hostile copies */
+
+static void test_decide_freeze__bad_copies_are_refused(void **state)
+{
+    static const char *const texts[] = {"", "x", "{}", "[]", "{\"id\":1}"};
+    struct world *world = *state;
+    struct paper paper = make_paper(world), other = make_paper(world);
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        send_quote(world, &paper, texts[i]);
+        reject(world, &world->wang, REJECT_SCHEMA, "sent_copy", "copy");
+    }
+    /* Another quote's. */
+    send_quote(world, &paper, copy_text(world, &other));
+    reject(world, &world->wang, REJECT_SCHEMA, "sent_copy", "copy");
+    /* Another quote's lines. */
+    struct paper mixed = paper;
+    mixed.lines[1] = other.lines[1];
+    send_quote(world, &paper, copy_text(world, &mixed));
+    reject(world, &world->wang, REJECT_SCHEMA, "sent_copy", "copy");
+    expect_text(world, ENTITY_QUOTE, &paper.quote, QUOTE_STATUS, "draft");
+}
+
+int main(void)
+{
+#define FREEZE_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, teardown_world)
+    const struct CMUnitTest tests[] = {
+        FREEZE_TEST(test_decide_freeze__sent_while_others_edit_in_every_order),
+        FREEZE_TEST(test_decide_freeze__sending_alone_makes_no_revision),
+        FREEZE_TEST(test_decide_freeze__equal_values_are_no_edit),
+        FREEZE_TEST(test_decide_freeze__who_saw_it_sent_is_refused),
+        FREEZE_TEST(test_decide_freeze__delete_loses_against_the_sending),
+        FREEZE_TEST(test_decide_freeze__revision_goes_on),
+        FREEZE_TEST(test_decide_freeze__accepting_a_stale_revision_is_held_in_both_orders),
+        FREEZE_TEST(test_decide_freeze__accepted_too_late_is_held),
+        FREEZE_TEST(test_decide_freeze__win_needs_evidence_or_is_held),
+        FREEZE_TEST(test_decide_freeze__won_is_reopened_when_its_order_is_cancelled),
+        FREEZE_TEST(test_decide_freeze__bad_copies_are_refused),
+    };
+    return cmocka_run_group_tests_name("decide_freeze", tests, NULL, NULL);
+}

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Orders in the decider: confirmed and cancelled while others change them, in all orders of
+ * arrival; holds that keep an order from being confirmed; nothing that was given is lost.
+ */
+#include "tests/unit/decide_world.h"
+
+static struct device boss;
+
+static int set_up(void **state)
+{
+    (void)setup_world(state);
+    struct world *world = *state;
+    make_user(world, &boss, "boss", "manager", NULL);
+    boss.author.scope = world->office.author.scope;
+    return 0;
+}
+
+struct order {
+    struct id customer, product, id, line;
+    int64_t seen;
+};
+
+static struct id add_order_line(struct world *world, const struct order *order, int64_t qty)
+{
+    struct id id = make_record(world, ENTITY_ORDER_LINE);
+    put_id(world, ORDER_LINE_ORDER_ID, &order->id);
+    put_id(world, ORDER_LINE_PRODUCT_ID, &order->product);
+    put_int(world, ORDER_LINE_QTY, qty);
+    put_int(world, ORDER_LINE_PRICE_E4, 100000);
+    return id;
+}
+
+static struct order make_order(struct world *world)
+{
+    struct order order = {.customer = make_customer(world, &world->li, "shop")};
+    static int number;
+    char code[20];
+    (void)snprintf(code, sizeof code, "O%d", ++number);
+    order.product = make_product(world, code);
+    order.id = make_record(world, ENTITY_SALES_ORDER);
+    put_id(world, SALES_ORDER_CUSTOMER_ID, &order.customer);
+    put_text(world, SALES_ORDER_CUR, "CNY");
+    put_text(world, SALES_ORDER_STATUS, "submitted");
+    put_text(world, SALES_ORDER_NOTE, "first");
+    order.line = add_order_line(world, &order, 1000);
+    order.seen = accept(world, &world->li);
+    return order;
+}
+
+static struct verdict step_order(struct world *world, struct device *who, const struct order *order,
+                                 int64_t seen, const char *to)
+{
+    edit_record(world, ENTITY_SALES_ORDER, &order->id, seen);
+    put_text(world, SALES_ORDER_STATUS, to);
+    return send_changeset(world, who);
+}
+
+static void test_decide_orders__order_is_not_confirmed_while_held(void **state)
+{
+    struct world *world = *state;
+    struct order order = make_order(world);
+    (void)add_order_line(world, &order, 3000); /* a twin: held */
+    int64_t held = accept(world, &world->li);
+    edit_record(world, ENTITY_SALES_ORDER, &order.id, held);
+    put_text(world, SALES_ORDER_STATUS, "confirmed");
+    reject(world, &world->office, REJECT_TRANSITION, "status", "held");
+    /* Nor past it. */
+    edit_record(world, ENTITY_SALES_ORDER, &order.id, held);
+    put_text(world, SALES_ORDER_STATUS, "picking");
+    reject(world, &world->office, REJECT_TRANSITION, "status", "held");
+}
+
+/* X16: headquarters cancel while the rep edits. The order is cancelled and has the rep's values,
+ * which are in the conflict log as well, in both orders. */
+static void test_decide_orders__cancel_against_edits_in_every_order(void **state)
+{
+    struct world *world = *state;
+    for (int first = 0; first < 6; first++) {
+        static const int orders[6][3] = {{0, 1, 2}, {1, 0, 2}, {2, 1, 0},
+                                         {0, 2, 1}, {1, 2, 0}, {2, 0, 1}};
+        struct order order = make_order(world);
+        for (int i = 0; i < 3; i++) {
+            struct verdict verdict;
+            if (orders[first][i] == 0) {
+                verdict = step_order(world, &boss, &order, order.seen, "cancelled");
+            } else if (orders[first][i] == 1) {
+                verdict = step_order(world, &world->office, &order, order.seen, "confirmed");
+            } else {
+                edit_record(world, ENTITY_SALES_ORDER, &order.id, order.seen);
+                put_text(world, SALES_ORDER_NOTE, "by wang");
+                verdict = send_changeset(world, &world->wang);
+            }
+            assert_true(verdict.kind == VERDICT_ACCEPTED || verdict.kind == VERDICT_MERGED);
+        }
+        expect_text(world, ENTITY_SALES_ORDER, &order.id, SALES_ORDER_STATUS, "cancelled");
+        expect_in(pull_all(world, &world->office, order.seen), "{\\\"note\\\":\\\"by wang\\\"}");
+    }
+}
+
+static void test_decide_orders__cancelled_order_is_not_revived(void **state)
+{
+    struct world *world = *state;
+    struct order order = make_order(world);
+    struct verdict verdict = step_order(world, &boss, &order, order.seen, "cancelled");
+    assert_int_equal(verdict.kind, VERDICT_ACCEPTED);
+    delete_record(world, ENTITY_SALES_ORDER, &order.id, order.seen);
+    delete_record(world, ENTITY_ORDER_LINE, &order.line, order.seen);
+    (void)merge(world, &world->wang);
+    expect_text(world, ENTITY_SALES_ORDER, &order.id, SALES_ORDER_STATUS, "cancelled");
+    assert_true(is_live(world, ENTITY_ORDER_LINE, &order.line));
+    delete_record(world, ENTITY_SALES_ORDER, &order.id, world->org.head);
+    reject(world, &world->wang, REJECT_RULE, "", "frozen");
+}
+
+/* What a rep does to an order that was confirmed meanwhile goes to the conflict log, whole. */
+static void test_decide_orders__edits_of_a_confirmed_order_are_kept_aside(void **state)
+{
+    struct world *world = *state;
+    struct order order = make_order(world);
+    struct verdict verdict = step_order(world, &world->office, &order, order.seen, "confirmed");
+    assert_int_equal(verdict.kind, VERDICT_ACCEPTED);
+    int64_t confirmed = world->org.head;
+    edit_record(world, ENTITY_SALES_ORDER, &order.id, order.seen);
+    put_text(world, SALES_ORDER_NOTE, "by wang");
+    edit_record(world, ENTITY_ORDER_LINE, &order.line, order.seen);
+    put_int(world, ORDER_LINE_QTY, 9000);
+    put_null(world, ORDER_LINE_UOM);
+    struct id added = add_order_line(world, &order, 4000);
+    (void)merge(world, &world->wang);
+    expect_text(world, ENTITY_SALES_ORDER, &order.id, SALES_ORDER_NOTE, "first");
+    expect_int(world, ENTITY_ORDER_LINE, &order.line, ORDER_LINE_QTY, 1000);
+    assert_false(is_live(world, ENTITY_ORDER_LINE, &added));
+    const char *page = pull_all(world, &world->office, confirmed);
+    expect_in(page, "by wang");
+    expect_in(page, "9000");
+    expect_in(page, "4000");
+    expect_in(pull_all(world, &world->wang, confirmed), "\"first\"");
+    /* Its line is not deleted either; the office may change it. */
+    delete_record(world, ENTITY_ORDER_LINE, &order.line, order.seen);
+    (void)merge(world, &world->wang);
+    assert_true(is_live(world, ENTITY_ORDER_LINE, &order.line));
+    edit_record(world, ENTITY_SALES_ORDER, &order.id, world->org.head);
+    put_text(world, SALES_ORDER_NOTE, "by the office");
+    (void)accept(world, &world->office);
+    edit_record(world, ENTITY_SALES_ORDER, &order.id, world->org.head);
+    put_text(world, SALES_ORDER_NOTE, "again");
+    reject(world, &world->wang, REJECT_RULE, "note", "frozen");
+}
+
+/* The office confirms what it has not seen: it stands, held. */
+static void test_decide_orders__confirming_unseen_edits_is_held(void **state)
+{
+    struct world *world = *state;
+    struct order order = make_order(world);
+    edit_record(world, ENTITY_SALES_ORDER, &order.id, order.seen);
+    put_text(world, SALES_ORDER_NOTE, "by wang");
+    int64_t edited = accept(world, &world->wang);
+    struct verdict verdict = step_order(world, &world->office, &order, order.seen, "confirmed");
+    assert_int_equal(verdict.kind, VERDICT_MERGED);
+    expect_text(world, ENTITY_SALES_ORDER, &order.id, SALES_ORDER_STATUS, "confirmed");
+    expect_in(pull_all(world, &world->office, edited), "\"REV_STALE\"");
+}
+
+int main(void)
+{
+#define ORDER_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, teardown_world)
+    const struct CMUnitTest tests[] = {
+        ORDER_TEST(test_decide_orders__order_is_not_confirmed_while_held),
+        ORDER_TEST(test_decide_orders__cancel_against_edits_in_every_order),
+        ORDER_TEST(test_decide_orders__cancelled_order_is_not_revived),
+        ORDER_TEST(test_decide_orders__edits_of_a_confirmed_order_are_kept_aside),
+        ORDER_TEST(test_decide_orders__confirming_unseen_edits_is_held),
+    };
+    return cmocka_run_group_tests_name("decide_orders", tests, NULL, NULL);
+}
