@@ -14,6 +14,7 @@
 #include <string.h>
 
 #define STEP_DOCUMENTS_MAX 100
+#define SCRATCH_BYTES_MAX ((size_t)64 * 1024 * 1024)
 #define DAYS_MAX 3650
 #define LAST_MAX 100
 
@@ -28,10 +29,24 @@ struct classify_step {
     int64_t seen, moved;
 };
 
+/* The last documents of one customer, latest first. */
+struct last_few {
+    struct id customer;
+    struct last_one {
+        int64_t touched_ms;
+        struct id id;
+    } * ones;
+    int count;
+    struct last_few *next;
+};
+
 /* One step's documents. */
 struct step {
     struct classify_step *run;
-    struct draft draft;
+    struct decider *decider;
+    struct decide_org *org;
+    struct last_few *few;
+    struct arena scratch; /* of one read */
     struct id ids[STEP_DOCUMENTS_MAX];
     enum srv_class classes[STEP_DOCUMENTS_MAX];
     int count;
@@ -44,8 +59,8 @@ static daybook_status next_bucket(struct step *step, int64_t *bucket)
 {
     struct srv_bucket *rows;
     int count;
-    daybook_status status = srv_store_buckets(step->draft.decider->store, step->draft.org->org,
-                                              step->draft.arena, &rows, &count);
+    daybook_status status = srv_store_buckets(step->decider->store, step->org->org,
+                                              &step->decider->arena, &rows, &count);
     int64_t before = *bucket;
     *bucket = 0;
     for (int i = count - 1; status == DAYBOOK_OK && i >= 0; i--) {
@@ -78,32 +93,90 @@ static daybook_status move_on(struct step *step)
 
 /* ---- what belongs where */
 
-/* Counts the documents of the same customer that were touched after this one, up to the rule's
- * number: with so many it is not one of the last. */
-static daybook_status count_newer(struct step *step, const struct srv_record *row, int64_t touched,
-                                  int64_t *newer)
+/* True where `one` was touched after `other`; ids break ties. */
+static bool is_later(const struct last_one *one, const struct last_one *other)
 {
-    const struct entity *entity = row->record.entity;
-    const struct value *customer = &row->record.values[entity->root_field];
+    return one->touched_ms > other->touched_ms ||
+           (one->touched_ms == other->touched_ms && dk_id_compare(&one->id, &other->id) > 0);
+}
+
+/* Enters a document into the list of the last ones, latest first, of at most `max`. */
+static void enter(struct last_few *few, int64_t max, struct last_one one)
+{
+    int at = few->count;
+    while (at > 0 && is_later(&one, &few->ones[at - 1])) {
+        at--;
+    }
+    if (at >= max) {
+        return;
+    }
+    few->count += few->count < max;
+    memmove(&few->ones[at + 1], &few->ones[at], (size_t)(few->count - at - 1) * sizeof one);
+    few->ones[at] = one;
+}
+
+/* Reads all documents of the customer, for the last ones. */
+static daybook_status read_last(struct step *step, const struct entity *entity,
+                                struct last_few *few)
+{
     struct id after = {{0}};
     struct srv_record *rows;
-    int count = 0;
-    daybook_status status = DAYBOOK_OK;
-    *newer = 0;
-    if (customer->kind != VALUE_ID) {
-        return status;
-    }
+    int count;
+    daybook_status status;
     do {
-        status = srv_store_related(step->draft.decider->store, step->draft.org->org, entity,
-                                   entity->root_field, &customer->id, &after, STEP_DOCUMENTS_MAX,
-                                   false, step->draft.arena, &rows, &count);
+        dk_arena_reset(&step->scratch);
+        status = srv_store_related(step->decider->store, step->org->org, entity, entity->root_field,
+                                   &few->customer, &after, STEP_DOCUMENTS_MAX, false,
+                                   &step->scratch, &rows, &count);
         for (int i = 0; status == DAYBOOK_OK && i < count; i++) {
-            int64_t other = srv_class_touched_ms(&rows[i]);
-            int order = dk_id_compare(&rows[i].record.id, &row->record.id);
             after = rows[i].record.id;
-            *newer += other > touched || (other == touched && order > 0);
+            enter(few, step->run->rule.last,
+                  (struct last_one){srv_class_touched_ms(&rows[i]), rows[i].record.id});
         }
-    } while (status == DAYBOOK_OK && count == STEP_DOCUMENTS_MAX && *newer < step->run->rule.last);
+    } while (status == DAYBOOK_OK && count == STEP_DOCUMENTS_MAX);
+    return status;
+}
+
+/* The last documents of a customer, read once per step. */
+static daybook_status find_last(struct step *step, const struct entity *entity,
+                                const struct id *customer, struct last_few **out)
+{
+    struct arena *arena = &step->decider->arena;
+    struct last_few *few = step->few;
+    while (few != NULL && dk_id_compare(&few->customer, customer) != 0) {
+        few = few->next;
+    }
+    *out = few;
+    if (few != NULL) {
+        return DAYBOOK_OK;
+    }
+    few = dk_arena_new(arena, sizeof *few);
+    if (few == NULL) {
+        return DAYBOOK_NO_MEMORY;
+    }
+    few->customer = *customer;
+    few->ones = dk_arena_new(arena, ((size_t)step->run->rule.last + 1) * sizeof *few->ones);
+    if (few->ones == NULL) {
+        return DAYBOOK_NO_MEMORY;
+    }
+    few->next = step->few;
+    step->few = *out = few;
+    return read_last(step, entity, few);
+}
+
+/* Whether the document is one of the last of its customer. */
+static daybook_status is_last(struct step *step, const struct record *record, bool *last)
+{
+    const struct value *customer = &record->values[record->entity->root_field];
+    struct last_few *few;
+    *last = false;
+    if (customer->kind != VALUE_ID || step->run->rule.last == 0) {
+        return DAYBOOK_OK;
+    }
+    daybook_status status = find_last(step, record->entity, &customer->id, &few);
+    for (int i = 0; status == DAYBOOK_OK && i < few->count; i++) {
+        *last = *last || dk_id_compare(&few->ones[i].id, &record->id) == 0;
+    }
     return status;
 }
 
@@ -113,18 +186,18 @@ static daybook_status look_at(struct step *step, const struct id *id)
     struct classify_step *run = step->run;
     struct srv_record row;
     bool found;
-    int64_t newer = 0;
+    bool last = false;
     daybook_status status =
-        srv_store_get(step->draft.decider->store, step->draft.org->org, dk_entity(run->kind), id,
-                      step->draft.arena, &row, &found);
+        srv_store_get(step->decider->store, step->org->org, dk_entity(run->kind), id,
+                      &step->decider->arena, &row, &found);
     if (status != DAYBOOK_OK || !found || row.deleted) {
         return status;
     }
     int64_t touched = srv_class_touched_ms(&row);
     enum srv_class class = srv_class_of(&run->rule, &row.record, touched, run->now_ms);
     if (class != CLASS_OPEN && srv_class_keeps_last(row.record.entity)) {
-        status = count_newer(step, &row, touched, &newer);
-        class = newer < run->rule.last ? CLASS_OPEN : class;
+        status = is_last(step, &row.record, &last);
+        class = last ? CLASS_OPEN : class;
     }
     run->seen++;
     if (status == DAYBOOK_OK && class != srv_bucket_class(row.bucket)) {
@@ -137,18 +210,28 @@ static daybook_status look_at(struct step *step, const struct id *id)
 /* ---- one step, on the decider's thread */
 
 /* Moves the listed documents that go to this class, as one changeset. */
-static daybook_status move_to(struct step *step, enum srv_class class)
+static daybook_status move_to(struct step *step, struct draft *draft, enum srv_class class)
 {
-    struct draft *draft = &step->draft;
     for (int i = 0; i < step->count; i++) {
         if (step->classes[i] == class && srv_draft_add(draft, BLOCK_SET, dk_entity(step->run->kind),
-                                                       &step->ids[i], draft->org->head) == NULL) {
+                                                       &step->ids[i], step->org->head) == NULL) {
             return DAYBOOK_NO_MEMORY;
         }
     }
     step->run->moved += draft->count;
     draft->class = class;
     return draft->count == 0 ? DAYBOOK_OK : srv_draft_decide(draft);
+}
+
+/* Moves what is on the list. */
+static daybook_status move_all(struct step *step)
+{
+    struct draft draft;
+    daybook_status status = step->count == 0 ? DAYBOOK_OK : srv_draft_begin(&draft, step->decider);
+    for (int class = 0; status == DAYBOOK_OK && step->count > 0 && class < CLASS_COUNT; class ++) {
+        status = move_to(step, &draft, (enum srv_class) class);
+    }
+    return status;
 }
 
 /* Collects the ids of a page; they are looked at when the store is free again. */
@@ -166,36 +249,46 @@ static daybook_status take_id(void *context, const struct record *record, bool *
     return DAYBOOK_OK;
 }
 
-/* The task: one page of documents. */
-static daybook_status step_run(struct decider *decider, void *context)
+/* One page of documents: each is looked at, and what is on the list moves. */
+static daybook_status do_page(struct step *step)
 {
-    struct step step = {.run = context};
     struct page_ids page = {.count = 0};
-    struct classify_step *run = step.run;
-    daybook_status status = srv_draft_begin(&step.draft, decider);
-    if (status == DAYBOOK_NOT_FOUND) {
-        run->finished = true;
-        return DAYBOOK_OK;
-    }
-    if (status == DAYBOOK_OK && run->bucket == 0) {
-        status = move_on(&step);
-    }
-    if (status != DAYBOOK_OK || run->finished) {
-        return status;
-    }
-    status = srv_store_bucket_records(decider->store, step.draft.org->org, run->bucket,
-                                      dk_entity(run->kind), &run->after, take_id, &page);
+    struct classify_step *run = step->run;
+    daybook_status status =
+        srv_store_bucket_records(step->decider->store, step->org->org, run->bucket,
+                                 dk_entity(run->kind), &run->after, take_id, &page);
     for (int i = 0; status == DAYBOOK_OK && i < page.count; i++) {
-        status = look_at(&step, &page.ids[i]);
+        status = look_at(step, &page.ids[i]);
     }
-    for (int class = 0; status == DAYBOOK_OK && class < CLASS_COUNT; class ++) {
-        status = move_to(&step, (enum srv_class) class);
+    if (status == DAYBOOK_OK) {
+        status = move_all(step);
     }
     if (status == DAYBOOK_OK && page.count == STEP_DOCUMENTS_MAX) {
         run->after = page.ids[page.count - 1];
         return DAYBOOK_OK;
     }
-    return status == DAYBOOK_OK ? move_on(&step) : status;
+    return status == DAYBOOK_OK ? move_on(step) : status;
+}
+
+/* The task: one step. */
+static daybook_status step_run(struct decider *decider, void *context)
+{
+    struct step step = {.run = context, .decider = decider, .org = decider->orgs};
+    daybook_status status = DAYBOOK_OK;
+    if (decider->org_count == 0) {
+        step.run->finished = true;
+        return DAYBOOK_OK;
+    }
+    dk_arena_reset(&decider->arena);
+    if (step.run->bucket == 0) {
+        status = move_on(&step);
+    }
+    if (status == DAYBOOK_OK && !step.run->finished) {
+        dk_arena_init(&step.scratch, SCRATCH_BYTES_MAX);
+        status = do_page(&step);
+        dk_arena_clear(&step.scratch);
+    }
+    return status;
 }
 
 /* ---- nights */
