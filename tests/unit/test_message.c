@@ -222,6 +222,22 @@ static void test_message__names_longer_than_ours_are_cut_between_characters(void
     assert_string_equal(verdict.rule, "123456789012345678901234567890");
 }
 
+static void test_message__what_has_moved_comes_back(void **state)
+{
+    (void)state;
+    static const char row[] = "[3,\"merged\",9,{\"entity\":\"customer\","
+                              "\"record\":\"AZKfbDoAcACAAAAAAAAADw\",\"moved\":\"1730968000000\"}]";
+    struct verdict verdict;
+    struct buffer out;
+    assert_int_equal(read_verdict(row, &verdict), 1);
+    assert_int_equal(verdict.moved_ms, INT64_C(1730968000000));
+    assert_string_equal(verdict.entity, "customer");
+    dk_buffer_init(&out, 1000);
+    dk_verdict_write(&out, &verdict);
+    assert_string_equal(dk_buffer_text(&out), row);
+    dk_buffer_clear(&out);
+}
+
 static void test_message__what_is_no_verdict_is_damage(void **state)
 {
     (void)state;
@@ -245,6 +261,9 @@ static void test_message__what_is_no_verdict_is_damage(void **state)
         "[3,\"rejected\",0,{\"record\":\"x\"}]",
         "[3,\"rejected\",0,{\"clock\":1}]",
         "[3,\"rejected\",0,{\"field\":null}]",
+        "[3,\"accepted\",1,{\"moved\":true}]",
+        "[3,\"accepted\",1,{\"moved\":\"0\"}]",
+        "[3,\"accepted\",1,{\"moved\":\"x\"}]",
         "[3,\"none\",0]",
     };
     for (size_t i = 0; i < COUNT(damaged); i++) {
@@ -282,6 +301,7 @@ int main(void)
         cmocka_unit_test(test_message__without_memory_it_is_refused),
         cmocka_unit_test(test_message__details_of_newer_servers_are_passed_over),
         cmocka_unit_test(test_message__names_longer_than_ours_are_cut_between_characters),
+        cmocka_unit_test(test_message__what_has_moved_comes_back),
         cmocka_unit_test(test_message__what_is_no_verdict_is_damage),
         cmocka_unit_test(test_message__names_of_codes_go_both_ways),
     };
