@@ -12,8 +12,8 @@
 #include <string.h>
 #include <time.h>
 
-/* "2026-11-21T08:05:00Z" */
-static void write_time(int64_t time_ms, char out[32])
+/* See the header. */
+void srv_command_time(int64_t time_ms, char out[32])
 {
     struct tm parts;
     time_t seconds = (time_t)(time_ms / 1000);
@@ -29,8 +29,8 @@ struct list_task {
     struct command_run *run;
 };
 
-/* The login of a user; "" where there is no such record. */
-static daybook_status read_login(struct decider *decider, int64_t org, const struct id *user,
+/* See the header. */
+daybook_status srv_command_login(struct decider *decider, int64_t org, const struct id *user,
                                  const char **login)
 {
     struct srv_record row;
@@ -51,7 +51,7 @@ static void write_device(struct command_run *run, const struct srv_device *devic
 {
     struct buffer *out = &run->out;
     char seen[32], line[256];
-    write_time(device->seen_ms, seen);
+    srv_command_time(device->seen_ms, seen);
     if (!run->line->json) {
         (void)dk_text_format(line, sizeof line, "%6lld  %-24s %8u  %8lld  %8lld  %-20s  %-8s ",
                              (long long)device->device, login, (unsigned)device->device_no,
@@ -90,7 +90,7 @@ static daybook_status list_devices(struct decider *decider, struct command_run *
         if (status != DAYBOOK_OK || (found && strcmp(account.role, "system") == 0)) {
             continue;
         }
-        status = read_login(decider, org, &rows[i].user, &login);
+        status = srv_command_login(decider, org, &rows[i].user, &login);
         if (status == DAYBOOK_OK) {
             write_device(run, &rows[i], login, *first);
             *first = false;

@@ -422,6 +422,31 @@ static daybook_status needs_reset(struct worker *worker, const struct job *job, 
     return status;
 }
 
+/* Verdicts of changesets that were quarantined before and are decided now, until the device has
+ * acknowledged them; behind those of the request. */
+static daybook_status add_ended(struct worker *worker, struct job *job, uint32_t device_no)
+{
+    struct buffer *out = &job->sync.verdicts;
+    struct srv_decision *rows;
+    int count;
+    daybook_status status =
+        srv_store_ended_quarantine(worker->reader, device_no, job->sync.request.settled,
+                                   LIMIT_CHANGESETS, &worker->arena, &rows, &count);
+    for (int i = 0; i < count && status == DAYBOOK_OK; i++) {
+        struct json_reader json;
+        struct verdict verdict;
+        dk_json_open(&json, (char *)rows[i].verdict, rows[i].verdict_length);
+        if (dk_verdict_read(&json, &verdict) != 1) {
+            return DAYBOOK_CORRUPT;
+        }
+        verdict.seq = rows[i].seq; /* it may have gone over to another instance */
+        dk_buffer_append_text(out, out->length == 0 ? "" : ",");
+        dk_verdict_write(out, &verdict);
+        status = out->status;
+    }
+    return status;
+}
+
 /* Points a span at a buffer's text; an empty one is left out. */
 static struct span span_of(struct buffer *buffer)
 {
@@ -444,6 +469,9 @@ static daybook_status read_reply(struct worker *worker, struct job *job, struct 
         if (status == DAYBOOK_OK && request->leave_recent) {
             srv_scope_without(&scope, CLASS_RECENT);
         }
+    }
+    if (status == DAYBOOK_OK) {
+        status = add_ended(worker, job, caller.device.device_no);
     }
     if (status == DAYBOOK_OK) {
         status = srv_store_get_head(worker->reader, caller.account.org, &reply->head);

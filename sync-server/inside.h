@@ -325,6 +325,12 @@ daybook_status srv_command_init(struct command_run *run);
 daybook_status srv_command_user_add(struct command_run *run);
 daybook_status srv_command_device_list(struct command_run *run);
 daybook_status srv_command_device_revoke(struct command_run *run);
+daybook_status srv_command_quarantine_list(struct command_run *run);
+daybook_status srv_command_quarantine_show(struct command_run *run);
+daybook_status srv_command_quarantine_release(struct command_run *run);
+daybook_status srv_command_quarantine_reject(struct command_run *run);
+daybook_status srv_command_hold_list(struct command_run *run);
+daybook_status srv_command_hold_clear(struct command_run *run);
 daybook_status srv_command_enrol(struct command_run *run);
 daybook_status srv_command_import(struct command_run *run);
 daybook_status srv_command_user_change(struct command_run *run);
@@ -336,6 +342,11 @@ daybook_status srv_command_fail(struct command_run *run, daybook_status status, 
 /* ,"name":"text" into an object under way; `first` without the comma. */
 void srv_command_member(struct buffer *out, bool first, const char *name, const char *text);
 void srv_command_number(struct buffer *out, bool first, const char *name, int64_t number);
+/* "2026-11-21T08:05:00Z" */
+void srv_command_time(int64_t time_ms, char out[32]);
+/* The login of a user, in the decider's arena; "" where there is no such record. */
+daybook_status srv_command_login(struct decider *decider, int64_t org, const struct id *user,
+                                 const char **login);
 
 /* ---- import_line.c: one line of an import file */
 struct import_row {

@@ -91,6 +91,9 @@ static daybook_status begin(struct decision *decision)
 static bool run_steps(struct decision *decision)
 {
     const struct decide_input *input = decision->input;
+    if (decision->refused != REJECT_NONE) {
+        return srv_decision_reject(decision, decision->refused, NULL, NULL, NULL, "operator");
+    }
     if (decision->author->account.disabled) {
         (void)srv_decision_reject(decision, REJECT_AUTH, NULL, NULL, NULL, "disabled");
         decision->verdict->kind = VERDICT_QUARANTINED;
@@ -134,7 +137,8 @@ static void keep_for_newer(struct decision *decision)
 {
     struct verdict *verdict = decision->verdict;
     bool newer = decision->input->changeset.schema > SCHEMA_VERSION;
-    if (newer && verdict->kind == VERDICT_REJECTED && verdict->code == REJECT_SCHEMA) {
+    if (newer && decision->refused == REJECT_NONE && verdict->kind == VERDICT_REJECTED &&
+        verdict->code == REJECT_SCHEMA) {
         verdict->kind = VERDICT_QUARANTINED;
     }
 }
@@ -236,6 +240,38 @@ daybook_status srv_decide(struct decide *decide, struct decide_org *org,
     bool next = input->changeset.seq == author->decided + 1;
     if (status == DAYBOOK_OK && *answer == DECIDE_VERDICT && next) {
         status = decide_next(&decision, seen, &before);
+    }
+    return status;
+}
+
+/* See the header. A changeset that has to wait on keeps its claims. */
+daybook_status srv_decide_waiting(struct decide *decide, struct decide_org *org,
+                                  struct decide_author *author, const struct decide_input *input,
+                                  enum reject_code refused, int64_t now_ms, struct verdict *verdict)
+{
+    struct decision decision = {.decide = decide,
+                                .store = decide->store,
+                                .arena = &decide->arena,
+                                .org = org,
+                                .author = author,
+                                .input = input,
+                                .now_ms = now_ms,
+                                .verdict = verdict,
+                                .waited = true,
+                                .refused = refused};
+    dk_arena_reset(&decide->arena);
+    daybook_status status = begin(&decision);
+    if (status == DAYBOOK_OK) {
+        status = srv_decide_forget(&decision);
+    }
+    if (status == DAYBOOK_OK) {
+        status = attempt(&decision);
+    }
+    if (status == DAYBOOK_OK) {
+        status = srv_decide_record(&decision);
+    }
+    if (status == DAYBOOK_OK && verdict->position > 0) {
+        org->head = decision.position;
     }
     return status;
 }

@@ -87,6 +87,15 @@ daybook_status srv_decide(struct decide *decide, struct decide_org *org,
                           struct decide_author *author, const struct decide_input *input,
                           int64_t now_ms, struct verdict *verdict, enum decide_answer *answer);
 
+/* Decides a changeset that is quarantined: in its author's name, with the rights that the author
+ * has but for being disabled, as of when it was received (author->received_ms …). Its seq is the
+ * one that it was decided under. `refused` not NONE: an operator turns it down with this code. The
+ * verdict may be QUARANTINED once more. Statuses as for srv_decide. */
+daybook_status srv_decide_waiting(struct decide *decide, struct decide_org *org,
+                                  struct decide_author *author, const struct decide_input *input,
+                                  enum reject_code refused, int64_t now_ms,
+                                  struct verdict *verdict);
+
 /* SHA-256 of a changeset's text from its member "changes" on: what stands before it, the seq above
  * all, may be another when a device sends the changeset again under a new instance. False: no
  * memory. */

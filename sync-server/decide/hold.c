@@ -288,7 +288,7 @@ static const struct value *sent_value(const struct change *change, int field)
 bool srv_decide_may_clear(struct decision *decision, const struct work *hold)
 {
     const struct record *record = &hold->row.record;
-    const struct srv_account *account = &decision->author->account;
+    const struct srv_account *account = &decision->account; /* as it was then */
     struct value role = text_of(account->role);
     const struct value *cleared = sent_value(hold->change, HOLD_CLEARED);
     const struct value *by = sent_value(hold->change, HOLD_CLEARED_BY);

@@ -36,8 +36,9 @@ static daybook_status set_seen_max(struct decision *decision)
 /* See the header. */
 daybook_status srv_decide_made(struct decision *decision)
 {
-    decision->time =
-        dk_hlc_clamp(decision->input->changeset.time, decision->now_ms, &decision->clamped);
+    const struct decide_author *author = decision->author;
+    int64_t received_ms = author->received_ms == 0 ? decision->now_ms : author->received_ms;
+    decision->time = dk_hlc_clamp(decision->input->changeset.time, received_ms, &decision->clamped);
     set_true_time(decision);
     return set_seen_max(decision);
 }

@@ -98,7 +98,9 @@ static bool check_quarantine(struct decision *decision, const struct change *cha
     if (status != DAYBOOK_OK) {
         return srv_decision_fail(decision, status);
     }
-    if (!quarantined || !found || before.device_no != decision->author->device_no) {
+    /* Those that came later wait for this one. */
+    if (!quarantined || !found || before.device_no != decision->author->device_no ||
+        before.seq >= decision->input->changeset.seq) {
         return true;
     }
     decision->verdict->cause = cause;

@@ -107,6 +107,8 @@ struct decision {
     bool merged;                /* something was superseded or combined */
     struct srv_account account; /* the author's, as it was at true_ms */
     struct scope *past_scope;   /* what that saw; NULL: not asked yet */
+    bool waited;                /* it was quarantined, and is decided now */
+    enum reject_code refused;   /* not NONE: an operator turns it down */
     struct sales_actor actor;
     unsigned roles;             /* of the author, as the state machines know them */
     struct sales_reader reader; /* sees the works over the store */
@@ -329,5 +331,7 @@ bool srv_decide_write(struct decision *decision);   /* records, log rows, projec
 bool srv_decide_entries(struct decision *decision); /* log rows only */
 /* The decision itself, whatever it is, and what is kept for later ones. */
 daybook_status srv_decide_record(struct decision *decision);
+/* Nothing waits for this changeset any more, or counts as rejected by it. */
+daybook_status srv_decide_forget(struct decision *decision);
 
 #endif

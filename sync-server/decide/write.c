@@ -111,23 +111,43 @@ static daybook_status remember(struct decision *decision)
     return status;
 }
 
-/* Keeps the text of a quarantined changeset for the operator. */
+/* Keeps the text of a quarantined changeset for the operator, and of its request what tells when it
+ * was made. */
 static daybook_status keep_text(struct decision *decision)
 {
     const struct decide_input *input = decision->input;
-    const char *text = NULL;
-    size_t length = 0;
-    daybook_status status =
-        input->text == NULL ? DAYBOOK_INTERNAL : input->text(input->context, &text, &length);
+    const struct decide_author *author = decision->author;
+    struct srv_quarantined row = {.device_no = author->device_no,
+                                  .seq = input->changeset.seq,
+                                  .changeset = input->changeset.id,
+                                  .user = author->account.user,
+                                  .why = dk_reject_name(decision->verdict->code),
+                                  .received_ms = author->received_ms == 0 ? decision->now_ms
+                                                                          : author->received_ms,
+                                  .boot = author->boot,
+                                  .steady_ms = author->steady_ms};
+    daybook_status status = input->text == NULL
+                                ? DAYBOOK_INTERNAL
+                                : input->text(input->context, &row.body, &row.length);
     if (status != DAYBOOK_OK) {
         return status;
     }
     dk_log(&decision->decide->log, LOG_ERROR, "quarantined device=%u seq=%lld code=%s",
-           (unsigned)decision->author->device_no, (long long)input->changeset.seq,
-           dk_reject_name(decision->verdict->code));
-    return srv_store_add_quarantine(
-        decision->store, decision->org->org, decision->author->device_no, input->changeset.seq,
-        &input->changeset.id, text, length, dk_reject_name(decision->verdict->code));
+           (unsigned)row.device_no, (long long)row.seq, row.why);
+    return srv_store_add_quarantine(decision->store, decision->org->org, &row);
+}
+
+/* What becomes of the text: kept where the changeset is to wait, forgotten where it has waited. */
+static daybook_status settle_text(struct decision *decision)
+{
+    const struct verdict *verdict = decision->verdict;
+    bool waits = verdict->kind == VERDICT_QUARANTINED;
+    if (decision->waited) {
+        return srv_store_end_quarantine(decision->store, decision->org->org,
+                                        &decision->input->changeset.id,
+                                        waits ? dk_reject_name(verdict->code) : NULL);
+    }
+    return waits ? keep_text(decision) : DAYBOOK_OK;
 }
 
 /* See the header. */
@@ -139,11 +159,8 @@ daybook_status srv_decide_record(struct decision *decision)
                                .seq = decision->input->changeset.seq,
                                .changeset = decision->input->changeset.id,
                                .position = verdict->position};
-    daybook_status status = DAYBOOK_OK;
     memcpy(row.digest, decision->input->digest, sizeof row.digest);
-    if (verdict->kind == VERDICT_QUARANTINED) {
-        status = keep_text(decision);
-    }
+    daybook_status status = settle_text(decision);
     bool applied = verdict->kind == VERDICT_ACCEPTED || verdict->kind == VERDICT_MERGED;
     if (status == DAYBOOK_OK && !applied) {
         status = remember(decision);
@@ -158,5 +175,18 @@ daybook_status srv_decide_record(struct decision *decision)
     }
     row.verdict = text->bytes;
     row.verdict_length = text->length;
-    return srv_store_add_decision(decision->store, decision->org->org, &row);
+    return decision->waited ? srv_store_replace_verdict(decision->store, decision->org->org, &row)
+                            : srv_store_add_decision(decision->store, decision->org->org, &row);
+}
+
+/* See the header. */
+daybook_status srv_decide_forget(struct decision *decision)
+{
+    const struct changeset *changeset = &decision->input->changeset;
+    daybook_status status = DAYBOOK_OK;
+    for (int i = 0; i < changeset->change_count && status == DAYBOOK_OK; i++) {
+        status = srv_store_remove_rejected_record(decision->store, decision->org->org,
+                                                  &changeset->changes[i].id, &changeset->id);
+    }
+    return status;
 }

@@ -33,8 +33,11 @@ struct sqlite_statements {
     struct statement *add_code, *take_code, *drop_codes;
     struct statement *add_device, *add_instance, *find_instance, *set_instance, *find_device,
         *list_devices, *revoke, *find_dropped, *mark_device;
-    struct statement *add_decision, *adopt_decision, *find_decision, *markers, *drop_verdicts;
-    struct statement *add_rejected, *find_rejected, *add_quarantine, *has_quarantine;
+    struct statement *add_decision, *adopt_decision, *replace_verdict, *find_decision, *markers,
+        *drop_verdicts;
+    struct statement *add_rejected, *find_rejected, *remove_rejected;
+    struct statement *add_quarantine, *has_quarantine, *list_quarantine, *find_quarantine,
+        *end_quarantine, *ended_quarantine, *move_quarantine, *drop_ended;
     struct statement *find_bucket, *next_bucket, *add_bucket, *add_class, *buckets, *find_lane;
     struct statement *append_log, *add_eviction, *evictions;
     struct statement *get_floor, *raise_floor;
@@ -43,7 +46,7 @@ struct sqlite_statements {
 
 /* Statements of one entity; their SQL is made from the entity table. */
 struct sqlite_entity_statements {
-    struct statement *get, *insert, *update, *move_bucket, *bucket;
+    struct statement *get, *insert, *update, *move_bucket, *bucket, *list;
     struct statement *move[LIMIT_FIELDS];    /* by field with an index */
     struct statement *related[LIMIT_FIELDS]; /* by ID field */
 };
@@ -173,10 +176,33 @@ daybook_status srv_sqlite_add_rejected_record(struct srv_store *store, int64_t o
 daybook_status srv_sqlite_find_rejected_record(struct srv_store *store, int64_t org,
                                                const struct id *record, struct id *changeset,
                                                bool *found);
-daybook_status srv_sqlite_add_quarantine(struct srv_store *store, int64_t org, uint32_t device_no,
-                                         int64_t seq, const struct id *changeset, const char *body,
-                                         size_t length, const char *why);
+daybook_status srv_sqlite_remove_rejected_record(struct srv_store *store, int64_t org,
+                                                 const struct id *record,
+                                                 const struct id *changeset);
+daybook_status srv_sqlite_replace_verdict(struct srv_store *store, int64_t org,
+                                          const struct srv_decision *decision);
+
+/* ---- sqlite_quarantine.c */
+daybook_status srv_sqlite_add_quarantine(struct srv_store *store, int64_t org,
+                                         const struct srv_quarantined *row);
 daybook_status srv_sqlite_has_quarantine(struct srv_store *store, uint32_t device_no, bool *has);
+daybook_status srv_sqlite_list_quarantine(struct srv_store *store, int64_t org, uint32_t device_no,
+                                          int limit, struct arena *arena,
+                                          struct srv_quarantined **rows, int *count);
+daybook_status srv_sqlite_find_quarantine(struct srv_store *store, int64_t org,
+                                          const struct id *changeset, struct arena *arena,
+                                          struct srv_quarantined *found_row, bool *found);
+daybook_status srv_sqlite_end_quarantine(struct srv_store *store, int64_t org,
+                                         const struct id *changeset, const char *why);
+daybook_status srv_sqlite_ended_quarantine(struct srv_store *store, uint32_t device_no,
+                                           int64_t settled, int limit, struct arena *arena,
+                                           struct srv_decision **rows, int *count);
+/* A changeset that waits, or whose end is not acknowledged, goes over to another instance. */
+daybook_status srv_sqlite_move_quarantine(struct sqlite_store *sqlite, int64_t org,
+                                          const struct id *changeset, uint32_t device_no,
+                                          int64_t seq);
+/* Forgets those that have ended, up to a seq that the instance has acknowledged. */
+daybook_status srv_sqlite_drop_ended(struct sqlite_store *sqlite, uint32_t device_no, int64_t upto);
 
 /* ---- sqlite_records.c */
 daybook_status srv_sqlite_get(struct srv_store *store, int64_t org, const struct entity *entity,
@@ -189,6 +215,9 @@ daybook_status srv_sqlite_related(struct srv_store *store, int64_t org, const st
                                   int limit, bool tombstones, struct arena *arena,
                                   struct srv_record **rows, int *count);
 
+daybook_status srv_sqlite_list(struct srv_store *store, int64_t org, const struct entity *entity,
+                               const struct id *after, int limit, struct arena *arena,
+                               struct srv_record **rows, int *count);
 daybook_status srv_sqlite_bucket_records(struct srv_store *store, int64_t org, int64_t bucket,
                                          const struct entity *entity, const struct id *after,
                                          srv_each_record each, void *context);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What was decided: decisions with their verdicts, records whose creation was rejected, and the
- * quarantine. Written by the decider in the transaction of the effect. Invariant: a changeset id
+ * What was decided: decisions with their verdicts, and records whose creation was rejected. Written
+ * by the decider in the transaction of the effect. Invariant: a changeset id
  * and an (instance, seq) are decided at most once, and the id stays known when verdict and digest
  * of an acknowledged decision are dropped.
  */
 #include "sync-server/store/sqlite.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* EXISTS: the changeset, or this seq of the instance, was decided before. */
@@ -33,7 +34,7 @@ daybook_status srv_sqlite_add_decision(struct srv_store *store, int64_t org,
     return srv_sqlite_run(sqlite, statement);
 }
 
-/* See store.h. The row's key moves. */
+/* See store.h. The row's key moves, and that of its text where it waits. */
 daybook_status srv_sqlite_adopt_decision(struct srv_store *store, int64_t org,
                                          const struct id *changeset, uint32_t device_no,
                                          int64_t seq)
@@ -52,6 +53,32 @@ daybook_status srv_sqlite_adopt_decision(struct srv_store *store, int64_t org,
     dk_bind_id(statement, 2, changeset);
     dk_bind_int(statement, 3, device_no);
     dk_bind_int(statement, 4, seq);
+    status = srv_sqlite_run(sqlite, statement);
+    if (status == DAYBOOK_OK && dk_database_changes(&sqlite->database) == 0) {
+        return DAYBOOK_NOT_FOUND;
+    }
+    return status == DAYBOOK_OK ? srv_sqlite_move_quarantine(sqlite, org, changeset, device_no, seq)
+                                : status;
+}
+
+/* See store.h. The digest stays: it is of the text, not of the answer. */
+daybook_status srv_sqlite_replace_verdict(struct srv_store *store, int64_t org,
+                                          const struct srv_decision *decision)
+{
+    struct sqlite_store *sqlite = srv_sqlite(store);
+    daybook_status status;
+    struct statement *statement =
+        srv_sqlite_statement(sqlite, &sqlite->statements.replace_verdict,
+                             "UPDATE decision SET position = ?3, verdict = ?4"
+                             " WHERE org = ?1 AND changeset = ?2",
+                             &status);
+    if (statement == NULL) {
+        return status;
+    }
+    dk_bind_int(statement, 1, org);
+    dk_bind_id(statement, 2, &decision->changeset);
+    dk_bind_int(statement, 3, decision->position);
+    dk_bind_text(statement, 4, decision->verdict, decision->verdict_length);
     status = srv_sqlite_run(sqlite, statement);
     if (status == DAYBOOK_OK && dk_database_changes(&sqlite->database) == 0) {
         return DAYBOOK_NOT_FOUND;
@@ -111,8 +138,15 @@ daybook_status srv_sqlite_find_decision(struct srv_store *store, int64_t org,
     return status;
 }
 
+/* By position. */
+static int compare_positions(const void *a, const void *b)
+{
+    const struct srv_decision *first = a, *second = b;
+    return first->position < second->position ? -1 : first->position > second->position;
+}
+
 /* Only what a marker needs: number, seq, changeset and position. Rejections have no position and
- * are never among them. */
+ * are never among them. What has left the quarantine stands behind later ones. */
 daybook_status srv_sqlite_markers(struct srv_store *store, uint32_t device_no, int64_t settled,
                                   int64_t after, int64_t upto, struct arena *arena,
                                   struct srv_decision **rows, int *count)
@@ -121,6 +155,7 @@ daybook_status srv_sqlite_markers(struct srv_store *store, uint32_t device_no, i
     struct srv_decision *list = NULL;
     int used = 0;
     int capacity = 0;
+    bool sorted = true;
     bool row = false;
     daybook_status status;
     struct statement *statement = srv_sqlite_statement(
@@ -150,10 +185,14 @@ daybook_status srv_sqlite_markers(struct srv_store *store, uint32_t device_no, i
             status = DAYBOOK_CORRUPT;
             break;
         }
+        sorted = sorted && (used == 0 || list[used - 1].position < list[used].position);
         used++;
         status = srv_sqlite_step(sqlite, statement, &row);
     }
     dk_reset(statement);
+    if (status == DAYBOOK_OK && !sorted) {
+        qsort(list, (size_t)used, sizeof *list, compare_positions);
+    }
     if (status == DAYBOOK_OK) {
         *rows = list;
         *count = used;
@@ -180,7 +219,7 @@ daybook_status srv_sqlite_drop_verdicts(struct sqlite_store *sqlite, uint32_t de
     return srv_sqlite_run(sqlite, statement);
 }
 
-/* ---- rejected records, quarantine ---- */
+/* ---- rejected records ---- */
 
 /* A later rejection of the same record's creation takes the earlier one's place. */
 daybook_status srv_sqlite_add_rejected_record(struct srv_store *store, int64_t org,
@@ -226,43 +265,21 @@ daybook_status srv_sqlite_find_rejected_record(struct srv_store *store, int64_t 
     return status;
 }
 
-/* EXISTS: this seq of the instance is there already. */
-daybook_status srv_sqlite_add_quarantine(struct srv_store *store, int64_t org, uint32_t device_no,
-                                         int64_t seq, const struct id *changeset, const char *body,
-                                         size_t length, const char *why)
-{
-    struct sqlite_store *sqlite = srv_sqlite(store);
-    daybook_status status;
-    struct statement *statement =
-        srv_sqlite_statement(sqlite, &sqlite->statements.add_quarantine,
-                             "INSERT INTO quarantine(device_no, seq, org, changeset, why, body)"
-                             " VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
-                             &status);
-    if (statement == NULL) {
-        return status;
-    }
-    dk_bind_int(statement, 1, device_no);
-    dk_bind_int(statement, 2, seq);
-    dk_bind_int(statement, 3, org);
-    dk_bind_id(statement, 4, changeset);
-    dk_bind_text(statement, 5, why, strlen(why));
-    dk_bind_text(statement, 6, body, length);
-    return srv_sqlite_run(sqlite, statement);
-}
-
 /* See store.h. */
-daybook_status srv_sqlite_has_quarantine(struct srv_store *store, uint32_t device_no, bool *has)
+daybook_status srv_sqlite_remove_rejected_record(struct srv_store *store, int64_t org,
+                                                 const struct id *record,
+                                                 const struct id *changeset)
 {
     struct sqlite_store *sqlite = srv_sqlite(store);
     daybook_status status;
-    struct statement *statement =
-        srv_sqlite_statement(sqlite, &sqlite->statements.has_quarantine,
-                             "SELECT 1 FROM quarantine WHERE device_no = ?1 LIMIT 1", &status);
+    struct statement *statement = srv_sqlite_statement(
+        sqlite, &sqlite->statements.remove_rejected,
+        "DELETE FROM rejected_record WHERE org = ?1 AND record = ?2 AND changeset = ?3", &status);
     if (statement == NULL) {
         return status;
     }
-    dk_bind_int(statement, 1, device_no);
-    status = srv_sqlite_step(sqlite, statement, has);
-    dk_reset(statement);
-    return status;
+    dk_bind_int(statement, 1, org);
+    dk_bind_id(statement, 2, record);
+    dk_bind_id(statement, 3, changeset);
+    return srv_sqlite_run(sqlite, statement);
 }

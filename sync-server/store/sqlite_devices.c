@@ -309,5 +309,8 @@ daybook_status srv_sqlite_mark_device(struct srv_store *store, uint32_t device_n
     if (status == DAYBOOK_OK && upto > after) {
         status = srv_sqlite_drop_verdicts(sqlite, device_no, after, upto);
     }
+    if (status == DAYBOOK_OK && upto > after) {
+        status = srv_sqlite_drop_ended(sqlite, device_no, upto);
+    }
     return status;
 }

@@ -74,6 +74,14 @@ static void append_related(struct buffer *sql, const struct entity *entity, int 
     append(sql, " = ?2 AND id > ?3 AND (deleted = 0 OR ?5) ORDER BY id LIMIT ?4", "");
 }
 
+/* SELECT of live records by id. */
+static void append_list(struct buffer *sql, const struct entity *entity, int field)
+{
+    (void)field;
+    append_select(sql, entity);
+    append(sql, " WHERE org = ?1 AND id > ?2 AND deleted = 0 ORDER BY id LIMIT ?3", "");
+}
+
 /* INSERT with the parameters of enum bind. */
 static void append_insert(struct buffer *sql, const struct entity *entity, int field)
 {
@@ -417,30 +425,16 @@ daybook_status srv_sqlite_bucket_records(struct srv_store *store, int64_t org, i
     return status;
 }
 
-/* See store.h. */
-daybook_status srv_sqlite_related(struct srv_store *store, int64_t org, const struct entity *entity,
-                                  int field, const struct id *value, const struct id *after,
-                                  int limit, bool tombstones, struct arena *arena,
-                                  struct srv_record **rows, int *count)
+/* Reads all rows of a statement whose parameters are bound. */
+static daybook_status read_rows(struct sqlite_store *sqlite, struct statement *statement,
+                                const struct entity *entity, struct arena *arena,
+                                struct srv_record **rows, int *count)
 {
-    struct sqlite_store *sqlite = srv_sqlite(store);
     struct srv_record *list = NULL;
     int used = 0;
     int capacity = 0;
     bool row = false;
-    daybook_status status;
-    struct statement *statement =
-        entity_statement(sqlite, &sqlite->entities[entity->kind].related[field], append_related,
-                         entity, field, &status);
-    if (statement == NULL) {
-        return status;
-    }
-    dk_bind_int(statement, 1, org);
-    dk_bind_id(statement, 2, value);
-    dk_bind_id(statement, 3, after);
-    dk_bind_int(statement, 4, limit);
-    dk_bind_int(statement, 5, tombstones ? 1 : 0);
-    status = srv_sqlite_step(sqlite, statement, &row);
+    daybook_status status = srv_sqlite_step(sqlite, statement, &row);
     while (status == DAYBOOK_OK && row) {
         list = srv_sqlite_grow(arena, list, used, &capacity, sizeof *list);
         status =
@@ -456,4 +450,44 @@ daybook_status srv_sqlite_related(struct srv_store *store, int64_t org, const st
         *count = used;
     }
     return status;
+}
+
+/* See store.h. */
+daybook_status srv_sqlite_related(struct srv_store *store, int64_t org, const struct entity *entity,
+                                  int field, const struct id *value, const struct id *after,
+                                  int limit, bool tombstones, struct arena *arena,
+                                  struct srv_record **rows, int *count)
+{
+    struct sqlite_store *sqlite = srv_sqlite(store);
+    daybook_status status;
+    struct statement *statement =
+        entity_statement(sqlite, &sqlite->entities[entity->kind].related[field], append_related,
+                         entity, field, &status);
+    if (statement == NULL) {
+        return status;
+    }
+    dk_bind_int(statement, 1, org);
+    dk_bind_id(statement, 2, value);
+    dk_bind_id(statement, 3, after);
+    dk_bind_int(statement, 4, limit);
+    dk_bind_int(statement, 5, tombstones ? 1 : 0);
+    return read_rows(sqlite, statement, entity, arena, rows, count);
+}
+
+/* See store.h. */
+daybook_status srv_sqlite_list(struct srv_store *store, int64_t org, const struct entity *entity,
+                               const struct id *after, int limit, struct arena *arena,
+                               struct srv_record **rows, int *count)
+{
+    struct sqlite_store *sqlite = srv_sqlite(store);
+    daybook_status status;
+    struct statement *statement = entity_statement(sqlite, &sqlite->entities[entity->kind].list,
+                                                   append_list, entity, -1, &status);
+    if (statement == NULL) {
+        return status;
+    }
+    dk_bind_int(statement, 1, org);
+    dk_bind_id(statement, 2, after);
+    dk_bind_int(statement, 3, limit);
+    return read_rows(sqlite, statement, entity, arena, rows, count);
 }

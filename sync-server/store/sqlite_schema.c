@@ -17,7 +17,8 @@
  *   enrol_code       one-time codes not yet used
  *   decision         one row per changeset ever decided; position 0: rejected
  *   rejected_record  records whose creation was rejected, and by which changeset
- *   quarantine       bodies of changesets that wait for an operator
+ *   quarantine       bodies of changesets that wait for an operator; ended: their devices are to
+ *                    be told how
  *   header           headers of log parts
  *   eviction         records that left a bucket, and where in the log
  *   log              lane * 2^41 + position -> what a changeset did in a bucket
@@ -73,8 +74,10 @@ static const char fixed_tables[] =
     "CREATE TABLE rejected_record(org INTEGER NOT NULL, record BLOB NOT NULL,"
     " changeset BLOB NOT NULL, PRIMARY KEY(org, record)) STRICT, WITHOUT ROWID;"
     "CREATE TABLE quarantine(device_no INTEGER NOT NULL, seq INTEGER NOT NULL,"
-    " org INTEGER NOT NULL, changeset BLOB NOT NULL, why TEXT NOT NULL, body TEXT NOT NULL,"
-    " UNIQUE(device_no, seq)) STRICT;"
+    " org INTEGER NOT NULL, changeset BLOB NOT NULL, user_id BLOB NOT NULL, why TEXT NOT NULL,"
+    " received_ms INTEGER NOT NULL, boot INTEGER NOT NULL, steady_ms INTEGER NOT NULL,"
+    " ended INTEGER NOT NULL, body TEXT NOT NULL, UNIQUE(device_no, seq), UNIQUE(org, changeset))"
+    " STRICT;"
     "CREATE TABLE eviction(org INTEGER NOT NULL, bucket INTEGER NOT NULL,"
     " position INTEGER NOT NULL, record BLOB NOT NULL,"
     " PRIMARY KEY(org, bucket, position, record)) STRICT, WITHOUT ROWID;"

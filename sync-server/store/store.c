@@ -365,13 +365,65 @@ daybook_status srv_store_find_rejected_record(struct srv_store *store, int64_t o
 }
 
 /* See the header. */
-daybook_status srv_store_add_quarantine(struct srv_store *store, int64_t org, uint32_t device_no,
-                                        int64_t seq, const struct id *changeset, const char *body,
-                                        size_t length, const char *why)
+daybook_status srv_store_remove_rejected_record(struct srv_store *store, int64_t org,
+                                                const struct id *record, const struct id *changeset)
 {
     assert(is_writing(store));
-    return store->operations->add_quarantine(store, org, device_no, seq, changeset, body, length,
-                                             why);
+    return store->operations->remove_rejected_record(store, org, record, changeset);
+}
+
+/* See the header. */
+daybook_status srv_store_replace_verdict(struct srv_store *store, int64_t org,
+                                         const struct srv_decision *decision)
+{
+    assert(is_writing(store));
+    return store->operations->replace_verdict(store, org, decision);
+}
+
+/* See the header. */
+daybook_status srv_store_add_quarantine(struct srv_store *store, int64_t org,
+                                        const struct srv_quarantined *row)
+{
+    assert(is_writing(store));
+    return store->operations->add_quarantine(store, org, row);
+}
+
+/* See the header. */
+daybook_status srv_store_list_quarantine(struct srv_store *store, int64_t org, uint32_t device_no,
+                                         int limit, struct arena *arena,
+                                         struct srv_quarantined **rows, int *count)
+{
+    *rows = NULL;
+    *count = 0;
+    return store->operations->list_quarantine(store, org, device_no, limit, arena, rows, count);
+}
+
+/* See the header. */
+daybook_status srv_store_find_quarantine(struct srv_store *store, int64_t org,
+                                         const struct id *changeset, struct arena *arena,
+                                         struct srv_quarantined *row, bool *found)
+{
+    *found = false;
+    return store->operations->find_quarantine(store, org, changeset, arena, row, found);
+}
+
+/* See the header. */
+daybook_status srv_store_end_quarantine(struct srv_store *store, int64_t org,
+                                        const struct id *changeset, const char *why)
+{
+    assert(is_writing(store));
+    return store->operations->end_quarantine(store, org, changeset, why);
+}
+
+/* See the header. */
+daybook_status srv_store_ended_quarantine(struct srv_store *store, uint32_t device_no,
+                                          int64_t settled, int limit, struct arena *arena,
+                                          struct srv_decision **rows, int *count)
+{
+    *rows = NULL;
+    *count = 0;
+    return store->operations->ended_quarantine(store, device_no, settled, limit, arena, rows,
+                                               count);
 }
 
 /* See the header. */
@@ -422,6 +474,16 @@ daybook_status srv_store_children(struct srv_store *store, int64_t org, const st
     const struct id start = {{0}};
     return srv_store_related(store, org, entity, entity->parent_field, parent, &start, INT_MAX,
                              false, arena, rows, count);
+}
+
+/* See the header. */
+daybook_status srv_store_list(struct srv_store *store, int64_t org, const struct entity *entity,
+                              const struct id *after, int limit, struct arena *arena,
+                              struct srv_record **rows, int *count)
+{
+    *rows = NULL;
+    *count = 0;
+    return store->operations->list(store, org, entity, after, limit, arena, rows, count);
 }
 
 /* See the header. */

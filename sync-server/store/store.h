@@ -74,6 +74,19 @@ struct srv_decision {
     size_t verdict_length;
 };
 
+struct srv_quarantined { /* a changeset that waits for an operator */
+    uint32_t device_no;
+    int64_t seq;
+    struct id changeset;
+    struct id user;  /* the author */
+    const char *why; /* a code of REJECTED */
+    /* of the request that brought it: what a later decision needs to know when it was made */
+    int64_t received_ms, steady_ms;
+    uint64_t boot;
+    const char *body; /* its text */
+    size_t length;
+};
+
 /* Who wrote each field last; keys of custom and extra maps have stamps of their own. */
 struct srv_key_stamp {
     const char *key; /* "custom.colour" or "extra.name"; in the arena */
@@ -273,11 +286,15 @@ daybook_status srv_store_add_decision(struct srv_store *store, int64_t org,
 daybook_status srv_store_adopt_decision(struct srv_store *store, int64_t org,
                                         const struct id *changeset, uint32_t device_no,
                                         int64_t seq);
+/* Another verdict and position for a changeset that was decided: a quarantine has ended. NOT_FOUND.
+ */
+daybook_status srv_store_replace_verdict(struct srv_store *store, int64_t org,
+                                         const struct srv_decision *decision);
 daybook_status srv_store_find_decision(struct srv_store *store, int64_t org,
                                        const struct id *changeset, struct arena *arena,
                                        struct srv_decision *decision, bool *found);
-/* The instance's decisions with a position in (after, upto], seq > settled, by seq: its markers.
- * Digest and verdict are left out. */
+/* The instance's decisions with a position in (after, upto], seq > settled, by position: its
+ * markers. Digest and verdict are left out. */
 daybook_status srv_store_markers(struct srv_store *store, uint32_t device_no, int64_t settled,
                                  int64_t after, int64_t upto, struct arena *arena,
                                  struct srv_decision **rows, int *count);
@@ -287,6 +304,11 @@ daybook_status srv_store_add_rejected_record(struct srv_store *store, int64_t or
 daybook_status srv_store_find_rejected_record(struct srv_store *store, int64_t org,
                                               const struct id *record, struct id *changeset,
                                               bool *found);
+
+/* Where it was this changeset that made the record count as rejected, it does so no more. */
+daybook_status srv_store_remove_rejected_record(struct srv_store *store, int64_t org,
+                                                const struct id *record,
+                                                const struct id *changeset);
 
 /* ---- records */
 
@@ -310,6 +332,11 @@ daybook_status srv_store_related(struct srv_store *store, int64_t org, const str
                                  int field, const struct id *value, const struct id *after,
                                  int limit, bool tombstones, struct arena *arena,
                                  struct srv_record **rows, int *count);
+/* All live records of an entity, by id order, ids above `after`, at most `limit`: for an operator's
+ * lists, not for decisions. */
+daybook_status srv_store_list(struct srv_store *store, int64_t org, const struct entity *entity,
+                              const struct id *after, int limit, struct arena *arena,
+                              struct srv_record **rows, int *count);
 /* Bucket number of a root's label ("organisation", "territory:<uuid>", "user:<uuid>"), made where
  * missing; a reader makes none (NOT_FOUND). TOO_LARGE. */
 daybook_status srv_store_bucket(struct srv_store *store, int64_t org, const char *label,
@@ -383,12 +410,29 @@ bool srv_log_part_next(const void *body, size_t body_size, size_t *cursor, int64
 
 /* ---- quarantine */
 
-/* EXISTS: this seq of the instance is there already. */
-daybook_status srv_store_add_quarantine(struct srv_store *store, int64_t org, uint32_t device_no,
-                                        int64_t seq, const struct id *changeset, const char *body,
-                                        size_t length, const char *why);
-/* Whether any changeset of this instance is quarantined. */
+/* EXISTS: the changeset, or this seq of the instance, is there already. */
+daybook_status srv_store_add_quarantine(struct srv_store *store, int64_t org,
+                                        const struct srv_quarantined *row);
+/* Whether any changeset of this instance waits. */
 daybook_status srv_store_has_quarantine(struct srv_store *store, uint32_t device_no, bool *has);
+/* The changesets that wait, without their texts, by instance and seq, at most `limit`. device_no 0:
+ * of all instances. */
+daybook_status srv_store_list_quarantine(struct srv_store *store, int64_t org, uint32_t device_no,
+                                         int limit, struct arena *arena,
+                                         struct srv_quarantined **rows, int *count);
+/* One that waits, with its text. */
+daybook_status srv_store_find_quarantine(struct srv_store *store, int64_t org,
+                                         const struct id *changeset, struct arena *arena,
+                                         struct srv_quarantined *row, bool *found);
+/* It waits no more, and its text is forgotten; or, with `why`, it waits on, for another reason.
+ * NOT_FOUND. */
+daybook_status srv_store_end_quarantine(struct srv_store *store, int64_t org,
+                                        const struct id *changeset, const char *why);
+/* Verdicts (device_no, seq and the text as it was written) of those of an instance that have ended
+ * and are above its acknowledgement mark, by seq. */
+daybook_status srv_store_ended_quarantine(struct srv_store *store, uint32_t device_no,
+                                          int64_t settled, int limit, struct arena *arena,
+                                          struct srv_decision **rows, int *count);
 
 /* ---- for tests and proofs
  *

@@ -97,9 +97,23 @@ struct srv_store_operations {
     daybook_status (*find_rejected_record)(struct srv_store *store, int64_t org,
                                            const struct id *record, struct id *changeset,
                                            bool *found);
-    daybook_status (*add_quarantine)(struct srv_store *store, int64_t org, uint32_t device_no,
-                                     int64_t seq, const struct id *changeset, const char *body,
-                                     size_t length, const char *why);
+    daybook_status (*remove_rejected_record)(struct srv_store *store, int64_t org,
+                                             const struct id *record, const struct id *changeset);
+    daybook_status (*replace_verdict)(struct srv_store *store, int64_t org,
+                                      const struct srv_decision *decision);
+    daybook_status (*add_quarantine)(struct srv_store *store, int64_t org,
+                                     const struct srv_quarantined *row);
+    daybook_status (*list_quarantine)(struct srv_store *store, int64_t org, uint32_t device_no,
+                                      int limit, struct arena *arena, struct srv_quarantined **rows,
+                                      int *count);
+    daybook_status (*find_quarantine)(struct srv_store *store, int64_t org,
+                                      const struct id *changeset, struct arena *arena,
+                                      struct srv_quarantined *row, bool *found);
+    daybook_status (*end_quarantine)(struct srv_store *store, int64_t org,
+                                     const struct id *changeset, const char *why);
+    daybook_status (*ended_quarantine)(struct srv_store *store, uint32_t device_no, int64_t settled,
+                                       int limit, struct arena *arena, struct srv_decision **rows,
+                                       int *count);
     daybook_status (*has_quarantine)(struct srv_store *store, uint32_t device_no, bool *has);
 
     daybook_status (*get)(struct srv_store *store, int64_t org, const struct entity *entity,
@@ -116,6 +130,9 @@ struct srv_store_operations {
                                      srv_each_record each, void *context);
     daybook_status (*get_floor)(struct srv_store *store, int64_t org, int64_t *floor);
     daybook_status (*raise_floor)(struct srv_store *store, int64_t org, int64_t floor);
+    daybook_status (*list)(struct srv_store *store, int64_t org, const struct entity *entity,
+                           const struct id *after, int limit, struct arena *arena,
+                           struct srv_record **rows, int *count);
     daybook_status (*bucket)(struct srv_store *store, int64_t org, const char *label,
                              int64_t *bucket);
     daybook_status (*bucket_in)(struct srv_store *store, int64_t org, int64_t root,

@@ -165,11 +165,49 @@ static void test_holds__are_the_servers(void **state)
     assert_int_equal(standing(wang, order), 1);
 }
 
+/* The operator sees and clears holds too, in somebody's name. */
+static void test_holds__an_operator_clears_one(void **state)
+{
+    char shop[DAYBOOK_ID_SIZE], order[DAYBOOK_ID_SIZE], hold[DAYBOOK_ID_SIZE], out[4000];
+    (void)state;
+    new_order(shop, order);
+    add_line(wang, order, TEA, NULL);
+    add_line(wang, order, TEA, NULL);
+    company_settle(&company);
+    (void)snprintf(
+        hold, sizeof hold, "%s",
+        device_text_of(&wang->device, "SELECT id FROM hold WHERE record_id = ?1", order));
+    assert_int_equal(
+        server_run(&company.server, out, sizeof out, (const char *[]){"hold", "list", NULL}), 0);
+    assert_non_null(strstr(out, hold));
+    assert_non_null(strstr(out, order));
+    assert_non_null(strstr(out, "DUP_LINE"));
+    static const char *const refused[] = {"nobody", "office"};
+    for (int i = 0; i < 2; i++) {
+        int code = server_run(&company.server, out, sizeof out,
+                              (const char *[]){"hold", "clear", hold, "--by", refused[i], "--note",
+                                               "by telephone", NULL});
+        assert_int_equal(code == 0, i == 1);
+    }
+    assert_int_not_equal(
+        server_run(&company.server, out, sizeof out, (const char *[]){"hold", "clear", hold, NULL}),
+        0);
+    assert_non_null(strstr(out, "no such hold stands"));
+    company_settle(&company);
+    assert_int_equal(standing(wang, order), 0);
+    assert_field(wang, "hold", hold, "note", "by telephone");
+    assert_string_equal(
+        device_text(&wang->device, "SELECT login FROM app_user u JOIN hold h"
+                                   " ON h.cleared_by_key = u.id_key WHERE h.note = 'by telephone'"),
+        "office");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_holds__a_product_twice_holds_the_order),
         cmocka_unit_test(test_holds__are_the_servers),
+        cmocka_unit_test(test_holds__an_operator_clears_one),
     };
     return cmocka_run_group_tests_name("holds", tests, set_up, tear_down);
 }

@@ -149,7 +149,7 @@ static void test_server_store_decisions__a_decision_goes_over_to_another_instanc
     assert_decision(world, world->store, 2, 7, 100, 5, true);
     ok(srv_store_markers(world_reader(world), 2, 0, 0, 100, &world->arena, &rows, &count));
     assert_int_equal(count, 2);
-    assert_int_equal(rows[1].seq, 7);
+    assert_int_equal(rows[0].seq, 7); /* by position */
     ok(srv_store_markers(world_reader(world), 1, 0, 0, 100, &world->arena, &rows, &count));
     assert_int_equal(count, 0);
 }
@@ -231,22 +231,127 @@ static void test_server_store_decisions__the_last_rejection_of_a_record_counts(v
 static void test_server_store_decisions__a_quarantine_is_known_by_its_instance(void **state)
 {
     struct world *world = *state;
-    struct id changeset = id_of(70);
+    struct srv_quarantined waiting = {.device_no = 4,
+                                      .seq = 9,
+                                      .changeset = id_of(70),
+                                      .user = id_of(72),
+                                      .why = "AUTH",
+                                      .received_ms = 1,
+                                      .boot = 2,
+                                      .steady_ms = 3,
+                                      .body = "{\"id\":1}",
+                                      .length = 8};
     bool has = true;
     ok(srv_store_has_quarantine(world->store, 4, &has));
     assert_false(has);
     ok(srv_store_begin(world->store));
-    ok(srv_store_add_quarantine(world->store, world->org, 4, 9, &changeset, "{\"id\":1}", 8, "x"));
-    assert_int_equal(
-        srv_store_add_quarantine(world->store, world->org, 4, 9, &changeset, "{}", 2, "again"),
-        DAYBOOK_EXISTS);
-    ok(srv_store_add_quarantine(world->store, world->org, 4, 10, &changeset, "", 0, ""));
+    ok(srv_store_add_quarantine(world->store, world->org, &waiting));
+    assert_int_equal(srv_store_add_quarantine(world->store, world->org, &waiting), DAYBOOK_EXISTS);
+    waiting.changeset = id_of(71);
+    assert_int_equal(srv_store_add_quarantine(world->store, world->org, &waiting), DAYBOOK_EXISTS);
     ok(srv_store_commit(world->store));
     world_reopen(world);
     ok(srv_store_has_quarantine(world->store, 4, &has));
     assert_true(has);
     ok(srv_store_has_quarantine(world->store, 5, &has));
     assert_false(has);
+}
+
+/* Given two that wait, when one waits for another reason and one ends, then the lists say so, until
+ * the end is acknowledged; both go over to another instance. */
+static void test_server_store_decisions__the_quarantine_until_it_is_acknowledged(void **state)
+{
+    struct world *world = *state;
+    struct arena *arena = &world->arena;
+    struct srv_quarantined *rows, row,
+        waiting = {.device_no = 0,
+                   .user = id_of(72),
+                   .why = "AUTH",
+                   .received_ms = 11,
+                   .boot = 12,
+                   .steady_ms = 13,
+                   .body = "{}",
+                   .length = 2};
+    struct srv_decision *ended,
+        decision = {.verdict = "[1,\"quarantined\",0]", .verdict_length = 19};
+    struct srv_device device = {.org = world->org, .user = id_of(72), .instance = id_of(73)};
+    uint8_t hash[SRV_HASH_SIZE] = {7};
+    int count;
+    bool found;
+    ok(srv_store_begin(world->store));
+    ok(srv_store_add_device(world->store, &device, hash));
+    for (int seq = 1; seq <= 2; seq++) {
+        waiting.device_no = decision.device_no = device.device_no;
+        waiting.seq = decision.seq = seq;
+        waiting.changeset = decision.changeset = id_of(73 + (uint64_t)seq);
+        ok(srv_store_add_decision(world->store, world->org, &decision));
+        ok(srv_store_add_quarantine(world->store, world->org, &waiting));
+    }
+    ok(srv_store_end_quarantine(world->store, world->org, &waiting.changeset, "INTERNAL"));
+    ok(srv_store_list_quarantine(world->store, world->org, 0, 10, arena, &rows, &count));
+    assert_int_equal(count, 2);
+    assert_string_equal(rows[1].why, "INTERNAL");
+    ok(srv_store_find_quarantine(world->store, world->org, &rows[0].changeset, arena, &row,
+                                 &found));
+    assert_true(found && row.received_ms == 11 && row.boot == 12 && row.steady_ms == 13);
+    assert_int_equal(row.length, 2);
+    decision.changeset = rows[0].changeset;
+    decision.position = 5;
+    decision.verdict = "[1,\"accepted\",5]";
+    decision.verdict_length = 16;
+    ok(srv_store_replace_verdict(world->store, world->org, &decision));
+    ok(srv_store_end_quarantine(world->store, world->org, &decision.changeset, NULL));
+    ok(srv_store_find_quarantine(world->store, world->org, &decision.changeset, arena, &row,
+                                 &found));
+    assert_false(found);
+    ok(srv_store_list_quarantine(world->store, world->org, device.device_no, 10, arena, &rows,
+                                 &count));
+    assert_int_equal(count, 1);
+    ok(srv_store_ended_quarantine(world->store, device.device_no, 0, 10, arena, &ended, &count));
+    assert_int_equal(count, 1);
+    assert_memory_equal(ended[0].verdict, decision.verdict, decision.verdict_length);
+    ok(srv_store_adopt_decision(world->store, world->org, &decision.changeset, device.device_no,
+                                9));
+    ok(srv_store_ended_quarantine(world->store, device.device_no, 8, 10, arena, &ended, &count));
+    assert_int_equal(count == 1 ? ended[0].seq : 0, 9);
+    ok(srv_store_mark_device(world->store, device.device_no, 9, 9, 1));
+    ok(srv_store_ended_quarantine(world->store, device.device_no, 0, 10, arena, &ended, &count));
+    assert_int_equal(count, 0);
+    ok(srv_store_list_quarantine(world->store, world->org, 0, 10, arena, &rows, &count));
+    assert_int_equal(count, 1); /* the one that waits stays */
+    struct id unknown = id_of(99);
+    assert_int_equal(srv_store_end_quarantine(world->store, world->org, &unknown, NULL),
+                     DAYBOOK_NOT_FOUND);
+    assert_int_equal(srv_store_adopt_decision(world->store, world->org, &unknown, 1, 1),
+                     DAYBOOK_NOT_FOUND);
+    ok(srv_store_commit(world->store));
+}
+
+/* What leaves the quarantine has a later position than what followed it: markers come in the order
+ * of the log. */
+static void test_server_store_decisions__markers_are_in_the_order_of_the_log(void **state)
+{
+    struct world *world = *state;
+    static const int64_t positions[] = {9, 3, 7, 4};
+    struct srv_decision *rows;
+    int count;
+    ok(srv_store_begin(world->store));
+    for (int i = 0; i < 4; i++) {
+        struct srv_decision decision = {.device_no = 77,
+                                        .seq = i + 1,
+                                        .changeset = id_of(200 + (uint64_t)i),
+                                        .position = positions[i],
+                                        .verdict = "x",
+                                        .verdict_length = 1};
+        ok(srv_store_add_decision(world->store, world->org, &decision));
+    }
+    ok(srv_store_commit(world->store));
+    ok(srv_store_markers(world->store, 77, 0, 0, 100, &world->arena, &rows, &count));
+    assert_int_equal(count, 4);
+    for (int i = 1; i < count; i++) {
+        assert_true(rows[i - 1].position < rows[i].position);
+    }
+    assert_int_equal(rows[3].seq, 1);
 }
 
 int main(void)
@@ -260,6 +365,8 @@ int main(void)
         store_test(test_server_store_decisions__one_call_drops_a_bounded_number),
         store_test(test_server_store_decisions__the_last_rejection_of_a_record_counts),
         store_test(test_server_store_decisions__a_quarantine_is_known_by_its_instance),
+        store_test(test_server_store_decisions__the_quarantine_until_it_is_acknowledged),
+        store_test(test_server_store_decisions__markers_are_in_the_order_of_the_log),
     };
     return run_store_tests("server_store_decisions", tests, COUNT(tests));
 }

@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The commands quarantine list, show, release and reject. Called by srv_service_command. Invariant:
+ * of one instance, changesets leave the quarantine in the order of their seq; what waited behind
+ * one of them follows it.
+ */
+#include "sync-server/inside.h"
+
+#include "engine/base/text.h"
+#include "engine/protocol/convert.h"
+#include "sync-server/commands.h"
+
+#include <string.h>
+
+#define LIST_MAX 10000   /* rows that one command looks at */
+#define RELEASE_MAX 1000 /* changesets that one transaction decides */
+#define TEXT_ARENA_BYTES_MAX ((size_t)64 * 1024 * 1024)
+
+/* What the commands on one changeset share. */
+struct quarantine_task {
+    struct command_run *run;
+    struct id changeset;
+    bool all; /* those behind it too, whatever they wait for */
+    enum reject_code refused;
+    int ended, waiting; /* counted */
+    bool first;
+};
+
+/* The organisation in which the changeset waits. */
+static daybook_status find_waiting(struct decider *decider, struct quarantine_task *task,
+                                   struct arena *arena, struct decide_org **org,
+                                   struct srv_quarantined *row)
+{
+    bool found = false;
+    daybook_status status = DAYBOOK_OK;
+    for (int i = 0; i < decider->org_count && status == DAYBOOK_OK && !found; i++) {
+        *org = &decider->orgs[i];
+        status = srv_store_find_quarantine(decider->store, (*org)->org, &task->changeset, arena,
+                                           row, &found);
+    }
+    return status == DAYBOOK_OK && !found
+               ? srv_command_fail(task->run, DAYBOOK_NOT_FOUND, "no such changeset is waiting")
+               : status;
+}
+
+/* The argument, a changeset's id. */
+static bool read_changeset(struct command_run *run, struct quarantine_task *task)
+{
+    const char *text = run->line->arguments[0];
+    *task = (struct quarantine_task){.run = run, .first = true};
+    return dk_id_from_text(text, strlen(text), &task->changeset);
+}
+
+/* What the argument is, where it is not one. */
+static daybook_status no_changeset(struct command_run *run)
+{
+    return srv_command_fail(run, DAYBOOK_INVALID,
+                            "a changeset is a UUID, as quarantine list shows it");
+}
+
+/* ---- list and show */
+
+/* One waiting changeset as a line or an object. */
+static void write_waiting(struct command_run *run, const struct srv_quarantined *row,
+                          const char *login, bool first)
+{
+    char changeset[ID_TEXT_SIZE], line[200], received[32];
+    struct buffer *out = &run->out;
+    dk_id_to_text(&row->changeset, changeset);
+    srv_command_time(row->received_ms, received);
+    if (!run->line->json) {
+        (void)dk_text_format(line, sizeof line, "%s  %-10s  %8u  %8lld  %-20s  ", changeset,
+                             row->why, (unsigned)row->device_no, (long long)row->seq, received);
+        dk_buffer_append_text(out, line);
+        dk_buffer_append_text(out, login);
+        dk_buffer_append_char(out, '\n');
+        return;
+    }
+    dk_buffer_append_text(out, first ? "{" : ",{");
+    srv_command_member(out, true, "changeset", changeset);
+    srv_command_member(out, false, "code", row->why);
+    srv_command_number(out, false, "device_no", row->device_no);
+    srv_command_number(out, false, "seq", row->seq);
+    srv_command_number(out, false, "received_ms", row->received_ms);
+    srv_command_member(out, false, "login", login);
+    dk_buffer_append_char(out, '}');
+}
+
+/* The task of quarantine list: all organisations. */
+static daybook_status list_run(struct decider *decider, void *context)
+{
+    struct quarantine_task *task = context;
+    daybook_status status = DAYBOOK_OK;
+    for (int i = 0; i < decider->org_count && status == DAYBOOK_OK; i++) {
+        struct srv_quarantined *rows;
+        int count;
+        int64_t org = decider->orgs[i].org;
+        status = srv_store_list_quarantine(decider->store, org, 0, LIST_MAX, &decider->arena, &rows,
+                                           &count);
+        for (int n = 0; n < count && status == DAYBOOK_OK; n++) {
+            const char *login;
+            status = srv_command_login(decider, org, &rows[n].user, &login);
+            if (status == DAYBOOK_OK) {
+                write_waiting(task->run, &rows[n], login, task->first);
+                task->first = false;
+            }
+        }
+    }
+    return status;
+}
+
+/* See the header. */
+daybook_status srv_command_quarantine_list(struct command_run *run)
+{
+    struct quarantine_task task = {.run = run, .first = true};
+    bool json = run->line->json;
+    dk_buffer_append_text(&run->out,
+                          json ? "{\"quarantine\":["
+                               : "changeset                             code          number       "
+                                 "seq  received              login\n");
+    daybook_status status = srv_run_task(run->service, list_run, &task);
+    dk_buffer_append_text(&run->out, json ? "]}\n" : "");
+    return status;
+}
+
+/* The task of quarantine show: the text as it came, which is JSON. */
+static daybook_status show_run(struct decider *decider, void *context)
+{
+    struct quarantine_task *task = context;
+    struct srv_quarantined row;
+    struct decide_org *org;
+    daybook_status status = find_waiting(decider, task, &decider->arena, &org, &row);
+    if (status == DAYBOOK_OK) {
+        dk_buffer_append(&task->run->out, row.body, row.length);
+        dk_buffer_append_char(&task->run->out, '\n');
+    }
+    return status;
+}
+
+/* See the header. */
+daybook_status srv_command_quarantine_show(struct command_run *run)
+{
+    struct quarantine_task task;
+    return read_changeset(run, &task) ? srv_run_task(run->service, show_run, &task)
+                                      : no_changeset(run);
+}
+
+/* ---- release and reject */
+
+/* The author of a changeset that waits, as of when it came. An operator who lets it through
+ * vouches for a user who is disabled. */
+static daybook_status waiting_author(struct decider *decider, const struct srv_quarantined *row,
+                                     struct arena *arena, struct decide_author *author)
+{
+    bool found;
+    memset(author, 0, sizeof *author);
+    daybook_status status =
+        srv_store_get_account(decider->store, &row->user, &author->account, &found);
+    if (status != DAYBOOK_OK || !found) {
+        return status == DAYBOOK_OK ? DAYBOOK_CORRUPT : status;
+    }
+    author->account.disabled = false;
+    author->device_no = row->device_no;
+    author->decided = row->seq;
+    author->boot = row->boot;
+    author->steady_ms = row->steady_ms;
+    author->received_ms = row->received_ms;
+    status = srv_store_has_quarantine(decider->store, row->device_no, &author->has_quarantine);
+    return status == DAYBOOK_OK
+               ? srv_scope_of(decider->store, &author->account, SCOPE_NOW, arena, &author->scope)
+               : status;
+}
+
+/* How one ended, as a line or an object. */
+static void write_verdict(struct quarantine_task *task, const struct srv_quarantined *row,
+                          const struct verdict *verdict)
+{
+    char changeset[ID_TEXT_SIZE], explained[256] = "";
+    struct buffer *out = &task->run->out;
+    const char *kind = dk_verdict_name(verdict->kind);
+    dk_id_to_text(&row->changeset, changeset);
+    if (verdict->code != REJECT_NONE) {
+        srv_draft_explain(verdict, explained, sizeof explained);
+    }
+    if (!task->run->line->json) {
+        dk_buffer_append_text(out, changeset);
+        dk_buffer_append_text(out, "  ");
+        dk_buffer_append_text(out, kind);
+        dk_buffer_append_text(out, explained[0] == '\0' ? "" : "  ");
+        dk_buffer_append_text(out, explained);
+        dk_buffer_append_char(out, '\n');
+    } else {
+        dk_buffer_append_text(out, task->first ? "{" : ",{");
+        srv_command_member(out, true, "changeset", changeset);
+        srv_command_member(out, false, "verdict", kind);
+        srv_command_number(out, false, "position", verdict->position);
+        srv_command_member(out, false, "code", dk_reject_name(verdict->code));
+        dk_buffer_append_char(out, '}');
+    }
+    task->first = false;
+}
+
+/* Decides one that waits. `row` has its text. */
+static daybook_status decide_waiting(struct decider *decider, struct quarantine_task *task,
+                                     struct decide_org *org, const struct srv_quarantined *row,
+                                     enum reject_code refused, struct arena *arena)
+{
+    struct decide_author author;
+    struct decide_input input = {.text = NULL};
+    struct verdict verdict;
+    const char *problem = NULL;
+    char *text = dk_arena_copy(arena, row->body, row->length);
+    daybook_status status =
+        text == NULL ? DAYBOOK_NO_MEMORY : waiting_author(decider, row, arena, &author);
+    if (status != DAYBOOK_OK) {
+        return status;
+    }
+    bool decoded = dk_changeset_decode(text, row->length, arena, &input.changeset, &input.refusal,
+                                       &input.refused, &problem);
+    if ((!decoded && problem != NULL) || (decoded && !dk_convert(&input.changeset, arena))) {
+        return arena->failed ? DAYBOOK_NO_MEMORY : DAYBOOK_CORRUPT;
+    }
+    input.changeset.seq = row->seq; /* it may have gone over to another instance */
+    status =
+        srv_decide_waiting(decider->decide, org, &author, &input, refused, srv_now_ms(), &verdict);
+    if (status == DAYBOOK_OK) {
+        task->waiting += verdict.kind == VERDICT_QUARANTINED ? 1 : 0;
+        task->ended += verdict.kind == VERDICT_QUARANTINED ? 0 : 1;
+        write_verdict(task, row, &verdict);
+    }
+    return status;
+}
+
+/* Decides those behind the first: all of them, or what waited for something before it. */
+static daybook_status follow(struct decider *decider, struct quarantine_task *task,
+                             struct decide_org *org, uint32_t device_no, int64_t after,
+                             struct arena *arena)
+{
+    struct srv_quarantined *rows, row;
+    int count;
+    bool found;
+    daybook_status status = srv_store_list_quarantine(decider->store, org->org, device_no, LIST_MAX,
+                                                      &decider->arena, &rows, &count);
+    for (int i = 0; i < count && status == DAYBOOK_OK; i++) {
+        bool depends = strcmp(rows[i].why, dk_reject_name(REJECT_DEPENDS)) == 0;
+        if (rows[i].seq <= after || (!depends && !task->all)) {
+            continue;
+        }
+        if (task->ended + task->waiting == RELEASE_MAX) {
+            break;
+        }
+        dk_arena_reset(arena);
+        status = srv_store_find_quarantine(decider->store, org->org, &rows[i].changeset, arena,
+                                           &row, &found);
+        if (status == DAYBOOK_OK && found) {
+            status = decide_waiting(decider, task, org, &row, depends ? REJECT_NONE : task->refused,
+                                    arena);
+        }
+    }
+    return status;
+}
+
+/* Only the first that waits of an instance may leave. */
+static daybook_status check_first(struct decider *decider, struct quarantine_task *task,
+                                  const struct decide_org *org, const struct srv_quarantined *row)
+{
+    struct srv_quarantined *rows;
+    int count;
+    char text[ID_TEXT_SIZE];
+    daybook_status status = srv_store_list_quarantine(decider->store, org->org, row->device_no, 1,
+                                                      &decider->arena, &rows, &count);
+    if (status != DAYBOOK_OK || (count == 1 && rows[0].seq == row->seq)) {
+        return status;
+    }
+    dk_id_to_text(&rows[0].changeset, text);
+    return srv_command_fail(task->run, DAYBOOK_RULE, "an earlier one of the same device waits: %s",
+                            text);
+}
+
+/* The task of release and reject, in the given arena. */
+static daybook_status end_waiting(struct decider *decider, struct quarantine_task *task,
+                                  struct arena *arena)
+{
+    struct srv_quarantined row;
+    struct decide_org *org = NULL;
+    daybook_status status = find_waiting(decider, task, arena, &org, &row);
+    if (status == DAYBOOK_OK) {
+        status = check_first(decider, task, org, &row);
+    }
+    if (status != DAYBOOK_OK) {
+        return status;
+    }
+    uint32_t device_no = row.device_no;
+    int64_t seq = row.seq;
+    enum reject_code why = dk_reject_by_name(row.why, strlen(row.why));
+    task->refused = task->refused == REJECT_NONE ? REJECT_NONE : why;
+    status = decide_waiting(decider, task, org, &row, task->refused, arena);
+    return status == DAYBOOK_OK && task->ended > 0
+               ? follow(decider, task, org, device_no, seq, arena)
+               : status;
+}
+
+/* See end_waiting; texts of changesets are let go one by one. */
+static daybook_status end_run(struct decider *decider, void *context)
+{
+    struct arena arena;
+    dk_arena_init(&arena, TEXT_ARENA_BYTES_MAX);
+    daybook_status status = end_waiting(decider, context, &arena);
+    dk_arena_clear(&arena);
+    return status;
+}
+
+/* Both commands. */
+static daybook_status end_command(struct command_run *run, enum reject_code refused)
+{
+    struct quarantine_task task;
+    if (!read_changeset(run, &task)) {
+        return no_changeset(run);
+    }
+    task.refused = refused;
+    task.all = srv_command_value(run->line, "all") != NULL;
+    dk_buffer_append_text(&run->out, run->line->json ? "{\"verdicts\":[" : "");
+    daybook_status status = srv_run_task(run->service, end_run, &task);
+    dk_buffer_append_text(&run->out, run->line->json ? "]}\n" : "");
+    return status;
+}
+
+/* See the header. */
+daybook_status srv_command_quarantine_release(struct command_run *run)
+{
+    return end_command(run, REJECT_NONE);
+}
+
+/* See the header. */
+daybook_status srv_command_quarantine_reject(struct command_run *run)
+{
+    return end_command(run, REJECT_AUTH);
+}

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Work of a user who was disabled: the server keeps it, the device goes on showing it, an operator
+ * lets it through or turns it down, and the device learns of it whatever happened meanwhile: a
+ * restart, a lost reply, a new instance of its file.
+ */
+#include "tests/support/company.h"
+
+#include <daybook/daybook.h>
+#include <daybook/posix.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct company company;
+static struct rep *wang, *li;
+
+static int set_up(void **state)
+{
+    (void)state;
+    company_open(&company);
+    wang = company_hire(&company, "wang", "rep", "East");
+    li = company_hire(&company, "li", "rep", "East");
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    company_close(&company);
+    return 0;
+}
+
+static void set_disabled(const char *login, bool disabled)
+{
+    char line[120];
+    (void)snprintf(line, sizeof line, "{\"entity\":\"app_user\",\"key\":\"%s\",\"disabled\":%s}\n",
+                   login, disabled ? "true" : "false");
+    server_import(&company.server, line);
+}
+
+/* Runs a quarantine command with a changeset (may be NULL) and an option (may be NULL). */
+static int quarantine(const char *command, const char *changeset, const char *option,
+                      char out[4000])
+{
+    const char *arguments[5] = {"quarantine", command};
+    int count = 2;
+    if (changeset != NULL) {
+        arguments[count++] = changeset;
+    }
+    if (option != NULL) {
+        arguments[count++] = option;
+    }
+    return server_run(&company.server, out, 4000, arguments);
+}
+
+/* The id of the changeset that is nth in the quarantine, in the order of seq, counted from 0. */
+static void waiting_id(int nth, char id[DAYBOOK_ID_SIZE])
+{
+    char out[4000];
+    assert_int_equal(quarantine("list", NULL, NULL, out), 0);
+    const char *line = out;
+    for (int i = 0; i <= nth; i++) {
+        line = strchr(line, '\n');
+        assert_non_null(line);
+        line++;
+    }
+    assert_true(strlen(line) > 36);
+    (void)snprintf(id, DAYBOOK_ID_SIZE, "%.36s", line);
+}
+
+static int64_t waiting(void)
+{
+    return server_int(&company.server, "SELECT count(*) FROM quarantine WHERE ended = 0");
+}
+
+static int64_t inbox_of(struct rep *rep, const char *kind, const char *code)
+{
+    char sql[200];
+    (void)snprintf(sql, sizeof sql, "SELECT count(*) FROM inbox WHERE kind = '%s' AND code = '%s'",
+                   kind, code);
+    return device_int(&rep->device, sql);
+}
+
+static const char *state_of(struct rep *rep, const char *id)
+{
+    return device_text_of(&rep->device, "SELECT state FROM sync_state WHERE id = ?1", id);
+}
+
+/* What li has recorded while disabled: a customer, an edit of a known one, a visit at the first. */
+struct work {
+    char known[DAYBOOK_ID_SIZE], made[DAYBOOK_ID_SIZE], visit[DAYBOOK_ID_SIZE];
+    char first[DAYBOOK_ID_SIZE]; /* the changeset of the first */
+};
+
+/* Given a known customer, when li is disabled, records and syncs, then all of it waits and is seen;
+ * li is let in again and records more: what touches that waits too, all else goes through. */
+static void work_while_disabled(struct work *work)
+{
+    char other[DAYBOOK_ID_SIZE];
+    rep_put(wang, "customer", "{\"name\":\"known\"}", work->known);
+    company_settle(&company);
+    set_disabled("li", true);
+    rep_put(li, "customer", "{\"name\":\"made\"}", work->made);
+    rep_patch(li, "customer", work->known, "{\"prefs\":\"tea\"}");
+    rep_sync(li);
+    assert_int_equal(waiting(), 2);
+    set_disabled("li", false);
+    rep_sync(li);
+    assert_field(li, "customer", work->made, "name", "made");
+    assert_field(li, "customer", work->known, "prefs", "tea");
+    assert_string_equal(state_of(li, work->made), "quarantined");
+    assert_string_equal(state_of(li, work->known), "quarantined");
+    rep_putf(li, "visit", work->visit, "{\"customer_id\":\"%s\",\"feedback\":\"liked it\"}",
+             work->made);
+    rep_put(li, "customer", "{\"name\":\"other\"}", other);
+    rep_sync(li);
+    assert_int_equal(waiting(), 3);
+    assert_string_equal(state_of(li, work->visit), "quarantined");
+    assert_string_equal(state_of(li, other), "");
+    assert_string_equal(company_field(&company, "customer", other, "name"), "other");
+    assert_string_equal(company_field(&company, "customer", work->made, "name"), "");
+    waiting_id(0, work->first);
+}
+
+static void test_quarantine__released_with_what_waited_behind_it(void **state)
+{
+    struct work work;
+    char out[4000], second[DAYBOOK_ID_SIZE];
+    (void)state;
+    work_while_disabled(&work);
+    assert_int_equal(quarantine("show", work.first, NULL, out), 0);
+    assert_non_null(strstr(out, "\"made\""));
+    /* In order only. */
+    waiting_id(1, second);
+    assert_int_not_equal(quarantine("release", second, NULL, out), 0);
+    assert_non_null(strstr(out, work.first));
+    /* The visit depends on the first and follows; the edit of the known one is on its own. */
+    assert_int_equal(quarantine("release", work.first, NULL, out), 0);
+    assert_non_null(strstr(out, "accepted"));
+    assert_int_equal(waiting(), 1);
+    rep_sync(li);
+    assert_string_equal(state_of(li, work.made), "");
+    assert_string_equal(state_of(li, work.visit), "");
+    assert_string_equal(state_of(li, work.known), "quarantined");
+    assert_int_equal(quarantine("release", second, NULL, out), 0);
+    company_settle(&company);
+    assert_field(wang, "customer", work.made, "name", "made");
+    assert_field(wang, "customer", work.known, "prefs", "tea");
+    assert_field(wang, "visit", work.visit, "feedback", "liked it");
+    assert_int_equal(device_status(&li->device).unsettled, 0);
+    /* The author is who recorded it, not who let it through. */
+    const char *li_id = server_text(&company.server, "SELECT id FROM app_user WHERE login = 'li'");
+    assert_string_equal(company_field(&company, "customer", work.made, "created_by"), li_id);
+    /* Acknowledged, it is forgotten; a second release finds nothing. */
+    rep_put(li, "customer", "{\"name\":\"later\"}", NULL);
+    company_settle(&company);
+    rep_put(li, "customer", "{\"name\":\"later still\"}", NULL);
+    company_settle(&company);
+    assert_int_equal(server_int(&company.server, "SELECT count(*) FROM quarantine"), 0);
+    assert_int_not_equal(quarantine("release", work.first, NULL, out), 0);
+    assert_non_null(strstr(out, "no such changeset"));
+}
+
+static void test_quarantine__turned_down_comes_back_as_one_item(void **state)
+{
+    struct work work;
+    char out[4000], second[DAYBOOK_ID_SIZE];
+    daybook_transaction *transaction = NULL;
+    (void)state;
+    work_while_disabled(&work);
+    assert_int_equal(quarantine("reject", work.first, NULL, out), 0);
+    assert_int_equal(waiting(), 1);
+    rep_sync(li);
+    assert_field(li, "customer", work.made, "name", "");
+    assert_field(li, "visit", work.visit, "feedback", "");
+    assert_string_equal(state_of(li, work.known), "quarantined");
+    assert_int_equal(device_int(&li->device, "SELECT count(*) FROM inbox"), 1);
+    assert_int_equal(inbox_of(li, "rejected", "AUTH"), 1);
+    assert_string_equal(device_text(&li->device, "SELECT rule FROM inbox"), "operator");
+    assert_int_equal(device_int(&li->device, "SELECT chain FROM inbox"), 1);
+    waiting_id(0, second);
+    assert_int_equal(quarantine("reject", second, NULL, out), 0);
+    company_settle(&company);
+    assert_field(li, "customer", work.known, "prefs", "");
+    /* Mended and sent anew, the chain goes through as one. */
+    device_must(
+        daybook_inbox_reopen(li->device.engine,
+                             device_int(&li->device, "SELECT item FROM inbox WHERE chain = 1"),
+                             &transaction, &li->device.error),
+        &li->device.error);
+    device_must(daybook_commit(transaction, &li->device.error), &li->device.error);
+    daybook_end(&transaction);
+    company_settle(&company);
+    assert_field(wang, "customer", work.made, "name", "made");
+    assert_field(wang, "visit", work.visit, "feedback", "liked it");
+    device_must(
+        daybook_inbox_discard(li->device.engine, device_int(&li->device, "SELECT item FROM inbox")),
+        NULL);
+}
+
+/* The operator works while the server is stopped, and decides all of a device at once; meanwhile
+ * the device has edited on. */
+static void test_quarantine__released_while_the_server_is_stopped(void **state)
+{
+    struct work work;
+    char out[4000];
+    (void)state;
+    work_while_disabled(&work);
+    rep_patch(li, "customer", work.made, "{\"prefs\":\"coffee\"}");
+    rep_sync(li);
+    assert_int_equal(waiting(), 4);
+    rep_patch(li, "customer", work.known, "{\"prefs\":\"milk\"}");
+    server_stop(&company.server);
+    assert_int_equal(quarantine("release", work.first, "--all", out), 0);
+    server_start(&company.server);
+    assert_int_equal(waiting(), 0);
+    company_settle(&company);
+    assert_field(wang, "customer", work.made, "prefs", "coffee");
+    assert_field(wang, "customer", work.known, "prefs", "milk");
+    assert_field(wang, "visit", work.visit, "feedback", "liked it");
+    assert_int_equal(device_int(&li->device, "SELECT count(*) FROM inbox"), 0);
+}
+
+/* The device never heard that its work waits, and sends it again after it was released. */
+static void test_quarantine__sent_again_after_a_lost_reply(void **state)
+{
+    char made[DAYBOOK_ID_SIZE], id[DAYBOOK_ID_SIZE], out[4000];
+    (void)state;
+    for (int released = 0; released < 2; released++) {
+        company_settle(&company);
+        set_disabled("li", true);
+        rep_put(li, "customer", "{\"name\":\"lost\"}", made);
+        tap_lose_replies(&li->tap, 1);
+        (void)daybook_sync(li->device.engine, 0, &li->device.error);
+        assert_int_equal(waiting(), 1);
+        set_disabled("li", false);
+        waiting_id(0, id);
+        if (released == 0) {
+            assert_int_equal(quarantine("release", id, NULL, out), 0);
+            tap_lose_replies(&li->tap, 1);
+            (void)daybook_sync(li->device.engine, 0, &li->device.error);
+        } else {
+            rep_sync(li);
+            assert_string_equal(state_of(li, made), "quarantined");
+            assert_int_equal(quarantine("release", id, NULL, out), 0);
+            tap_lose_replies(&li->tap, 1);
+            (void)daybook_sync(li->device.engine, 0, &li->device.error);
+            assert_string_equal(state_of(li, made), "quarantined");
+        }
+        company_settle(&company);
+        assert_field(wang, "customer", made, "name", "lost");
+        assert_field(li, "customer", made, "name", "lost");
+    }
+    assert_int_equal(device_int(&li->device, "SELECT count(*) FROM inbox"), 0);
+}
+
+/* A copy of the device's store goes on in its place: under its new instance the changesets wait
+ * where they did, whether it has sent them again or not when they are decided. */
+static void released_to_a_copy(bool sent_again, bool rejected)
+{
+    char out[4000];
+    struct work work;
+    struct rep *copy = &company.reps[company.count];
+    assert_true(company.count < COMPANY_REPS_MAX);
+    work_while_disabled(&work);
+    company.count++;
+    *copy = (struct rep){.company = &company};
+    (void)snprintf(copy->login, sizeof copy->login, "%s", li->login);
+    tap_init(&copy->tap);
+    device_init(&copy->device, &copy->tap.platform, company.server.url, company.server.ca_file);
+    device_close(&li->device);
+    device_copy(&li->device, &copy->device);
+    device_open(&li->device);
+    rep_put(li, "customer", "{\"name\":\"made by the original\"}", NULL);
+    rep_sync(li);
+    device_close(&li->device);
+    li->left = true;
+    device_open(&copy->device);
+    if (sent_again) {
+        rep_sync(copy);
+        assert_string_equal(state_of(copy, work.made), "quarantined");
+    }
+    waiting_id(0, work.first);
+    assert_int_equal(quarantine(rejected ? "reject" : "release", work.first, "--all", out), 0);
+    assert_int_equal(waiting(), 0);
+    company_settle(&company);
+    assert_field(wang, "customer", work.made, "name", rejected ? "" : "made");
+    assert_field(copy, "customer", work.made, "name", rejected ? "" : "made");
+    assert_field(copy, "customer", work.known, "prefs", rejected ? "" : "tea");
+    assert_field(copy, "visit", work.visit, "feedback", rejected ? "" : "liked it");
+    assert_int_equal(device_int(&copy->device, "SELECT count(*) FROM inbox"), rejected ? 2 : 0);
+    li = copy;
+}
+
+static void test_quarantine__goes_over_to_a_new_instance(void **state)
+{
+    (void)state;
+    released_to_a_copy(true, false);
+    released_to_a_copy(false, false);
+    released_to_a_copy(true, true);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_quarantine__released_with_what_waited_behind_it),
+        cmocka_unit_test(test_quarantine__turned_down_comes_back_as_one_item),
+        cmocka_unit_test(test_quarantine__released_while_the_server_is_stopped),
+        cmocka_unit_test(test_quarantine__sent_again_after_a_lost_reply),
+        cmocka_unit_test(test_quarantine__goes_over_to_a_new_instance),
+    };
+    return cmocka_run_group_tests_name("quarantine", tests, set_up, tear_down);
+}
