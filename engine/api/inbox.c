@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The inbox's two acts: dropping an item, and staging what was rejected to be mended. Called by
- * apps. Invariant: an item goes away only with a discard or in the very commit that writes its
- * changes anew.
+ * The inbox's acts: dropping an item, acknowledging one, writing anew what was rejected or lost;
+ * and clearing holds. Called by apps. Invariant: an item goes away only with a discard, an
+ * acknowledgement, or in the very commit that writes its changes anew.
  */
 #include "engine/api/staged.h"
 
@@ -57,12 +57,18 @@ static daybook_status find_or_add(struct daybook_transaction *transaction,
     if (kind == STAGE_SET) {
         status = dk_stage_load(transaction, change->entity, &change->id, &base);
     }
+    if (status == DAYBOOK_OK && kind == STAGE_SET && change->seen < 0 && base == NULL) {
+        status = dk_stage_fail(transaction, DAYBOOK_NOT_FOUND, change->entity, NULL, NULL, NULL);
+    }
     if (status == DAYBOOK_OK) {
         status = dk_stage_add(transaction, change->entity, &change->id, kind, record);
     }
     if (status == DAYBOOK_OK) {
         (*record)->base = base;
         (*record)->seen = kind == STAGE_NEW ? 0 : change->seen;
+        if (change->seen < 0 && base != NULL) {
+            (*record)->seen = base->version; /* what is there now has been seen */
+        }
     }
     return status;
 }
@@ -137,6 +143,93 @@ daybook_status daybook_inbox_reopen(daybook *engine, int64_t item, daybook_trans
             daybook_end(&transaction);
         }
     }
+    dk_engine_leave(engine);
+    return status;
+}
+
+/* See daybook.h. */
+daybook_status daybook_inbox_keep_mine(daybook *engine, int64_t item, daybook_error *error)
+{
+    daybook_transaction *transaction = NULL;
+    daybook_status status = daybook_inbox_reopen(engine, item, &transaction, error);
+    if (status == DAYBOOK_OK) {
+        status = daybook_commit(transaction, error);
+    }
+    daybook_end(&transaction);
+    return status;
+}
+
+/* See daybook.h. */
+daybook_status daybook_inbox_use_theirs(daybook *engine, int64_t item)
+{
+    if (engine == NULL || !dk_engine_enter(engine)) {
+        return DAYBOOK_MISUSE;
+    }
+    daybook_status status = dk_store_inbox_acknowledge(engine->store, item);
+    dk_watch_deliver(engine);
+    dk_engine_leave(engine);
+    return status;
+}
+
+/* ---- holds */
+
+/* Stages that the store's user clears the hold; refused where the user's role may not. */
+static daybook_status stage_clearing(struct daybook_transaction *transaction, const char *hold,
+                                     const char *note)
+{
+    struct store_state state;
+    daybook_record *record = NULL;
+    const char *role = NULL;
+    char user[ID_TEXT_SIZE];
+    dk_store_state(transaction->engine->store, &state);
+    daybook_status status = daybook_read(transaction, "hold", hold, &record);
+    if (status == DAYBOOK_OK) {
+        status = daybook_get_text(record, "user_role", &role);
+    }
+    if (status == DAYBOOK_OK && (role == NULL || strcmp(role, state.role) != 0)) {
+        status = dk_stage_fail(transaction, DAYBOOK_RULE, dk_entity(ENTITY_HOLD), NULL, "role",
+                               "the hold is for another role to clear");
+    }
+    if (status == DAYBOOK_OK) {
+        status = daybook_patch(transaction, "hold", hold, daybook_record_version(record), &record);
+    }
+    if (status != DAYBOOK_OK) {
+        return status;
+    }
+    int64_t now_ms = transaction->engine->platform.wall_ms(transaction->engine->platform.context) +
+                     state.clock.offset_ms;
+    dk_id_to_text(&state.user, user);
+    status = daybook_set_bool(record, "cleared", true);
+    if (status == DAYBOOK_OK) {
+        status = daybook_set_id(record, "cleared_by", user);
+    }
+    if (status == DAYBOOK_OK) {
+        status = daybook_set_int(record, "cleared_ts", now_ms);
+    }
+    if (status == DAYBOOK_OK && note != NULL) {
+        status = daybook_set_text(record, "note", note);
+    }
+    return status;
+}
+
+/* See daybook.h. */
+daybook_status daybook_clear_hold(daybook *engine, const char *hold, const char *note,
+                                  daybook_error *error)
+{
+    daybook_transaction *transaction = NULL;
+    if (engine == NULL || hold == NULL || !dk_engine_enter(engine)) {
+        return dk_error_text(error, DAYBOOK_MISUSE, NULL);
+    }
+    daybook_status status = daybook_begin(engine, &transaction);
+    if (status == DAYBOOK_OK) {
+        status = stage_clearing(transaction, hold, note);
+        if (status == DAYBOOK_OK) {
+            status = daybook_commit(transaction, error);
+        } else {
+            dk_error_copy(error, &transaction->error);
+        }
+    }
+    daybook_end(&transaction);
     dk_engine_leave(engine);
     return status;
 }

@@ -15,8 +15,10 @@
 struct daybook_watch {
     struct daybook *engine;
     struct daybook_watch *next, *previous;
-    uint64_t entities; /* bits as in store.h */
-    void (*changed)(void *context);
+    uint64_t entities;                             /* bits as in store.h */
+    void (*changed)(void *context);                /* NULL: it watches the inbox */
+    void (*arrived)(void *context, int64_t after); /* then this is called */
+    int64_t after;                                 /* items up to here have been told */
     void *context;
     bool noted;    /* a commit touched it and it has not been called since */
     bool unlinked; /* closed from inside its own callback: whoever calls it frees it */
@@ -88,6 +90,21 @@ static struct daybook_watch *next_noted(struct daybook *engine)
     return watch;
 }
 
+/* Calls back. A watch of the inbox that finds no new item was noted for something else. */
+static void call(struct daybook_watch *watch)
+{
+    if (watch->changed != NULL) {
+        watch->changed(watch->context);
+        return;
+    }
+    int64_t after = watch->after;
+    int64_t last = dk_store_inbox_last(watch->engine->store);
+    if (last > after) {
+        watch->after = last;
+        watch->arrived(watch->context, after);
+    }
+}
+
 /* See engine.h. Whoever finds another thread delivering leaves its notes to it, so that a slow
  * callback makes nobody else wait; what a callback commits is delivered by the loop that called it.
  */
@@ -106,7 +123,7 @@ void dk_watch_deliver(struct daybook *engine)
         watch->noted = false;
         engine->calling = watch;
         pthread_mutex_unlock(&engine->watch_lock);
-        watch->changed(watch->context);
+        call(watch);
         pthread_mutex_lock(&engine->watch_lock);
         engine->calling = NULL;
         pthread_cond_broadcast(&engine->watch_ended);
@@ -136,19 +153,16 @@ void dk_watches_end(struct daybook *engine)
     pthread_mutex_unlock(&engine->watch_lock);
 }
 
-/* Puts a watch with this mask into the list. */
-static daybook_status add_watch(struct daybook *engine, uint64_t entities,
-                                void (*changed)(void *context), void *context,
+/* Puts a watch like this one into the list. */
+static daybook_status add_watch(struct daybook *engine, const struct daybook_watch *like,
                                 struct daybook_watch **out)
 {
     struct daybook_watch *watch = dk_memory_new(1, sizeof *watch);
     if (watch == NULL) {
         return DAYBOOK_NO_MEMORY;
     }
+    *watch = *like;
     watch->engine = engine;
-    watch->entities = entities;
-    watch->changed = changed;
-    watch->context = context;
     pthread_mutex_lock(&engine->watch_lock);
     bool room = engine->watch_count < WATCHES_MAX;
     if (room) {
@@ -178,11 +192,31 @@ daybook_status daybook_watch_open(daybook *engine, const char *sql, void (*chang
     }
     daybook_status status = dk_query_entities(engine, sql, &entities, error);
     if (status == DAYBOOK_OK) {
-        status = add_watch(engine, entities, changed, context, watch);
+        struct daybook_watch like = {.entities = entities, .changed = changed, .context = context};
+        status = add_watch(engine, &like, watch);
         if (status != DAYBOOK_OK) {
             (void)dk_error_text(error, status, NULL);
         }
     }
+    dk_engine_leave(engine);
+    return status;
+}
+
+/* See daybook.h. What is in the inbox already is not new. */
+daybook_status daybook_inbox_watch(daybook *engine, void (*arrived)(void *context, int64_t after),
+                                   void *context, daybook_watch **watch)
+{
+    if (watch != NULL) {
+        *watch = NULL;
+    }
+    if (engine == NULL || arrived == NULL || watch == NULL || !dk_engine_enter(engine)) {
+        return DAYBOOK_MISUSE;
+    }
+    struct daybook_watch like = {.entities = STORE_CHANGED_SYNC,
+                                 .arrived = arrived,
+                                 .after = dk_store_inbox_last(engine->store),
+                                 .context = context};
+    daybook_status status = add_watch(engine, &like, watch);
     dk_engine_leave(engine);
     return status;
 }

@@ -44,13 +44,36 @@ static daybook_status find_root(struct store *store, const struct id *changeset,
     return status;
 }
 
+/* Notes that a record of the server's is told; *first false where it has been before. */
+static daybook_status note_told(struct store *store, const struct id *subject, bool *first)
+{
+    daybook_status status;
+    struct statement *note =
+        dk_statement(&store->database, &store->slots.inbox_told,
+                     "INSERT OR IGNORE INTO inbox_told(subject) VALUES(?)", &status);
+    if (note == NULL) {
+        return status;
+    }
+    dk_bind_id(note, 1, subject);
+    status = dk_step_done(note);
+    *first = status == DAYBOOK_OK && dk_database_changes(&store->database) == 1;
+    return status;
+}
+
 daybook_status dk_inbox_add(struct store *store, const struct inbox_item *item)
 {
     daybook_status status;
     int64_t root;
+    bool first = true;
+    if (item->subject != NULL) {
+        status = note_told(store, item->subject, &first);
+        if (status != DAYBOOK_OK || !first) {
+            return status;
+        }
+    }
     struct statement *add = dk_statement(
         &store->database, &store->slots.inbox_add,
-        "INSERT OR IGNORE INTO "
+        "INSERT INTO "
         "inbox_item(root,kind,code,entity,record_id,field,rule,mine,theirs,changeset,cause,"
         "created_ms,body,subject) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
         &status);
@@ -78,9 +101,12 @@ daybook_status dk_inbox_add(struct store *store, const struct inbox_item *item)
     dk_bind_text(add, 13, item->body, item->body_length);
     dk_bind_id(add, 14, item->subject);
     status = dk_step_done(add);
-    if (status == DAYBOOK_OK && dk_database_changes(&store->database) == 1) {
+    if (status == DAYBOOK_OK) {
         store->memory.state.inbox += root == 0;
         store->changed |= STORE_CHANGED_SYNC;
+        if (root == 0) {
+            store->memory.state.inbox_last = sqlite3_last_insert_rowid(store->database.handle);
+        }
     }
     return status;
 }
@@ -144,4 +170,49 @@ daybook_status dk_store_inbox_discard(struct store *store, int64_t item)
         status = DAYBOOK_NOT_FOUND;
     }
     return dk_store_end(store, status);
+}
+
+/* Whether the item is there, and is of a rejected changeset. */
+static daybook_status find_kind(struct store *store, int64_t item, bool *found, bool *rejected)
+{
+    daybook_status status;
+    struct statement *find = dk_statement(
+        &store->database, &store->slots.inbox_kind,
+        "SELECT kind='rejected' FROM inbox_item WHERE item=? AND root IS NULL", &status);
+    *rejected = false;
+    if (find == NULL) {
+        return status;
+    }
+    dk_bind_int(find, 1, item);
+    status = dk_step(find, found);
+    if (status == DAYBOOK_OK && *found) {
+        *rejected = dk_column_int(find, 0) != 0;
+        dk_reset(find);
+    }
+    return status;
+}
+
+daybook_status dk_store_inbox_acknowledge(struct store *store, int64_t item)
+{
+    bool found = false, rejected = false;
+    daybook_status status = dk_store_begin(store);
+    if (status != DAYBOOK_OK) {
+        return status;
+    }
+    status = find_kind(store, item, &found, &rejected);
+    if (status == DAYBOOK_OK && (!found || rejected)) {
+        status = rejected ? DAYBOOK_INVALID : DAYBOOK_NOT_FOUND;
+    }
+    if (status == DAYBOOK_OK) {
+        status = dk_inbox_remove(store, item, &found);
+    }
+    return dk_store_end(store, status);
+}
+
+int64_t dk_store_inbox_last(struct store *store)
+{
+    (void)pthread_mutex_lock(&store->lock);
+    int64_t last = store->memory.state.inbox_last;
+    (void)pthread_mutex_unlock(&store->lock);
+    return last;
 }

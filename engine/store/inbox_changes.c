@@ -290,7 +290,23 @@ static void drop_nothing(struct collected *collected)
     collected->count = kept;
 }
 
-/* Only rejected items hold changes: NOT_FOUND for all others. */
+/* What lost, as one change; see dk_inbox_lost_change. */
+static daybook_status lost_changes(struct store *store, int64_t item, struct arena *arena,
+                                   struct change **changes, int *count, int64_t **items,
+                                   int *item_count)
+{
+    *changes = dk_arena_new(arena, sizeof **changes);
+    if (*changes == NULL) {
+        return DAYBOOK_NO_MEMORY;
+    }
+    *count = 1;
+    (void)pthread_mutex_lock(&store->lock);
+    daybook_status status = dk_inbox_lost_change(store, item, arena, *changes, items, item_count);
+    (void)pthread_mutex_unlock(&store->lock);
+    return status;
+}
+
+/* Only items of what was rejected or lost hold changes: NOT_FOUND for all others. */
 daybook_status dk_store_inbox_changes(struct store *store, int64_t item, struct arena *arena,
                                       struct change **changes, int *count, int64_t **items,
                                       int *item_count)
@@ -300,8 +316,11 @@ daybook_status dk_store_inbox_changes(struct store *store, int64_t item, struct 
     (void)pthread_mutex_lock(&store->lock);
     daybook_status status = add_bodies(&collected, item, &bodies);
     (void)pthread_mutex_unlock(&store->lock);
-    if (status != DAYBOOK_OK || bodies == 0) {
-        return status == DAYBOOK_OK ? DAYBOOK_NOT_FOUND : status;
+    if (status == DAYBOOK_OK && bodies == 0) {
+        return lost_changes(store, item, arena, changes, count, items, item_count);
+    }
+    if (status != DAYBOOK_OK) {
+        return status;
     }
     drop_nothing(&collected);
     *items = dk_arena_new(arena, sizeof **items);

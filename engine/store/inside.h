@@ -137,7 +137,7 @@ struct store {
             *raw_clear;
         struct statement *fetched_add, *fetched_remove, *fetched_old, *fetched_below;
         struct statement *inbox_add, *inbox_by_changeset, *inbox_remove, *inbox_root, *inbox_chain,
-            *inbox_adopt, *inbox_count, *inbox_subject;
+            *inbox_adopt, *inbox_count, *inbox_subject, *inbox_lost, *inbox_kind, *inbox_told;
     } slots;
 };
 
@@ -398,6 +398,12 @@ daybook_status dk_inbox_add(struct store *store, const struct inbox_item *item);
 daybook_status dk_inbox_remove(struct store *store, int64_t item, bool *found);
 /* The item that tells of this record, where there is one. */
 daybook_status dk_inbox_remove_subject(struct store *store, const struct id *subject);
+
+/* inbox_lost.c: the change that writes anew what a superseded item says was lost, with `seen` -1,
+ * and the items that tell of its fields, `item` first. NOT_FOUND: no such item. INVALID: it cannot
+ * be written by this engine. */
+daybook_status dk_inbox_lost_change(struct store *store, int64_t item, struct arena *arena,
+                                    struct change *change, int64_t **items, int *item_count);
 
 /* ---- fetched.c, inside a transaction */
 /* All fetched documents go: what they belonged to may be out of scope. */

@@ -17,7 +17,8 @@
  * - fetched_record: documents that were fetched one by one, with their child rows; no base, no
  * overlay.
  * - inbox_item: rejected changesets (root: the item whose chain it is in), and what the server's
- *   records tell (subject: the conflict entry or hold), each once.
+ *   records tell (subject: the conflict entry or hold). inbox_told: subjects that were told, so
+ * that a record that leaves the scope and comes back is not told again.
  *
  * Views (the documented ones): one per entity, sync_state, inbox, buckets. They use nothing but
  * SQLite's built-in functions, so that the sqlite3 shell reads them. PRAGMA application_id says
@@ -67,6 +68,7 @@ static const char tables_sql[] =
     " code TEXT NOT NULL, entity TEXT, record_id TEXT, field TEXT, rule TEXT, mine TEXT, theirs "
     "TEXT,"
     " changeset BLOB, cause BLOB, created_ms INTEGER NOT NULL, body TEXT, subject BLOB UNIQUE);"
+    "CREATE TABLE inbox_told(subject BLOB PRIMARY KEY) WITHOUT ROWID;"
     "CREATE INDEX inbox_root ON inbox_item(root) WHERE root IS NOT NULL;"
     "CREATE INDEX inbox_changeset ON inbox_item(changeset);";
 

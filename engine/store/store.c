@@ -219,7 +219,8 @@ static daybook_status load_counts(struct store *store, int64_t stamp_seq)
         " (SELECT count(*) FROM inbox_item WHERE root IS NULL),"
         " (SELECT stamp FROM outbox WHERE seq>=? ORDER BY seq DESC LIMIT 1),"
         " count(*) FILTER(WHERE verdict=9), (SELECT count(*) FROM hidden),"
-        " (SELECT coalesce(max(slot),0)+1 FROM pending) FROM outbox",
+        " (SELECT coalesce(max(slot),0)+1 FROM pending),"
+        " (SELECT coalesce(max(item),0) FROM inbox_item) FROM outbox",
         &status);
     if (count == NULL) {
         return status;
@@ -239,6 +240,7 @@ static daybook_status load_counts(struct store *store, int64_t stamp_seq)
     state->unsettled = dk_column_int(count, 2);
     store->memory.pending_rows = dk_column_int(count, 3);
     state->inbox = dk_column_int(count, 4);
+    state->inbox_last = dk_column_int(count, 9);
     state->clock.last = stamp > state->clock.last ? stamp : state->clock.last;
     dk_reset(count);
     status = dk_loading_count(store);

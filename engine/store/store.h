@@ -63,11 +63,12 @@ struct store_state {
     uint64_t epoch;
     int64_t position, head, safe_position;
     int64_t next_seq;
-    int64_t settled;   /* all seq up to here are settled, or undone */
-    int64_t pending;   /* outbox changesets without a verdict */
-    int64_t unsettled; /* outbox changesets with a verdict */
-    int64_t inbox;     /* open items */
-    int64_t loading;   /* buckets whose snapshot is under way */
+    int64_t settled;    /* all seq up to here are settled, or undone */
+    int64_t pending;    /* outbox changesets without a verdict */
+    int64_t unsettled;  /* outbox changesets with a verdict */
+    int64_t inbox;      /* open items */
+    int64_t inbox_last; /* number of the newest one */
+    int64_t loading;    /* buckets whose snapshot is under way */
     int64_t oldest_pending_ms;
     int64_t last_synced_ms;
     struct hlc_clock clock;
@@ -145,11 +146,18 @@ daybook_status dk_store_apply(struct store *store, struct sync_reply *reply, str
 
 /* ---- inbox */
 daybook_status dk_store_inbox_discard(struct store *store, int64_t item);
-/* The changes of a rejected item and its chain, in order, texts in the arena; and the items that a
- * commit of them takes away. */
+/* The changes of a rejected item and its chain, in order, or the one that brings a superseded
+ * item's value back (`seen` -1: based on what stands when it is staged), texts in the arena; and
+ * the items that a commit of them takes away. NOT_FOUND: no such item, or one that holds no change.
+ */
 daybook_status dk_store_inbox_changes(struct store *store, int64_t item, struct arena *arena,
                                       struct change **changes, int *count, int64_t **items,
                                       int *item_count);
+
+/* Takes an item away that only informs. INVALID: it holds a rejected change. NOT_FOUND. */
+daybook_status dk_store_inbox_acknowledge(struct store *store, int64_t item);
+/* The highest number that an item has had since the store was opened, or has. */
+int64_t dk_store_inbox_last(struct store *store);
 
 /* ---- readers */
 

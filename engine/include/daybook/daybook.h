@@ -342,21 +342,51 @@ DAYBOOK_API daybook_status daybook_pending_count(daybook *engine, int64_t *count
 
 /* ---- inbox ----------------------------------------------------------------------------------- */
 
-/* Items are read by SQL from the view inbox(item, kind, code, entity, record_id, field, rule, mine,
- * theirs, changeset, cause, created_ms, chain, body, subject). kind: "rejected" (a changeset that
- * was undone; chain = number of changesets that depended on it and came back with it),
- * "superseded" (a value that lost; subject = the field_conflict record), "held" (something of this
- * user is applied and waits; subject = the hold record; it goes when the hold is cleared) or
- * "moved" (a changeset was kept, but the record belongs to others since the time in theirs,
- * milliseconds of the server, and is not on this device any more). */
+/* What needs a person, or should be known: the view inbox(item, kind, code, entity, record_id,
+ * field, rule, mine, theirs, changeset, cause, created_ms, chain, body, subject). mine and theirs
+ * are JSON. By kind:
+ *  - rejected: a changeset that was undone, because of code, field and rule; chain = how many that
+ *    built on it came back with it. Mend and send it anew with daybook_inbox_reopen, send it anew
+ * as it was with daybook_inbox_keep_mine, or drop it with daybook_inbox_discard.
+ *  - superseded: a value of this device lost against somebody else's; subject = the field_conflict
+ *    record. daybook_inbox_keep_mine writes `mine` once more, over what stands now;
+ *    daybook_inbox_use_theirs leaves what stands.
+ *  - held: something of this user is applied and waits for somebody: code = why, theirs = the
+ *    details, subject = the hold record. It goes by itself when the hold is cleared.
+ *  - others inform; daybook_inbox_use_theirs takes them away. Newer versions may add kinds.
+ */
 
-/* Takes the item away; what it held is dropped for good. NOT_FOUND. */
+/* Takes the item away, with its chain; what it held is dropped for good. NOT_FOUND. */
 DAYBOOK_API daybook_status daybook_inbox_discard(daybook *engine, int64_t item);
-/* Stages all changes of a rejected item and its chain in a new transaction, to be mended and
- * committed; the commit takes the item away. */
+/* Takes an item away that only informs, and leaves what stands. INVALID: the item holds a rejected
+ * change; discard, mend or keep it. NOT_FOUND. */
+DAYBOOK_API daybook_status daybook_inbox_use_theirs(daybook *engine, int64_t item);
+/* Writes what the item says was lost once more, as a new change based on what stands now, and takes
+ * the item away: all in one commit. The fields of a group come back together. A rejected item is
+ * sent anew as it was, with its chain. NOT_FOUND: no such item, one that holds nothing to write, or
+ * its record is not here any more; INVALID: a value that this version cannot write; else as
+ * daybook_commit, and then the item stays. */
+DAYBOOK_API daybook_status daybook_inbox_keep_mine(daybook *engine, int64_t item,
+                                                   daybook_error *error);
+/* Stages all changes of a rejected item and its chain, or the value of a superseded one, in a new
+ * transaction, to be mended and committed; the commit takes the item away. Statuses as for
+ * daybook_inbox_keep_mine. */
 DAYBOOK_API daybook_status daybook_inbox_reopen(daybook *engine, int64_t item,
                                                 daybook_transaction **transaction,
                                                 daybook_error *error);
+/* The conflict hook: calls `arrived` soon after a sync has put items into the inbox; those whose
+ * number is above `after` are new (some may have gone again). Items that were there before are not
+ * told. Like any watch's, the callback runs on the thread that synced, while no lock is held, one
+ * at a time; it may call any function but daybook_close, daybook_stop and daybook_enrol. Close it
+ * with daybook_watch_close. */
+DAYBOOK_API daybook_status daybook_inbox_watch(daybook *engine,
+                                               void (*arrived)(void *context, int64_t after),
+                                               void *context, daybook_watch **watch);
+
+/* Lets go what a hold holds up, in the name of the store's user, whose role must be the one that
+ * the hold names (else RULE, rule "role"). `note` may be NULL. NOT_FOUND: no such hold is here. */
+DAYBOOK_API daybook_status daybook_clear_hold(daybook *engine, const char *hold, const char *note,
+                                              daybook_error *error);
 
 #ifdef __cplusplus
 }
