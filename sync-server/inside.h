@@ -329,6 +329,7 @@ daybook_status srv_command_quarantine_list(struct command_run *run);
 daybook_status srv_command_quarantine_show(struct command_run *run);
 daybook_status srv_command_quarantine_release(struct command_run *run);
 daybook_status srv_command_quarantine_reject(struct command_run *run);
+daybook_status srv_command_customer_merge(struct command_run *run);
 daybook_status srv_command_hold_list(struct command_run *run);
 daybook_status srv_command_hold_clear(struct command_run *run);
 daybook_status srv_command_enrol(struct command_run *run);

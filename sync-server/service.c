@@ -365,6 +365,7 @@ static const struct {
                 {"quarantine show", srv_command_quarantine_show},
                 {"quarantine release", srv_command_quarantine_release},
                 {"quarantine reject", srv_command_quarantine_reject},
+                {"customer merge", srv_command_customer_merge},
                 {"hold list", srv_command_hold_list},
                 {"hold clear", srv_command_hold_clear},
                 {"enrol", srv_command_enrol},

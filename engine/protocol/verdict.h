@@ -50,12 +50,13 @@ struct verdict {
     enum verdict_kind kind;
     bool duplicate;     /* decided before; this is the stored answer */
     bool clock_suspect; /* its stamp was clamped */
+    bool remapped;      /* ACCEPTED, MERGED: something went to the record that another had become */
     int64_t position;   /* ACCEPTED, MERGED */
     enum reject_code code;
     char field[64];   /* name, or "" */
     char rule[32];    /* short stable word, or "" */
-    char entity[64];  /* of the record refused or moved, or "" */
-    struct id record; /* of the record refused or moved, or zero */
+    char entity[64];  /* of the record refused, moved or remapped, or "" */
+    struct id record; /* of the record refused, moved or remapped, or zero */
     int64_t moved_ms; /* ACCEPTED, MERGED: the record has been others' since, 0: none has moved */
     struct id cause;  /* DEPENDS: the changeset rejected first */
 };

@@ -80,6 +80,7 @@ void dk_verdict_write(struct buffer *out, const struct verdict *verdict)
     write_detail_id(out, &separator, "cause", &verdict->cause);
     write_flag(out, &separator, "duplicate", verdict->duplicate);
     write_flag(out, &separator, "clock", verdict->clock_suspect);
+    write_flag(out, &separator, "remapped", verdict->remapped);
     write_time(out, &separator, "moved", verdict->moved_ms);
     dk_buffer_append_text(out, separator == first ? "]" : "}]");
 }
@@ -159,6 +160,9 @@ static bool read_detail(struct json_reader *json, struct verdict *verdict)
     }
     if (dk_text_equal(key, length, "clock")) {
         return read_flag(json, &verdict->clock_suspect);
+    }
+    if (dk_text_equal(key, length, "remapped")) {
+        return read_flag(json, &verdict->remapped);
     }
     if (dk_text_equal(key, length, "moved")) {
         return read_time(json, &verdict->moved_ms);

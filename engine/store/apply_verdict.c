@@ -104,6 +104,21 @@ static daybook_status add_moved(struct apply *apply, const struct verdict *verdi
     return dk_inbox_add(apply->store, &item);
 }
 
+/* Tells that what was recorded about a record went to the one that it has become, which its
+ * redirect_to names. */
+static daybook_status add_remapped(struct apply *apply, const struct verdict *verdict,
+                                   const struct outbox_row *row)
+{
+    char record_id[ID_TEXT_SIZE];
+    dk_id_to_text(&verdict->record, record_id);
+    struct inbox_item item = {.kind = "remapped",
+                              .code = "",
+                              .entity = verdict->entity,
+                              .record_id = record_id,
+                              .changeset = &row->id};
+    return dk_inbox_add(apply->store, &item);
+}
+
 /* Only what was sent can have a verdict. */
 static daybook_status check_verdict(struct apply *apply, const struct verdict *verdict)
 {
@@ -196,6 +211,12 @@ static daybook_status take_verdict(struct apply *apply, struct verdict *verdict)
         return row.position == verdict->position
                    ? DAYBOOK_OK
                    : dk_apply_bad(apply, "a changeset was accepted at another position before");
+    }
+    if (verdict->remapped) {
+        status = add_remapped(apply, verdict, &row);
+        if (status != DAYBOOK_OK) {
+            return status;
+        }
     }
     if (verdict->moved_ms > 0) {
         status = add_moved(apply, verdict, &row);

@@ -243,7 +243,15 @@ bool srv_merge_set(struct decision *decision, struct work *work)
         }
     }
     for (int field = 0; field < entity->field_count; field++) {
+        bool renames = false;
         if (sent[field] == NULL || (done >> field & 1) != 0) {
+            continue;
+        }
+        if (decision->author->is_server &&
+            !srv_redirect_renames(decision, work, field, sent[field], &renames)) {
+            return false;
+        }
+        if (renames) {
             continue;
         }
         if (entity->fields[field].type == FIELD_MAP) {
@@ -302,7 +310,7 @@ bool srv_decide_merge(struct decision *decision)
     /* Deletes and revivals draw in further works behind these; they carry no change to merge. */
     for (struct work *work = decision->works; work != NULL; work = work->next) {
         bool fine = true;
-        if (work->change == NULL || work->change->op == BLOCK_DELETE) {
+        if (work->change == NULL || work->change->op == BLOCK_DELETE || work->remapped) {
             continue;
         }
         if (work->change->op == BLOCK_NEW) {
@@ -315,5 +323,5 @@ bool srv_decide_merge(struct decision *decision)
             return false;
         }
     }
-    return true;
+    return srv_redirect_late(decision) && srv_redirect_join(decision);
 }

@@ -125,7 +125,8 @@ static bool begin_new(struct decision *decision, struct work *work)
 static bool attach(struct decision *decision, const struct change *change)
 {
     if (!check_change(decision, change) ||
-        (decision->author->has_quarantine && !check_quarantine(decision, change))) {
+        (decision->author->has_quarantine && !check_quarantine(decision, change)) ||
+        !srv_redirect_references(decision, &change)) {
         return false;
     }
     struct work *work = srv_work_load(decision, change->entity, &change->id);
@@ -147,7 +148,8 @@ static bool attach(struct decision *decision, const struct change *change)
     if (!visible) {
         return srv_decide_missing(decision, work, NULL, work);
     }
-    return change->entity->kind != ENTITY_HOLD || srv_decide_may_clear(decision, work);
+    return (change->entity->kind != ENTITY_HOLD || srv_decide_may_clear(decision, work)) &&
+           srv_redirect_change(decision, work);
 }
 
 /* See the header. */

@@ -53,6 +53,7 @@ bool srv_decision_reject(struct decision *decision, enum reject_code code,
     verdict->kind = VERDICT_REJECTED;
     verdict->code = code;
     verdict->moved_ms = 0;
+    verdict->remapped = false;
     srv_verdict_name(verdict, entity, record);
     copy_word(verdict->field, sizeof verdict->field, field);
     copy_word(verdict->rule, sizeof verdict->rule, rule);
@@ -70,6 +71,7 @@ bool srv_works_init(struct decision *decision)
     decision->works = NULL;
     decision->works_end = &decision->works;
     decision->work_count = 0;
+    decision->late = NULL;
     decision->by_id = dk_arena_new(decision->arena, decision->slot_count * sizeof *decision->by_id);
     decision->by_parent =
         dk_arena_new(decision->arena, decision->slot_count * sizeof *decision->by_parent);

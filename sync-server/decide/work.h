@@ -70,6 +70,7 @@ struct work {
     bool derive;        /* derived columns are to be computed */
     bool grows;         /* a document that gets children */
     bool judged;        /* holds of the domain rules are made */
+    bool remapped;      /* its change goes to the record that it is redirected to */
     bool own_whole;     /* the author needs the whole record */
     int64_t old_bucket; /* 0: none */
     enum effect effect;
@@ -109,6 +110,7 @@ struct decision {
     struct scope *past_scope;   /* what that saw; NULL: not asked yet */
     bool waited;                /* it was quarantined, and is decided now */
     enum reject_code refused;   /* not NONE: an operator turns it down */
+    struct work_change *late;   /* changes that go to another record than they name */
     struct sales_actor actor;
     unsigned roles;             /* of the author, as the state machines know them */
     struct sales_reader reader; /* sees the works over the store */
@@ -307,6 +309,19 @@ bool srv_decide_revive_parents(struct decision *decision);
 /* ---- validate.c */
 bool srv_decide_fill(struct decision *decision);   /* fields of the server, domain rules */
 bool srv_decide_derive(struct decision *decision); /* derived columns, number of children */
+
+/* ---- redirect.c */
+/* The change with its references to customers led to where those are redirected. */
+bool srv_redirect_references(struct decision *decision, const struct change **change);
+/* Where the work's record, whose change is set, is redirected: the change goes to the other one. */
+bool srv_redirect_change(struct decision *decision, struct work *work);
+/* Merges the changes that do. Behind all others. */
+bool srv_redirect_late(struct decision *decision);
+/* Of the server: *renames where the value is the stored reference led on; then it is put. */
+bool srv_redirect_renames(struct decision *decision, struct work *work, int field,
+                          const struct value *sent, bool *renames);
+/* Where the server redirects a customer to another: the one's values go into the other. */
+bool srv_redirect_join(struct decision *decision);
 
 /* ---- hold.c */
 /* Holds of the domain rules on the documents whose lines change. */

@@ -10,12 +10,6 @@
 #include <limits.h>
 #include <string.h>
 
-/* Within a transaction that writes. */
-static bool is_writing(const struct srv_store *store)
-{
-    return store->phase == STORE_WRITING || store->phase == STORE_SAVEPOINT;
-}
-
 /* NULL is fine. Cursors are closed before; a transaction under way is rolled back. */
 void srv_store_close(struct srv_store *store)
 {
@@ -23,7 +17,7 @@ void srv_store_close(struct srv_store *store)
         return;
     }
     assert(store->cursor_count == 0);
-    if (is_writing(store)) {
+    if (srv_store_is_writing(store)) {
         srv_store_rollback(store);
     } else if (store->phase == STORE_READING) {
         srv_store_end_read(store);
@@ -40,7 +34,7 @@ uint64_t srv_store_epoch(struct srv_store *store)
 /* See the header. */
 daybook_status srv_store_new_epoch(struct srv_store *store)
 {
-    assert(is_writing(store));
+    assert(srv_store_is_writing(store));
     return store->operations->new_epoch(store);
 }
 
@@ -77,7 +71,7 @@ daybook_status srv_store_commit(struct srv_store *store)
 void srv_store_rollback(struct srv_store *store)
 {
     assert(store->writer);
-    if (is_writing(store)) {
+    if (srv_store_is_writing(store)) {
         store->phase = STORE_IDLE;
         store->operations->rollback(store);
     }
@@ -143,7 +137,7 @@ void srv_store_end_read(struct srv_store *store)
 daybook_status srv_store_add_organisation(struct srv_store *store, const struct id *id,
                                           int64_t *org)
 {
-    assert(is_writing(store));
+    assert(srv_store_is_writing(store));
     return store->operations->add_organisation(store, id, org);
 }
 
@@ -159,7 +153,7 @@ daybook_status srv_store_organisations(struct srv_store *store, struct arena *ar
 /* See the header. */
 daybook_status srv_store_set_head(struct srv_store *store, int64_t org, int64_t head)
 {
-    assert(is_writing(store) && head >= 0);
+    assert(srv_store_is_writing(store) && head >= 0);
     return store->operations->set_head(store, org, head);
 }
 
@@ -172,7 +166,8 @@ daybook_status srv_store_get_head(struct srv_store *store, int64_t org, int64_t 
 /* See the header. */
 daybook_status srv_store_put_account(struct srv_store *store, const struct srv_account *account)
 {
-    assert(is_writing(store) && memchr(account->role, '\0', sizeof account->role) != NULL);
+    assert(srv_store_is_writing(store) &&
+           memchr(account->role, '\0', sizeof account->role) != NULL);
     return store->operations->put_account(store, account);
 }
 
@@ -197,7 +192,7 @@ daybook_status srv_store_add_placement(struct srv_store *store, int64_t org,
                                        const struct id *record, int64_t position,
                                        const struct srv_placement *placement)
 {
-    assert(is_writing(store));
+    assert(srv_store_is_writing(store));
     return store->operations->add_placement(store, org, record, position, placement);
 }
 
@@ -214,7 +209,7 @@ daybook_status srv_store_inherit_placements(struct srv_store *store, int64_t org
                                             const struct id *from, const struct id *record,
                                             int64_t time_ms)
 {
-    assert(is_writing(store));
+    assert(srv_store_is_writing(store));
     return store->operations->inherit_placements(store, org, from, record, time_ms);
 }
 
@@ -222,7 +217,7 @@ daybook_status srv_store_inherit_placements(struct srv_store *store, int64_t org
 daybook_status srv_store_add_account_state(struct srv_store *store, int64_t position,
                                            const struct srv_account *account)
 {
-    assert(is_writing(store));
+    assert(srv_store_is_writing(store));
     return store->operations->add_account_state(store, position, account);
 }
 
@@ -248,7 +243,7 @@ daybook_status srv_store_reports_at(struct srv_store *store, int64_t org, const 
 daybook_status srv_store_add_code(struct srv_store *store, const uint8_t code_hash[SRV_HASH_SIZE],
                                   int64_t org, const struct id *user, int64_t expires_ms)
 {
-    assert(is_writing(store));
+    assert(srv_store_is_writing(store));
     return store->operations->add_code(store, code_hash, org, user, expires_ms);
 }
 
@@ -256,7 +251,7 @@ daybook_status srv_store_add_code(struct srv_store *store, const uint8_t code_ha
 daybook_status srv_store_take_code(struct srv_store *store, const uint8_t code_hash[SRV_HASH_SIZE],
                                    int64_t now_ms, int64_t *org, struct id *user, bool *found)
 {
-    assert(is_writing(store));
+    assert(srv_store_is_writing(store));
     *found = false;
     return store->operations->take_code(store, code_hash, now_ms, org, user, found);
 }
@@ -265,7 +260,7 @@ daybook_status srv_store_take_code(struct srv_store *store, const uint8_t code_h
 daybook_status srv_store_add_device(struct srv_store *store, struct srv_device *device,
                                     const uint8_t token_hash[SRV_HASH_SIZE])
 {
-    assert(is_writing(store) && memchr(device->name, '\0', sizeof device->name) != NULL);
+    assert(srv_store_is_writing(store) && memchr(device->name, '\0', sizeof device->name) != NULL);
     return store->operations->add_device(store, device, token_hash);
 }
 
@@ -282,7 +277,7 @@ daybook_status srv_store_find_device(struct srv_store *store,
 daybook_status srv_store_lease(struct srv_store *store, int64_t device, const struct id *instance,
                                uint32_t *device_no)
 {
-    assert(is_writing(store));
+    assert(srv_store_is_writing(store));
     return store->operations->lease(store, device, instance, device_no);
 }
 
@@ -298,7 +293,7 @@ daybook_status srv_store_list_devices(struct srv_store *store, int64_t org, stru
 /* See the header. */
 daybook_status srv_store_revoke(struct srv_store *store, int64_t device)
 {
-    assert(is_writing(store));
+    assert(srv_store_is_writing(store));
     return store->operations->revoke(store, device);
 }
 
@@ -306,7 +301,7 @@ daybook_status srv_store_revoke(struct srv_store *store, int64_t device)
 daybook_status srv_store_mark_device(struct srv_store *store, uint32_t device_no, int64_t decided,
                                      int64_t settled, int64_t seen_ms)
 {
-    assert(is_writing(store));
+    assert(srv_store_is_writing(store));
     return store->operations->mark_device(store, device_no, decided, settled, seen_ms);
 }
 
@@ -316,7 +311,7 @@ daybook_status srv_store_mark_device(struct srv_store *store, uint32_t device_no
 daybook_status srv_store_add_decision(struct srv_store *store, int64_t org,
                                       const struct srv_decision *decision)
 {
-    assert(is_writing(store) && decision->device_no != 0 && decision->seq > 0);
+    assert(srv_store_is_writing(store) && decision->device_no != 0 && decision->seq > 0);
     return store->operations->add_decision(store, org, decision);
 }
 
@@ -324,7 +319,7 @@ daybook_status srv_store_add_decision(struct srv_store *store, int64_t org,
 daybook_status srv_store_adopt_decision(struct srv_store *store, int64_t org,
                                         const struct id *changeset, uint32_t device_no, int64_t seq)
 {
-    assert(is_writing(store) && device_no != 0 && seq > 0);
+    assert(srv_store_is_writing(store) && device_no != 0 && seq > 0);
     return store->operations->adopt_decision(store, org, changeset, device_no, seq);
 }
 
@@ -351,7 +346,7 @@ daybook_status srv_store_markers(struct srv_store *store, uint32_t device_no, in
 daybook_status srv_store_add_rejected_record(struct srv_store *store, int64_t org,
                                              const struct id *record, const struct id *changeset)
 {
-    assert(is_writing(store));
+    assert(srv_store_is_writing(store));
     return store->operations->add_rejected_record(store, org, record, changeset);
 }
 
@@ -368,7 +363,7 @@ daybook_status srv_store_find_rejected_record(struct srv_store *store, int64_t o
 daybook_status srv_store_remove_rejected_record(struct srv_store *store, int64_t org,
                                                 const struct id *record, const struct id *changeset)
 {
-    assert(is_writing(store));
+    assert(srv_store_is_writing(store));
     return store->operations->remove_rejected_record(store, org, record, changeset);
 }
 
@@ -376,61 +371,8 @@ daybook_status srv_store_remove_rejected_record(struct srv_store *store, int64_t
 daybook_status srv_store_replace_verdict(struct srv_store *store, int64_t org,
                                          const struct srv_decision *decision)
 {
-    assert(is_writing(store));
+    assert(srv_store_is_writing(store));
     return store->operations->replace_verdict(store, org, decision);
-}
-
-/* See the header. */
-daybook_status srv_store_add_quarantine(struct srv_store *store, int64_t org,
-                                        const struct srv_quarantined *row)
-{
-    assert(is_writing(store));
-    return store->operations->add_quarantine(store, org, row);
-}
-
-/* See the header. */
-daybook_status srv_store_list_quarantine(struct srv_store *store, int64_t org, uint32_t device_no,
-                                         int limit, struct arena *arena,
-                                         struct srv_quarantined **rows, int *count)
-{
-    *rows = NULL;
-    *count = 0;
-    return store->operations->list_quarantine(store, org, device_no, limit, arena, rows, count);
-}
-
-/* See the header. */
-daybook_status srv_store_find_quarantine(struct srv_store *store, int64_t org,
-                                         const struct id *changeset, struct arena *arena,
-                                         struct srv_quarantined *row, bool *found)
-{
-    *found = false;
-    return store->operations->find_quarantine(store, org, changeset, arena, row, found);
-}
-
-/* See the header. */
-daybook_status srv_store_end_quarantine(struct srv_store *store, int64_t org,
-                                        const struct id *changeset, const char *why)
-{
-    assert(is_writing(store));
-    return store->operations->end_quarantine(store, org, changeset, why);
-}
-
-/* See the header. */
-daybook_status srv_store_ended_quarantine(struct srv_store *store, uint32_t device_no,
-                                          int64_t settled, int limit, struct arena *arena,
-                                          struct srv_decision **rows, int *count)
-{
-    *rows = NULL;
-    *count = 0;
-    return store->operations->ended_quarantine(store, device_no, settled, limit, arena, rows,
-                                               count);
-}
-
-/* See the header. */
-daybook_status srv_store_has_quarantine(struct srv_store *store, uint32_t device_no, bool *has)
-{
-    *has = false;
-    return store->operations->has_quarantine(store, device_no, has);
 }
 
 /* ---- records ---- */
@@ -448,7 +390,7 @@ daybook_status srv_store_get(struct srv_store *store, int64_t org, const struct 
 daybook_status srv_store_put(struct srv_store *store, int64_t org, const struct srv_record *record,
                              bool existed)
 {
-    assert(is_writing(store));
+    assert(srv_store_is_writing(store));
     return store->operations->put(store, org, record, existed);
 }
 
@@ -490,7 +432,7 @@ daybook_status srv_store_list(struct srv_store *store, int64_t org, const struct
 daybook_status srv_store_bucket(struct srv_store *store, int64_t org, const char *label,
                                 int64_t *bucket)
 {
-    assert(is_writing(store) || !store->writer);
+    assert(srv_store_is_writing(store) || !store->writer);
     return store->operations->bucket(store, org, label, bucket);
 }
 
@@ -498,7 +440,7 @@ daybook_status srv_store_bucket(struct srv_store *store, int64_t org, const char
 daybook_status srv_store_bucket_in(struct srv_store *store, int64_t org, int64_t bucket,
                                    enum srv_class class, int64_t *number)
 {
-    assert(is_writing(store) && bucket > 0 && class < CLASS_COUNT);
+    assert(srv_store_is_writing(store) && bucket > 0 && class < CLASS_COUNT);
     int64_t root = srv_bucket_root(bucket);
     if (class == CLASS_OPEN || bucket == root + (int64_t) class) {
         *number = root + (int64_t) class;
@@ -536,7 +478,7 @@ daybook_status srv_store_get_floor(struct srv_store *store, int64_t org, int64_t
 /* See the header. */
 daybook_status srv_store_raise_floor(struct srv_store *store, int64_t org, int64_t floor)
 {
-    assert(is_writing(store) && floor >= 0);
+    assert(srv_store_is_writing(store) && floor >= 0);
     return store->operations->raise_floor(store, org, floor);
 }
 
@@ -544,7 +486,7 @@ daybook_status srv_store_raise_floor(struct srv_store *store, int64_t org, int64
 daybook_status srv_store_append_log(struct srv_store *store, int64_t org,
                                     const struct srv_log_row *row)
 {
-    assert(is_writing(store) && row->position > 0);
+    assert(srv_store_is_writing(store) && row->position > 0);
     return store->operations->append_log(store, org, row);
 }
 
@@ -552,7 +494,7 @@ daybook_status srv_store_append_log(struct srv_store *store, int64_t org,
 daybook_status srv_store_add_eviction(struct srv_store *store, int64_t org, int64_t bucket,
                                       const struct id *record, int64_t position)
 {
-    assert(is_writing(store) && position > 0);
+    assert(srv_store_is_writing(store) && position > 0);
     return store->operations->add_eviction(store, org, bucket, record, position);
 }
 
@@ -602,7 +544,7 @@ void srv_store_log_close(struct srv_log_cursor *cursor)
 daybook_status srv_store_header(struct srv_store *store, const char *text, size_t length,
                                 int64_t *number)
 {
-    assert(is_writing(store) || !store->writer);
+    assert(srv_store_is_writing(store) || !store->writer);
     return store->operations->header(store, text, length, number);
 }
 

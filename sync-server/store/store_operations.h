@@ -158,4 +158,10 @@ struct srv_store_operations {
                                   size_t *length);
 };
 
+/* Within a transaction that writes. */
+static inline bool srv_store_is_writing(const struct srv_store *store)
+{
+    return store->phase == STORE_WRITING || store->phase == STORE_SAVEPOINT;
+}
+
 #endif

@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Customers that were found to be one: redirect_to of the one names the other. What names the first
+ * is about the other from then on, and what changes it changes the other. Part of the second and
+ * third step of the decision. Invariants: 1. The values of both merge by their stamps, field by
+ * field, so that it does not matter whether a change comes before or after the two become one. 2.
+ * What loses is noted. 3. A reference that follows a redirect is the same reference as before: it
+ * takes no new stamp.
+ */
+#include "sync-server/decide/work.h"
+
+#include <string.h>
+
+#define REDIRECTS_MAX 8 /* steps from one customer to the next */
+
+/* The record that a customer's redirect leads to; the work itself where there is none. NULL: the
+ * decision has failed. */
+static struct work *follow(struct decision *decision, struct work *work)
+{
+    for (int steps = 0; steps < REDIRECTS_MAX && work->found; steps++) {
+        const struct value *next = &work->row.record.values[CUSTOMER_REDIRECT_TO];
+        if (next->kind != VALUE_ID) {
+            break;
+        }
+        work = srv_work_load(decision, work->row.record.entity, &next->id);
+        if (work == NULL) {
+            return NULL;
+        }
+    }
+    return work;
+}
+
+/* Whether a field names customers, and follows their redirects. */
+static bool follows(const struct entity *entity, int field)
+{
+    return field >= 0 && entity->fields[field].target == ENTITY_CUSTOMER &&
+           !(entity->kind == ENTITY_CUSTOMER && field == CUSTOMER_REDIRECT_TO);
+}
+
+/* The verdict says that something went to another record than was named: the first such one. */
+static void note_remapped(struct decision *decision, const struct work *from)
+{
+    struct verdict *verdict = decision->verdict;
+    if (!verdict->remapped && verdict->moved_ms == 0) {
+        srv_verdict_name(verdict, from->row.record.entity, &from->row.record.id);
+    }
+    verdict->remapped = true;
+}
+
+/* A copy that can be changed: the input may be decided once more, after a rollback. */
+static struct change *copy_change(struct decision *decision, const struct change *change)
+{
+    struct change *copy = dk_arena_new(decision->arena, sizeof *copy);
+    size_t size = (size_t)change->value_count * sizeof *change->values;
+    if (copy != NULL) {
+        *copy = *change;
+        copy->values = dk_arena_new(decision->arena, size + 1);
+    }
+    if (copy == NULL || copy->values == NULL) {
+        (void)srv_decision_out_of_memory(decision);
+        return NULL;
+    }
+    if (size > 0) {
+        memcpy(copy->values, change->values, size);
+    }
+    return copy;
+}
+
+/* See the header. */
+bool srv_redirect_references(struct decision *decision, const struct change **change)
+{
+    struct change *copy = NULL;
+    for (int i = 0; i < (*change)->value_count; i++) {
+        const struct field_value *value = &(*change)->values[i];
+        if (!follows((*change)->entity, value->field) || value->value.kind != VALUE_ID) {
+            continue;
+        }
+        struct work *named = srv_work_load(decision, dk_entity(ENTITY_CUSTOMER), &value->value.id);
+        struct work *target = named == NULL ? NULL : follow(decision, named);
+        if (target == NULL) {
+            return false;
+        }
+        if (target == named) {
+            continue;
+        }
+        copy = copy != NULL ? copy : copy_change(decision, *change);
+        if (copy == NULL) {
+            return false;
+        }
+        copy->values[i].value.id = target->row.record.id;
+        copy->added |= (uint64_t)1 << value->field; /* the author learns it behind the marker */
+        note_remapped(decision, named);
+    }
+    *change = copy != NULL ? copy : *change;
+    return true;
+}
+
+/* A change of a record beside the one that its work has. */
+struct work_change {
+    struct work *work;
+    const struct change *change;
+    struct work_change *next;
+};
+
+/* Keeps a change for srv_redirect_merge. */
+static bool add_late(struct decision *decision, struct work *work, const struct change *change)
+{
+    struct work_change *late = dk_arena_new(decision->arena, sizeof *late);
+    if (late == NULL) {
+        return srv_decision_out_of_memory(decision);
+    }
+    *late = (struct work_change){work, change, decision->late};
+    decision->late = late;
+    return true;
+}
+
+/* See the header. Nothing of the other customer was before the author's eyes, so its values are
+ * compared by their stamps. The author gets both whole. */
+bool srv_redirect_change(struct decision *decision, struct work *work)
+{
+    if (work->row.record.entity->kind != ENTITY_CUSTOMER || work->change->op != BLOCK_SET ||
+        decision->author->is_server) {
+        return true;
+    }
+    struct work *target = follow(decision, work);
+    if (target == NULL || target == work) {
+        return target != NULL;
+    }
+    struct change *copy = copy_change(decision, work->change);
+    if (copy == NULL) {
+        return false;
+    }
+    copy->id = target->row.record.id;
+    copy->seen = 0;
+    if (!target->found || !srv_decide_sees(decision, target->row.bucket)) {
+        return srv_decide_missing(decision, work, NULL, target);
+    }
+    work->remapped = true;
+    work->own_whole = true;
+    work->effect = EFFECT_SET;
+    target->own_whole = true;
+    target->effect = EFFECT_SET;
+    note_remapped(decision, work);
+    return add_late(decision, target, copy);
+}
+
+/* See the header. */
+bool srv_redirect_late(struct decision *decision)
+{
+    for (struct work_change *late = decision->late; late != NULL; late = late->next) {
+        const struct change *own = late->work->change;
+        late->work->change = late->change;
+        bool merged = (!late->work->row.deleted || srv_decide_revive(decision, late->work)) &&
+                      srv_merge_set(decision, late->work);
+        late->work->change = own != NULL ? own : late->change;
+        if (!merged) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* See the header. */
+bool srv_redirect_renames(struct decision *decision, struct work *work, int field,
+                          const struct value *sent, bool *renames)
+{
+    const struct value *stored = &work->row.record.values[field];
+    *renames = false;
+    if (!follows(work->row.record.entity, field) || stored->kind != VALUE_ID ||
+        sent->kind != VALUE_ID || dk_value_equal(stored, sent)) {
+        return true;
+    }
+    struct work *named = srv_work_load(decision, dk_entity(ENTITY_CUSTOMER), &stored->id);
+    struct work *target = named == NULL ? NULL : follow(decision, named);
+    if (target == NULL) {
+        return false;
+    }
+    *renames = dk_id_compare(&target->row.record.id, &sent->id) == 0;
+    if (*renames) {
+        work->row.record.values[field] = *sent;
+        work->changed |= (uint64_t)1 << field;
+    }
+    return true;
+}
+
+/* ---- two customers become one */
+
+/* Notes a value of the customer that goes, or of the one that stays, which lost. */
+static bool note_lost(struct decision *decision, const struct work *into, int field,
+                      const struct value *kept, const struct stamp *kept_stamp,
+                      const struct value *lost, const struct stamp *lost_stamp)
+{
+    const struct field *info = &into->row.record.entity->fields[field];
+    struct value kept_text, lost_text;
+    return srv_value_text(decision, info, kept, &kept_text) &&
+           srv_value_text(decision, info, lost, &lost_text) &&
+           srv_decide_note(decision, into, info->name, strlen(info->name), &kept_text,
+                           kept_stamp->device_no, &lost_text, lost_stamp->device_no);
+}
+
+/* The latest stamp of a group's fields. */
+static struct stamp latest_of(const struct srv_record *row, uint64_t mask)
+{
+    struct stamp latest = {0, 0, 0};
+    for (int field = 0; field < row->record.entity->field_count; field++) {
+        const struct stamp *stamp = &row->stamps[field];
+        if ((mask >> field & 1) != 0 &&
+            dk_stamp_compare(stamp->time, stamp->device_no, latest.time, latest.device_no) > 0) {
+            latest = *stamp;
+        }
+    }
+    return latest;
+}
+
+/* One field or group: the later side stands. Its stamp stays, at this position. */
+static bool join_unit(struct decision *decision, const struct work *from, struct work *into,
+                      uint64_t mask)
+{
+    struct stamp theirs = latest_of(&from->row, mask), mine = latest_of(&into->row, mask);
+    bool wins = dk_stamp_compare(theirs.time, theirs.device_no, mine.time, mine.device_no) > 0;
+    for (int field = 0; field < into->row.record.entity->field_count; field++) {
+        struct value *value = &into->row.record.values[field];
+        const struct value *other = &from->row.record.values[field];
+        if ((mask >> field & 1) == 0) {
+            continue;
+        }
+        const struct value *lost = wins ? value : other;
+        bool differs = !dk_value_equal(value, other);
+        if (differs && lost->kind != VALUE_NULL &&
+            !note_lost(decision, into, field, wins ? other : value, wins ? &theirs : &mine, lost,
+                       wins ? &mine : &theirs)) {
+            return false;
+        }
+        if (wins) {
+            into->row.stamps[field] =
+                (struct stamp){decision->position, theirs.time, theirs.device_no};
+        }
+        if (wins && differs) {
+            *value = *other;
+            into->changed |= (uint64_t)1 << field;
+        }
+    }
+    return true;
+}
+
+/* The union of two sets. */
+static bool join_set(struct decision *decision, const struct work *from, struct work *into,
+                     int field)
+{
+    const struct value *other = &from->row.record.values[field];
+    struct value *value = &into->row.record.values[field], joined, change;
+    if (other->kind != VALUE_TEXT) {
+        return true;
+    }
+    struct buffer *text = &decision->decide->text;
+    dk_buffer_reset(text);
+    dk_buffer_append_text(text, "{\"add\":");
+    dk_buffer_append(text, other->text, other->length);
+    dk_buffer_append_char(text, '}');
+    change = (struct value){.kind = VALUE_TEXT, .length = (uint32_t)text->length};
+    change.text = dk_arena_copy(decision->arena, text->bytes, text->length);
+    if (text->status != DAYBOOK_OK || change.text == NULL) {
+        return srv_decision_out_of_memory(decision);
+    }
+    if (!dk_set_apply(value, &change, decision->arena, &joined)) {
+        const struct record *record = &into->row.record;
+        return decision->arena->failed
+                   ? srv_decision_out_of_memory(decision)
+                   : srv_decision_reject(decision, REJECT_LIMIT, record->entity, &record->id,
+                                         record->entity->fields[field].name, "elements");
+    }
+    into->changed |= dk_value_equal(value, &joined) ? 0 : (uint64_t)1 << field;
+    *value = joined;
+    return true;
+}
+
+/* The app's own keys: those that only the one has are taken, of the others the later stands. */
+static bool join_custom(struct decision *decision, const struct work *from, struct work *into)
+{
+    static const char prefix[] = "custom.";
+    const struct value *other = &from->row.record.values[FIELD_CUSTOM];
+    struct value *value = &into->row.record.values[FIELD_CUSTOM];
+    const char *key, *raw;
+    size_t cursor = 0, key_length, raw_length;
+    while (dk_map_next(other, &cursor, &key, &key_length, &raw, &raw_length)) {
+        char name[sizeof prefix + LIMIT_CUSTOM_KEY_BYTES];
+        struct buffer *text = &decision->decide->text;
+        if (key_length > LIMIT_CUSTOM_KEY_BYTES) {
+            continue;
+        }
+        memcpy(name, prefix, sizeof prefix - 1);
+        memcpy(name + sizeof prefix - 1, key, key_length);
+        size_t length = sizeof prefix - 1 + key_length;
+        struct stamp theirs = srv_key_stamp_get(&from->row, name, length);
+        struct stamp mine = srv_key_stamp_get(&into->row, name, length);
+        if (dk_stamp_compare(theirs.time, theirs.device_no, mine.time, mine.device_no) <= 0) {
+            continue;
+        }
+        theirs.position = decision->position;
+        dk_buffer_reset(text);
+        dk_buffer_append_char(text, '{');
+        dk_json_write_string(text, key, key_length);
+        dk_buffer_append_char(text, ':');
+        dk_buffer_append(text, raw, raw_length);
+        dk_buffer_append_char(text, '}');
+        struct value change = {.kind = VALUE_TEXT, .length = (uint32_t)text->length};
+        change.text = text->bytes;
+        if (!dk_map_apply(value, &change, decision->arena, value) ||
+            !srv_key_stamp_put(decision, &into->row, name, length, &theirs)) {
+            return srv_decision_out_of_memory(decision);
+        }
+        into->changed |= (uint64_t)1 << FIELD_CUSTOM;
+    }
+    return true;
+}
+
+/* A field that neither stamps nor elements decide: what is missing is taken over. */
+static void join_missing(const struct decision *decision, const struct work *from,
+                         struct work *into, int field)
+{
+    struct value *value = &into->row.record.values[field];
+    const struct value *other = &from->row.record.values[field];
+    if (value->kind == VALUE_NULL && other->kind != VALUE_NULL) {
+        *value = *other;
+        into->row.stamps[field] = from->row.stamps[field];
+        into->row.stamps[field].position = decision->position;
+        into->changed |= (uint64_t)1 << field;
+    }
+}
+
+/* All fields of one customer into another. */
+static bool join(struct decision *decision, const struct work *from, struct work *into)
+{
+    const struct entity *entity = into->row.record.entity;
+    uint64_t done = 0;
+    bool fine = join_custom(decision, from, into);
+    for (int field = FIELD_COMMON_COUNT; field < entity->field_count && fine; field++) {
+        uint64_t mask = dk_field_group_mask(entity, field);
+        if ((done >> field & 1) != 0) {
+            continue;
+        }
+        done |= mask;
+        switch (entity->fields[field].policy) {
+        case POLICY_LATEST: fine = join_unit(decision, from, into, mask); break;
+        case POLICY_SET: fine = join_set(decision, from, into, field); break;
+        case POLICY_PROPOSE: join_missing(decision, from, into, field); break;
+        default: break;
+        }
+    }
+    into->effect = into->effect == EFFECT_NONE ? EFFECT_SET : into->effect;
+    return fine;
+}
+
+/* Refuses a redirect that leads nowhere, back to where it began, or over too many steps. */
+static bool check_redirect(struct decision *decision, struct work *from, struct work **into)
+{
+    const struct record *record = &from->row.record;
+    struct work *next = from;
+    for (int steps = 0; steps <= REDIRECTS_MAX; steps++) {
+        const struct value *to = &next->row.record.values[CUSTOMER_REDIRECT_TO];
+        if (to->kind != VALUE_ID) {
+            *into = next;
+            return true;
+        }
+        next = srv_work_load(decision, record->entity, &to->id);
+        if (next == NULL) {
+            return false;
+        }
+        if (next == from) {
+            break;
+        }
+        if (!srv_work_is_live(next)) {
+            return srv_decide_missing(decision, from, "redirect_to", next);
+        }
+    }
+    return srv_decision_reject(decision, REJECT_RULE, record->entity, &record->id, "redirect_to",
+                               "cycle");
+}
+
+/* See the header. */
+bool srv_redirect_join(struct decision *decision)
+{
+    if (!decision->author->is_server) {
+        return true;
+    }
+    for (struct work *work = decision->works; work != NULL; work = work->next) {
+        struct work *into = NULL;
+        bool redirected = work->row.record.entity->kind == ENTITY_CUSTOMER && work->found &&
+                          (work->changed >> CUSTOMER_REDIRECT_TO & 1) != 0 &&
+                          work->row.record.values[CUSTOMER_REDIRECT_TO].kind == VALUE_ID;
+        if (redirected && (!check_redirect(decision, work, &into) || !join(decision, work, into))) {
+            return false;
+        }
+    }
+    return true;
+}
