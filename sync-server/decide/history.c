@@ -5,6 +5,7 @@
  * present scope, so a changeset in scope reads no history. Invariant: it tells the author nothing
  * but that, and when, a record that they had seen left them.
  */
+#include "engine/sales/machines.h"
 #include "sync-server/decide/work.h"
 
 /* See the header. The account's present state is also that of then, unless it is younger than the
@@ -26,6 +27,7 @@ bool srv_decide_author(struct decision *decision)
     if (found) {
         decision->account = past;
         decision->actor.territory = past.territory;
+        decision->roles = dk_machine_roles(past.role);
     }
     return true;
 }

@@ -276,6 +276,33 @@ static void test_decide_history__teams_and_roles_have_a_history(void **state)
     refused(world, &manager, AFTER_MS + 1000, "customer_id");
 }
 
+/* Given one of the back office who becomes a rep of the territory, when a step that only the office
+ * may take comes late, then the role of that time counts. */
+static void test_decide_history__a_role_counts_for_its_time(void **state)
+{
+    struct world *world = *state;
+    struct id customer = make_customer(world, &world->li, "C");
+    for (int late = 0; late < 2; late++) {
+        struct id order = make_record(world, ENTITY_SALES_ORDER);
+        put_id(world, SALES_ORDER_CUSTOMER_ID, &customer);
+        put_text(world, SALES_ORDER_CUR, "CNY");
+        world->now_ms = WORLD_NOW_MS;
+        int64_t base = accept(world, &world->li);
+        edit_record(world, ENTITY_SALES_ORDER, &order, base);
+        put_text(world, SALES_ORDER_STATUS, "submitted");
+        base = accept(world, &world->li);
+        change_user(world, &world->office, &world->territories[EAST], "rep", NULL, MOVE_MS);
+        edit_record(world, ENTITY_SALES_ORDER, &order, base);
+        put_text(world, SALES_ORDER_STATUS, "confirmed");
+        world->hlc_ms = late ? AFTER_MS : BEFORE_MS;
+        struct verdict verdict = send_changeset(world, &world->office);
+        assert_int_equal(verdict.kind, late ? VERDICT_REJECTED : VERDICT_ACCEPTED);
+        assert_int_equal(verdict.moved_ms, 0); /* the order is in scope then and now */
+        expect_text(world, ENTITY_SALES_ORDER, &order, SALES_ORDER_STATUS,
+                    late ? "submitted" : "confirmed");
+    }
+}
+
 /* All that the verdict says, as it goes over the wire, without its number. */
 static const char *verdict_text(struct world *world, const struct verdict *verdict)
 {
@@ -400,6 +427,8 @@ int main(void)
             test_decide_history__a_rep_who_moves_leaves_the_work_where_it_was_done, setup_world,
             teardown_world),
         cmocka_unit_test_setup_teardown(test_decide_history__teams_and_roles_have_a_history,
+                                        setup_world, teardown_world),
+        cmocka_unit_test_setup_teardown(test_decide_history__a_role_counts_for_its_time,
                                         setup_world, teardown_world),
         cmocka_unit_test_setup_teardown(test_decide_history__nothing_leaks_to_the_old_rep,
                                         setup_world, teardown_world),
