@@ -4,7 +4,8 @@
  * server's timer and the command classify; the work is done on the decider's thread, a bounded step
  * at a time, so that devices wait for one step at most. What moves is written as changesets of the
  * server. Invariants: 1. A step that is cut off has done nothing; the next run does it again. 2. A
- * run over documents that are where they belong writes nothing.
+ * run over documents that are where they belong writes nothing. 3. A document that no changeset can
+ * move is passed over; it does not keep the others.
  */
 #include "sync-server/inside.h"
 
@@ -25,6 +26,8 @@ struct classify_step {
     int64_t bucket; /* 0: before the first */
     int kind;
     struct id after;
+    int page;       /* documents of the next step; fewer after one that was too large */
+    bool pass_over; /* the next one alone cannot be moved */
     bool finished;
     int64_t seen, moved;
 };
@@ -237,7 +240,7 @@ static daybook_status move_all(struct step *step)
 /* Collects the ids of a page; they are looked at when the store is free again. */
 struct page_ids {
     struct id ids[STEP_DOCUMENTS_MAX];
-    int count;
+    int count, wanted;
 };
 
 /* Takes one record's id; see srv_each_record. */
@@ -245,25 +248,25 @@ static daybook_status take_id(void *context, const struct record *record, bool *
 {
     struct page_ids *page = context;
     page->ids[page->count++] = record->id;
-    *stop = page->count == STEP_DOCUMENTS_MAX;
+    *stop = page->count == page->wanted;
     return DAYBOOK_OK;
 }
 
 /* One page of documents: each is looked at, and what is on the list moves. */
 static daybook_status do_page(struct step *step)
 {
-    struct page_ids page = {.count = 0};
     struct classify_step *run = step->run;
+    struct page_ids page = {.wanted = run->page};
     daybook_status status =
         srv_store_bucket_records(step->decider->store, step->org->org, run->bucket,
                                  dk_entity(run->kind), &run->after, take_id, &page);
-    for (int i = 0; status == DAYBOOK_OK && i < page.count; i++) {
+    for (int i = 0; status == DAYBOOK_OK && i < page.count && !run->pass_over; i++) {
         status = look_at(step, &page.ids[i]);
     }
     if (status == DAYBOOK_OK) {
         status = move_all(step);
     }
-    if (status == DAYBOOK_OK && page.count == STEP_DOCUMENTS_MAX) {
+    if (status == DAYBOOK_OK && page.count == page.wanted) {
         run->after = page.ids[page.count - 1];
         return DAYBOOK_OK;
     }
@@ -340,19 +343,42 @@ daybook_status srv_service_night(struct service *service, bool (*stop)(void *con
 
 /* ---- runs */
 
+/* What comes after a step that was refused or too large, which has done nothing: half of it, and at
+ * last the document that is at fault is passed over. Not OK: the run ends with that. */
+static daybook_status retry(struct service *service, struct classify_step *run,
+                            daybook_status status)
+{
+    bool bounds =
+        status == DAYBOOK_RULE || status == DAYBOOK_TOO_LARGE || status == DAYBOOK_NO_MEMORY;
+    if (!bounds || run->pass_over) {
+        return status;
+    }
+    if (run->page == 1) {
+        run->pass_over = true;
+        dk_log(&service->log, LOG_ERROR, "classify passes over a document of %s, status=%d",
+               dk_entity(run->kind)->name, (int)status);
+    }
+    run->page = run->page > 1 ? run->page / 2 : 1;
+    return DAYBOOK_OK;
+}
+
 /* See the header. */
 daybook_status srv_classify(struct service *service, const struct class_rule *rule, int64_t now_ms,
                             bool (*stop)(void *context), void *context, int64_t *seen,
                             int64_t *moved)
 {
-    struct classify_step run = {.rule = *rule, .now_ms = now_ms};
+    struct classify_step run = {.rule = *rule, .now_ms = now_ms, .page = STEP_DOCUMENTS_MAX};
     daybook_status status = DAYBOOK_OK;
     while (status == DAYBOOK_OK && !run.finished && (stop == NULL || !stop(context))) {
         struct classify_step before = run;
         status = srv_run_task(service, step_run, &run);
-        if (status != DAYBOOK_OK) {
-            run = before;
+        if (status == DAYBOOK_OK) {
+            run.pass_over = false;
+            run.page = run.page * 2 < STEP_DOCUMENTS_MAX ? run.page * 2 : STEP_DOCUMENTS_MAX;
+            continue;
         }
+        run = before;
+        status = retry(service, &run, status);
     }
     *seen = run.seen;
     *moved = run.moved;

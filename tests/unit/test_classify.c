@@ -138,6 +138,44 @@ static void test_classify__goes_on_after_a_stop(void **state)
     assert_null(strstr(sync_phone(world, &li, NULL), "/archive"));
 }
 
+/* Given documents that together pass what one changeset may carry, when the job runs, then it takes
+ * them in smaller steps. */
+static void test_classify__large_documents_go_in_smaller_steps(void **state)
+{
+    struct world *world = *state;
+    enum { DOCUMENTS = 100, ACTIONS = 4, BYTES = 16000 };
+    static char filler[BYTES + 1];
+    struct class_rule rule = {0, 0, 0};
+    struct buffer lines;
+    int64_t seen, moved;
+    memset(filler, 'x', BYTES);
+    dk_buffer_init(&lines, (size_t)32 * 1024 * 1024);
+    dk_buffer_append_text(&lines, "{\"entity\":\"customer\",\"key\":\"C\",\"name\":\"C\","
+                                  "\"territory_id\":{\"key\":\"East\"}}\n");
+    for (int i = 0; i < DOCUMENTS; i++) {
+        dk_buffer_append_text(
+            &lines, format(world,
+                           "{\"entity\":\"visit\",\"key\":\"V%d\",\"customer_id\":{\"key\":\"C\"},"
+                           "\"status\":\"completed\",\"custom\":{\"k\":\"%s\"}}\n",
+                           i, filler));
+        for (int j = 0; j < ACTIONS; j++) {
+            dk_buffer_append_text(&lines,
+                                  format(world,
+                                         "{\"entity\":\"visit_action\",\"key\":\"A%d.%d\","
+                                         "\"visit_id\":{\"key\":\"V%d\"},\"kind\":\"photo\","
+                                         "\"custom\":{\"k\":\"%s\"}}\n",
+                                         i, j, i, filler));
+        }
+    }
+    import(world, dk_buffer_text(&lines));
+    dk_buffer_clear(&lines);
+    assert_int_equal(
+        srv_classify(world->service, &rule, srv_now_ms() + CLASS_DAY_MS, NULL, NULL, &seen, &moved),
+        DAYBOOK_OK);
+    assert_int_equal(seen, DOCUMENTS);
+    assert_int_equal(moved, DOCUMENTS);
+}
+
 /* Given a zone, when the next night is asked for, then it is ahead, within a day, at the full hour
  * there; and the work of a night with nothing to do is done. */
 static void test_classify__the_night_is_the_organisations(void **state)
@@ -199,6 +237,8 @@ int main(void)
         cmocka_unit_test(test_classify__the_rule),
         cmocka_unit_test_setup_teardown(test_classify__goes_on_after_a_stop, setup_service,
                                         teardown_service),
+        cmocka_unit_test_setup_teardown(test_classify__large_documents_go_in_smaller_steps,
+                                        setup_service, teardown_service),
         cmocka_unit_test_setup_teardown(test_classify__the_night_is_the_organisations,
                                         setup_service, teardown_service),
         cmocka_unit_test_setup_teardown(test_classify__what_the_commands_refuse, setup_service,
