@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What a person does about the inbox: mine once more, theirs, mended, dropped; and the hook that
+ * tells an app what has arrived.
+ */
+#include "tests/support/company.h"
+
+#include <daybook/daybook.h>
+#include <daybook/posix.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define LATER_MS 3000
+
+static struct company company;
+static struct rep *wang, *li, *office;
+
+static int set_up(void **state)
+{
+    (void)state;
+    company_open(&company);
+    wang = company_hire(&company, "wang", "rep", "East");
+    li = company_hire(&company, "li", "rep", "East");
+    office = company_hire(&company, "office", "back_office", NULL);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    company_close(&company);
+    return 0;
+}
+
+static int64_t inbox(struct rep *rep)
+{
+    return device_int(&rep->device, "SELECT count(*) FROM inbox");
+}
+
+static int64_t item_of(struct rep *rep, const char *field)
+{
+    char sql[120];
+    (void)snprintf(sql, sizeof sql, "SELECT item FROM inbox WHERE field = '%s'", field);
+    return device_int(&rep->device, sql);
+}
+
+static void keep_mine(struct rep *rep, int64_t item)
+{
+    device_must(daybook_inbox_keep_mine(rep->device.engine, item, &rep->device.error),
+                &rep->device.error);
+}
+
+/* Both patch what they see; li's value is the earlier one and loses. */
+static void lose(const char *entity, const char *id, const char *mine, const char *theirs)
+{
+    rep_patch(li, entity, id, mine);
+    tap_set_ahead(&wang->tap, LATER_MS);
+    rep_patch(wang, entity, id, theirs);
+    tap_set_ahead(&wang->tap, 0);
+    company_settle(&company);
+}
+
+/* A group comes back as a group, in one commit that takes both items away. */
+static void test_inbox__keep_mine_writes_the_whole_group(void **state)
+{
+    char shop[DAYBOOK_ID_SIZE], chance[DAYBOOK_ID_SIZE];
+    (void)state;
+    rep_put(wang, "customer", "{\"name\":\"shop\"}", shop);
+    rep_putf(wang, "opportunity", chance, "{\"customer_id\":\"%s\",\"subject\":\"s\"}", shop);
+    company_settle(&company);
+    lose("opportunity", chance, "{\"amount\":\"130\",\"cur\":\"USD\"}",
+         "{\"amount\":\"90\",\"cur\":\"EUR\"}");
+    assert_field(li, "opportunity", chance, "amount", "90");
+    assert_int_equal(inbox(li), 2);
+    assert_int_equal(device_int(&li->device, "SELECT count(*) FROM inbox i JOIN field_conflict c"
+                                             " ON c.id = i.subject"),
+                     2);
+    keep_mine(li, item_of(li, "cur"));
+    assert_int_equal(inbox(li), 0);
+    company_settle(&company);
+    assert_field(wang, "opportunity", chance, "amount", "130");
+    assert_field(wang, "opportunity", chance, "cur", "USD");
+    assert_int_equal(inbox(li) + inbox(wang), 0);
+}
+
+/* Own keys, and a delete that lost; what the other side has written stands where it is left. */
+static void test_inbox__keep_mine_of_a_key_and_of_a_delete(void **state)
+{
+    char shop[DAYBOOK_ID_SIZE], contact[DAYBOOK_ID_SIZE];
+    (void)state;
+    rep_put(wang, "customer", "{\"name\":\"shop\",\"custom\":{\"floor\":1}}", shop);
+    rep_putf(wang, "contact", contact, "{\"customer_id\":\"%s\",\"name\":\"Anna\"}", shop);
+    company_settle(&company);
+    lose("customer", shop, "{\"custom\":{\"floor\":2}}", "{\"custom\":{\"floor\":3,\"b\":1}}");
+    assert_int_equal(inbox(li), 1);
+    keep_mine(li, item_of(li, "custom.floor"));
+    company_settle(&company);
+    assert_field(wang, "customer", shop, "custom", "{\"b\":1,\"floor\":2}");
+
+    rep_patch(wang, "contact", contact, "{\"title\":\"Buyer\"}");
+    rep_delete(li, "contact", contact);
+    rep_sync(wang);
+    company_settle(&company);
+    assert_field(li, "contact", contact, "title", "Buyer");
+    keep_mine(li, item_of(li, "*"));
+    assert_field(li, "contact", contact, "title", "");
+    company_settle(&company);
+    assert_field(wang, "contact", contact, "name", "");
+    assert_int_equal(inbox(li) + inbox(wang), 0);
+}
+
+/* Theirs: the item goes and nothing else; not for what would be lost. Mended: staged, changed,
+ * committed. Gone: the record is not there any more, and the item stays. */
+static void test_inbox__theirs_mended_and_gone(void **state)
+{
+    char shop[DAYBOOK_ID_SIZE], closed[DAYBOOK_ID_SIZE];
+    daybook_transaction *transaction = NULL;
+    daybook_record *record = NULL;
+    struct device *device = &li->device;
+    (void)state;
+    rep_put(wang, "customer", "{\"name\":\"shop\"}", shop);
+    rep_put(wang, "customer", "{\"name\":\"closed\"}", closed);
+    company_settle(&company);
+    lose("customer", shop, "{\"prefs\":\"mine\"}", "{\"prefs\":\"theirs\"}");
+    assert_int_equal(daybook_inbox_use_theirs(device->engine, item_of(li, "prefs")), DAYBOOK_OK);
+    assert_int_equal(inbox(li), 0);
+    assert_field(li, "customer", shop, "prefs", "theirs");
+    assert_int_equal(device_status(device).pending, 0);
+
+    lose("customer", shop, "{\"prefs\":\"mine 2\"}", "{\"prefs\":\"theirs 2\"}");
+    device_must(
+        daybook_inbox_reopen(device->engine, item_of(li, "prefs"), &transaction, &device->error),
+        &device->error);
+    device_must(daybook_patch(transaction, "customer", shop, DAYBOOK_ANY_VERSION, &record), NULL);
+    device_must(daybook_set_text(record, "prefs", "mended"), NULL);
+    device_must(daybook_commit(transaction, &device->error), &device->error);
+    daybook_end(&transaction);
+    assert_int_equal(inbox(li), 0);
+    company_settle(&company);
+    assert_field(wang, "customer", shop, "prefs", "mended");
+
+    lose("customer", shop, "{\"prefs\":\"mine 3\"}", "{\"prefs\":\"theirs 3\"}");
+    rep_delete(wang, "customer", shop);
+    company_settle(&company);
+    int64_t item = item_of(li, "prefs");
+    assert_int_equal(daybook_inbox_keep_mine(device->engine, item, &device->error),
+                     DAYBOOK_NOT_FOUND);
+    assert_int_equal(inbox(li), 1);
+    assert_int_equal(daybook_inbox_discard(device->engine, item), DAYBOOK_OK);
+    assert_int_equal(daybook_inbox_use_theirs(device->engine, item), DAYBOOK_NOT_FOUND);
+    assert_int_equal(daybook_inbox_keep_mine(device->engine, item, NULL), DAYBOOK_NOT_FOUND);
+    assert_int_equal(daybook_inbox_keep_mine(NULL, item, NULL), DAYBOOK_MISUSE);
+    assert_int_equal(daybook_inbox_use_theirs(NULL, item), DAYBOOK_MISUSE);
+
+    rep_delete(wang, "customer", closed);
+    rep_sync(wang);
+    rep_putf(li, "visit", NULL, "{\"customer_id\":\"%s\"}", closed);
+    company_settle(&company);
+    item = device_int(device, "SELECT item FROM inbox WHERE kind = 'rejected'");
+    assert_int_equal(daybook_inbox_use_theirs(device->engine, item), DAYBOOK_INVALID);
+    assert_int_equal(inbox(li), 1);
+    assert_int_equal(daybook_inbox_discard(device->engine, item), DAYBOOK_OK);
+}
+
+struct hook {
+    struct rep *rep;
+    int calls;
+    int64_t after, new; /* of the last call: the bound, and how many items are above it */
+};
+
+static void arrived(void *context, int64_t after)
+{
+    struct hook *hook = context;
+    char sql[100];
+    hook->calls++;
+    hook->after = after;
+    (void)snprintf(sql, sizeof sql, "SELECT count(*) FROM inbox WHERE item > %lld",
+                   (long long)after);
+    hook->new = device_int(&hook->rep->device, sql);
+}
+
+/* The hook is called for what a sync brings, and for nothing else; never after its close. */
+static void test_inbox__the_hook_tells_what_arrives(void **state)
+{
+    char shop[DAYBOOK_ID_SIZE];
+    struct hook hook = {.rep = li};
+    daybook_watch *watch = NULL;
+    (void)state;
+    rep_put(wang, "customer", "{\"name\":\"shop\"}", shop);
+    company_settle(&company);
+    lose("customer", shop, "{\"prefs\":\"before\"}", "{\"prefs\":\"x\"}");
+    assert_int_equal(daybook_inbox_watch(NULL, arrived, &hook, &watch), DAYBOOK_MISUSE);
+    assert_int_equal(daybook_inbox_watch(li->device.engine, NULL, &hook, &watch), DAYBOOK_MISUSE);
+    assert_int_equal(daybook_inbox_watch(li->device.engine, arrived, &hook, &watch), DAYBOOK_OK);
+    rep_patch(li, "customer", shop, "{\"kind\":\"local\"}");
+    company_settle(&company);
+    assert_int_equal(hook.calls, 0);
+    lose("customer", shop, "{\"prefs\":\"mine\",\"industry\":\"a\"}",
+         "{\"prefs\":\"theirs\",\"industry\":\"b\"}");
+    assert_int_equal(hook.calls, 1);
+    assert_int_equal(hook.new, 2);
+    assert_int_equal(daybook_inbox_use_theirs(li->device.engine, item_of(li, "industry")),
+                     DAYBOOK_OK);
+    assert_int_equal(hook.calls, 1);
+    daybook_watch_close(&watch);
+    daybook_watch_close(&watch);
+    lose("customer", shop, "{\"prefs\":\"again\"}", "{\"prefs\":\"once more\"}");
+    assert_int_equal(hook.calls, 1);
+    int64_t item;
+    while ((item = device_int(&li->device, "SELECT item FROM inbox LIMIT 1")) >= 0) {
+        device_must(daybook_inbox_discard(li->device.engine, item), NULL);
+    }
+}
+
+/* A hold is let go by its role, in one call; by another role it is refused at once. */
+static void test_inbox__a_hold_is_cleared_by_its_role(void **state)
+{
+    char shop[DAYBOOK_ID_SIZE], order[DAYBOOK_ID_SIZE], hold[DAYBOOK_ID_SIZE];
+    static const char line[] =
+        "{\"order_id\":\"%s\",\"product_id\":\"" TEA "\",\"qty\":1000,\"price_e4\":10000}";
+    (void)state;
+    rep_put(li, "customer", "{\"name\":\"shop\"}", shop);
+    rep_putf(li, "sales_order", order, "{\"customer_id\":\"%s\",\"cur\":\"CNY\"}", shop);
+    rep_putf(li, "order_line", NULL, line, order);
+    rep_putf(li, "order_line", NULL, line, order);
+    company_settle(&company);
+    assert_string_equal(device_text(&li->device, "SELECT kind FROM inbox"), "held");
+    (void)snprintf(hold, sizeof hold, "%s", device_text(&li->device, "SELECT subject FROM inbox"));
+    assert_int_equal(daybook_clear_hold(li->device.engine, hold, "mine", &li->device.error),
+                     DAYBOOK_RULE);
+    assert_string_equal(li->device.error.rule, "role");
+    assert_int_equal(daybook_clear_hold(office->device.engine, order, NULL, NULL),
+                     DAYBOOK_NOT_FOUND);
+    device_must(daybook_clear_hold(office->device.engine, hold, "fine", &office->device.error),
+                &office->device.error);
+    company_settle(&company);
+    assert_field(li, "hold", hold, "note", "fine");
+    assert_int_equal(inbox(li), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_inbox__keep_mine_writes_the_whole_group),
+        cmocka_unit_test(test_inbox__keep_mine_of_a_key_and_of_a_delete),
+        cmocka_unit_test(test_inbox__theirs_mended_and_gone),
+        cmocka_unit_test(test_inbox__the_hook_tells_what_arrives),
+        cmocka_unit_test(test_inbox__a_hold_is_cleared_by_its_role),
+    };
+    return cmocka_run_group_tests_name("inbox", tests, set_up, tear_down);
+}
