@@ -73,7 +73,14 @@ daybook_status dk_store_enrolled(struct store *store, const struct enrol_reply *
     if (status != DAYBOOK_OK) {
         return status;
     }
-    status = take_reply(&store->memory.state, reply) ? stamp_all(store) : DAYBOOK_BAD_REPLY;
+    bool first = store->memory.state.device_no == 0;
+    status = take_reply(&store->memory.state, reply) ? DAYBOOK_OK : DAYBOOK_BAD_REPLY;
+    if (status == DAYBOOK_OK && first) {
+        status = dk_number_all(store);
+    }
+    if (status == DAYBOOK_OK) {
+        status = stamp_all(store);
+    }
     if (status == DAYBOOK_OK) {
         store->changed |= STORE_CHANGED_SYNC;
         status = dk_store_write_meta(store);

@@ -83,6 +83,10 @@ struct decoded {
 
 /* What memory holds of the file; saved at the begin of each transaction and brought back where it
  * fails. */
+struct number_range {   /* document numbers of one entity */
+    uint32_t device_no; /* under which they are given out; 0: not loaded */
+    int64_t last, reserved;
+};
 struct store_memory {
     struct store_state state;
     int64_t pending_rows; /* of table pending */
@@ -92,6 +96,7 @@ struct store_memory {
     int64_t sent_seq;     /* highest seq that was ever collected */
     uint64_t stale_epoch; /* of the versions of stale rows; 0: the present one */
     bool stale;           /* there may be stale rows */
+    struct number_range numbers[ENTITY_COUNT];
     int64_t paging;       /* buckets that wait for pages */
     bool meta_dirty;      /* clock or last_synced_ms differ from the file */
 };
@@ -136,6 +141,7 @@ struct store {
         struct statement *raw_load, *raw_put, *raw_remove, *raw_bucket, *raw_stale, *raw_list,
             *raw_clear;
         struct statement *fetched_add, *fetched_remove, *fetched_old, *fetched_below;
+        struct statement *number_load, *number_save, *number_rewrite;
         struct statement *inbox_add, *inbox_by_changeset, *inbox_remove, *inbox_root, *inbox_chain,
             *inbox_adopt, *inbox_count, *inbox_subject, *inbox_lost, *inbox_kind, *inbox_told;
     } slots;
@@ -262,6 +268,19 @@ daybook_status dk_touch_any(struct store *store, struct touched *touched,
  * that cannot be computed stay as they are, since what the server has decided is applied whatever
  * it is. */
 daybook_status dk_touched_derive(struct store *store, struct touched *touched, bool lenient);
+
+/* ---- number.c */
+
+/* Gives a change that makes a document a number, where it has none and the device has one. */
+daybook_status dk_number_give(struct store *store, struct change *change, struct arena *arena,
+                              bool *given);
+/* Gives numbers to the documents that were made before the device had one. Nothing of them can have
+ * been sent. */
+daybook_status dk_number_all(struct store *store);
+/* Whether numbers are reserved that were not given out. */
+bool dk_number_is_reserved(const struct store *store);
+/* At the close: these are free again. */
+daybook_status dk_number_return(struct store *store);
 
 /* ---- forms.c */
 

@@ -16,6 +16,7 @@
  * - scope: the buckets held, and how far the snapshot of each has come, see loading.c.
  * - fetched_record: documents that were fetched one by one, with their child rows; no base, no
  * overlay.
+ * - doc_number: how many document numbers were given out, or are reserved.
  * - inbox_item: rejected changesets (root: the item whose chain it is in), and what the server's
  *   records tell (subject: the conflict entry or hold). inbox_told: subjects that were told, so
  * that a record that leaves the scope and comes back is not told again.
@@ -63,6 +64,8 @@ static const char tables_sql[] =
     "CREATE TABLE fetched_record(document BLOB NOT NULL, entity TEXT NOT NULL, id BLOB NOT NULL,"
     " root BLOB, version INTEGER NOT NULL, fetched_ms INTEGER NOT NULL, body TEXT NOT NULL,"
     " PRIMARY KEY(document, entity, id)) WITHOUT ROWID;"
+    "CREATE TABLE doc_number(device_no INTEGER NOT NULL, entity INTEGER NOT NULL,"
+    " last INTEGER NOT NULL, PRIMARY KEY(device_no, entity)) WITHOUT ROWID;"
     "CREATE TABLE inbox_item(item INTEGER PRIMARY KEY AUTOINCREMENT, root INTEGER, kind TEXT NOT "
     "NULL,"
     " code TEXT NOT NULL, entity TEXT, record_id TEXT, field TEXT, rule TEXT, mine TEXT, theirs "

@@ -384,15 +384,17 @@ daybook_status dk_store_open(const struct store_options *options, struct store *
     return DAYBOOK_OK;
 }
 
-/* What is not written yet is the clock and the time of the last sync; that this fails is no loss.
- */
+/* What is not written yet is the clock and the time of the last sync, and that reserved document
+ * numbers are free; that this fails is no loss. */
 void dk_store_close(struct store *store)
 {
     if (store == NULL) {
         return;
     }
-    if (store->memory.meta_dirty && dk_store_begin(store) == DAYBOOK_OK) {
-        (void)dk_store_end(store, dk_store_write_meta(store));
+    bool reserved = dk_number_is_reserved(store);
+    if ((store->memory.meta_dirty || reserved) && dk_store_begin(store) == DAYBOOK_OK) {
+        daybook_status status = dk_store_write_meta(store);
+        (void)dk_store_end(store, status == DAYBOOK_OK ? dk_number_return(store) : status);
     }
     free_store(store);
 }

@@ -208,10 +208,13 @@ static int first_state(const struct entity *entity)
 static daybook_status write_new(struct write *write, struct change *change)
 {
     struct record record, before;
-    bool inserted;
+    bool inserted, numbered;
     dk_records_empty(&record, change->entity, &change->id);
     dk_records_empty(&before, change->entity, &change->id);
-    daybook_status status = assign_all(write, change, &record);
+    daybook_status status = dk_number_give(write->store, change, &write->store->arena, &numbered);
+    if (status == DAYBOOK_OK) {
+        status = assign_all(write, change, &record);
+    }
     if (status == DAYBOOK_OK) {
         status = dk_forms_settle(write->store, change, &before, &record);
     }

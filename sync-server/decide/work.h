@@ -341,6 +341,9 @@ bool srv_decide_place(struct decision *decision);
 /* The number of a bucket's label. */
 bool srv_decide_bucket(struct decision *decision, const char *label, int64_t *bucket);
 
+/* ---- number.c */
+bool srv_decide_numbers(struct decision *decision); /* new documents have numbers of their own */
+
 /* ---- write.c, entry.c */
 bool srv_decide_write(struct decision *decision);   /* records, log rows, projections */
 bool srv_decide_entries(struct decision *decision); /* log rows only */

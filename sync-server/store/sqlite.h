@@ -211,7 +211,7 @@ daybook_status srv_sqlite_get(struct srv_store *store, int64_t org, const struct
 daybook_status srv_sqlite_put(struct srv_store *store, int64_t org, const struct srv_record *record,
                               bool existed);
 daybook_status srv_sqlite_related(struct srv_store *store, int64_t org, const struct entity *entity,
-                                  int field, const struct id *value, const struct id *after,
+                                  int field, const struct value *value, const struct id *after,
                                   int limit, bool tombstones, struct arena *arena,
                                   struct srv_record **rows, int *count);
 

@@ -60,9 +60,9 @@ static void append_get(struct buffer *sql, const struct entity *entity, int fiel
     append(sql, " WHERE org = ?1 AND id = ?2", "");
 }
 
-/* SELECT of the records whose ID field is ?2. The index is named, because SQLite, which knows
- * nothing of the numbers of rows, takes the primary key's (org, id) for as good and would read a
- * whole organisation. */
+/* SELECT of the records whose ID field, or number, is ?2. The index is named, because SQLite, which
+ * knows nothing of the numbers of rows, takes the primary key's (org, id) for as good and would
+ * read a whole organisation. */
 static void append_related(struct buffer *sql, const struct entity *entity, int field)
 {
     append_select(sql, entity);
@@ -454,7 +454,7 @@ static daybook_status read_rows(struct sqlite_store *sqlite, struct statement *s
 
 /* See store.h. */
 daybook_status srv_sqlite_related(struct srv_store *store, int64_t org, const struct entity *entity,
-                                  int field, const struct id *value, const struct id *after,
+                                  int field, const struct value *value, const struct id *after,
                                   int limit, bool tombstones, struct arena *arena,
                                   struct srv_record **rows, int *count)
 {
@@ -467,7 +467,7 @@ daybook_status srv_sqlite_related(struct srv_store *store, int64_t org, const st
         return status;
     }
     dk_bind_int(statement, 1, org);
-    dk_bind_id(statement, 2, value);
+    bind_value(statement, 2, value);
     dk_bind_id(statement, 3, after);
     dk_bind_int(statement, 4, limit);
     dk_bind_int(statement, 5, tombstones ? 1 : 0);

@@ -31,6 +31,7 @@
 #include "sync-server/store/sqlite.h"
 
 #include "engine/base/text.h"
+#include "engine/sales/number.h"
 
 #include <string.h>
 
@@ -137,11 +138,12 @@ static void append_id_text(struct buffer *sql, const char *column, const char *n
     append(sql, ") END AS ", name, NULL);
 }
 
-/* Roots (a move between buckets), parents and managers. */
+/* Roots (a move between buckets), parents, managers and numbers of documents. */
 bool srv_sqlite_is_indexed(const struct entity *entity, int field)
 {
     return field == entity->root_field || field == entity->parent_field ||
            (entity->kind == ENTITY_QUOTE && field == QUOTE_REVISION_OF) ||
+           field == dk_number_field(entity->kind) ||
            (entity->kind == ENTITY_USER && field == USER_MANAGER_ID);
 }
 
@@ -165,7 +167,9 @@ static void append_indexes(struct buffer *sql, const struct entity *entity)
         if (srv_sqlite_is_indexed(entity, field)) {
             append(sql, "CREATE INDEX IF NOT EXISTS s_", entity->name, "_by_");
             append(sql, entity->fields[field].name, " ON s_", entity->name);
-            append(sql, "(org, ", entity->fields[field].name, ");");
+            append(sql, "(org, ", entity->fields[field].name, ")");
+            bool some = field == dk_number_field(entity->kind);
+            append(sql, some ? " WHERE doc_no IS NOT NULL;" : ";", NULL, NULL);
         }
     }
     append(sql, "CREATE INDEX IF NOT EXISTS s_", entity->name, "_by_bucket ON s_");

@@ -400,11 +400,24 @@ daybook_status srv_store_related(struct srv_store *store, int64_t org, const str
                                  int limit, bool tombstones, struct arena *arena,
                                  struct srv_record **rows, int *count)
 {
+    const struct value named = {.kind = VALUE_ID, .id = *value};
     assert(field >= 0 && field < entity->field_count && limit > 0);
     assert(entity->fields[field].type == FIELD_ID);
     *rows = NULL;
     *count = 0;
-    return store->operations->related(store, org, entity, field, value, after, limit, tombstones,
+    return store->operations->related(store, org, entity, field, &named, after, limit, tombstones,
+                                      arena, rows, count);
+}
+
+daybook_status srv_store_numbered(struct srv_store *store, int64_t org, const struct entity *entity,
+                                  int field, const struct value *number, struct arena *arena,
+                                  struct srv_record **rows, int *count)
+{
+    const struct id start = {{0}};
+    assert(number->kind == VALUE_TEXT);
+    *rows = NULL;
+    *count = 0;
+    return store->operations->related(store, org, entity, field, number, &start, NUMBERED_MAX, true,
                                       arena, rows, count);
 }
 

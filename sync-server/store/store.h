@@ -337,6 +337,11 @@ daybook_status srv_store_related(struct srv_store *store, int64_t org, const str
 daybook_status srv_store_list(struct srv_store *store, int64_t org, const struct entity *entity,
                               const struct id *after, int limit, struct arena *arena,
                               struct srv_record **rows, int *count);
+/* Documents with this number in `field`, tombstones too, by id order, at most NUMBERED_MAX. */
+#define NUMBERED_MAX 2000
+daybook_status srv_store_numbered(struct srv_store *store, int64_t org, const struct entity *entity,
+                                  int field, const struct value *number, struct arena *arena,
+                                  struct srv_record **rows, int *count);
 /* Bucket number of a root's label ("organisation", "territory:<uuid>", "user:<uuid>"), made where
  * missing; a reader makes none (NOT_FOUND). TOO_LARGE. */
 daybook_status srv_store_bucket(struct srv_store *store, int64_t org, const char *label,

@@ -122,9 +122,9 @@ struct srv_store_operations {
     daybook_status (*put)(struct srv_store *store, int64_t org, const struct srv_record *record,
                           bool existed);
     daybook_status (*related)(struct srv_store *store, int64_t org, const struct entity *entity,
-                              int field, const struct id *value, const struct id *after, int limit,
-                              bool tombstones, struct arena *arena, struct srv_record **rows,
-                              int *count);
+                              int field, const struct value *value, const struct id *after,
+                              int limit, bool tombstones, struct arena *arena,
+                              struct srv_record **rows, int *count);
     daybook_status (*bucket_records)(struct srv_store *store, int64_t org, int64_t bucket,
                                      const struct entity *entity, const struct id *after,
                                      srv_each_record each, void *context);

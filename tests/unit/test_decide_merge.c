@@ -28,7 +28,7 @@ static const struct policy_case policy_cases[] = {
      REJECT_NONE},
     {"SET", ENTITY_CUSTOMER, CUSTOMER_TAGS, "{\"add\":[\"a\"]}", "{\"add\":[\"b\"]}", false,
      "[\"a\",\"b\"]", REJECT_POLICY, REJECT_NONE},
-    {"IMMUTABLE", ENTITY_VISIT, VISIT_DOC_NO, "VI-1", "VI-2", false, NULL, REJECT_IMMUTABLE,
+    {"IMMUTABLE", ENTITY_VISIT, VISIT_KIND, "VI-1", "VI-2", false, NULL, REJECT_IMMUTABLE,
      REJECT_IMMUTABLE},
     {"GROW", ENTITY_SALES_ORDER, SALES_ORDER_CANCEL_REQ, "{\"add\":[\"a\"]}", "{\"add\":[\"b\"]}",
      false, "[\"a\",\"b\"]", REJECT_NONE, REJECT_NONE},

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The form of document numbers and the table of documents that have one. Called by the device's
+ * commit, which counts, and by the decision, which lets no number stand twice. Invariant: two
+ * different (entity, device number, counter) never have the same text.
+ */
+#include "engine/sales/number.h"
+
+#include "engine/base/text.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <string.h>
+
+#define DEVICE_DIGITS 5     /* at least */
+#define DEVICE_DIGITS_MAX 7 /* 32 bits */
+
+static const struct {
+    const char *prefix;
+    int field;
+} kinds[ENTITY_COUNT] = {
+    [ENTITY_OPPORTUNITY] = {"OP", OPPORTUNITY_DOC_NO},
+    [ENTITY_VISIT] = {"VI", VISIT_DOC_NO},
+    [ENTITY_QUOTE] = {"QU", QUOTE_DOC_NO},
+    [ENTITY_SALES_ORDER] = {"SO", SALES_ORDER_DOC_NO},
+};
+
+int dk_number_field(int entity)
+{
+    return kinds[entity].prefix == NULL ? -1 : kinds[entity].field;
+}
+
+/* The device number in base 32, into the end of `device`; returns its first digit. */
+static const char *write_device(uint32_t device_no, char device[DEVICE_DIGITS_MAX + 1])
+{
+    static const char digits[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+    int first = DEVICE_DIGITS_MAX;
+    device[first] = '\0';
+    while (device_no != 0 || first > DEVICE_DIGITS_MAX - DEVICE_DIGITS) {
+        device[--first] = digits[device_no & 31];
+        device_no >>= 5;
+    }
+    return device + first;
+}
+
+size_t dk_number_write(int entity, uint32_t device_no, int64_t counter, char out[NUMBER_SIZE])
+{
+    char device[DEVICE_DIGITS_MAX + 1];
+    assert(kinds[entity].prefix != NULL && counter > 0 && counter <= LIMIT_NUMBER);
+    bool fits = dk_text_format(out, NUMBER_SIZE, "%s-%s-%06" PRId64, kinds[entity].prefix,
+                               write_device(device_no, device), counter);
+    assert(fits);
+    (void)fits;
+    return strlen(out);
+}
+
+/* How many characters from `text` on are digits, or capital letters too. */
+static size_t run_of(const char *text, size_t length, bool letters)
+{
+    size_t count = 0;
+    while (count < length && ((text[count] >= '0' && text[count] <= '9') ||
+                              (letters && text[count] >= 'A' && text[count] <= 'Z'))) {
+        count++;
+    }
+    return count;
+}
+
+bool dk_number_is_ours(int entity, const char *text, size_t length)
+{
+    const char *prefix = kinds[entity].prefix;
+    size_t at = prefix == NULL ? length : strlen(prefix);
+    if (at >= length || memcmp(text, prefix, at) != 0 || text[at++] != '-') {
+        return false;
+    }
+    size_t device = run_of(text + at, length - at, true);
+    at += device;
+    if (device < DEVICE_DIGITS || device > DEVICE_DIGITS_MAX || at >= length || text[at++] != '-') {
+        return false;
+    }
+    size_t counter = run_of(text + at, length - at, false);
+    return counter >= 6 && at + counter == length;
+}
+
+size_t dk_number_again(const char *text, size_t length, uint32_t device_no, char out[NUMBER_SIZE])
+{
+    char device[DEVICE_DIGITS_MAX + 1];
+    return dk_text_format(out, NUMBER_SIZE, "%.*s-%s", (int)length, text,
+                          write_device(device_no, device))
+               ? strlen(out)
+               : 0;
+}
+
+/* The revision of a quote, which is 1 before the rules have filled it in. */
+static int64_t revision(const struct record *quote)
+{
+    const struct value *rev = &quote->values[QUOTE_REV];
+    return rev->kind == VALUE_INT ? rev->integer : 1;
+}
+
+bool dk_number_clashes(const struct record *a, const struct record *b)
+{
+    if (a->entity != b->entity || dk_id_compare(&a->id, &b->id) == 0) {
+        return false;
+    }
+    return a->entity->kind != ENTITY_QUOTE || revision(a) == revision(b);
+}
