@@ -149,6 +149,29 @@ bool dk_check_visit_action(const struct record *record, struct refusal *refusal)
     return not_negative(record, refusal, VISIT_ACTION_PRICE_E4);
 }
 
+/* The name of the picture's bytes, which travel on their own: 64 lower-case hexadecimal digits. */
+static bool is_hash(const struct value *value)
+{
+    size_t digits = 0;
+    while (digits < value->length && ((value->text[digits] >= '0' && value->text[digits] <= '9') ||
+                                      (value->text[digits] >= 'a' && value->text[digits] <= 'f'))) {
+        digits++;
+    }
+    return digits == 64 && value->length == 64;
+}
+
+bool dk_check_photo(const struct record *record, struct refusal *refusal)
+{
+    if (!is_hash(&record->values[PHOTO_SHA256])) {
+        return refuse(record, refusal, REJECT_RULE, PHOTO_SHA256, "hash");
+    }
+    return needs(record, refusal, PHOTO_LAT, PHOTO_LON) &&
+           needs(record, refusal, PHOTO_LON, PHOTO_LAT) &&
+           not_negative(record, refusal, PHOTO_SIZE_BYTES) &&
+           not_negative(record, refusal, PHOTO_WIDTH) &&
+           not_negative(record, refusal, PHOTO_HEIGHT);
+}
+
 bool dk_check_quote(const struct record *record, struct refusal *refusal)
 {
     if (!is_null(record, QUOTE_REV) && number(record, QUOTE_REV) < 1) {

@@ -16,6 +16,7 @@ static const struct sales_rule rules[ENTITY_COUNT] = {
     [ENTITY_OPPORTUNITY] = {.fill = dk_fill_opportunity, .check = dk_check_opportunity},
     [ENTITY_VISIT] = {.fill = dk_fill_visit, .check = dk_check_visit},
     [ENTITY_VISIT_ACTION] = {.check = dk_check_visit_action},
+    [ENTITY_PHOTO] = {.check = dk_check_photo},
     [ENTITY_QUOTE] = {dk_fill_quote, dk_check_quote, dk_derive_quote, NULL},
     [ENTITY_QUOTE_LINE] = {dk_fill_quote_line, dk_check_quote_line, dk_derive_quote_line, NULL},
     [ENTITY_SALES_ORDER] = {NULL, dk_check_sales_order, dk_derive_sales_order, dk_hold_sales_order},

@@ -47,6 +47,7 @@ bool dk_check_price(const struct record *record, struct refusal *refusal);
 bool dk_check_opportunity(const struct record *record, struct refusal *refusal);
 bool dk_check_visit(const struct record *record, struct refusal *refusal);
 bool dk_check_visit_action(const struct record *record, struct refusal *refusal);
+bool dk_check_photo(const struct record *record, struct refusal *refusal);
 bool dk_check_quote(const struct record *record, struct refusal *refusal);
 bool dk_check_sales_order(const struct record *record, struct refusal *refusal);
 bool dk_check_quote_line(const struct record *record, struct refusal *refusal);
