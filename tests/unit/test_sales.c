@@ -183,6 +183,10 @@ static struct record valid_record(int kind)
         default: record.values[field] = int_value(1000); break;
         }
     }
+    if (kind == ENTITY_PHOTO) {
+        record.values[PHOTO_SHA256] =
+            text_value("9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08");
+    }
     return record;
 }
 

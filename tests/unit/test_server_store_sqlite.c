@@ -297,6 +297,7 @@ static void run_lookups(struct world *world)
     struct srv_device device;
     struct srv_account account;
     struct srv_log_cursor *cursor = NULL;
+    const struct value number = {.kind = VALUE_TEXT, .length = 1, .text = "1"};
     int64_t bucket = 0;
     int count = 0;
     bool found = false;
@@ -308,7 +309,10 @@ static void run_lookups(struct world *world)
         record.record = (struct record){.entity = entity, .id = id};
         assert_int_equal(srv_store_put(store, world->org, &record, true), DAYBOOK_NOT_FOUND);
         for (int field = 0; field < entity->field_count; field++) {
-            if (srv_sqlite_is_indexed(entity, field)) {
+            if (entity->fields[field].type == FIELD_TEXT && srv_sqlite_is_indexed(entity, field)) {
+                ok(srv_store_numbered(store, world->org, entity, field, &number, &world->arena,
+                                      &records, &count));
+            } else if (srv_sqlite_is_indexed(entity, field)) {
                 ok(srv_store_related(store, world->org, entity, field, &id, &id, 5, true,
                                      &world->arena, &records, &count));
             }
