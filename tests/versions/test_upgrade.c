@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The update of an app: a store of the older schema is opened by the newer engine. Its outbox is
+ * not touched, byte for byte, and goes up under the schema that it was made under; what the older
+ * engine had kept without knowing it is there; and a process that is killed at any write of the
+ * upgrade leaves a store that either engine can open.
+ */
+#include "tests/versions/version_world.h"
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED true /* nothing can be loaded before a sanitizer's own library */
+#else
+#define SANITIZED false
+#endif
+#define WRITES_MAX 400
+
+static struct company company;
+static struct rep *wang; /* the older app, East */
+static struct pocket li; /* the newer app, East */
+static char shop[DAYBOOK_ID_SIZE], gone[DAYBOOK_ID_SIZE];
+
+/* Wang's old app, offline, has seen what Li's newer one made: a shop with unknown fields and a
+ * survey. It has changed the shop, deleted another one with unknown fields, made a visit and a
+ * contact, and has a changeset whose verdict it does not know. */
+static int set_up(void **state)
+{
+    char dummy[DAYBOOK_ID_SIZE];
+    (void)state;
+    company_open(&company);
+    company.server.program = NEWER_SERVER;
+    server_stop(&company.server);
+    server_start(&company.server);
+    wang = company_hire(&company, "wang", "rep", "East");
+    server_add_user(&company.server, "li", "rep", "East");
+    pocket_begin(&li, &company, NEWER_DEVICE, "li");
+    (void)pocket_run(&li,
+                     "put customer {\"name\":\"Shop\",\"website\":\"shop.example\","
+                     "\"segments\":[\"gold\"]}\nlet shop SELECT id FROM customer\n"
+                     "put survey {\"customer_id\":\"$shop\",\"score\":4,\"remark\":\"friendly\"}\n"
+                     "put customer {\"name\":\"Gone\",\"website\":\"gone.example\"}\n"
+                     "sync\necho $shop $last");
+    assert_int_equal(sscanf(li.out, "%36s %36s", shop, gone), 2);
+    rep_sync(wang);
+    rep_patch(wang, "customer", shop, "{\"name\":\"Shop of Wang\",\"custom\":{\"floor\":3}}");
+    tap_lose_replies(&wang->tap, 1);
+    device_sync_expect(&wang->device, DAYBOOK_OFFLINE);
+    rep_delete(wang, "customer", gone);
+    rep_putf(wang, "visit", dummy, "{\"customer_id\":\"%s\",\"feedback\":\"by the old app\"}",
+             shop);
+    rep_putf(wang, "contact", dummy,
+             "{\"customer_id\":\"%s\",\"name\":\"Wei Chen\",\"phone\":\"1380\"}", shop);
+    device_close(&wang->device);
+    wang->left = true;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    pocket_end(&li);
+    company_close(&company);
+    return 0;
+}
+
+/* All columns of the outbox, in one text. */
+static void read_outbox(const char *store, char *out, size_t size)
+{
+    (void)file_text(store,
+                    "SELECT group_concat(seq || ' ' || hex(id) || ' ' || verdict || ' ' || position"
+                    " || ' ' || made_ms || ' ' || stamp || ' ' || others || ' ' || size || ' ' ||"
+                    " coalesce(hex(made), '-') || ' ' || hex(body), char(10))"
+                    " FROM (SELECT * FROM outbox ORDER BY seq)",
+                    out, size);
+    assert_in_range(strlen(out), 100, size - 2);
+}
+
+static int64_t user_version(const char *store)
+{
+    char text[40];
+    return strtoll(file_text(store, "PRAGMA user_version", text, sizeof text), NULL, 10);
+}
+
+/* The store shows under the newer engine what it should, and all of it arrives. */
+static void check_upgraded(struct pocket *pocket)
+{
+    char text[200];
+    assert_pocket(pocket, "customer", shop, "name", "Shop of Wang");
+    assert_pocket(pocket, "customer", shop, "website", "shop.example");
+    assert_pocket(pocket, "customer", shop, "segments", "[\"gold\"]");
+    assert_pocket(pocket, "customer", gone, "name", "");
+    assert_string_equal(store_extra(pocket->store, "customer", shop), "");
+    assert_string_equal(
+        file_text(pocket->store, "SELECT score || remark FROM survey", text, sizeof text),
+        "4friendly");
+    assert_string_equal(
+        file_text(pocket->store, "SELECT count(*) FROM raw_record", text, sizeof text), "0");
+}
+
+static void check_arrived(struct pocket *pocket)
+{
+    struct pocket *const both[] = {&li, pocket, NULL};
+    world_settle(&company, both);
+    assert_server(&company, "customer", shop, "name", "Shop of Wang");
+    assert_server(&company, "customer", shop, "website", "shop.example");
+    assert_server(&company, "customer", gone, "name", "");
+    assert_int_equal(server_int(&company.server, "SELECT count(*) FROM visit"), 1);
+    assert_string_equal(server_text(&company.server, "SELECT last_name || phone_e164 FROM contact"),
+                        "Chen1380");
+    assert_int_equal(server_int(&company.server, "SELECT count(*) FROM quarantine"), 0);
+}
+
+static void test_upgrade__touches_no_byte_of_the_outbox(void **state)
+{
+    static char before[100000], after[100000];
+    struct pocket updated;
+    (void)state;
+    read_outbox(wang->device.path, before, sizeof before);
+    assert_non_null(strstr(before, "22736368656D61223A31")); /* "schema":1 */
+    int64_t version = user_version(wang->device.path);
+    pocket_take(&updated, wang, NEWER_DEVICE);
+    (void)pocket_run(&updated, "status");
+    assert_non_null(strstr(updated.out, "pending 4,"));
+    assert_int_equal(user_version(updated.store), version + 1);
+    read_outbox(updated.store, after, sizeof after);
+    assert_string_equal(after, before);
+    check_upgraded(&updated);
+    /* The newer engine writes on top of what the older one left undecided. */
+    (void)pocket_runf(&updated, "patch customer %s {\"website\":\"wang.example\",\"kind\":\"x\"}",
+                      shop);
+    (void)pocket_run(&updated, "sync");
+    assert_server(&company, "customer", shop, "website", "wang.example");
+    (void)pocket_runf(&li, "sync\npatch customer %s {\"website\":\"shop.example\"}\nsync", shop);
+    check_arrived(&updated);
+    /* The older engine refuses the file, and leaves it as it is. */
+    struct pocket older = updated;
+    older.program = OLDER_DEVICE;
+    assert_int_not_equal(pocket_try(&older, "status"), 0);
+    assert_non_null(strstr(older.out, "NEWER_STORE"));
+    check_arrived(&updated);
+}
+
+/* The process is killed instead of its first write, its second, …, until the upgrade ends. After
+ * each the outbox is as it was and the older engine can still open the file, or the newer one has
+ * finished. */
+static void test_upgrade__killed_at_any_write_loses_nothing(void **state)
+{
+    static char before[100000], after[100000];
+    static char at[40];
+    static struct pocket updated, older;
+    int writes = 0, result = 137, reopened = 0;
+    (void)state;
+    if (SANITIZED) {
+        skip();
+    }
+    read_outbox(wang->device.path, before, sizeof before);
+    int64_t version = user_version(wang->device.path);
+    pocket_take(&updated, wang, NEWER_DEVICE);
+    older = updated;
+    older.program = OLDER_DEVICE;
+    updated.environment[0] = "LD_PRELOAD=" KILL_AT_WRITE;
+    updated.environment[1] = at;
+    while (result != 0) {
+        assert_true(++writes < WRITES_MAX);
+        (void)snprintf(at, sizeof at, "KILL_AT_WRITE=%d", writes);
+        result = pocket_try(&updated, "status");
+        assert_true(result == 0 || result == 128 + SIGKILL);
+        read_outbox(updated.store, after, sizeof after);
+        assert_string_equal(after, before);
+        if (result != 0 && writes % 3 == 0 && user_version(updated.store) == version) {
+            older.store = updated.store;
+            assert_int_equal(pocket_try(&older, "status"), 0);
+            reopened++;
+        }
+    }
+    assert_true(writes > 3 && reopened > 0);
+    print_message("killed at each of %d writes of the upgrade\n", writes - 1);
+    updated.environment[0] = NULL;
+    check_upgraded(&updated);
+    check_arrived(&updated);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_upgrade__touches_no_byte_of_the_outbox, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_upgrade__killed_at_any_write_loses_nothing, set_up,
+                                        tear_down),
+    };
+    return cmocka_run_group_tests_name("upgrade", tests, NULL, NULL);
+}
