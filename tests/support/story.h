@@ -47,6 +47,9 @@
     X(RUN, false, "the operator run : REST")                                                       \
     X(MEND, false, "WHO mend NAME with FIELDS")                                                    \
     X(DISCARD, false, "WHO discard NAME")                                                          \
+    X(KEEP_MINE, false, "WHO keep mine of NAME")                                                   \
+    X(USE_THEIRS, false, "WHO use theirs of NAME")                                                 \
+    X(CLEAR, false, "WHO clear NAME")                                                              \
     X(TOLD, true, "WHO is|are told : REST")                                                        \
     X(SEE_ONE, true, "WHO see one ENTITY NEW ?about NAME ?with FIELDS")                            \
     X(SEE_NOT, true, "WHO do|does not see NAME")                                                   \
@@ -128,7 +131,7 @@ void story_page_clear(struct story_page *page);
 int story_orders(const struct story *story);
 
 /* Words beside a verdict, as the wire spells them. */
-#define STORY_FLAGS 3
+#define STORY_FLAGS 4
 extern const char *const story_flags[STORY_FLAGS];
 
 /* What all stories told so far have shown to be true. */

@@ -240,7 +240,7 @@ static bool check_state(struct story_stage *stage, int person)
 
 /* ---- verdicts */
 
-const char *const story_flags[STORY_FLAGS] = {"duplicate", "clock", "moved"};
+const char *const story_flags[STORY_FLAGS] = {"duplicate", "clock", "moved", "remapped"};
 
 /* Appends a detail that is a flag. What is true and none is a flag that stories do not know yet. */
 static void tell_flag(struct story_shown *shown, const cJSON *detail, char out[TOLD_MAX])

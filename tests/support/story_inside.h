@@ -59,8 +59,8 @@ bool story_make(struct story_stage *stage, int person, int name);
 bool story_change(struct story_stage *stage, int person);
 /* Sends what was rejected anew, with the sentence's fields in the record that it names. */
 bool story_mend(struct story_stage *stage, int person);
-/* The item of the inbox that is about a record; -1: none. */
-int64_t story_item(struct rep *rep, const char *id);
+/* Takes the item about the record that the sentence names out of the inbox, as it says. */
+bool story_deal(struct story_stage *stage, int person);
 
 /* Finds out whether the present sentence, which states something, is true. */
 bool story_check(struct story_stage *stage);

@@ -191,10 +191,26 @@ static void some_time_passes(void)
     (void)nanosleep(&pause, NULL);
 }
 
-/* Runs one of the server's commands; the story's names stand for ids. */
+/* The changeset that waits first in the quarantine. */
+static bool waiting_changeset(struct story_stage *stage, char id[DAYBOOK_ID_SIZE])
+{
+    static const char member[] = "\"changeset\":\"";
+    const char *const list[] = {"quarantine", "list", "--json", NULL};
+    char out[4096];
+    int result = server_run(&stage->company.server, out, sizeof out, list);
+    const char *first = result == 0 ? strstr(out, member) : NULL;
+    if (first == NULL) {
+        return story_untrue(stage, "nothing is in quarantine: %s", out);
+    }
+    (void)snprintf(id, DAYBOOK_ID_SIZE, "%.36s", first + sizeof member - 1);
+    return true;
+}
+
+/* Runs one of the server's commands; the story's names stand for ids, CHANGESET for what waits
+ * first. */
 static bool run_command(struct story_stage *stage)
 {
-    char line[STORY_TEXT_SIZE], out[4096];
+    char line[STORY_TEXT_SIZE], out[4096], changeset[DAYBOOK_ID_SIZE];
     const char *arguments[ARGUMENTS_MAX + 1] = {0};
     int count = 0;
     (void)snprintf(line, sizeof line, "%.*s", (int)strcspn(stage->step->rest, "\n"),
@@ -208,6 +224,12 @@ static bool run_command(struct story_stage *stage)
             if (strcmp(word, stage->story->names[name].name) == 0) {
                 arguments[count] = stage->ids[name];
             }
+        }
+        if (strcmp(word, "CHANGESET") == 0) {
+            if (!waiting_changeset(stage, changeset)) {
+                return false;
+            }
+            arguments[count] = changeset;
         }
         count++;
         word = next;
@@ -271,9 +293,12 @@ static bool act(struct story_stage *stage, int person)
         return true;
     case STORY_MEND: return story_mend(stage, person);
     case STORY_DISCARD:
-        return daybook_inbox_discard(device->engine, story_item(stage->reps[person],
-                                                                stage->ids[name])) == DAYBOOK_OK ||
-               story_untrue(stage, "there is no such item");
+    case STORY_KEEP_MINE:
+    case STORY_USE_THEIRS: return story_deal(stage, person);
+    case STORY_CLEAR:
+        return daybook_clear_hold(device->engine, stage->ids[name], NULL, &device->error) ==
+                   DAYBOOK_OK ||
+               story_untrue(stage, "%s", device->error.text);
     default: return story_change(stage, person);
     }
 }
@@ -307,12 +332,17 @@ static bool do_step(struct story_stage *stage)
     }
 }
 
-/* Everybody comes into step and equals the server. What an operator has to release waits. */
+/* Everybody comes into step and equals the server; but for those who are disabled, and for what an
+ * operator has to release. */
 static void settle(struct story_stage *stage)
 {
     for (int i = 0; i < stage->company.count; i++) {
         struct rep *rep = &stage->company.reps[i];
-        rep->left = device_int(&rep->device, "SELECT count(*) FROM sync_state"
+        char sql[200];
+        (void)snprintf(sql, sizeof sql,
+                       "SELECT count(*) FROM app_user WHERE login = '%s' AND disabled", rep->login);
+        rep->left = server_int(&stage->company.server, sql) > 0 ||
+                    device_int(&rep->device, "SELECT count(*) FROM sync_state"
                                              " WHERE state = 'quarantined'") > 0;
         tap_set_ahead(&rep->tap, 0);
     }

@@ -340,7 +340,8 @@ bool story_change(struct story_stage *stage, int person)
                         stage->reps[person]->device.error.text);
 }
 
-int64_t story_item(struct rep *rep, const char *id)
+/* The item of the inbox that is about a record; -1: none. */
+static int64_t find_item(struct rep *rep, const char *id)
 {
     const char *text =
         device_text_of(&rep->device, "SELECT item FROM inbox WHERE record_id = ?1", id);
@@ -359,10 +360,25 @@ bool story_mend(struct story_stage *stage, int person)
     }
     story_append(json, "}");
     daybook_status status = daybook_inbox_reopen(
-        rep->device.engine, story_item(rep, stage->ids[name]), &transaction, &rep->device.error);
+        rep->device.engine, find_item(rep, stage->ids[name]), &transaction, &rep->device.error);
     if (status == DAYBOOK_OK) {
         status = daybook_patch_json(transaction, entity, stage->ids[name], DAYBOOK_ANY_VERSION,
                                     json, &rep->device.error);
     }
     return end(stage, person, status, transaction) == DAYBOOK_OK;
+}
+
+bool story_deal(struct story_stage *stage, int person)
+{
+    const struct story_step *step = stage->step;
+    struct rep *rep = stage->reps[person];
+    daybook *engine = rep->device.engine;
+    int64_t item = find_item(rep, stage->ids[step->names[0]]);
+    tap_set_ahead(&rep->tap, stage->ahead_ms[person] + STEP_MS * ++stage->writes);
+    daybook_status status =
+        step->kind == STORY_KEEP_MINE    ? daybook_inbox_keep_mine(engine, item, &rep->device.error)
+        : step->kind == STORY_USE_THEIRS ? daybook_inbox_use_theirs(engine, item)
+                                         : daybook_inbox_discard(engine, item);
+    tap_set_ahead(&rep->tap, stage->ahead_ms[person]);
+    return status == DAYBOOK_OK || story_untrue(stage, "%s", daybook_status_name(status));
 }
