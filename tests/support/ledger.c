@@ -355,7 +355,9 @@ static bool removal_saw(const struct ledger *ledger, const struct entry *entry)
 {
     for (int i = 0; i < ledger->removal_count; i++) {
         const struct removal *removal = &ledger->removals[i];
-        bool same = removal->kind == entry->kind && strcmp(removal->id, entry->id) == 0;
+        bool same = removal->kind == entry->kind &&
+                    (strcmp(removal->id, entry->id) == 0 ||
+                     (entry->number != 0 && removal->shown[entry->feature] == entry->number));
         if (same && (removal->blind || was_seen(ledger, entry, removal->shown[entry->feature]) ||
                      (removal->device == entry->device && removal->order > entry->order))) {
             return true;
@@ -367,10 +369,13 @@ static bool removal_saw(const struct ledger *ledger, const struct entry *entry)
 /* Whether the server has the value: it stands, or is in the conflict log, or what replaced it by
  * right is there in turn; or it never came there, because its author deleted the record before. */
 static bool on_server(struct ledger *ledger, const struct entry *entry, const struct found *log,
-                      int depth)
+                      const struct found *revisions, int depth)
 {
     bool deleted;
     int number = stands(ledger, entry, &deleted);
+    if (has_number(entry, revisions->text)) {
+        return true; /* it came when the quote had been sent, and went to the next revision */
+    }
     if (number >= 0 && number == entry->number) {
         return !deleted || entry->device < 0 || removal_saw(ledger, entry);
     }
@@ -381,10 +386,13 @@ static bool on_server(struct ledger *ledger, const struct entry *entry, const st
         const struct entry *later = &ledger->entries[i];
         bool is_later = later->order > entry->order ||
                         (later->order == entry->order && later->number > entry->number);
+        /* The revision of a quote is another record; a number is the value's own. */
+        bool moved = entry->kind == later->kind && entry->feature == later->feature &&
+                     later->shown == entry->number;
         bool by_right =
-            same_place(entry, later) && is_later && later->number != entry->number &&
+            (same_place(entry, later) || moved) && is_later && later->number != entry->number &&
             (later->blind || later->shown == entry->number || later->device == entry->device);
-        if (by_right && on_server(ledger, later, log, depth + 1)) {
+        if (by_right && on_server(ledger, later, log, revisions, depth + 1)) {
             return true;
         }
     }
@@ -393,11 +401,17 @@ static bool on_server(struct ledger *ledger, const struct entry *entry, const st
 
 void ledger_check(struct ledger *ledger)
 {
-    struct found inbox = {NULL, 0, 0}, log = {NULL, 0, 0};
+    struct found inbox = {NULL, 0, 0}, log = {NULL, 0, 0}, revisions = {NULL, 0, 0};
     struct lab *lab = ledger->lab;
     add_text(&inbox, " ");
     add_text(&log, " ");
     add_query(ledger, &log, lab->database, "SELECT kept, lost FROM field_conflict");
+    add_text(&revisions, " ");
+    add_query(ledger, &revisions, lab->database,
+              "SELECT note, sent_hash FROM s_quote WHERE revision_of IS NOT NULL");
+    add_query(ledger, &revisions, lab->database,
+              "SELECT l.sort_key, l.qty, l.price_e4 FROM s_quote_line AS l JOIN s_quote AS q"
+              " ON q.id = l.quote_id WHERE q.revision_of IS NOT NULL");
     for (int i = 0; i < lab->device_count; i++) {
         add_query(ledger, &inbox, lab->devices[i].path,
                   "SELECT mine, theirs, body FROM inbox_item");
@@ -405,7 +419,7 @@ void ledger_check(struct ledger *ledger)
     for (int i = 0; i < ledger->count; i++) {
         const struct entry *entry = &ledger->entries[i];
         if (entry->number == 0 || entry->discarded || entry->lost ||
-            has_number(entry, inbox.text) || on_server(ledger, entry, &log, 0)) {
+            has_number(entry, inbox.text) || on_server(ledger, entry, &log, &revisions, 0)) {
             continue;
         }
         bool deleted;
@@ -416,6 +430,7 @@ void ledger_check(struct ledger *ledger)
     }
     free(inbox.text);
     free(log.text);
+    free(revisions.text);
 }
 
 void ledger_check_groups(struct ledger *ledger, const char *path)

@@ -404,8 +404,8 @@ static void test_decide_state__step_that_lost_counts_against_a_delete(void **sta
 
 /* ---- at random, through the decider */
 
-#define HISTORIES 100
-#define SHUFFLES 100
+#define HISTORIES 60
+#define SHUFFLES 50
 #define STEPS 3
 
 /* What each of three devices does, one after the other, all from the same beginning. */

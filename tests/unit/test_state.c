@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#define SHUFFLES 40000
+#define SHUFFLES 24000
 #define OPS 24
 #define DEVICES 5
 
