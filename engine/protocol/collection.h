@@ -22,11 +22,6 @@ enum collection_form {
     COLLECTION_CHANGE /* of a set row: a change, or for a SET also the whole array (log) */
 };
 
-struct element {
-    const char *text; /* unescaped */
-    size_t length;
-};
-
 /* Why a collection is refused; code REJECT_NONE: it is not. */
 struct fault {
     enum reject_code code;

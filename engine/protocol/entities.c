@@ -24,6 +24,10 @@ static const char *const choices_quote_status[] = {
 static const char *const choices_order_status[] = {
     "draft",        "submitted",    "rejected", "confirmed", "picking", "cancelled",
     "part_shipped", "short_closed", "shipped",  "delivered", "closed",  NULL};
+/* An acceptance stands against a refusal that had not seen it: what was applied is not taken back.
+ */
+static const char *const choices_proposal_status[] = {"open", "withdrawn", "declined", "accepted",
+                                                      NULL};
 
 /* What the short words of entities.def stand for in this file. "_" means "none": -1 for field and
  * entity numbers. */

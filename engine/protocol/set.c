@@ -207,56 +207,106 @@ bool dk_set_read_change(const char *raw, size_t length, struct arena *arena, str
            set_change_to_value(&change, arena, value, fault);
 }
 
-/* stored with the change's elements added and taken away; a change that is an array replaces the
- * set, NULL empties it. */
-bool dk_set_apply(const struct value *stored, const struct value *change, struct arena *arena,
-                  struct value *result)
+/* What `to` has and `from` has not is added, the reverse removed. */
+static bool difference(const struct set *from, const struct set *to, struct set_change *step,
+                       struct fault *fault)
+{
+    step->add.count = step->remove.count = 0;
+    for (int i = 0; i < to->count; i++) {
+        if (!set_has(from, &to->elements[i]) && !set_add(&step->add, &to->elements[i], fault)) {
+            return false;
+        }
+    }
+    for (int i = 0; i < from->count; i++) {
+        if (!set_has(to, &from->elements[i]) &&
+            !set_add(&step->remove, &from->elements[i], fault)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Reads a stored set and what a change asks of it: its own two sides or, where it is an array or
+ * NULL, the difference to that. */
+static bool read_step(const struct value *stored, const struct value *change, struct arena *arena,
+                      struct set *set, struct set_change *step)
+{
+    struct fault fault = {REJECT_NONE, NULL};
+    struct set wanted;
+    const char *raw = dk_collection_text(change);
+    if (!read_set(arena, dk_collection_text(stored), stored->length, set, &fault)) {
+        return false;
+    }
+    if (raw != NULL && dk_collection_is_object(raw, change->length)) {
+        return read_set_change(arena, raw, change->length, step, &fault);
+    }
+    return read_set(arena, raw, change->length, &wanted, &fault) &&
+           difference(set, &wanted, step, &fault);
+}
+
+/* See value.h. What goes makes room before what comes. */
+bool dk_set_merge(const struct value *stored, const struct value *change, dk_set_judge *judge,
+                  void *context, struct arena *arena, struct value *result)
 {
     struct fault fault = {REJECT_NONE, NULL};
     struct set set;
     struct set_change step;
-    const char *raw = dk_collection_text(change);
-    if (raw == NULL || !dk_collection_is_object(raw, change->length)) {
-        return read_set(arena, raw, change->length, &set, &fault) &&
-               set_to_value(&set, arena, result, &fault);
-    }
-    if (!read_set(arena, dk_collection_text(stored), stored->length, &set, &fault) ||
-        !read_set_change(arena, raw, change->length, &step, &fault)) {
+    if (!read_step(stored, change, arena, &set, &step)) {
         return false;
     }
     for (int i = 0; i < step.remove.count; i++) {
-        set_remove(&set, &step.remove.elements[i]);
+        const struct element *element = &step.remove.elements[i];
+        bool applies = false;
+        if (!judge(context, element, set_has(&set, element), false, &applies)) {
+            return false;
+        }
+        if (applies) {
+            set_remove(&set, element);
+        }
     }
     for (int i = 0; i < step.add.count; i++) {
-        if (!set_add(&set, &step.add.elements[i], &fault)) {
+        const struct element *element = &step.add.elements[i];
+        bool applies = false;
+        if (!judge(context, element, set_has(&set, element), true, &applies) ||
+            (applies && !set_add(&set, element, &fault))) {
             return false;
         }
     }
     return set_to_value(&set, arena, result, &fault);
 }
 
-/* What `to` has and `from` has not is added, the reverse removed. No difference: {}. */
+/* Lets everything apply. */
+static bool judge_all(void *context, const struct element *element, bool there, bool add,
+                      bool *applies)
+{
+    (void)context, (void)element, (void)there, (void)add;
+    *applies = true;
+    return true;
+}
+
+/* See value.h. */
+bool dk_set_apply(const struct value *stored, const struct value *change, struct arena *arena,
+                  struct value *result)
+{
+    struct fault fault = {REJECT_NONE, NULL};
+    struct set set;
+    const char *raw = dk_collection_text(change);
+    if (raw != NULL && dk_collection_is_object(raw, change->length)) {
+        return dk_set_merge(stored, change, judge_all, NULL, arena, result);
+    }
+    return read_set(arena, raw, change->length, &set, &fault) &&
+           set_to_value(&set, arena, result, &fault);
+}
+
+/* See value.h. */
 bool dk_set_difference(const struct value *from, const struct value *to, struct arena *arena,
                        struct value *change)
 {
     struct fault fault = {REJECT_NONE, NULL};
     struct set old, wanted;
-    struct set_change step = {.add = {.count = 0}, .remove = {.count = 0}};
-    if (!read_set(arena, dk_collection_text(from), from->length, &old, &fault) ||
-        !read_set(arena, dk_collection_text(to), to->length, &wanted, &fault)) {
-        return false;
-    }
-    for (int i = 0; i < wanted.count; i++) {
-        if (!set_has(&old, &wanted.elements[i]) &&
-            !set_add(&step.add, &wanted.elements[i], &fault)) {
-            return false;
-        }
-    }
-    for (int i = 0; i < old.count; i++) {
-        if (!set_has(&wanted, &old.elements[i]) &&
-            !set_add(&step.remove, &old.elements[i], &fault)) {
-            return false;
-        }
-    }
-    return set_change_to_value(&step, arena, change, &fault);
+    struct set_change step;
+    return read_set(arena, dk_collection_text(from), from->length, &old, &fault) &&
+           read_set(arena, dk_collection_text(to), to->length, &wanted, &fault) &&
+           difference(&old, &wanted, &step, &fault) &&
+           set_change_to_value(&step, arena, change, &fault);
 }

@@ -71,6 +71,20 @@ bool dk_set_apply(const struct value *stored, const struct value *change, struct
                   struct value *result);
 bool dk_map_apply(const struct value *stored, const struct value *change, struct arena *arena,
                   struct value *result);
+
+struct element {
+    const char *text; /* unescaped */
+    size_t length;
+};
+
+/* What dk_set_merge asks for each element that a change adds, or else removes. `there`: the stored
+ * set has it. *applies: the element is to be as the change wants it. False ends the merge. */
+typedef bool dk_set_judge(void *context, const struct element *element, bool there, bool add,
+                          bool *applies);
+/* The stored set with the changes of elements that the judge lets apply. A set given whole asks for
+ * the change that leads to it. False: as dk_set_apply, or the judge ended it. */
+bool dk_set_merge(const struct value *stored, const struct value *change, dk_set_judge *judge,
+                  void *context, struct arena *arena, struct value *result);
 /* The change that leads from one whole value to another; {} where they are the same. */
 bool dk_set_difference(const struct value *from, const struct value *to, struct arena *arena,
                        struct value *change);

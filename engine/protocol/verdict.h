@@ -27,7 +27,7 @@ enum verdict_kind {
     X(REQUIRED, "a required field has no value")                                                   \
     X(READONLY, "the field or entity belongs to the server")                                       \
     X(IMMUTABLE, "the field is set at creation and never again")                                   \
-    X(POLICY, "concurrent changes of this field cannot be merged yet")                             \
+    X(POLICY, "the field's policy knows no such change")                                           \
     X(REF_MISSING, "a record that this change names does not exist, or is out of scope")           \
     X(EXISTS, "a record with this id exists already")                                              \
     X(DEPENDS, "the changeset builds on one that was rejected")                                    \

@@ -39,14 +39,17 @@ static void set_first_choice(const struct sales_case *given, int field)
     }
 }
 
-/* A device cannot send SERVER fields, so that what stands there is taken away; a server actor's
- * values stay, and what it left open is filled. State registers begin in their first state. */
+/* A device cannot send SERVER fields, so that what stands there is taken away, but for those of a
+ * group, which the merge has set; a server actor's values stay, and what it left open is filled.
+ * State registers begin in their first state. */
 void dk_fill_common(const struct sales_case *given)
 {
     const struct sales_actor *actor = given->actor;
     const struct entity *entity = given->record->entity;
     for (int field = 0; field < entity->field_count; field++) {
-        if (entity->fields[field].policy == POLICY_SERVER && !actor->is_server) {
+        bool is_servers =
+            entity->fields[field].policy == POLICY_SERVER && entity->fields[field].group == 0;
+        if (is_servers && !actor->is_server) {
             given->record->values[field].kind = VALUE_NULL;
         }
         if (entity->fields[field].policy == POLICY_STATE) {

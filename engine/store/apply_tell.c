@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Owns what the inbox is told of records that the server makes beside its decisions: values that
- * lost, and holds. Called by apply for each of their rows. Invariant: one item per such record; the
- * item of a hold goes when the hold is cleared.
+ * lost, holds, and proposals. Called by apply for each of their rows. Invariant: one item per such
+ * record; the item of a hold goes when the hold is cleared.
  */
 #include "engine/store/inside.h"
 
@@ -102,12 +102,44 @@ static daybook_status tell_held(struct apply *apply, const struct record *record
     return dk_inbox_add(store, &item);
 }
 
+/* A value of this device that somebody has to decide on; the record shows what stands. */
+static daybook_status tell_proposed(struct apply *apply, const struct record *record)
+{
+    const struct value *values = record->values;
+    const struct value *device = &values[PROPOSAL_DEVICE];
+    const struct value *mine = &values[PROPOSAL_PROPOSED], *theirs = &values[PROPOSAL_BASE];
+    char entity[TELL_TEXT_SIZE], field[TELL_TEXT_SIZE], record_id[ID_TEXT_SIZE];
+    struct id changeset;
+    if (device->kind != VALUE_INT ||
+        device->integer != (int64_t)apply->store->memory.state.device_no) {
+        return DAYBOOK_OK;
+    }
+    copy_text(record, PROPOSAL_ENTITY, entity);
+    copy_text(record, PROPOSAL_FIELD, field);
+    copy_id(&values[PROPOSAL_RECORD], record_id);
+    bool has_changeset = read_id(&values[PROPOSAL_CHANGESET], &changeset);
+    struct inbox_item item = {.kind = "proposed",
+                              .code = "",
+                              .entity = entity,
+                              .record_id = record_id,
+                              .field = field,
+                              .mine = mine->kind == VALUE_TEXT ? mine->text : NULL,
+                              .mine_length = mine->length,
+                              .theirs = theirs->kind == VALUE_TEXT ? theirs->text : NULL,
+                              .theirs_length = theirs->length,
+                              .changeset = has_changeset ? &changeset : NULL,
+                              .subject = &record->id};
+    apply->applied->conflicts++;
+    return dk_inbox_add(apply->store, &item);
+}
+
 /* See inside.h. */
 daybook_status dk_apply_tell(struct apply *apply, const struct record *record, bool inserted)
 {
     switch (record->entity->kind) {
     case ENTITY_CONFLICT: return inserted ? tell_superseded(apply, record) : DAYBOOK_OK;
     case ENTITY_HOLD: return tell_held(apply, record);
+    case ENTITY_PROPOSAL: return inserted ? tell_proposed(apply, record) : DAYBOOK_OK;
     default: return DAYBOOK_OK;
     }
 }
@@ -115,7 +147,8 @@ daybook_status dk_apply_tell(struct apply *apply, const struct record *record, b
 /* See inside.h. */
 bool dk_apply_tells(const struct entity *entity)
 {
-    return entity->kind == ENTITY_CONFLICT || entity->kind == ENTITY_HOLD;
+    return entity->kind == ENTITY_CONFLICT || entity->kind == ENTITY_HOLD ||
+           entity->kind == ENTITY_PROPOSAL;
 }
 
 /* See inside.h. */

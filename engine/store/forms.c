@@ -55,7 +55,8 @@ daybook_status dk_forms_settle(struct store *store, struct change *change,
     return arena->failed ? DAYBOOK_NO_MEMORY : status;
 }
 
-/* A change to one field of a group carries the group: adds the others as they stand. */
+/* A change to one field of a group carries the group: adds the others as they stand, but for those
+ * of the server. */
 daybook_status dk_forms_carry_groups(struct store *store, struct change *change,
                                      const struct record *after)
 {
@@ -65,6 +66,7 @@ daybook_status dk_forms_carry_groups(struct store *store, struct change *change,
     for (int i = 0; i < change->value_count; i++) {
         wanted |= dk_field_group_mask(change->entity, change->values[i].field);
     }
+    wanted &= sent | ~store->facts[change->entity->kind].server;
     for (int f = 0; f < change->entity->field_count; f++) {
         more += ((wanted & ~sent) >> f & 1) != 0;
     }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The fields of each change against what stands, by the policy of the entity table. Third step of
- * the decision. Invariant: a group's fields always come from one side; what loses under LATEST is
- * noted, and what has no rule for a concurrent change is refused.
+ * the decision. Invariant: a group's fields always come from one side; what loses is noted, and
+ * what has no rule for a concurrent change is refused.
  */
 #include "sync-server/decide/work.h"
 
@@ -15,6 +15,7 @@ struct unit {
     struct value stored[LIMIT_FIELDS], incoming[LIMIT_FIELDS];
     struct stamp stamp; /* the latest of the stored ones */
     bool partial;       /* the change does not carry all of the group */
+    int doubt; /* MIN, MAX: which of the fields says that the clock is doubtful; -1: none */
 };
 
 /* See the header. */
@@ -30,10 +31,33 @@ struct stamp srv_merge_stamp(const struct decision *decision, const struct stamp
     return stamp;
 }
 
-/* True where the author had seen the stored value, or wrote it. */
-static bool had_seen(const struct decision *decision, const struct stamp *stored, int64_t seen)
+/* Of the first field of a MIN or MAX group: the group's field of the server, which says that the
+ * clock that gave the first value is doubtful. -1: there is none. */
+static int doubt_field(const struct entity *entity, int field)
 {
-    return stored->position <= seen || stored->device_no == decision->author->device_no;
+    enum merge_policy policy = entity->fields[field].policy;
+    uint64_t mask =
+        policy == POLICY_MIN || policy == POLICY_MAX ? dk_field_group_mask(entity, field) : 0;
+    if ((mask & (((uint64_t)1 << field) - 1)) != 0) {
+        return -1;
+    }
+    for (int i = field; i < entity->field_count && mask >> i != 0; i++) {
+        if ((mask >> i & 1) != 0 && entity->fields[i].policy == POLICY_SERVER) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+/* The flag for a first value that comes now: true where the clocks of the changeset contradict each
+ * other or ours, or the value is later than the changeset; else no value. */
+static struct value doubt_of(const struct decision *decision, const struct value *first)
+{
+    bool ahead = first->integer > decision->true_ms + STAMP_AHEAD_MAX_MS;
+    bool behind = dk_hlc_ms(decision->time) + STAMP_AHEAD_MAX_MS < decision->true_ms;
+    bool doubtful = first->kind != VALUE_NULL &&
+                    (decision->clamped || decision->true_suspect || ahead || behind);
+    return (struct value){.kind = doubtful ? VALUE_INT : VALUE_NULL, .integer = doubtful};
 }
 
 /* See the header. */
@@ -86,7 +110,8 @@ static bool note_unit(struct decision *decision, const struct work *work, const 
     return true;
 }
 
-/* Puts the incoming values; `seen`: the author knew what they replace. */
+/* Puts the incoming values; `seen`: the author knew what they replace. The author is told of the
+ * flag that the server sets. */
 static void apply_unit(struct decision *decision, struct work *work, const struct unit *unit,
                        bool seen)
 {
@@ -98,20 +123,33 @@ static void apply_unit(struct decision *decision, struct work *work, const struc
         }
         work->row.stamps[field] = srv_merge_stamp(decision, &unit->stamp, seen);
     }
+    if (unit->doubt >= 0) {
+        work->own |= work->changed & (uint64_t)1 << unit->fields[unit->doubt];
+    }
 }
 
 /* Both sides wrote the same: the later stamp stands, so that the result does not depend on who came
- * first. */
-static void restamp_unit(struct decision *decision, struct work *work, const struct unit *unit,
+ * first. The other one, where its author had not seen this, leaves a trace. */
+static bool restamp_unit(struct decision *decision, struct work *work, const struct unit *unit,
                          bool seen)
 {
     struct stamp stamp = srv_merge_stamp(decision, &unit->stamp, seen);
-    if (dk_stamp_compare(stamp.time, stamp.device_no, unit->stamp.time, unit->stamp.device_no) >
-        0) {
-        for (int i = 0; i < unit->count; i++) {
-            work->row.stamps[unit->fields[i]] = stamp;
-        }
+    bool later =
+        dk_stamp_compare(stamp.time, stamp.device_no, unit->stamp.time, unit->stamp.device_no) > 0;
+    for (int i = 0; later && i < unit->count; i++) {
+        work->row.stamps[unit->fields[i]] = stamp;
     }
+    return seen || srv_merge_trace(decision, work, later ? &unit->stamp : &stamp);
+}
+
+/* What the change wanted does not stand: its author is told what does. */
+static bool keep_unit(struct decision *decision, struct work *work, const struct unit *unit)
+{
+    struct stamp stamp = srv_merge_stamp(decision, &unit->stamp, false);
+    for (int i = 0; i < unit->count; i++) {
+        work->own |= (uint64_t)1 << unit->fields[i];
+    }
+    return note_unit(decision, work, unit, false) && srv_merge_trace(decision, work, &stamp);
 }
 
 /* IMMUTABLE refuses any other value, also without a conflict; all other policies are dk_merge's. */
@@ -122,86 +160,59 @@ static enum merge_result merge_sides(enum merge_policy policy, const struct merg
     return policy == POLICY_IMMUTABLE && result != MERGE_SAME ? MERGE_REFUSED : result;
 }
 
-/* Decides one unit and puts the result into the work. */
-static bool merge_unit(struct decision *decision, struct work *work, const struct unit *unit)
+/* Puts the result of one unit's merge into the work. */
+static bool put_result(struct decision *decision, struct work *work, const struct unit *unit,
+                       enum merge_result result, bool known)
 {
     const struct entity *entity = work->row.record.entity;
     const struct field *field = &entity->fields[unit->fields[0]];
-    int64_t seen = srv_work_seen(decision, work->change);
-    struct merge_side stored = {unit->stamp, unit->stored};
-    struct merge_side incoming = {{decision->position, decision->time, decision->author->device_no},
-                                  unit->incoming};
-    enum merge_result result = merge_sides(field->policy, &stored, &incoming, unit->count, seen);
-    bool known = had_seen(decision, &unit->stamp, seen);
-    if (unit->partial && !known && result != MERGE_SAME) {
-        return srv_decision_reject(decision, REJECT_SCHEMA, entity, &work->row.record.id,
-                                   field->name, "group");
-    }
     switch (result) {
-    case MERGE_SAME: restamp_unit(decision, work, unit, known); return true;
+    case MERGE_SAME: return restamp_unit(decision, work, unit, known);
     case MERGE_APPLY: apply_unit(decision, work, unit, true); return true;
     case MERGE_WINS:
         apply_unit(decision, work, unit, false);
-        return note_unit(decision, work, unit, true);
-    case MERGE_LOSES:
-        for (int i = 0; i < unit->count; i++) {
-            work->own |= (uint64_t)1 << unit->fields[i];
-        }
-        return note_unit(decision, work, unit, false);
-    default: break;
+        return note_unit(decision, work, unit, true) &&
+               srv_merge_trace(decision, work, &unit->stamp);
+    case MERGE_LOSES: return keep_unit(decision, work, unit);
+    case MERGE_REFUSED: break;
     }
     enum reject_code code = field->policy == POLICY_IMMUTABLE ? REJECT_IMMUTABLE : REJECT_POLICY;
     return srv_decision_reject(decision, code, entity, &work->row.record.id, field->name, NULL);
 }
 
-/* True where a change of a set takes elements away. Its text is canonical: a quotation mark within
- * an element has a backslash. */
-static bool removes(const struct value *change)
-{
-    static const char first[] = "{\"remove\":", second[] = "],\"remove\":";
-    if (change->length >= sizeof first - 1 && memcmp(change->text, first, sizeof first - 1) == 0) {
-        return true;
-    }
-    for (size_t i = 0; i + sizeof second - 1 <= change->length; i++) {
-        if (memcmp(change->text + i, second, sizeof second - 1) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* The value that a field would have: for a set, the stored one with the change applied. */
-static bool incoming_value(struct decision *decision, struct work *work, int number,
-                           const struct value *sent, struct value *value)
+/* Decides one unit. */
+static bool merge_unit(struct decision *decision, struct work *work, const struct unit *unit,
+                       int64_t seen)
 {
     const struct entity *entity = work->row.record.entity;
-    const struct field *field = &entity->fields[number];
-    if (field->type != FIELD_SET || sent->kind != VALUE_TEXT || sent->length == 0 ||
-        sent->text[0] != '{') {
-        *value = *sent;
-        return true;
+    const struct field *field = &entity->fields[unit->fields[0]];
+    int doubt = unit->doubt;
+    struct merge_side stored = {unit->stamp, unit->stored,
+                                doubt >= 0 && unit->stored[doubt].kind != VALUE_NULL};
+    struct merge_side incoming = {{decision->position, decision->time, decision->author->device_no},
+                                  unit->incoming,
+                                  doubt >= 0 && unit->incoming[doubt].kind != VALUE_NULL};
+    enum merge_result result = merge_sides(field->policy, &stored, &incoming, unit->count, seen);
+    bool known = dk_merge_known(&unit->stamp, incoming.stamp.device_no, seen);
+    if (unit->partial && !known && result != MERGE_SAME) {
+        return srv_decision_reject(decision, REJECT_SCHEMA, entity, &work->row.record.id,
+                                   field->name, "group");
     }
-    if (field->policy == POLICY_GROW && removes(sent)) {
-        return srv_decision_reject(decision, REJECT_POLICY, entity, &work->row.record.id,
-                                   field->name, "grow");
+    if (result != MERGE_SAME && srv_decide_only_proposes(decision, field)) {
+        return srv_decide_propose(decision, work, unit->fields[0], &unit->incoming[0]);
     }
-    if (dk_set_apply(&work->row.record.values[number], sent, decision->arena, value)) {
-        return true;
-    }
-    return decision->arena->failed
-               ? srv_decision_out_of_memory(decision)
-               : srv_decision_reject(decision, REJECT_LIMIT, entity, &work->row.record.id,
-                                     field->name, "elements");
+    return put_result(decision, work, unit, result, known);
 }
 
 /* Collects the group of a field: both sides' values, missing ones as they are stored, and the
- * latest stamp. */
-static bool collect_unit(struct decision *decision, struct work *work, uint64_t mask,
+ * latest stamp. A group's field of the server is about the first value and comes anew with it. */
+static void collect_unit(const struct decision *decision, const struct work *work, uint64_t mask,
                          const struct value *const sent[LIMIT_FIELDS], struct unit *unit)
 {
     const struct entity *entity = work->row.record.entity;
     unit->count = 0;
     unit->partial = false;
+    unit->doubt = -1;
     unit->stamp = (struct stamp){0, 0, 0};
     for (int field = 0; field < entity->field_count; field++) {
         if ((mask >> field & 1) == 0) {
@@ -215,33 +226,32 @@ static bool collect_unit(struct decision *decision, struct work *work, uint64_t 
         if (stamp->position > unit->stamp.position || unit->count == 0) {
             unit->stamp = *stamp;
         }
+        bool flag = entity->fields[field].policy == POLICY_SERVER && unit->count > 0;
+        if (flag) {
+            unit->doubt = unit->count;
+        }
         if (sent[field] == NULL) {
-            unit->partial = true;
-        } else if (!incoming_value(decision, work, field, sent[field], incoming)) {
-            return false;
+            unit->partial = unit->partial || !flag;
+        } else {
+            *incoming = *sent[field];
         }
         unit->count++;
     }
-    return true;
+    bool moved = !dk_value_equal(&unit->stored[0], &unit->incoming[0]);
+    if (unit->doubt >= 0 && sent[unit->fields[unit->doubt]] == NULL && moved) {
+        unit->incoming[unit->doubt] = doubt_of(decision, &unit->incoming[0]);
+    }
 }
 
-/* See the header. */
-bool srv_merge_set(struct decision *decision, struct work *work)
+/* Merges what was sent of the fields that do not merge key by key or element by element, each with
+ * its group. */
+static bool merge_units(struct decision *decision, struct work *work,
+                        const struct value *const sent[LIMIT_FIELDS])
 {
     const struct entity *entity = work->row.record.entity;
-    const struct value *sent[LIMIT_FIELDS] = {NULL};
+    int64_t seen = srv_work_seen(decision, work->change);
     uint64_t done = 0;
-    int state = -1;
     struct unit unit;
-    work->own |= work->change->added;
-    for (int i = 0; i < work->change->value_count; i++) {
-        const struct field_value *value = &work->change->values[i];
-        if (value->field >= 0) {
-            sent[value->field] = &value->value;
-        } else if (!srv_merge_extra(decision, work, value)) {
-            return false;
-        }
-    }
     for (int field = 0; field < entity->field_count; field++) {
         bool renames = false;
         if (sent[field] == NULL || (done >> field & 1) != 0) {
@@ -254,20 +264,54 @@ bool srv_merge_set(struct decision *decision, struct work *work)
         if (renames) {
             continue;
         }
-        if (entity->fields[field].type == FIELD_MAP) {
-            if (!srv_merge_map(decision, work, field, sent[field])) {
-                return false;
-            }
-            continue;
-        }
-        if (entity->fields[field].policy == POLICY_STATE) {
-            state = field;
-            continue;
-        }
         uint64_t mask = dk_field_group_mask(entity, field);
         done |= mask;
-        if (!collect_unit(decision, work, mask, sent, &unit) ||
-            !merge_unit(decision, work, &unit)) {
+        collect_unit(decision, work, mask, sent, &unit);
+        if (!merge_unit(decision, work, &unit, seen)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* See the header. */
+bool srv_merge_value(struct decision *decision, struct work *work, int field,
+                     const struct value *value, int64_t seen)
+{
+    struct unit unit = {.fields = {field}, .count = 1, .doubt = -1};
+    unit.stored[0] = work->row.record.values[field];
+    unit.incoming[0] = *value;
+    unit.stamp = work->row.stamps[field];
+    if (work->effect == EFFECT_NONE) {
+        work->effect = EFFECT_SET;
+    }
+    return merge_unit(decision, work, &unit, seen);
+}
+
+/* See the header. */
+bool srv_merge_set(struct decision *decision, struct work *work)
+{
+    const struct entity *entity = work->row.record.entity;
+    const struct value *sent[LIMIT_FIELDS] = {NULL};
+    const struct value *state_sent = NULL;
+    int state = -1;
+    work->own |= work->change->added;
+    for (int i = 0; i < work->change->value_count; i++) {
+        const struct field_value *value = &work->change->values[i];
+        bool fine = true;
+        if (value->field < 0) {
+            fine = srv_merge_extra(decision, work, value);
+        } else if (entity->fields[value->field].type == FIELD_MAP) {
+            fine = srv_merge_map(decision, work, value->field, &value->value);
+        } else if (entity->fields[value->field].type == FIELD_SET) {
+            fine = srv_merge_elements(decision, work, value->field, &value->value);
+        } else if (entity->fields[value->field].policy == POLICY_STATE) {
+            state = value->field;
+            state_sent = &value->value;
+        } else {
+            sent[value->field] = &value->value;
+        }
+        if (!fine) {
             return false;
         }
     }
@@ -275,7 +319,23 @@ bool srv_merge_set(struct decision *decision, struct work *work)
         work->effect = EFFECT_SET;
     }
     /* Last: a step may need what the other fields say. */
-    return state < 0 || srv_merge_state(decision, work, state, sent[state]);
+    return merge_units(decision, work, sent) &&
+           (state < 0 || srv_merge_state(decision, work, state, state_sent));
+}
+
+/* Flags a new record's MIN or MAX group where its clock is doubtful. */
+static void flag_doubt(struct decision *decision, struct work *work, int field)
+{
+    struct record *record = &work->row.record;
+    int doubt = doubt_field(record->entity, field);
+    if (doubt < 0) {
+        return;
+    }
+    record->values[doubt] = doubt_of(decision, &record->values[field]);
+    if (record->values[doubt].kind != VALUE_NULL) {
+        work->row.stamps[doubt] = work->row.stamps[field];
+        work->own |= (uint64_t)1 << doubt;
+    }
 }
 
 /* A record that is being made: its values are what was sent. */
@@ -292,9 +352,9 @@ static bool merge_new(struct decision *decision, struct work *work)
         } else if (row->record.entity->fields[value->field].type == FIELD_MAP) {
             fine = srv_merge_map(decision, work, value->field, &value->value);
         } else if (value->value.kind != VALUE_NULL) {
-            fine = incoming_value(decision, work, value->field, &value->value,
-                                  &row->record.values[value->field]);
+            row->record.values[value->field] = value->value;
             row->stamps[value->field] = stamp;
+            flag_doubt(decision, work, value->field);
         }
         if (!fine) {
             return false;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What merges key by key: maps (`custom`) and the fields of newer schemas; and conflict entries.
- * Called by merge.c. Invariant: each key has a stamp of its own, also after it was taken away, so
- * that a concurrent removal is seen.
+ * What merges key by key: maps (`custom`) and the fields of newer schemas; the stamps of keys and
+ * elements; and conflict entries. Called by merge.c and merge_set.c. Invariant: each key has a
+ * stamp of its own, also after it was taken away, so that a concurrent removal is seen.
  */
 #include "sync-server/decide/work.h"
 
@@ -12,11 +12,16 @@
 #define NEWER_NAME_BYTES_MAX 90 /* of a field that this schema does not know */
 
 /* See the header. */
+bool srv_key_stamp_is(const struct srv_key_stamp *stamp, const char *key, size_t length)
+{
+    return stamp->key_length == length && memcmp(stamp->key, key, length) == 0;
+}
+
+/* See the header. */
 struct stamp srv_key_stamp_get(const struct srv_record *row, const char *key, size_t length)
 {
     for (int i = 0; i < row->key_stamp_count; i++) {
-        if (row->key_stamps[i].key_length == length &&
-            memcmp(row->key_stamps[i].key, key, length) == 0) {
+        if (srv_key_stamp_is(&row->key_stamps[i], key, length)) {
             return row->key_stamps[i].stamp;
         }
     }
@@ -54,25 +59,55 @@ static struct srv_key_stamp *new_key_stamp(struct decision *decision, struct srv
     return &stamps[count];
 }
 
+/* See the header. The key's own places are taken first, then new ones; those left over go. */
+bool srv_key_stamps_put(struct decision *decision, struct srv_record *row, const char *key,
+                        size_t length, const struct stamp *stamps, int count)
+{
+    const char *copy = NULL;
+    int put = 0;
+    for (int i = 0; i < row->key_stamp_count; i++) {
+        struct srv_key_stamp *slot = &row->key_stamps[i];
+        if (!srv_key_stamp_is(slot, key, length)) {
+            continue;
+        }
+        copy = slot->key;
+        if (put < count) {
+            slot->stamp = stamps[put++];
+        } else {
+            *slot = row->key_stamps[--row->key_stamp_count];
+            i--;
+        }
+    }
+    while (put < count) {
+        struct srv_key_stamp *slot = new_key_stamp(decision, row);
+        copy = copy != NULL || slot == NULL ? copy : dk_arena_copy(decision->arena, key, length);
+        if (slot == NULL || copy == NULL) {
+            return srv_decision_out_of_memory(decision);
+        }
+        *slot = (struct srv_key_stamp){copy, (uint32_t)length, stamps[put++]};
+    }
+    return true;
+}
+
 /* See the header. */
 bool srv_key_stamp_put(struct decision *decision, struct srv_record *row, const char *key,
                        size_t length, const struct stamp *stamp)
 {
-    for (int i = 0; i < row->key_stamp_count; i++) {
-        if (row->key_stamps[i].key_length == length &&
-            memcmp(row->key_stamps[i].key, key, length) == 0) {
-            row->key_stamps[i].stamp = *stamp;
-            return true;
-        }
+    return srv_key_stamps_put(decision, row, key, length, stamp, 1);
+}
+
+/* See the header. It is kept under the empty key. Those of several devices count as nobody's own.
+ */
+bool srv_merge_trace(struct decision *decision, struct work *work, const struct stamp *stamp)
+{
+    struct stamp trace = srv_key_stamp_get(&work->row, "", 0);
+    uint32_t device_no =
+        trace.position == 0 || trace.device_no == stamp->device_no ? stamp->device_no : 0;
+    if (stamp->position > trace.position) {
+        trace = *stamp;
     }
-    struct srv_key_stamp *slot = new_key_stamp(decision, row);
-    if (slot == NULL) {
-        return srv_decision_out_of_memory(decision);
-    }
-    slot->key = dk_arena_copy(decision->arena, key, length);
-    slot->key_length = (uint32_t)length;
-    slot->stamp = *stamp;
-    return slot->key != NULL || srv_decision_out_of_memory(decision);
+    trace.device_no = device_no;
+    return trace.position == 0 || srv_key_stamp_put(decision, &work->row, "", 0, &trace);
 }
 
 /* "custom" and "colour" to "custom.colour"; the length, 0 where it is too long. */
@@ -94,19 +129,22 @@ static bool merge_key(struct decision *decision, struct work *work, const char *
                       size_t name_length, const struct value *stored, const struct value *incoming,
                       bool *applies, bool *loses)
 {
-    struct merge_side there = {srv_key_stamp_get(&work->row, name, name_length), stored};
-    struct merge_side here = {{decision->position, decision->time, decision->author->device_no},
-                              incoming};
+    struct merge_side there = {.stamp = srv_key_stamp_get(&work->row, name, name_length),
+                               .values = stored};
+    struct merge_side here = {
+        .stamp = {decision->position, decision->time, decision->author->device_no},
+        .values = incoming};
     int64_t seen = srv_work_seen(decision, work->change);
     enum merge_result result = dk_merge(POLICY_LATEST, &there, &here, 1, seen);
-    bool known = there.stamp.position <= seen || there.stamp.device_no == here.stamp.device_no;
+    bool known = dk_merge_known(&there.stamp, here.stamp.device_no, seen);
     struct stamp stamp = srv_merge_stamp(decision, &there.stamp, known);
     *applies = result == MERGE_APPLY || result == MERGE_WINS;
     *loses = result == MERGE_LOSES;
     bool later =
         dk_stamp_compare(stamp.time, stamp.device_no, there.stamp.time, there.stamp.device_no) > 0;
-    if ((*applies || (result == MERGE_SAME && later)) &&
-        !srv_key_stamp_put(decision, &work->row, name, name_length, &stamp)) {
+    bool stands = *applies || (result == MERGE_SAME && later);
+    if ((stands && !srv_key_stamp_put(decision, &work->row, name, name_length, &stamp)) ||
+        (!known && !srv_merge_trace(decision, work, stands ? &there.stamp : &stamp))) {
         return false;
     }
     if (result != MERGE_WINS && result != MERGE_LOSES) {
@@ -312,33 +350,43 @@ bool srv_merge_extra(struct decision *decision, struct work *work, const struct 
 
 /* ---- conflict entries */
 
-/* The entry's id follows from what it is about, so that the same decision always makes the same
- * entry. */
-static bool note_id(struct decision *decision, const struct work *about, const char *field,
-                    size_t length, struct id *id)
+/* What the id of an entry follows from beside the changeset, so that the same decision always makes
+ * the same entry. */
+struct note_key {
+    const struct work *about;
+    const char *field;
+    size_t field_length;
+    const char *element; /* of a set; else NULL */
+    size_t element_length;
+};
+
+/* The entry's id. */
+static bool note_id(struct decision *decision, const struct note_key *key, struct id *id)
 {
-    const struct record *record = &about->row.record;
+    const struct record *record = &key->about->row.record;
     uint8_t hash[HASH_SIZE];
     const struct hash_part parts[] = {{decision->input->changeset.id.bytes, ID_SIZE},
                                       {record->entity->name, strlen(record->entity->name)},
                                       {record->id.bytes, ID_SIZE},
-                                      {field, length}};
-    if (!srv_hash_parts(parts, (int)(sizeof parts / sizeof parts[0]), hash)) {
+                                      {key->field, key->field_length},
+                                      {key->element, key->element_length}};
+    int count = key->element == NULL ? 4 : 5;
+    if (!srv_hash_parts(parts, count, hash)) {
         return srv_decision_fail(decision, DAYBOOK_NO_MEMORY);
     }
     *id = dk_id_from_hash(hash);
     return true;
 }
 
-/* See the header. */
-bool srv_decide_note(struct decision *decision, const struct work *about, const char *field,
-                     size_t field_length, const struct value *kept, uint32_t kept_device,
-                     const struct value *lost, uint32_t lost_device)
+/* Makes the entry's work. */
+static bool add_note(struct decision *decision, const struct note_key *key,
+                     const struct value *kept, uint32_t kept_device, const struct value *lost,
+                     uint32_t lost_device)
 {
-    const struct record *record = &about->row.record;
+    const struct record *record = &key->about->row.record;
     char text[ID_TEXT_SIZE];
     struct id id;
-    if (!note_id(decision, about, field, field_length, &id)) {
+    if (!note_id(decision, key, &id)) {
         return false;
     }
     struct work *work = srv_work_load(decision, dk_entity(ENTITY_CONFLICT), &id);
@@ -347,11 +395,11 @@ bool srv_decide_note(struct decision *decision, const struct work *about, const 
     }
     struct value *values = work->row.record.values;
     work->effect = EFFECT_NEW;
-    work->about = about;
+    work->about = key->about;
     values[CONFLICT_ENTITY] =
         text_value(decision->arena, record->entity->name, strlen(record->entity->name));
     values[CONFLICT_RECORD] = (struct value){.kind = VALUE_ID, .id = record->id};
-    values[CONFLICT_FIELD] = text_value(decision->arena, field, field_length);
+    values[CONFLICT_FIELD] = text_value(decision->arena, key->field, key->field_length);
     values[CONFLICT_KEPT] = *kept;
     values[CONFLICT_LOST] = *lost;
     values[CONFLICT_KEPT_DEV] = (struct value){.kind = VALUE_INT, .integer = (int64_t)kept_device};
@@ -359,4 +407,42 @@ bool srv_decide_note(struct decision *decision, const struct work *about, const 
     dk_id_to_text(&decision->input->changeset.id, text);
     values[CONFLICT_CHANGESET] = text_value(decision->arena, text, strlen(text));
     return !decision->arena->failed || srv_decision_out_of_memory(decision);
+}
+
+/* See the header. */
+bool srv_decide_note(struct decision *decision, const struct work *about, const char *field,
+                     size_t field_length, const struct value *kept, uint32_t kept_device,
+                     const struct value *lost, uint32_t lost_device)
+{
+    struct note_key key = {.about = about, .field = field, .field_length = field_length};
+    return add_note(decision, &key, kept, kept_device, lost, lost_device);
+}
+
+/* {"add":["gold"]} or {"remove":["gold"]} as a value. */
+static bool element_change(struct decision *decision, const char *side, const char *element,
+                           size_t length, struct value *change)
+{
+    struct buffer *out = &decision->decide->text;
+    dk_buffer_reset(out);
+    dk_buffer_append_text(out, side);
+    dk_json_write_string(out, element, length);
+    dk_buffer_append_text(out, "]}");
+    if (out->status != DAYBOOK_OK) {
+        return srv_decision_fail(decision, out->status);
+    }
+    *change = text_value(decision->arena, out->bytes, out->length);
+    return change->text != NULL || srv_decision_out_of_memory(decision);
+}
+
+/* See the header. */
+bool srv_decide_note_element(struct decision *decision, const struct work *about,
+                             const struct field *field, const char *element, size_t length,
+                             uint32_t adder, uint32_t remover)
+{
+    struct note_key key = {about, field->name, strlen(field->name), element, length};
+    struct value added, removed;
+    decision->merged = true;
+    return element_change(decision, "{\"add\":[", element, length, &added) &&
+           element_change(decision, "{\"remove\":[", element, length, &removed) &&
+           add_note(decision, &key, &added, adder, &removed, remover);
 }

@@ -82,8 +82,8 @@ static bool fill(struct decision *decision, struct work *work)
 bool srv_decide_fill(struct decision *decision)
 {
     for (struct work *work = decision->works; work != NULL; work = work->next) {
-        bool concerned =
-            is_written(work) && !work->dropped && (work->change != NULL || work->about != NULL);
+        bool concerned = is_written(work) && !work->dropped &&
+                         (work->change != NULL || work->about != NULL || work->changed != 0);
         if (concerned && !fill(decision, work)) {
             return false;
         }

@@ -23,7 +23,9 @@
 #define DECIDE_ROOTS_MAX 8
 /* fields of newer schemas of one record */
 #define DECIDE_EXTRA_BYTES_MAX ((size_t)64 * 1024)
-#define DECIDE_KEY_STAMPS_MAX (4 * LIMIT_CUSTOM_KEYS) /* removed keys included */
+/* of one record: keys of maps and elements of sets, removed ones included; more than can be there
+ */
+#define DECIDE_KEY_STAMPS_MAX (4 * LIMIT_CUSTOM_KEYS + 3 * LIMIT_SET_ELEMENTS)
 
 enum effect {
     EFFECT_NONE,   /* only read */
@@ -227,15 +229,31 @@ bool srv_decide_missing(struct decision *decision, const struct work *work, cons
 /* True where the author may see the bucket. */
 bool srv_decide_sees(const struct decision *decision, int64_t bucket);
 
-/* ---- merge.c, merge_keys.c */
+/* ---- merge.c, merge_set.c, merge_keys.c */
 bool srv_decide_merge(struct decision *decision);
 /* The change's fields onto the work's row, which is live. */
 bool srv_merge_set(struct decision *decision, struct work *work);
+/* One value of a field without a group, by LATEST, for a rule: as if somebody who had seen the
+ * record up to `seen` had given it. */
+bool srv_merge_value(struct decision *decision, struct work *work, int field,
+                     const struct value *value, int64_t seen);
 /* The change's keys of a MAP field, one by one; fields of newer schemas likewise. */
 bool srv_merge_map(struct decision *decision, struct work *work, int field,
                    const struct value *change);
 bool srv_merge_extra(struct decision *decision, struct work *work, const struct field_value *value);
-/* The stamp of a key ("custom.colour"), or a zero stamp. */
+/* The change's elements of a SET field, one by one. */
+bool srv_merge_elements(struct decision *decision, struct work *work, int field,
+                        const struct value *change);
+/* Remembers that this edit has been, though its stamp stands nowhere: a delete by somebody who had
+ * not seen it must lose. */
+bool srv_merge_trace(struct decision *decision, struct work *work, const struct stamp *stamp);
+/* Keys of stamps: "custom.colour" for a map's key, which has one; "tags.gold" for a set's element,
+ * which has one for each addition that nobody who removed it had seen. */
+bool srv_key_stamp_is(const struct srv_key_stamp *stamp, const char *key, size_t length);
+/* All stamps of a key, instead of those that it has. */
+bool srv_key_stamps_put(struct decision *decision, struct srv_record *row, const char *key,
+                        size_t length, const struct stamp *stamps, int count);
+/* The stamp of a key, or a zero stamp. */
 struct stamp srv_key_stamp_get(const struct srv_record *row, const char *key, size_t length);
 bool srv_key_stamp_put(struct decision *decision, struct srv_record *row, const char *key,
                        size_t length, const struct stamp *stamp);
@@ -246,6 +264,11 @@ struct stamp srv_merge_stamp(const struct decision *decision, const struct stamp
 bool srv_decide_note(struct decision *decision, const struct work *about, const char *field,
                      size_t field_length, const struct value *kept, uint32_t kept_device,
                      const struct value *lost, uint32_t lost_device);
+/* The same for an element of a SET field, whose addition stands against its removal; the verdict is
+ * MERGED. */
+bool srv_decide_note_element(struct decision *decision, const struct work *about,
+                             const struct field *field, const char *element, size_t length,
+                             uint32_t adder, uint32_t remover);
 /* A value as JSON text (VALUE_TEXT in the arena), VALUE_NULL as it is. False: the decision has
  * failed. */
 bool srv_value_text(struct decision *decision, const struct field *field, const struct value *value,
@@ -262,6 +285,15 @@ bool srv_merge_state(struct decision *decision, struct work *work, int field,
 bool srv_step_by_rule(struct decision *decision, struct work *work, int rank);
 /* A record that is being made may begin where its maker can have brought it. */
 bool srv_merge_first_state(struct decision *decision, struct work *work);
+
+/* ---- proposal.c */
+/* True where the author may only propose values of a field under PROPOSE. */
+bool srv_decide_only_proposes(const struct decision *decision, const struct field *field);
+/* Makes the author's value of a field (by number) a proposal; the record keeps its own. */
+bool srv_decide_propose(struct decision *decision, struct work *work, int field,
+                        const struct value *proposed);
+/* After merging: proposals that are being answered; what is accepted takes effect. */
+bool srv_decide_proposals(struct decision *decision);
 
 /* ---- freeze.c */
 /* Leads elsewhere, or refuses, what is done to documents whose content stands. */

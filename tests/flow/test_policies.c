@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What the policies of the entity table refuse and let through: writes that the device itself
- * refuses, concurrent changes that cannot be merged yet, sets that only grow.
+ * refuses, equal changes, sets that only grow. Concurrent changes are test_merge_table.c's.
  */
 #include "tests/support/company.h"
 
@@ -130,47 +130,6 @@ static void test_policies__device_refuses_bad_values(void **state)
     company_settle(&company);
 }
 
-/* ---- concurrent changes that cannot be merged yet */
-
-/* Both change the field, Wang first: Li's is refused, undone and in the inbox. Then Li's alone goes
- * through. */
-static void race(const char *entity, const char *id, const char *field, const char *by_wang,
-                 const char *by_li, const char *wangs, const char *lis)
-{
-    rep_patch(wang, entity, id, by_wang);
-    rep_patch(li, entity, id, by_li);
-    rep_sync(wang);
-    rep_sync(li);
-    assert_int_equal(device_int(&li->device, "SELECT count(*) FROM inbox"), 1);
-    assert_string_equal(device_text(&li->device, "SELECT code FROM inbox"), "POLICY");
-    assert_string_equal(device_text(&li->device, "SELECT field FROM inbox"), field);
-    assert_string_equal(device_text(&li->device, "SELECT record_id FROM inbox"), id);
-    assert_field(li, entity, id, field, wangs);
-    company_settle(&company);
-    device_must(
-        daybook_inbox_discard(li->device.engine, device_int(&li->device, "SELECT item FROM inbox")),
-        NULL);
-    /* Now that it has seen the other value. */
-    rep_patch(li, entity, id, by_li);
-    company_settle(&company);
-    assert_field(wang, entity, id, field, lis);
-    assert_int_equal(device_int(&li->device, "SELECT count(*) FROM inbox"), 0);
-}
-
-static void test_policies__concurrent_min_max_set_and_propose_are_refused(void **state)
-{
-    char visit[DAYBOOK_ID_SIZE];
-    (void)state;
-    new_visit(visit);
-    race("visit", visit, "checkin_ts", "{\"checkin_ts\":1795226300000}",
-         "{\"checkin_ts\":1795226500000}", "1795226300000", "1795226500000");
-    race("visit", visit, "checkout_ts", "{\"checkout_ts\":1795228300000}",
-         "{\"checkout_ts\":1795228100000}", "1795228300000", "1795228100000");
-    race("visit", visit, "outcome", "{\"outcome\":[\"a\",\"b\",\"c\"]}", "{\"outcome\":[\"a\"]}",
-         "[\"a\",\"b\",\"c\"]", "[\"a\"]");
-    race("customer", shop, "tax_no", "{\"tax_no\":\"W\"}", "{\"tax_no\":\"L\"}", "W", "L");
-}
-
 static void test_policies__equal_changes_of_such_fields_are_no_conflict(void **state)
 {
     char visit[DAYBOOK_ID_SIZE];
@@ -218,7 +177,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_policies__device_refuses_what_is_not_its_to_write),
         cmocka_unit_test(test_policies__device_refuses_bad_values),
-        cmocka_unit_test(test_policies__concurrent_min_max_set_and_propose_are_refused),
         cmocka_unit_test(test_policies__equal_changes_of_such_fields_are_no_conflict),
         cmocka_unit_test(test_policies__sets_that_only_grow_unite),
     };

@@ -129,22 +129,24 @@ static void test_rejected__undone_exactly_and_later_work_goes_through(void **sta
 /* The picture after a rejection is byte for byte the one before the transaction. */
 static void test_rejected__nothing_else_changes_in_the_view(void **state)
 {
-    char shop[DAYBOOK_ID_SIZE], quote[DAYBOOK_ID_SIZE], line[DAYBOOK_ID_SIZE];
+    char shop[DAYBOOK_ID_SIZE], quote[DAYBOOK_ID_SIZE], deal[DAYBOOK_ID_SIZE];
     (void)state;
-    rep_quote(wang, "still", shop, quote, line);
+    rep_quote(wang, "still", shop, quote, NULL);
+    rep_putf(wang, "opportunity", deal, "{\"subject\":\"s\",\"customer_id\":\"%s\"}", shop);
     company_settle(&company);
-    /* Both change a field that cannot be merged yet; Wang is first. */
-    rep_patch(wang, "customer", shop, "{\"tax_no\":\"W-1\"}");
+    /* Li names what Wang has deleted. */
+    rep_delete(wang, "opportunity", deal);
     rep_sync(wang);
     char *before = picture(li);
-    rep_patch(li, "customer", shop, "{\"tax_no\":\"L-1\",\"name\":\"x\",\"custom\":{\"k\":1}}");
+    rep_patchf(li, "quote", quote,
+               "{\"opportunity_id\":\"%s\",\"note\":\"x\",\"custom\":{\"k\":1}}", deal);
     char *changed = picture(li);
     assert_string_not_equal(before, changed);
     device_sync(&li->device);
-    assert_string_equal(device_text(&li->device, "SELECT code FROM inbox"), "POLICY");
-    assert_field(li, "customer", shop, "tax_no", "W-1");
-    assert_field(li, "customer", shop, "name", "still");
-    assert_field(li, "customer", shop, "custom", "");
+    assert_string_equal(device_text(&li->device, "SELECT code FROM inbox"), "REF_MISSING");
+    assert_field(li, "quote", quote, "opportunity_id", "");
+    assert_field(li, "quote", quote, "note", "first");
+    assert_field(li, "quote", quote, "custom", "");
     device_must(
         daybook_inbox_discard(li->device.engine, device_int(&li->device, "SELECT item FROM inbox")),
         NULL);

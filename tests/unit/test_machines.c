@@ -46,6 +46,8 @@ static const struct {
      "confirmed/picking->cancelled R[off] ask; confirmed->picking B; picking->part_shipped B; "
      "part_shipped->shipped B; part_shipped->short_closed B,M; submitted->shipped R[off]; "
      "shipped/short_closed->delivered R[off],B; delivered->closed Y"},
+    {ENTITY_PROPOSAL, "open withdrawn declined accepted",
+     "open->withdrawn R[off]; open->declined M[off],B[off]; open->accepted M[off],B[off]"},
 };
 
 /* One row as text: "entity from to R12 …", for comparison as a set. */

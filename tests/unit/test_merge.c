@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Merging: what is a conflict, who wins by which policy, and that the winner does not depend on who
- * came first.
+ * Merging: what is a conflict, and who wins by which policy. That the winner does not depend on who
+ * came first is test_merge_laws.c's.
  */
 #include "engine/protocol/merge.h"
 
@@ -23,8 +23,8 @@ static const struct value nothing = {.kind = VALUE_NULL};
 static enum merge_result merge(enum merge_policy policy, const struct value *stored,
                                const struct value *incoming, hlc time, int64_t seen)
 {
-    struct merge_side there = {{20, 1000, 2}, stored};
-    struct merge_side here = {{0, time, 1}, incoming};
+    struct merge_side there = {.stamp = {20, 1000, 2}, .values = stored};
+    struct merge_side here = {.stamp = {0, time, 1}, .values = incoming};
     return dk_merge(policy, &there, &here, 1, seen);
 }
 
@@ -41,6 +41,9 @@ static void test_merge__what_was_seen_is_replaced_whatever_the_clocks_say(void *
 {
     (void)state;
     for (int policy = POLICY_LATEST; policy <= POLICY_GROW; policy++) {
+        if (policy == POLICY_MIN || policy == POLICY_MAX) {
+            continue; /* the best of all, whoever saw what */
+        }
         assert_int_equal(merge((enum merge_policy)policy, &ninety, &hundred, 1, 20), MERGE_APPLY);
         assert_int_equal(merge((enum merge_policy)policy, &ninety, &nothing, 1, 21), MERGE_APPLY);
     }
@@ -49,8 +52,8 @@ static void test_merge__what_was_seen_is_replaced_whatever_the_clocks_say(void *
 static void test_merge__the_same_device_is_never_in_conflict_with_itself(void **state)
 {
     (void)state;
-    struct merge_side there = {{20, 1000, 1}, &ninety};
-    struct merge_side here = {{0, 1, 1}, &hundred};
+    struct merge_side there = {.stamp = {20, 1000, 1}, .values = &ninety};
+    struct merge_side here = {.stamp = {0, 1, 1}, .values = &hundred};
     assert_int_equal(dk_merge(POLICY_LATEST, &there, &here, 1, 0), MERGE_APPLY);
     assert_int_equal(dk_merge(POLICY_STATE, &there, &here, 1, 0), MERGE_APPLY);
 }
@@ -58,8 +61,8 @@ static void test_merge__the_same_device_is_never_in_conflict_with_itself(void **
 static void test_merge__a_field_never_written_is_no_conflict(void **state)
 {
     (void)state;
-    struct merge_side there = {{0, 0, 0}, &nothing};
-    struct merge_side here = {{0, 1, 1}, &hundred};
+    struct merge_side there = {.stamp = {0, 0, 0}, .values = &nothing};
+    struct merge_side here = {.stamp = {0, 1, 1}, .values = &hundred};
     assert_int_equal(dk_merge(POLICY_LATEST, &there, &here, 1, 0), MERGE_APPLY);
 }
 
@@ -70,8 +73,8 @@ static void test_merge__latest_takes_the_higher_stamp_then_the_higher_device(voi
     assert_int_equal(merge(POLICY_LATEST, &ninety, &hundred, 999, 19), MERGE_LOSES);
     assert_int_equal(merge(POLICY_LATEST, &ninety, &hundred, 1000, 19),
                      MERGE_LOSES); /* device 1 < 2 */
-    struct merge_side there = {{20, 1000, 2}, &ninety};
-    struct merge_side here = {{0, 1000, 3}, &hundred};
+    struct merge_side there = {.stamp = {20, 1000, 2}, .values = &ninety};
+    struct merge_side here = {.stamp = {0, 1000, 3}, .values = &hundred};
     assert_int_equal(dk_merge(POLICY_LATEST, &there, &here, 1, 19), MERGE_WINS);
 }
 
@@ -81,10 +84,10 @@ static void test_merge__the_winner_does_not_depend_on_who_came_first(void **stat
     static const hlc times[] = {0, 1, 999, 1000, 1001, INT64_MAX};
     for (size_t i = 0; i < COUNT(times); i++) {
         for (size_t j = 0; j < COUNT(times); j++) {
-            struct merge_side a_first = {{20, times[i], 1}, &ninety},
-                              b_second = {{0, times[j], 2}, &hundred};
-            struct merge_side b_first = {{20, times[j], 2}, &hundred},
-                              a_second = {{0, times[i], 1}, &ninety};
+            struct merge_side a_first = {.stamp = {20, times[i], 1}, .values = &ninety};
+            struct merge_side b_second = {.stamp = {0, times[j], 2}, .values = &hundred};
+            struct merge_side b_first = {.stamp = {20, times[j], 2}, .values = &hundred};
+            struct merge_side a_second = {.stamp = {0, times[i], 1}, .values = &ninety};
             bool b_stands = dk_merge(POLICY_LATEST, &a_first, &b_second, 1, 0) == MERGE_WINS;
             bool b_stood = dk_merge(POLICY_LATEST, &b_first, &a_second, 1, 0) == MERGE_LOSES;
             assert_int_equal(b_stands, b_stood);
@@ -100,8 +103,8 @@ static void test_merge__a_group_stands_or_falls_as_one(void **state)
     struct value stored[] = {ninety, eur};
     struct value incoming[] = {hundred, usd};
     struct value half[] = {ninety, usd};
-    struct merge_side there = {{20, 1000, 2}, stored};
-    struct merge_side here = {{0, 1001, 1}, incoming};
+    struct merge_side there = {.stamp = {20, 1000, 2}, .values = stored};
+    struct merge_side here = {.stamp = {0, 1001, 1}, .values = incoming};
     assert_int_equal(dk_merge(POLICY_LATEST, &there, &here, 2, 19), MERGE_WINS);
     here.stamp.time = 999;
     assert_int_equal(dk_merge(POLICY_LATEST, &there, &here, 2, 19), MERGE_LOSES);
@@ -112,19 +115,101 @@ static void test_merge__a_group_stands_or_falls_as_one(void **state)
     assert_int_equal(dk_merge(POLICY_LATEST, &there, &here, 2, 19), MERGE_SAME);
 }
 
-static void test_merge__what_grows_is_no_conflict(void **state)
+static void test_merge__min_and_max_keep_the_best_whoever_saw_what(void **state)
 {
     (void)state;
-    assert_int_equal(merge(POLICY_GROW, &ninety, &hundred, 1, 0), MERGE_APPLY);
+    for (int seen = 19; seen <= 20; seen++) {
+        enum merge_result better = seen == 20 ? MERGE_APPLY : MERGE_WINS;
+        assert_int_equal(merge(POLICY_MIN, &ninety, &hundred, 2000, seen), MERGE_LOSES);
+        assert_int_equal(merge(POLICY_MAX, &ninety, &hundred, 1, seen), better);
+        assert_int_equal(merge(POLICY_MIN, &hundred, &ninety, 1, seen), better);
+        assert_int_equal(merge(POLICY_MAX, &hundred, &ninety, 2000, seen), MERGE_LOSES);
+        /* no value is never the best */
+        assert_int_equal(merge(POLICY_MIN, &ninety, &nothing, 2000, seen), MERGE_LOSES);
+        assert_int_equal(merge(POLICY_MAX, &nothing, &ninety, 1, seen), better);
+    }
+}
+
+static void test_merge__equally_good_groups_go_by_the_stamp(void **state)
+{
+    (void)state;
+    struct value stored[] = {ninety, ninety};
+    struct value incoming[] = {ninety, hundred};
+    struct merge_side there = {.stamp = {20, 1000, 2}, .values = stored};
+    struct merge_side here = {.stamp = {0, 999, 1}, .values = incoming};
+    assert_int_equal(dk_merge(POLICY_MIN, &there, &here, 2, 19), MERGE_LOSES);
+    assert_int_equal(dk_merge(POLICY_MAX, &there, &here, 2, 20), MERGE_APPLY);
+    here.stamp.time = 1001;
+    assert_int_equal(dk_merge(POLICY_MIN, &there, &here, 2, 19), MERGE_WINS);
+}
+
+static void test_merge__a_doubtful_clock_yields_to_any_other(void **state)
+{
+    (void)state;
+    struct merge_side there = {.stamp = {20, 1000, 2}, .values = &ninety, .doubtful = true};
+    struct merge_side here = {.stamp = {0, 1, 1}, .values = &hundred};
+    assert_int_equal(dk_merge(POLICY_MIN, &there, &here, 1, 19), MERGE_WINS);
+    assert_int_equal(dk_merge(POLICY_MIN, &here, &there, 1, 0), MERGE_LOSES);
+    here.values = &nothing;
+    assert_int_equal(dk_merge(POLICY_MIN, &there, &here, 1, 20), MERGE_LOSES);
+    here.values = &hundred;
+    here.doubtful = true;
+    assert_int_equal(dk_merge(POLICY_MIN, &there, &here, 1, 19), MERGE_LOSES);
+}
+
+/* What becomes of an element with these stamps when device 1 adds or removes it. */
+static enum merge_result change_element(bool there, uint32_t stored_device, bool add, int64_t seen)
+{
+    const struct stamp incoming = {21, 1, 1};
+    struct merge_element element = {.there = there, .count = 1};
+    element.stamps[0] = (struct stamp){20, 1000, stored_device};
+    enum merge_result result = dk_merge_element(&element, add, &incoming, seen);
+    assert_int_equal(element.there, add || (there && result == MERGE_LOSES));
+    return result;
+}
+
+static void test_merge__an_addition_stands_against_a_removal_that_had_not_seen_it(void **state)
+{
+    (void)state;
+    assert_int_equal(change_element(true, 2, false, 19), MERGE_LOSES);
+    assert_int_equal(change_element(true, 2, false, 20), MERGE_APPLY);
+    assert_int_equal(change_element(true, 1, false, 0), MERGE_APPLY);
+    assert_int_equal(change_element(true, 0, false, 19), MERGE_LOSES);
+    assert_int_equal(change_element(false, 2, true, 19), MERGE_WINS);
+    assert_int_equal(change_element(false, 2, true, 20), MERGE_APPLY);
+    assert_int_equal(change_element(true, 2, true, 0), MERGE_SAME);
+    assert_int_equal(change_element(false, 2, false, 0), MERGE_SAME);
+}
+
+static void test_merge__all_additions_must_have_been_seen(void **state)
+{
+    (void)state;
+    struct merge_element element = {.there = false};
+    struct stamp stamp = {0, 5, 0};
+    for (uint32_t device = 1; device <= 2 * MERGE_ADDITIONS_MAX; device++) {
+        stamp = (struct stamp){10 + device, 5, device};
+        (void)dk_merge_element(&element, true, &stamp, 0);
+    }
+    assert_int_equal(element.count, MERGE_ADDITIONS_MAX);
+    /* the first ones have become one, of nobody: the first device alone cannot remove its own */
+    struct stamp removal = {40, 6, 1};
+    assert_int_equal(dk_merge_element(&element, false, &removal, 10), MERGE_LOSES);
+    assert_int_equal(dk_merge_element(&element, false, &removal, stamp.position - 1), MERGE_LOSES);
+    assert_int_equal(dk_merge_element(&element, false, &removal, stamp.position), MERGE_APPLY);
+    assert_false(element.there);
+}
+
+static void test_merge__what_the_server_computes_is_no_conflict(void **state)
+{
+    (void)state;
     assert_int_equal(merge(POLICY_SERVER, &ninety, &hundred, 1, 0), MERGE_APPLY);
 }
 
 static void test_merge__policies_without_a_rule_refuse_and_never_guess(void **state)
 {
     (void)state;
-    static const enum merge_policy policies[] = {POLICY_IMMUTABLE, POLICY_PROPOSE, POLICY_MIN,
-                                                 POLICY_MAX,       POLICY_SET,     POLICY_STATE,
-                                                 POLICY_DERIVED};
+    static const enum merge_policy policies[] = {POLICY_IMMUTABLE, POLICY_SET, POLICY_GROW,
+                                                 POLICY_STATE, POLICY_DERIVED};
     for (size_t i = 0; i < COUNT(policies); i++) {
         assert_int_equal(merge(policies[i], &ninety, &hundred, 1, 19), MERGE_REFUSED);
         assert_int_equal(merge(policies[i], &ninety, &hundred, 1001, 19), MERGE_REFUSED);
@@ -142,7 +227,12 @@ int main(void)
         cmocka_unit_test(test_merge__latest_takes_the_higher_stamp_then_the_higher_device),
         cmocka_unit_test(test_merge__the_winner_does_not_depend_on_who_came_first),
         cmocka_unit_test(test_merge__a_group_stands_or_falls_as_one),
-        cmocka_unit_test(test_merge__what_grows_is_no_conflict),
+        cmocka_unit_test(test_merge__min_and_max_keep_the_best_whoever_saw_what),
+        cmocka_unit_test(test_merge__equally_good_groups_go_by_the_stamp),
+        cmocka_unit_test(test_merge__a_doubtful_clock_yields_to_any_other),
+        cmocka_unit_test(test_merge__an_addition_stands_against_a_removal_that_had_not_seen_it),
+        cmocka_unit_test(test_merge__all_additions_must_have_been_seen),
+        cmocka_unit_test(test_merge__what_the_server_computes_is_no_conflict),
         cmocka_unit_test(test_merge__policies_without_a_rule_refuse_and_never_guess),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
