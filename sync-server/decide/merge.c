@@ -383,5 +383,6 @@ bool srv_decide_merge(struct decision *decision)
             return false;
         }
     }
-    return srv_redirect_late(decision) && srv_redirect_join(decision);
+    return srv_decide_proposals(decision) && srv_redirect_late(decision) &&
+           srv_redirect_join(decision);
 }

@@ -292,7 +292,7 @@ bool srv_decide_only_proposes(const struct decision *decision, const struct fiel
 /* Makes the author's value of a field (by number) a proposal; the record keeps its own. */
 bool srv_decide_propose(struct decision *decision, struct work *work, int field,
                         const struct value *proposed);
-/* After merging: proposals that are being answered; what is accepted takes effect. */
+/* Last in merging: proposals that are being answered; what is accepted takes effect. */
 bool srv_decide_proposals(struct decision *decision);
 
 /* ---- freeze.c */

@@ -339,7 +339,9 @@ static void check_quote(const struct story *story)
 {
     static const char when[] = "in the end";
     const char *note = !applies(story) ? "base" : story->outcome == LOST ? "wang" : "x";
-    bool gone = story->later == DELETE && story->outcome != LOST;
+    /* Where wang has edited it, unseen, the edit wins against the delete, whichever value stands.
+     */
+    bool gone = story->later == DELETE && story->outcome != LOST && story->outcome != WON;
     if (story->later == SAME_FIELD && story->outcome != LOST) {
         note = "later";
     }
@@ -371,7 +373,8 @@ static void check_end(const struct story *story)
     static const char when[] = "in the end";
     bool applied = applies(story);
     int chain = (story->outcome == DEPENDS ? 1 : 0) + (story->later == MADE ? 1 : 0);
-    int superseded = story->outcome != LOST                                 ? 0
+    bool undeleted = story->outcome == WON && story->later == DELETE;
+    int superseded = story->outcome != LOST                                 ? undeleted
                      : story->later == SAME_FIELD || story->later == DELETE ? 2
                                                                             : 1;
     check_quote(story);
