@@ -112,20 +112,13 @@ static void tell(void **state)
     }
 }
 
-/* Concurrent changes under these are still rejected; there is nothing to show yet. */
-static bool is_to_come(int policy)
-{
-    return policy == POLICY_PROPOSE || policy == POLICY_MIN || policy == POLICY_MAX ||
-           policy == POLICY_SET;
-}
-
 /* Policies, verdicts and flags that are not shown, one behind the other. */
 static void list_missing(const struct story_shown *shown, char out[1000])
 {
     size_t used = 0;
     out[0] = '\0';
     for (int policy = 0; policy <= POLICY_DERIVED; policy++) {
-        if (!shown->policies[policy] && !is_to_come(policy)) {
+        if (!shown->policies[policy]) {
             used += (size_t)snprintf(out + used, 1000 - used, " %s",
                                      dk_policy_name((enum merge_policy)policy));
         }
