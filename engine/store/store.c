@@ -460,3 +460,20 @@ daybook_status dk_store_read(struct store *store, const struct entity *entity, c
     }
     return status;
 }
+
+daybook_status dk_store_holds(struct store *store, const struct entity *entity, const struct id *id,
+                              struct arena *arena, struct sales_hold holds[SALES_HOLDS_MAX],
+                              int *count, bool *found)
+{
+    struct sales_reader reader = dk_records_reader(store);
+    struct holding holding;
+    *count = 0;
+    (void)pthread_mutex_lock(&store->lock);
+    daybook_status status = dk_pending_load(store, entity, id, arena, &holding);
+    *found = status == DAYBOOK_OK && holding.has_row;
+    if (*found) {
+        status = dk_sales_holds(&reader, &holding.row.record, arena, holds, count);
+    }
+    (void)pthread_mutex_unlock(&store->lock);
+    return status;
+}

@@ -94,6 +94,12 @@ daybook_status dk_store_synced(struct store *store, int64_t wall_ms); /* a compl
 daybook_status dk_store_read(struct store *store, const struct entity *entity, const struct id *id,
                              struct arena *arena, struct record *record, bool *found);
 
+/* The holds that the rules say the record deserves as it is seen here: what the server will say, as
+ * far as this device knows. Texts in the arena. */
+daybook_status dk_store_holds(struct store *store, const struct entity *entity, const struct id *id,
+                              struct arena *arena, struct sales_hold holds[SALES_HOLDS_MAX],
+                              int *count, bool *found);
+
 struct store_failure { /* of a commit */
     const struct entity *entity;
     struct id id;

@@ -225,11 +225,26 @@ static void test_inbox__a_hold_is_cleared_by_its_role(void **state)
     char shop[DAYBOOK_ID_SIZE], order[DAYBOOK_ID_SIZE], hold[DAYBOOK_ID_SIZE];
     static const char line[] =
         "{\"order_id\":\"%s\",\"product_id\":\"" TEA "\",\"qty\":1000,\"price_e4\":10000}";
+    char *json = NULL;
     (void)state;
     rep_put(li, "customer", "{\"name\":\"shop\"}", shop);
     rep_putf(li, "sales_order", order, "{\"customer_id\":\"%s\",\"cur\":\"CNY\"}", shop);
     rep_putf(li, "order_line", NULL, line, order);
+    device_must(daybook_expected_holds(li->device.engine, "sales_order", order, &json), NULL);
+    assert_string_equal(json, "[]");
+    daybook_free(json);
     rep_putf(li, "order_line", NULL, line, order);
+    /* The device knows before the server does. */
+    device_must(daybook_expected_holds(li->device.engine, "sales_order", order, &json), NULL);
+    assert_non_null(strstr(json, "\"code\":\"DUP_LINE\""));
+    assert_non_null(strstr(json, TEA));
+    daybook_free(json);
+    assert_int_equal(daybook_expected_holds(li->device.engine, "nothing", order, &json),
+                     DAYBOOK_UNKNOWN_ENTITY);
+    assert_int_equal(daybook_expected_holds(li->device.engine, "sales_order", "x", &json),
+                     DAYBOOK_INVALID);
+    assert_int_equal(daybook_expected_holds(li->device.engine, "sales_order", shop, &json),
+                     DAYBOOK_NOT_FOUND);
     company_settle(&company);
     assert_string_equal(device_text(&li->device, "SELECT kind FROM inbox"), "held");
     (void)snprintf(hold, sizeof hold, "%s", device_text(&li->device, "SELECT subject FROM inbox"));

@@ -388,6 +388,12 @@ DAYBOOK_API daybook_status daybook_inbox_watch(daybook *engine,
                                                void (*arrived)(void *context, int64_t after),
                                                void *context, daybook_watch **watch);
 
+/* What the server will hold up of a record, as far as this device knows, before it is sent: a JSON
+ * array of objects, [] for nothing. Each has `code`, `user_role` (that may clear it) and `detail`,
+ * as the view `hold`, which says what stands in the end. The rules are the server's. Free with
+ * daybook_free. UNKNOWN_ENTITY, INVALID (id), NOT_FOUND. */
+DAYBOOK_API daybook_status daybook_expected_holds(daybook *engine, const char *entity,
+                                                  const char *id, char **json);
 /* Lets go what a hold holds up, in the name of the store's user, whose role must be the one that
  * the hold names (else RULE, rule "role"). `note` may be NULL. NOT_FOUND: no such hold is here. */
 DAYBOOK_API daybook_status daybook_clear_hold(daybook *engine, const char *hold, const char *note,
