@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Redirects of customers in the decision: chains and circles, references that follow without a new
+ * stamp.
+ */
+#include "tests/unit/decide_world.h"
+
+static void put_redirect(struct world *world, const struct id *from, const struct id *into)
+{
+    edit_record(world, ENTITY_CUSTOMER, from, world->org.head);
+    put_id(world, CUSTOMER_REDIRECT_TO, into);
+}
+
+static void expect_customer(struct world *world, int entity, const struct id *id, int field,
+                            const struct id *customer)
+{
+    struct value value = value_of(world, entity, id, field);
+    assert_int_equal(value.kind, VALUE_ID);
+    assert_memory_equal(&value.id, customer, sizeof value.id);
+}
+
+/* Given redirects in a row, when a visit names the first, then it is the last one's, and the author
+ * is told; a circle, and a row of more than eight, is refused. */
+static void test_decide_redirect__chains_end_and_circles_are_refused(void **state)
+{
+    struct world *world = *state;
+    struct id row[12];
+    for (int i = 0; i < 12; i++) {
+        row[i] = make_customer(world, &world->li, "one of many");
+    }
+    for (int i = 0; i < 8; i++) {
+        put_redirect(world, &row[i], &row[i + 1]);
+        (void)accept(world, &world->server);
+    }
+    struct id visit = make_record(world, ENTITY_VISIT);
+    put_id(world, VISIT_CUSTOMER_ID, &row[0]);
+    struct verdict verdict = send_changeset(world, &world->wang);
+    assert_int_equal(verdict.kind, VERDICT_ACCEPTED);
+    assert_true(verdict.remapped);
+    assert_memory_equal(&verdict.record, &row[0], sizeof row[0]);
+    expect_customer(world, ENTITY_VISIT, &visit, VISIT_CUSTOMER_ID, &row[8]);
+    put_redirect(world, &row[8], &row[3]);
+    reject(world, &world->server, REJECT_RULE, "redirect_to", "cycle");
+    put_redirect(world, &row[9], &row[9]);
+    reject(world, &world->server, REJECT_RULE, "redirect_to", "cycle");
+    put_redirect(world, &row[11], &row[0]);
+    reject(world, &world->server, REJECT_RULE, "redirect_to", "cycle");
+    put_redirect(world, &row[9], &row[8]);
+    (void)accept(world, &world->server);
+    /* Devices cannot redirect. */
+    put_redirect(world, &row[10], &row[9]);
+    reject(world, &world->li, REJECT_READONLY, "redirect_to", "server");
+}
+
+/* Given a contact of a customer that becomes another, when its rep has given it to a third one
+ * meanwhile, then the third one has it, whichever came first. */
+static void test_decide_redirect__a_reference_keeps_its_stamp(void **state)
+{
+    struct world *world = *state;
+    for (int first = 0; first < 2; first++) {
+        struct id from = make_customer(world, &world->li, "from");
+        struct id into = make_customer(world, &world->li, "into");
+        struct id third = make_customer(world, &world->li, "third");
+        struct id contact = make_record(world, ENTITY_CONTACT);
+        put_id(world, CONTACT_CUSTOMER_ID, &from);
+        put_text(world, CONTACT_NAME, "Anna");
+        int64_t seen = accept(world, &world->li);
+        int64_t then = world->now_ms + 1000;
+        put_redirect(world, &from, &into);
+        world->now_ms += 5000;
+        (void)accept(world, &world->server);
+        for (int i = 0; i < 2; i++) {
+            if ((i == 0) == (first == 0)) {
+                struct srv_record row;
+                assert_true(read_row(world, ENTITY_CONTACT, &contact, &row));
+                if (dk_id_compare(&row.record.values[CONTACT_CUSTOMER_ID].id, &from) == 0) {
+                    edit_record(world, ENTITY_CONTACT, &contact, world->org.head);
+                    put_id(world, CONTACT_CUSTOMER_ID, &into);
+                    (void)accept(world, &world->server);
+                }
+            } else {
+                edit_record(world, ENTITY_CONTACT, &contact, seen);
+                put_id(world, CONTACT_CUSTOMER_ID, &third);
+                world->hlc_ms = then;
+                (void)accept(world, &world->wang);
+            }
+        }
+        expect_customer(world, ENTITY_CONTACT, &contact, CONTACT_CUSTOMER_ID, &third);
+    }
+}
+
+#define TEST(name)                                                                                 \
+    cmocka_unit_test_setup_teardown(test_decide_redirect__##name, setup_world, teardown_world)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(chains_end_and_circles_are_refused),
+        TEST(a_reference_keeps_its_stamp),
+    };
+    return cmocka_run_group_tests_name("decide_redirect", tests, NULL, NULL);
+}
