@@ -285,7 +285,7 @@ test_versions__older_device_takes_choices_and_lengths_that_it_may_not_write(void
 
 static int64_t quarantined(void)
 {
-    return server_int(&company.server, "SELECT count(*) FROM quarantine");
+    return server_int(&company.server, "SELECT count(*) FROM quarantine WHERE ended = 0");
 }
 
 /* An unknown entity, an unknown choice, a text that is too long here, a change of a set that is not
@@ -321,6 +321,46 @@ static void test_versions__older_server_keeps_what_it_cannot_read(void **state)
     rep_sync(wang);
     assert_int_equal(rep_count(wang, "SELECT count(*) FROM visit", NULL), 1);
     assert_int_equal(rep_count(wang, "SELECT count(*) FROM customer", NULL), 1);
+}
+
+/* The first that waits, as a UUID. */
+static const char *first_waiting(char out[DAYBOOK_ID_SIZE])
+{
+    (void)snprintf(
+        out, DAYBOOK_ID_SIZE, "%s",
+        server_text(&company.server,
+                    "WITH q(h) AS (SELECT lower(hex(changeset)) FROM quarantine WHERE ended = 0"
+                    " ORDER BY seq LIMIT 1) SELECT substr(h,1,8) || '-' ||"
+                    " substr(h,9,4) || '-' || substr(h,13,4) || '-' ||"
+                    " substr(h,17,4) || '-' || substr(h,21) FROM q"));
+    return out;
+}
+
+/* When the server has the schema, what waited is released, in order, and nothing of it is lost. */
+static void test_versions__what_waited_is_decided_by_the_newer_server(void **state)
+{
+    char changeset[DAYBOOK_ID_SIZE];
+    (void)state;
+    what_waits();
+    assert_int_equal(quarantined(), 5);
+    server_become(&company.server, NEWER_SERVER);
+    for (int i = 0; i < 5 && quarantined() > 0; i++) {
+        const char *const release[] = {"quarantine", "release", first_waiting(changeset), "--all",
+                                       NULL};
+        server_must(&company.server, release);
+    }
+    assert_int_equal(quarantined(), 0);
+    world_settle(&company, everybody);
+    assert_string_equal(server_text(&company.server, "SELECT score || remark FROM survey"),
+                        "5friendly");
+    assert_string_equal(server_text(&company.server, "SELECT name FROM customer"
+                                                     " WHERE status = 'dormant'"),
+                        "Asleep");
+    assert_string_equal(server_text(&company.server, "SELECT name FROM contact"), "Of the sleeper");
+    assert_server(&company, "customer", shop, "segments", "[\"gold\",\"south\"]");
+    assert_int_equal(rep_count(wang, "SELECT count(*) FROM customer", NULL), 2);
+    (void)pocket_run(&li, "status");
+    assert_non_null(strstr(li.out, "pending 0, unsettled 0, inbox 0"));
 }
 
 /* ---- too old */
@@ -370,6 +410,7 @@ int main(void)
         TEST(old_and_new_edit_of_one_thing_new_first),
         TEST(older_device_takes_choices_and_lengths_that_it_may_not_write),
         TEST(older_server_keeps_what_it_cannot_read),
+        TEST(what_waited_is_decided_by_the_newer_server),
         TEST(too_old_a_device_sends_and_waits_for_its_update),
     };
     return cmocka_run_group_tests_name("versions", tests, NULL, NULL);
