@@ -411,15 +411,12 @@ static daybook_status decide_sync(struct decider *decider, struct job *job)
 
 /* Whether the device has to take a snapshot of its whole scope: it has nothing yet, its position is
  * of another log, or the log behind it is not there any more. */
-static daybook_status needs_reset(struct worker *worker, const struct job *job, int64_t org,
-                                  int64_t head, bool *reset)
+static bool needs_reset(const struct worker *worker, const struct job *job, int64_t head,
+                        int64_t floor)
 {
     const struct sync_request *request = &job->sync.request;
-    int64_t floor;
-    daybook_status status = srv_store_get_floor(worker->reader, org, &floor);
-    *reset = request->epoch != srv_store_epoch(worker->reader) || request->position > head ||
-             request->position < floor || (request->position == 0 && head > 0);
-    return status;
+    return request->epoch != srv_store_epoch(worker->reader) || request->position > head ||
+           request->position < floor || (request->position == 0 && head > 0);
 }
 
 /* Verdicts of changesets that were quarantined before and are decided now, until the device has
@@ -454,6 +451,44 @@ static struct span span_of(struct buffer *buffer)
                          .length = buffer->length};
 }
 
+/* Log and pages, from where the device stands. */
+static daybook_status read_pages(struct worker *worker, const struct job *job, struct page *page,
+                                 struct sync_reply *reply)
+{
+    const struct sync_job *sync = &job->sync;
+    bool more_pages = false;
+    page->upto = srv_snapshot_upto(page, sync->loading, sync->loading_count);
+    daybook_status status = srv_page_build(page, &reply->position);
+    if (status == DAYBOOK_OK) {
+        status = srv_snapshot_write(page, sync->loading, sync->loading_count, &worker->pages,
+                                    &more_pages);
+    }
+    reply->more = reply->position < reply->head || more_pages ||
+                  srv_scope_gains(page->scope, sync->held, sync->held_count);
+    return status;
+}
+
+/* What a page is made from. */
+static struct page page_of(struct worker *worker, const struct sync_request *request,
+                           const struct caller *caller, const struct scope *scope, int64_t head)
+{
+    struct service *service = worker->service;
+    bool smaller = request->page_bytes > 0 && request->page_bytes < service->page_bytes;
+    return (struct page){.reader = worker->reader,
+                         .org = caller->account.org,
+                         .device_no = caller->device.device_no,
+                         .settled = request->settled,
+                         .after = request->position,
+                         .head = head,
+                         .page_bytes = smaller ? request->page_bytes : service->page_bytes,
+                         .full_size = !smaller,
+                         .cache = &service->snapshots,
+                         .scope = scope,
+                         .arena = &worker->arena,
+                         .rows = &worker->rows,
+                         .out = &worker->log};
+}
+
 /* Everything that is read, in the snapshot that is open. */
 static daybook_status read_reply(struct worker *worker, struct job *job, struct sync_reply *reply,
                                  struct buffer *scope_text)
@@ -461,8 +496,7 @@ static daybook_status read_reply(struct worker *worker, struct job *job, struct 
     const struct sync_request *request = &job->sync.request;
     struct caller caller;
     struct scope scope;
-    int64_t service_page = worker->service->page_bytes;
-    bool more_pages = false;
+    int64_t floor = 0;
     daybook_status status = srv_sign_in(worker->reader, job->token, &caller);
     if (status == DAYBOOK_OK) {
         status = srv_scope_of(worker->reader, &caller.account, SCOPE_NOW, &worker->arena, &scope);
@@ -477,7 +511,7 @@ static daybook_status read_reply(struct worker *worker, struct job *job, struct 
         status = srv_store_get_head(worker->reader, caller.account.org, &reply->head);
     }
     if (status == DAYBOOK_OK) {
-        status = needs_reset(worker, job, caller.account.org, reply->head, &reply->reset);
+        status = srv_store_get_floor(worker->reader, caller.account.org, &floor);
     }
     if (status != DAYBOOK_OK) {
         return status;
@@ -486,37 +520,17 @@ static daybook_status read_reply(struct worker *worker, struct job *job, struct 
         srv_scope_write(scope_text, &scope);
     }
     reply->safe_position = reply->head; /* no backup is configured: all that is committed counts */
+    reply->reset = needs_reset(worker, job, reply->head, floor);
+    reply->upgrade = request->schema < worker->service->oldest_schema;
+    struct page page = page_of(worker, request, &caller, &scope, reply->head);
     if (reply->reset) {
-        reply->position = reply->head;
-        reply->upgrade = request->schema < worker->service->oldest_schema;
         reply->more = !reply->upgrade;
-        return scope_text->status;
+        status = srv_snapshot_start(&page, floor, &reply->position);
+    } else if (reply->upgrade) {
+        reply->position = request->position; /* what it sends is decided all the same */
+    } else {
+        status = read_pages(worker, job, &page, reply);
     }
-    if (request->schema < worker->service->oldest_schema) {
-        reply->upgrade = true; /* what it sends is decided all the same */
-        reply->position = request->position;
-        return scope_text->status;
-    }
-    struct page page = {.reader = worker->reader,
-                        .org = caller.account.org,
-                        .device_no = caller.device.device_no,
-                        .settled = request->settled,
-                        .after = request->position,
-                        .head = reply->head,
-                        .page_bytes = request->page_bytes > 0 && request->page_bytes < service_page
-                                          ? request->page_bytes
-                                          : service_page,
-                        .scope = &scope,
-                        .arena = &worker->arena,
-                        .rows = &worker->rows,
-                        .out = &worker->log};
-    status = srv_page_build(&page, &reply->position);
-    if (status == DAYBOOK_OK) {
-        status = srv_snapshot_write(&page, job->sync.loading, job->sync.loading_count,
-                                    &worker->pages, &more_pages);
-    }
-    reply->more = reply->position < reply->head || more_pages ||
-                  srv_scope_gains(&scope, job->sync.held, job->sync.held_count);
     return status == DAYBOOK_OK ? scope_text->status : status;
 }
 

@@ -151,10 +151,45 @@ struct decider {
     int org_count;
 };
 
+/* ---- snapshot_cache.c */
+#define SNAPSHOT_SETS_MAX 256 /* buckets of which pages are kept, or first asks counted */
+struct snapshot_set;
+struct snapshot_cache {
+    pthread_mutex_t lock; /* all below */
+    size_t bytes, bytes_max;
+    uint64_t clock;
+    struct snapshot_set *sets;
+    int count;
+    int64_t made, served; /* pages put, and pages got */
+};
+void srv_snapshot_cache_open(struct snapshot_cache *cache, size_t bytes_max);
+void srv_snapshot_cache_close(struct snapshot_cache *cache);
+/* The head at which the first page of the bucket's set was read; 0: there is none. */
+int64_t srv_snapshot_cache_head(struct snapshot_cache *cache, int64_t org, int64_t bucket);
+/* A device asks for the bucket's first page. True where its pages shall be put: it is `shared`, or
+ * was asked for before. */
+bool srv_snapshot_cache_ask(struct snapshot_cache *cache, int64_t org, int64_t bucket, bool shared);
+/* Appends the rows of the page behind this key, where it was read at or after the position and is
+ * not larger than wanted. */
+bool srv_snapshot_cache_get(struct snapshot_cache *cache, int64_t org, int64_t bucket,
+                            const struct snapshot_key *after, int64_t position, size_t size_max,
+                            struct buffer *rows, struct snapshot_key *next, int64_t *head);
+/* Keeps a page where it begins a newer set, or follows the last one of its set. */
+void srv_snapshot_cache_put(struct snapshot_cache *cache, int64_t org, int64_t bucket,
+                            const struct snapshot_key *after, const struct snapshot_key *next,
+                            int64_t head, const char *rows, size_t length);
+/* Whether the page behind this key is there and was read at or after the position. */
+bool srv_snapshot_cache_has(struct snapshot_cache *cache, int64_t org, int64_t bucket,
+                            const struct snapshot_key *after, int64_t position);
+/* The bucket's pages are of no use any more. */
+void srv_snapshot_cache_drop(struct snapshot_cache *cache, int64_t org, int64_t bucket);
+
 struct service {
     struct log log;
+    struct snapshot_cache snapshots;
     int64_t page_bytes;
-    int64_t oldest_schema; /* that is served */
+    int64_t log_days, log_positions; /* of the log that is kept; 0: any */
+    int64_t oldest_schema;           /* that is served */
     struct class_rule classes;
     char *public_url, *ca_pin; /* NULL: not known */
     int lock_file;
@@ -236,7 +271,10 @@ struct page {
     int64_t org;
     uint32_t device_no;
     int64_t settled, after, head;
+    int64_t upto; /* the log is read so far, at most to the head */
     int64_t page_bytes;
+    bool full_size; /* page_bytes is the server's own: pages of snapshots may serve others */
+    struct snapshot_cache *cache;
     const struct scope *scope;
     struct arena *arena;
     struct buffer *rows; /* scratch */
@@ -267,10 +305,26 @@ void srv_snapshot_end(struct snapshot_rows *rows);
 daybook_status srv_snapshot_rows(struct srv_store *reader, int64_t org, int64_t bucket,
                                  const struct snapshot_key *after, size_t size_max,
                                  struct buffer *out, struct snapshot_key *next);
+/* Where the log of a device that takes a snapshot of its whole scope begins: at the head, or where
+ * the pages that are kept of the organisation's bucket begin. */
+daybook_status srv_snapshot_start(const struct page *page, int64_t floor, int64_t *position);
+/* How far the log may be read for a device at these places: no further than pages that are kept,
+ * and that it will get, were read. */
+int64_t srv_snapshot_upto(const struct page *page, const struct snapshot_place *places, int count);
 /* Appends the pages of a reply whose log has been built, as an array; nothing where there is none.
  * *more: there are further ones. */
 daybook_status srv_snapshot_write(const struct page *page, const struct snapshot_place *places,
                                   int count, struct buffer *out, bool *more);
+
+/* ---- compact.c */
+struct compact_report {
+    int64_t floor;   /* the log begins behind it */
+    int64_t removed; /* rows */
+};
+/* Cuts what is older than so many days (0: of any age) or further than so many positions behind the
+ * head (-1: any number). On the caller's thread, which waits for each piece. */
+daybook_status srv_compact(struct service *service, int64_t log_days, int64_t log_positions,
+                           struct compact_report *report);
 
 /* ---- drafts.c: changesets of the server itself, decided like a device's. On the decider's thread,
  * in a task. */
@@ -337,6 +391,7 @@ daybook_status srv_command_import(struct command_run *run);
 daybook_status srv_command_user_change(struct command_run *run);
 daybook_status srv_command_customer_reassign(struct command_run *run);
 daybook_status srv_command_classify(struct command_run *run);
+daybook_status srv_command_compact(struct command_run *run);
 /* Sets the problem and passes the status on. */
 daybook_status srv_command_fail(struct command_run *run, daybook_status status, const char *format,
                                 ...) __attribute__((format(printf, 3, 4)));

@@ -251,6 +251,10 @@ static int run_directly(const struct command_line *line, const char *folder,
     srv_serve_public_url(&options, options.listen_port, url);
     struct service_options service_options = {.data_folder = folder,
                                               .worker_threads = 1,
+                                              .log_days =
+                                                  srv_options_number(&options, OPTION_log_days),
+                                              .log_positions = srv_options_number(
+                                                  &options, OPTION_log_positions),
                                               .page_bytes =
                                                   srv_options_number(&options, OPTION_page_bytes),
                                               .classes = srv_serve_classes(&options),

@@ -34,6 +34,12 @@
     X(page_bytes, INTEGER, "1048576", 1, 8388608, "size of a pull page before compression")        \
     X(oldest_schema, INTEGER, "1", 1, 1000000,                                                     \
       "devices of an older schema may still send, but get nothing until they are updated")         \
+    X(log_days, INTEGER, "90", 0, 36500,                                                           \
+      "days that the log reaches back; a device away for longer takes a snapshot; 0: all")         \
+    X(log_positions, INTEGER, "0", 0, 2147483647,                                                  \
+      "changesets that the log has at most; 0: any number")                                        \
+    X(snapshot_cache_mib, INTEGER, "64", 0, 65536,                                                 \
+      "memory for pages of snapshots that several devices get, in MiB")                            \
     X(connections, INTEGER, "10000", 1, 1000000, "connections at once")                            \
     X(device_connections, INTEGER, "8", 1, 1000, "connections of one device at once")              \
     X(body_memory_mib, INTEGER, "256", 8, 65536, "memory for all bodies under way, in MiB")        \

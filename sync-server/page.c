@@ -99,14 +99,14 @@ static daybook_status open_walk(struct walk *walk)
         buckets[i] = page->scope->buckets[i].bucket;
     }
     daybook_status status =
-        srv_store_markers(page->reader, page->device_no, page->settled, page->after, page->head,
+        srv_store_markers(page->reader, page->device_no, page->settled, page->after, page->upto,
                           page->arena, &walk->markers, &walk->marker_count);
     if (status == DAYBOOK_OK) {
         status = collect_suspects(walk, buckets);
     }
     if (status == DAYBOOK_OK && count > 0) {
         status = srv_store_log_open(page->reader, page->org, buckets, count, page->after,
-                                    page->head, &walk->cursor);
+                                    page->upto, &walk->cursor);
     }
     return status == DAYBOOK_OK ? next_row(walk) : status;
 }
@@ -366,7 +366,7 @@ daybook_status srv_page_build(const struct page *page, int64_t *position)
         srv_store_log_close(walk.cursor);
     }
     if (status == DAYBOOK_OK && !full) {
-        *position = page->head;
+        *position = page->upto;
     }
     if (!walk.writer.any_block) {
         page->out->length = begin; /* nothing to say */

@@ -153,6 +153,9 @@ static daybook_status open_service(struct server *server, char *problem, size_t 
         .data_folder = server->folder,
         .worker_threads = thread_count(server->options, OPTION_workers, 64),
         .page_bytes = srv_options_number(server->options, OPTION_page_bytes),
+        .log_days = srv_options_number(server->options, OPTION_log_days),
+        .log_positions = srv_options_number(server->options, OPTION_log_positions),
+        .snapshot_cache_mib = srv_options_number(server->options, OPTION_snapshot_cache_mib),
         .oldest_schema = srv_options_number(server->options, OPTION_oldest_schema),
         .classes = srv_serve_classes(server->options),
         .log = server->log,
@@ -273,6 +276,7 @@ static void pass_night(struct server *server, int64_t *night_ms)
     if (status != DAYBOOK_OK) {
         dk_log(&server->log, LOG_ERROR, "classify failed status=%d", (int)status);
     }
+    (void)srv_service_compact(server->service);
     *night_ms = srv_service_next_night(server->service, hour, wall_ms());
 }
 

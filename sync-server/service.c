@@ -156,6 +156,9 @@ static struct service *make_service(const struct service_options *options, int w
     if (service->classes.recent_days == 0) {
         service->classes = (struct class_rule){CLASS_OPEN_DAYS, CLASS_RECENT_DAYS, CLASS_LAST};
     }
+    srv_snapshot_cache_open(&service->snapshots, (size_t)options->snapshot_cache_mib * 1024 * 1024);
+    service->log_days = options->log_days;
+    service->log_positions = options->log_positions;
     service->lock_file = -1;
     service->workers = dk_memory_new((size_t)workers, sizeof *service->workers);
     service->public_url =
@@ -252,6 +255,7 @@ void srv_service_close(struct service *service)
     if (service->lock_file >= 0) {
         (void)close(service->lock_file);
     }
+    srv_snapshot_cache_close(&service->snapshots);
     pthread_cond_destroy(&service->work);
     pthread_cond_destroy(&service->decide);
     pthread_cond_destroy(&service->rest);
@@ -372,7 +376,8 @@ static const struct {
                 {"import", srv_command_import},
                 {"user change", srv_command_user_change},
                 {"customer reassign", srv_command_customer_reassign},
-                {"classify", srv_command_classify}};
+                {"classify", srv_command_classify},
+                {"compact", srv_command_compact}};
 
 /* Runs the parsed command. */
 static daybook_status run_command(struct command_run *run)

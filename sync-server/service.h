@@ -20,11 +20,14 @@ struct service; /* the organisations' store, the decider thread, the readers */
 
 /* Text is borrowed until srv_service_open returns. */
 struct service_options {
-    const char *data_folder;   /* exists, 0700; the store's files and the lock file live in it */
-    int worker_threads;        /* readers; 0: the inner half's default */
-    int64_t page_bytes;        /* of a pull page before compression; 0: the inner half's default */
-    int64_t oldest_schema;     /* devices of an older one are not served; 0: none is too old */
-    struct class_rule classes; /* which documents are old; all 0: the rule's usual numbers */
+    const char *data_folder;    /* exists, 0700; the store's files and the lock file live in it */
+    int worker_threads;         /* readers; 0: the inner half's default */
+    int64_t page_bytes;         /* of a pull page before compression; 0: the inner half's default */
+    int64_t log_days;           /* that the log reaches back; 0: all */
+    int64_t log_positions;      /* that the log has at most; 0: any number */
+    int64_t snapshot_cache_mib; /* for pages of snapshots; 0: none are kept */
+    int64_t oldest_schema;      /* devices of an older one are not served; 0: none is too old */
+    struct class_rule classes;  /* which documents are old; all 0: the rule's usual numbers */
     struct log log;
     const char
         *public_url; /* https://host:port that devices reach; printed by `enrol`. NULL: not known */
@@ -82,5 +85,9 @@ daybook_status srv_service_night(struct service *service, bool (*stop)(void *con
  * set. `init` on a store that has an organisation is DAYBOOK_EXISTS. Any thread. */
 daybook_status srv_service_command(struct service *service, int argc, const char *const *argv,
                                    bool json, char **text);
+
+/* Cuts the log as the settings say; what it came to is logged. For the nightly run; the caller's
+ * thread waits. */
+daybook_status srv_service_compact(struct service *service);
 
 #endif

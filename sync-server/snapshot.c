@@ -14,6 +14,9 @@
 
 /* Columns without a value that a row may carry before a block of its own is shorter. */
 #define SPARE_COLUMNS_MAX 6
+/* Positions that pages which are kept may be behind the head when a device begins with them: its
+ * log then begins there. */
+#define SNAPSHOT_LAG_MAX 10000
 
 /* ---- what the device asks for */
 
@@ -208,26 +211,146 @@ static void write_key(struct buffer *out, const char *name, const struct snapsho
     dk_buffer_append_text(out, "\"]");
 }
 
-/* Appends the next page of one bucket; *next is where that one ends. */
-static daybook_status write_page(const struct page *page, const struct snapshot_place *place,
-                                 size_t size_max, struct buffer *out, struct snapshot_key *next)
+/* Whether a record has left the bucket behind this position, so that a page read there shows more
+ * than its reader may see by now. */
+static daybook_status has_left(const struct page *page, int64_t bucket, int64_t position,
+                               bool *left)
 {
+    struct id *records;
+    int count = 0;
+    daybook_status status = DAYBOOK_OK;
+    if (position < page->head) {
+        status = srv_store_evictions(page->reader, page->org, &bucket, 1, position, page->head,
+                                     page->arena, &records, &count);
+    }
+    *left = count > 0;
+    return status;
+}
+
+/* The label of a bucket of the scope is the organisation's. */
+static bool is_shared(const struct page *page, int64_t bucket)
+{
+    for (int i = 0; i < page->scope->count; i++) {
+        if (page->scope->buckets[i].bucket == bucket) {
+            return strcmp(page->scope->buckets[i].label, SCOPE_ORGANISATION) == 0;
+        }
+    }
+    return false;
+}
+
+/* See the header. */
+daybook_status srv_snapshot_start(const struct page *page, int64_t floor, int64_t *position)
+{
+    bool left = false;
+    *position = page->head;
+    for (int i = 0; i < page->scope->count; i++) {
+        int64_t bucket = page->scope->buckets[i].bucket;
+        int64_t head = srv_snapshot_cache_head(page->cache, page->org, bucket);
+        if (!is_shared(page, bucket) || head < 1 || head < floor || head > page->head ||
+            page->head - head > SNAPSHOT_LAG_MAX) {
+            continue;
+        }
+        daybook_status status = has_left(page, bucket, head, &left);
+        if (status != DAYBOOK_OK) {
+            return status;
+        }
+        if (left) {
+            srv_snapshot_cache_drop(page->cache, page->org, bucket);
+        } else {
+            *position = head < *position ? head : *position;
+        }
+    }
+    return DAYBOOK_OK;
+}
+
+/* See the header. */
+int64_t srv_snapshot_upto(const struct page *page, const struct snapshot_place *places, int count)
+{
+    int64_t upto = page->head;
+    for (int i = 0; i < count && page->full_size; i++) {
+        if (!srv_scope_has(page->scope, places[i].bucket) ||
+            !srv_snapshot_cache_has(page->cache, page->org, places[i].bucket, &places[i].after,
+                                    page->after)) {
+            continue;
+        }
+        int64_t head = srv_snapshot_cache_head(page->cache, page->org, places[i].bucket);
+        upto = head >= page->after && head < upto ? head : upto;
+    }
+    return upto;
+}
+
+/* A page under way: of which place, and what it came to. */
+struct made_page {
+    const struct snapshot_place *place;
+    struct snapshot_key next;
+    int64_t head;
+    bool kept; /* its bucket's pages are put into the cache */
+};
+
+/* Looks for a page that was made before and that this reader may have. */
+static daybook_status find_page(const struct page *page, struct made_page *made, bool *found)
+{
+    const struct snapshot_place *place = made->place;
+    bool left = false;
+    size_t size_max = (size_t)page->page_bytes + (size_t)page->page_bytes / 2;
+    *found = page->full_size &&
+             srv_snapshot_cache_get(page->cache, page->org, place->bucket, &place->after,
+                                    page->after, size_max, page->rows, &made->next, &made->head);
+    if (!*found) {
+        return page->rows->status;
+    }
+    daybook_status status = has_left(page, place->bucket, made->head, &left);
+    if (status == DAYBOOK_OK && left) {
+        srv_snapshot_cache_drop(page->cache, page->org, place->bucket);
+        dk_buffer_reset(page->rows);
+        *found = false;
+    }
+    return status == DAYBOOK_OK ? page->rows->status : status;
+}
+
+/* Finds or reads the next page of a bucket, into page->rows. */
+static daybook_status make_page(const struct page *page, size_t room, struct made_page *made)
+{
+    const struct snapshot_place *place = made->place;
+    bool found = false;
     dk_buffer_reset(page->rows);
-    daybook_status status = srv_snapshot_rows(page->reader, page->org, place->bucket, &place->after,
-                                              size_max, page->rows, next);
-    if (status != DAYBOOK_OK) {
+    daybook_status status = find_page(page, made, &found);
+    if (status != DAYBOOK_OK || found) {
         return status;
     }
+    bool keep = made->kept && page->full_size;
+    made->head = page->head;
+    status = srv_snapshot_rows(page->reader, page->org, place->bucket, &place->after,
+                               keep ? (size_t)page->page_bytes : room, page->rows, &made->next);
+    if (status == DAYBOOK_OK && keep) {
+        srv_snapshot_cache_put(page->cache, page->org, place->bucket, &place->after, &made->next,
+                               made->head, page->rows->bytes, page->rows->length);
+    }
+    return status;
+}
+
+/* Appends a page as it stands in a reply. */
+static void write_page(const struct page *page, const struct made_page *made, struct buffer *out)
+{
     dk_buffer_append_text(out, "{\"bucket\":");
-    dk_buffer_append_int(out, place->bucket);
+    dk_buffer_append_int(out, made->place->bucket);
     dk_buffer_append_text(out, ",\"head\":");
-    dk_buffer_append_int(out, page->head);
-    write_key(out, "after", &place->after);
-    write_key(out, "next", next);
+    dk_buffer_append_int(out, made->head);
+    write_key(out, "after", &made->place->after);
+    write_key(out, "next", &made->next);
     dk_buffer_append_text(out, ",\"rows\":");
     dk_buffer_append(out, page->rows->bytes, page->rows->length);
     dk_buffer_append_char(out, '}');
-    return out->status;
+}
+
+/* Whether a page of this place is to be kept for others. */
+static bool is_kept(const struct page *page, const struct snapshot_place *place)
+{
+    if (place->after.kind == SNAPSHOT_NO_KEY) {
+        return srv_snapshot_cache_ask(page->cache, page->org, place->bucket,
+                                      is_shared(page, place->bucket));
+    }
+    return srv_snapshot_cache_head(page->cache, page->org, place->bucket) > 0;
 }
 
 /* See the header. What the log leaves of the wanted size is the pages', and at least a quarter, so
@@ -242,7 +365,7 @@ daybook_status srv_snapshot_write(const struct page *page, const struct snapshot
     daybook_status status = DAYBOOK_OK;
     *more = false;
     for (int i = 0; i < count && status == DAYBOOK_OK; i++) {
-        struct snapshot_key next;
+        struct made_page made = {.place = &places[i]};
         if (!srv_scope_has(page->scope, places[i].bucket)) {
             continue;
         }
@@ -250,11 +373,12 @@ daybook_status srv_snapshot_write(const struct page *page, const struct snapshot
             *more = true;
             break;
         }
+        made.kept = is_kept(page, &places[i]);
+        status = make_page(page, room > out->length ? room - out->length : 1, &made);
         dk_buffer_append_text(out, separator);
         separator = ",";
-        status =
-            write_page(page, &places[i], room > out->length ? room - out->length : 1, out, &next);
-        *more = *more || next.kind != SNAPSHOT_NO_KEY;
+        write_page(page, &made, out);
+        *more = *more || made.next.kind != SNAPSHOT_NO_KEY;
     }
     if (out->length > 0) {
         dk_buffer_append_char(out, ']');

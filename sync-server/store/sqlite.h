@@ -12,6 +12,8 @@
 #include "sync-server/store/intern.h"
 #include "sync-server/store/store_operations.h"
 
+/* A log key is lane * 2^41 + position. */
+#define SQLITE_POSITION_BITS 41
 #define SQLITE_LANES 128 /* log statements of one connection, shared by its cursors */
 
 /* The kinds of text with numbers that a connection remembers. */
@@ -40,13 +42,13 @@ struct sqlite_statements {
         *end_quarantine, *ended_quarantine, *move_quarantine, *drop_ended;
     struct statement *find_bucket, *next_bucket, *add_bucket, *add_class, *buckets, *find_lane;
     struct statement *append_log, *add_eviction, *evictions;
-    struct statement *get_floor, *raise_floor;
+    struct statement *get_floor, *raise_floor, *lanes_of, *log_time, *cut_log, *cut_evictions;
     struct statement *find_header, *add_header, *header_text;
 };
 
 /* Statements of one entity; their SQL is made from the entity table. */
 struct sqlite_entity_statements {
-    struct statement *get, *insert, *update, *move_bucket, *bucket, *list;
+    struct statement *get, *insert, *update, *move_bucket, *bucket, *list, *cut;
     struct statement *move[LIMIT_FIELDS];    /* by field with an index */
     struct statement *related[LIMIT_FIELDS]; /* by ID field */
 };
@@ -225,6 +227,9 @@ daybook_status srv_sqlite_bucket_records(struct srv_store *store, int64_t org, i
 /* ---- sqlite_retention.c */
 daybook_status srv_sqlite_get_floor(struct srv_store *store, int64_t org, int64_t *floor);
 daybook_status srv_sqlite_raise_floor(struct srv_store *store, int64_t org, int64_t floor);
+daybook_status srv_sqlite_position_before(struct srv_store *store, int64_t org, int64_t time_ms,
+                                          int64_t head, int64_t *position);
+daybook_status srv_sqlite_cut(struct srv_store *store, int64_t org, int limit, int64_t *removed);
 
 /* ---- sqlite_texts.c: buckets and headers */
 daybook_status srv_sqlite_bucket(struct srv_store *store, int64_t org, const char *label,

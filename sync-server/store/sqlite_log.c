@@ -15,7 +15,7 @@
 #include <assert.h>
 #include <string.h>
 
-#define POSITION_BITS 41
+#define POSITION_BITS SQLITE_POSITION_BITS
 #define POSITION_MAX (((int64_t)1 << POSITION_BITS) - 1)
 #define LANE_MAX (((int64_t)1 << (62 - POSITION_BITS)) - 1)
 

@@ -174,6 +174,8 @@ static void append_indexes(struct buffer *sql, const struct entity *entity)
     }
     append(sql, "CREATE INDEX IF NOT EXISTS s_", entity->name, "_by_bucket ON s_");
     append(sql, entity->name, "(org, bucket);", NULL);
+    append(sql, "CREATE INDEX IF NOT EXISTS s_", entity->name, "_deleted ON s_");
+    append(sql, entity->name, "(org, version) WHERE deleted = 1;", NULL);
     if (entity->kind == ENTITY_USER) {
         append(sql, "CREATE INDEX IF NOT EXISTS s_app_user_by_login ON s_app_user(login);", NULL,
                NULL);

@@ -496,6 +496,21 @@ daybook_status srv_store_raise_floor(struct srv_store *store, int64_t org, int64
 }
 
 /* See the header. */
+daybook_status srv_store_position_before(struct srv_store *store, int64_t org, int64_t time_ms,
+                                         int64_t head, int64_t *position)
+{
+    return store->operations->position_before(store, org, time_ms, head, position);
+}
+
+/* See the header. */
+daybook_status srv_store_cut(struct srv_store *store, int64_t org, int limit, int64_t *removed)
+{
+    assert(srv_store_is_writing(store) && limit > 0);
+    *removed = 0;
+    return store->operations->cut(store, org, limit, removed);
+}
+
+/* See the header. */
 daybook_status srv_store_append_log(struct srv_store *store, int64_t org,
                                     const struct srv_log_row *row)
 {

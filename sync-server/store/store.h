@@ -368,6 +368,12 @@ daybook_status srv_store_bucket_records(struct srv_store *store, int64_t org, in
  * new organisation. It never goes back. NOT_FOUND. */
 daybook_status srv_store_get_floor(struct srv_store *store, int64_t org, int64_t *floor);
 daybook_status srv_store_raise_floor(struct srv_store *store, int64_t org, int64_t floor);
+/* The last position whose entry, and all before it, was decided before this time; at most `head`. */
+daybook_status srv_store_position_before(struct srv_store *store, int64_t org, int64_t time_ms,
+                                         int64_t head, int64_t *position);
+/* Removes what stands at or below the floor: log rows, evictions, tombstones; at most about `limit`
+ * of them. *removed 0: nothing is left. A document's tombstone goes before those of its lines. */
+daybook_status srv_store_cut(struct srv_store *store, int64_t org, int limit, int64_t *removed);
 /* EXISTS: the bucket has a row of this position. NOT_FOUND: the organisation has no such bucket.
  * TOO_LARGE: position >= 2^41. */
 daybook_status srv_store_append_log(struct srv_store *store, int64_t org,

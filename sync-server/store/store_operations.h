@@ -133,6 +133,9 @@ struct srv_store_operations {
     daybook_status (*list)(struct srv_store *store, int64_t org, const struct entity *entity,
                            const struct id *after, int limit, struct arena *arena,
                            struct srv_record **rows, int *count);
+    daybook_status (*position_before)(struct srv_store *store, int64_t org, int64_t time_ms,
+                                      int64_t head, int64_t *position);
+    daybook_status (*cut)(struct srv_store *store, int64_t org, int limit, int64_t *removed);
     daybook_status (*bucket)(struct srv_store *store, int64_t org, const char *label,
                              int64_t *bucket);
     daybook_status (*bucket_in)(struct srv_store *store, int64_t org, int64_t root,
