@@ -483,6 +483,7 @@ static struct page page_of(struct worker *worker, const struct sync_request *req
                          .page_bytes = smaller ? request->page_bytes : service->page_bytes,
                          .full_size = !smaller,
                          .cache = &service->snapshots,
+                         .ahead = &worker->ahead,
                          .scope = scope,
                          .arena = &worker->arena,
                          .rows = &worker->rows,

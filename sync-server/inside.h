@@ -131,8 +131,15 @@ struct task {
     struct task *next;
 };
 
+/* A page that a device will ask for next; bucket 0: none. */
+struct snapshot_ahead {
+    int64_t org;
+    struct snapshot_place place;
+};
+
 struct worker {
     struct service *service;
+    struct snapshot_ahead ahead; /* of the job under way */
     pthread_t thread;
     struct srv_store *reader;
     struct frame_codec *codec;
@@ -166,8 +173,8 @@ void srv_snapshot_cache_open(struct snapshot_cache *cache, size_t bytes_max);
 void srv_snapshot_cache_close(struct snapshot_cache *cache);
 /* The head at which the first page of the bucket's set was read; 0: there is none. */
 int64_t srv_snapshot_cache_head(struct snapshot_cache *cache, int64_t org, int64_t bucket);
-/* A device asks for the bucket's first page. True where its pages shall be put: it is `shared`, or
- * was asked for before. */
+/* A device asks for the bucket's first page. Pages of a bucket that is `shared`, or was asked for
+ * before, are the last to make room. False: none is kept. */
 bool srv_snapshot_cache_ask(struct snapshot_cache *cache, int64_t org, int64_t bucket, bool shared);
 /* Appends the rows of the page behind this key, where it was read at or after the position and is
  * not larger than wanted. */
@@ -181,6 +188,10 @@ void srv_snapshot_cache_put(struct snapshot_cache *cache, int64_t org, int64_t b
 /* Whether the page behind this key is there and was read at or after the position. */
 bool srv_snapshot_cache_has(struct snapshot_cache *cache, int64_t org, int64_t bucket,
                             const struct snapshot_key *after, int64_t position);
+/* The lowest head of the kept pages that follow the one behind this key, as far as they can serve
+ * a reader at the position; INT64_MAX: there is none, or that one is not there. */
+int64_t srv_snapshot_cache_least(struct snapshot_cache *cache, int64_t org, int64_t bucket,
+                                 const struct snapshot_key *after, int64_t position);
 /* The bucket's pages are of no use any more. */
 void srv_snapshot_cache_drop(struct snapshot_cache *cache, int64_t org, int64_t bucket);
 
@@ -275,6 +286,7 @@ struct page {
     int64_t page_bytes;
     bool full_size; /* page_bytes is the server's own: pages of snapshots may serve others */
     struct snapshot_cache *cache;
+    struct snapshot_ahead *ahead; /* out: the page behind the last one */
     const struct scope *scope;
     struct arena *arena;
     struct buffer *rows; /* scratch */
@@ -311,6 +323,9 @@ daybook_status srv_snapshot_start(const struct page *page, int64_t floor, int64_
 /* How far the log may be read for a device at these places: no further than pages that are kept,
  * and that it will get, were read. */
 int64_t srv_snapshot_upto(const struct page *page, const struct snapshot_place *places, int count);
+/* Reads the page that the worker's device will ask for next, while the device is busy with the last
+ * one, and keeps it. A failure is no harm: the page is read when it is asked for. */
+void srv_snapshot_read_ahead(struct worker *worker);
 /* Appends the pages of a reply whose log has been built, as an array; nothing where there is none.
  * *more: there are further ones. */
 daybook_status srv_snapshot_write(const struct page *page, const struct snapshot_place *places,

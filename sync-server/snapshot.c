@@ -268,13 +268,12 @@ int64_t srv_snapshot_upto(const struct page *page, const struct snapshot_place *
 {
     int64_t upto = page->head;
     for (int i = 0; i < count && page->full_size; i++) {
-        if (!srv_scope_has(page->scope, places[i].bucket) ||
-            !srv_snapshot_cache_has(page->cache, page->org, places[i].bucket, &places[i].after,
-                                    page->after)) {
+        if (!srv_scope_has(page->scope, places[i].bucket)) {
             continue;
         }
-        int64_t head = srv_snapshot_cache_head(page->cache, page->org, places[i].bucket);
-        upto = head >= page->after && head < upto ? head : upto;
+        int64_t least = srv_snapshot_cache_least(page->cache, page->org, places[i].bucket,
+                                                 &places[i].after, page->after);
+        upto = least < upto ? least : upto;
     }
     return upto;
 }
@@ -343,7 +342,7 @@ static void write_page(const struct page *page, const struct made_page *made, st
     dk_buffer_append_char(out, '}');
 }
 
-/* Whether a page of this place is to be kept for others. */
+/* Whether a page of this place is to be kept. */
 static bool is_kept(const struct page *page, const struct snapshot_place *place)
 {
     if (place->after.kind == SNAPSHOT_NO_KEY) {
@@ -379,9 +378,50 @@ daybook_status srv_snapshot_write(const struct page *page, const struct snapshot
         separator = ",";
         write_page(page, &made, out);
         *more = *more || made.next.kind != SNAPSHOT_NO_KEY;
+        if (made.next.kind != SNAPSHOT_NO_KEY && made.kept && page->full_size) {
+            *page->ahead = (struct snapshot_ahead){page->org, {places[i].bucket, made.next}};
+        }
     }
     if (out->length > 0) {
         dk_buffer_append_char(out, ']');
     }
     return status == DAYBOOK_OK ? out->status : status;
+}
+
+/* Whether calls wait for a worker. */
+static bool is_busy(struct service *service)
+{
+    pthread_mutex_lock(&service->lock);
+    bool busy = service->work_queue.count > 0 || service->closing;
+    pthread_mutex_unlock(&service->lock);
+    return busy;
+}
+
+/* See the header. */
+void srv_snapshot_read_ahead(struct worker *worker)
+{
+    struct service *service = worker->service;
+    const struct snapshot_ahead *ahead = &worker->ahead;
+    struct snapshot_cache *cache = &service->snapshots;
+    struct snapshot_key next;
+    int64_t head = 0;
+    if (is_busy(service) ||
+        srv_snapshot_cache_has(cache, ahead->org, ahead->place.bucket, &ahead->place.after, 0)) {
+        return;
+    }
+    dk_buffer_reset(&worker->rows);
+    daybook_status status = srv_store_begin_read(worker->reader);
+    if (status == DAYBOOK_OK) {
+        status = srv_store_get_head(worker->reader, ahead->org, &head);
+    }
+    if (status == DAYBOOK_OK) {
+        status =
+            srv_snapshot_rows(worker->reader, ahead->org, ahead->place.bucket, &ahead->place.after,
+                              (size_t)service->page_bytes, &worker->rows, &next);
+    }
+    srv_store_end_read(worker->reader);
+    if (status == DAYBOOK_OK) {
+        srv_snapshot_cache_put(cache, ahead->org, ahead->place.bucket, &ahead->place.after, &next,
+                               head, worker->rows.bytes, worker->rows.length);
+    }
 }

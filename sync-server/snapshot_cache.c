@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Pages of snapshots that were made for one device and serve others too: of the organisation's
- * bucket, and of any that a second device asks for. A set is the pages of one bucket in their
- * order, each read at a head of its own, none below the set's, at which the first was read. Any
- * worker calls in, under one lock. Invariants: 1. The pages of a set follow each other by their
- * keys.
- * 2. All of them together take at most bytes_max; the sets not used for longest go first.
+ * Pages of snapshots that were made for one device, or ahead of it, and serve others too. A set is
+ * the pages of one bucket in their order, each read at a head of its own, none below the set's, at
+ * which the first was read. Any worker calls in, under one lock. Invariants: 1. The pages of a set
+ * follow each other by their keys. 2. All of them together take at most bytes_max; sets that only
+ * one device asks for go first, of these the ones not used for longest.
  */
 #include "sync-server/inside.h"
 
@@ -21,7 +20,8 @@ struct cached_page {
 struct snapshot_set {
     int64_t org, bucket;
     int64_t head; /* of the first page; 0: no page yet */
-    int asked;    /* first pages asked for */
+    int asked;    /* first pages asked for; counted to 2 */
+    bool shared;
     uint64_t used;
     size_t bytes;
     struct cached_page *pages;
@@ -111,16 +111,15 @@ int64_t srv_snapshot_cache_head(struct snapshot_cache *cache, int64_t org, int64
 /* See the header. */
 bool srv_snapshot_cache_ask(struct snapshot_cache *cache, int64_t org, int64_t bucket, bool shared)
 {
-    bool kept = false;
     pthread_mutex_lock(&cache->lock);
     struct snapshot_set *set = cache->bytes_max == 0 ? NULL : need_set(cache, org, bucket);
     if (set != NULL) {
         set->used = ++cache->clock;
         set->asked += set->asked < 2 ? 1 : 0;
-        kept = shared || set->asked > 1;
+        set->shared = shared || set->asked > 1;
     }
     pthread_mutex_unlock(&cache->lock);
-    return kept;
+    return set != NULL;
 }
 
 /* The place of the page behind this key, or -1. */
@@ -170,22 +169,46 @@ bool srv_snapshot_cache_has(struct snapshot_cache *cache, int64_t org, int64_t b
     return has;
 }
 
-/* Empties sets not used for longer than this one until so many bytes more have room. False: there
- * is none. */
+/* See the header. A page that cannot serve the reader breaks the chain. */
+int64_t srv_snapshot_cache_least(struct snapshot_cache *cache, int64_t org, int64_t bucket,
+                                 const struct snapshot_key *after, int64_t position)
+{
+    int64_t least = INT64_MAX;
+    pthread_mutex_lock(&cache->lock);
+    const struct snapshot_set *set = find_set(cache, org, bucket);
+    int at = set == NULL ? -1 : find_page(set, after);
+    if (at >= 0 && set->pages[at].head >= position) {
+        for (at++; at < set->count && set->pages[at].head >= position; at++) {
+            least = set->pages[at].head < least ? set->pages[at].head : least;
+        }
+    }
+    pthread_mutex_unlock(&cache->lock);
+    return least;
+}
+
+/* Whether the first set is to go before the second one. */
+static bool goes_before(const struct snapshot_set *set, const struct snapshot_set *other)
+{
+    return set->shared != other->shared ? other->shared : set->used < other->used;
+}
+
+/* Empties other sets until so many bytes more have room. A set that only one device asks for takes
+ * nothing from those that serve several. False: there is no room. */
 static bool make_room(struct snapshot_cache *cache, const struct snapshot_set *keep, size_t bytes)
 {
     while (cache->bytes + bytes > cache->bytes_max) {
-        struct snapshot_set *oldest = NULL;
+        struct snapshot_set *first = NULL;
         for (int i = 0; i < cache->count; i++) {
             struct snapshot_set *set = &cache->sets[i];
-            if (set != keep && set->bytes > 0 && (oldest == NULL || set->used < oldest->used)) {
-                oldest = set;
+            bool may_go = set != keep && set->bytes > 0 && (keep->shared || !set->shared);
+            if (may_go && (first == NULL || goes_before(set, first))) {
+                first = set;
             }
         }
-        if (oldest == NULL) {
+        if (first == NULL) {
             return false;
         }
-        empty(cache, oldest);
+        empty(cache, first);
     }
     return true;
 }

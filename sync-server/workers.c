@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The workers: a pool of threads, each with a reader's connection of its own, that parse calls and
- * build replies. Invariant: a worker never waits for the decider; a job that has to be decided is
- * put before it and comes back later.
+ * build replies, and where nobody waits, the page that a device will want next. Invariant: a worker
+ * never waits for the decider; a job that has to be decided is put before it and comes back later.
  */
 #include "sync-server/inside.h"
 
@@ -53,6 +53,10 @@ static void work(struct worker *worker, struct job *job)
         srv_job_answer(worker, job, NULL, NULL);
     }
     srv_job_finish(job);
+    if (worker->ahead.place.bucket > 0) {
+        srv_snapshot_read_ahead(worker);
+        worker->ahead.place.bucket = 0;
+    }
 }
 
 /* See the header. */

@@ -74,6 +74,11 @@ static void test_snapshot_cache__who_gets_a_page(void **state)
     assert_string_equal(get(&cache, 7, &second, 100, 3), "");
     assert_true(srv_snapshot_cache_has(&cache, 1, 7, &second, 103));
     assert_false(srv_snapshot_cache_has(&cache, 1, 7, &second, 104));
+    /* who gets them in turn must not pass the heads of those that follow */
+    assert_true(srv_snapshot_cache_least(&cache, 1, 7, &none, 100) == 103);
+    assert_true(srv_snapshot_cache_least(&cache, 1, 7, &first, 104) == INT64_MAX);
+    assert_true(srv_snapshot_cache_least(&cache, 1, 7, &second, 100) == INT64_MAX);
+    assert_true(srv_snapshot_cache_least(&cache, 1, 7, &none, 101) == INT64_MAX);
     /* a first page that was read later begins anew; an older one does not */
     put(&cache, 7, &none, &none, 90, "older");
     assert_string_equal(get(&cache, 7, &none, 90, 100), "page 1");
@@ -91,20 +96,24 @@ static void test_snapshot_cache__what_is_kept(void **state)
     struct snapshot_cache cache;
     (void)state;
     srv_snapshot_cache_open(&cache, 20);
-    /* shared at once; any other from the second device on */
     assert_true(srv_snapshot_cache_ask(&cache, 1, 1, true));
-    assert_false(srv_snapshot_cache_ask(&cache, 1, 2, false));
     assert_true(srv_snapshot_cache_ask(&cache, 1, 2, false));
     put(&cache, 1, &none, &none, 10, "0123456789");
     put(&cache, 2, &none, &none, 10, "0123456789");
     assert_int_equal(cache.bytes, 20);
-    assert_string_equal(get(&cache, 1, &none, 10, 100), "0123456789");
-    /* what was not used for longest makes room */
+    /* one that only one device asks for makes room, and takes none from those that serve several */
     assert_true(srv_snapshot_cache_ask(&cache, 1, 3, true));
-    put(&cache, 3, &none, &none, 10, "abc");
+    put(&cache, 3, &none, &none, 10, "0123456789");
     assert_int_equal(srv_snapshot_cache_head(&cache, 1, 2), 0);
+    put(&cache, 2, &none, &none, 11, "abc");
+    assert_string_equal(get(&cache, 2, &none, 11, 100), "");
     assert_string_equal(get(&cache, 1, &none, 10, 100), "0123456789");
-    assert_string_equal(get(&cache, 3, &none, 10, 100), "abc");
+    /* asked for by a second device it is as good as they, and the one not used for longest goes */
+    assert_true(srv_snapshot_cache_ask(&cache, 1, 2, false));
+    put(&cache, 2, &none, &none, 12, "abc");
+    assert_string_equal(get(&cache, 2, &none, 12, 100), "abc");
+    assert_string_equal(get(&cache, 1, &none, 10, 100), "0123456789");
+    assert_string_equal(get(&cache, 3, &none, 10, 100), "");
     /* what has no room at all is not kept */
     put(&cache, 3, &none, &none, 11, "more bytes than there may be");
     assert_string_equal(get(&cache, 3, &none, 10, 100), "");
