@@ -245,6 +245,40 @@ static void test_snapshot__lost_replies_and_closed_devices(void **state)
     company_settle(&company);
 }
 
+/* Before each reply that arrives one is cut, each at another byte, of the handshake or the page. */
+static void test_snapshot__replies_cut_at_bytes_of_all_regions(void **state)
+{
+    char url[64], code[64];
+    int cuts = 0;
+    (void)state;
+    struct proxy *proxy = proxy_start(company.server.port);
+    (void)snprintf(url, sizeof url, "https://127.0.0.1:%d", proxy_port(proxy));
+    struct rep *li = company_add(&company, "li", "rep", "East");
+    li->device.options.page_bytes = 1;
+    li->device.options.server_url = url;
+    device_open(&li->device);
+    server_code(&company.server, "li", code);
+    device_enrol(&li->device, code);
+    for (int i = 0; i < EXCHANGES_MAX; i++) {
+        int64_t byte = (int64_t)i * 37 % 2600;
+        proxy_make_plan(proxy,
+                        (struct proxy_plan){-1, byte, i % 2 == 0 ? PROXY_CLOSE : PROXY_RESET});
+        tap_allow(&li->tap, 1);
+        (void)daybook_sync(li->device.engine, 0, &li->device.error);
+        tap_allow(&li->tap, -1);
+        cuts += proxy_look(proxy).ends > 0;
+        check_store(li);
+        proxy_make_plan(proxy, PROXY_PLAN_CLEAN);
+        if (one_exchange(li)) {
+            break;
+        }
+    }
+    assert_true(cuts > 10);
+    company_settle(&company);
+    device_close(&li->device);
+    proxy_stop(proxy);
+}
+
 static void test_snapshot__server_killed_between_pages(void **state)
 {
     (void)state;
@@ -490,6 +524,7 @@ int main(void)
         TEST(first_sync_record_by_record_while_others_write),
         TEST(what_is_there_is_shown_while_it_loads),
         TEST(lost_replies_and_closed_devices),
+        TEST(replies_cut_at_bytes_of_all_regions),
         TEST(server_killed_between_pages),
         TEST(buckets_gained_and_lost_while_they_load),
         TEST(pending_work_in_a_bucket_that_is_lost_and_gained),
