@@ -368,7 +368,8 @@ daybook_status srv_store_bucket_records(struct srv_store *store, int64_t org, in
  * new organisation. It never goes back. NOT_FOUND. */
 daybook_status srv_store_get_floor(struct srv_store *store, int64_t org, int64_t *floor);
 daybook_status srv_store_raise_floor(struct srv_store *store, int64_t org, int64_t floor);
-/* The last position whose entry, and all before it, was decided before this time; at most `head`. */
+/* The last position whose entry, and all before it, was decided before this time; at most
+ * `head`. */
 daybook_status srv_store_position_before(struct srv_store *store, int64_t org, int64_t time_ms,
                                          int64_t head, int64_t *position);
 /* Removes what stands at or below the floor: log rows, evictions, tombstones; at most about `limit`
