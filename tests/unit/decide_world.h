@@ -371,6 +371,7 @@ static inline const char *pull(struct world *world, struct device *device, int64
                         .settled = device->settled,
                         .after = after,
                         .head = head,
+                        .upto = head,
                         .page_bytes = page_bytes,
                         .scope = &scope,
                         .arena = arena,
