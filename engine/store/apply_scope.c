@@ -120,14 +120,17 @@ static daybook_status touch_orphans_of(struct apply *apply, const struct entity 
     return status;
 }
 
-/* Rows went without being looked at; what is derived from them has to be found. */
-static daybook_status touch_orphans(struct apply *apply)
+/* Rows go without being looked at; what is derived from them has to be found: `touch` for each
+ * entity of lines from which something is. */
+static daybook_status touch_lines(struct apply *apply,
+                                  daybook_status (*touch)(struct apply *apply,
+                                                          const struct entity *entity))
 {
     daybook_status status = DAYBOOK_OK;
     for (int kind = 0; kind < ENTITY_COUNT && status == DAYBOOK_OK; kind++) {
         const struct entity *entity = dk_entity(kind);
         if (entity->parent_field >= 0 && apply->store->facts[kind].derived != 0) {
-            status = touch_orphans_of(apply, entity);
+            status = touch(apply, entity);
         }
     }
     return status;
@@ -136,11 +139,40 @@ static daybook_status touch_orphans(struct apply *apply)
 /* Stale rows of buckets that wait for pages stay. */
 #define IS_OVER "bucket<0 AND ~bucket NOT IN (SELECT bucket FROM scope WHERE loading=1)"
 
+/* Adds the documents that are about to lose lines of one entity. */
+static daybook_status touch_bereft_of(struct apply *apply, const struct entity *entity)
+{
+    struct store *store = apply->store;
+    struct statement **slot = &store->entities[entity->kind].bereft;
+    const struct field *parent = &entity->fields[entity->parent_field];
+    char sql[300];
+    daybook_status status;
+    bool row;
+    (void)dk_text_format(sql, sizeof sql,
+                         "SELECT DISTINCT %s FROM r_%s WHERE " IS_OVER " AND version>=0",
+                         parent->name, entity->name);
+    struct statement *select = dk_statement(&store->database, slot, sql, &status);
+    while (select != NULL && (status = dk_step(select, &row)) == DAYBOOK_OK && row) {
+        struct id id;
+        if (dk_column_id(select, 0, &id)) {
+            status = dk_touch(store, &apply->touched, dk_entity(parent->target), &id);
+        }
+        if (status != DAYBOOK_OK) {
+            dk_reset(select);
+            return status;
+        }
+    }
+    return status;
+}
+
 daybook_status dk_apply_drop_stale(struct apply *apply)
 {
     struct store *store = apply->store;
     struct touched list = {NULL, 0, 0};
-    daybook_status status = remove_rows(store, IS_OVER);
+    daybook_status status = touch_lines(apply, touch_bereft_of);
+    if (status == DAYBOOK_OK) {
+        status = remove_rows(store, IS_OVER);
+    }
     if (status == DAYBOOK_OK) {
         status = dk_database_run(&store->database, "DELETE FROM raw_record WHERE " IS_OVER);
     }
@@ -152,7 +184,7 @@ daybook_status dk_apply_drop_stale(struct apply *apply)
         status = evict_all(apply, &list);
     }
     if (status == DAYBOOK_OK) {
-        status = touch_orphans(apply);
+        status = touch_lines(apply, touch_orphans_of);
     }
     if (status == DAYBOOK_OK && store->memory.paging == 0) {
         store->memory.stale = false;
@@ -279,7 +311,7 @@ static daybook_status lose_buckets(struct apply *apply, const struct scope_row *
     if (status == DAYBOOK_OK && lost_count > 0) {
         status = dk_fetched_drop_all(store);
     }
-    return status == DAYBOOK_OK && lost_count > 0 ? touch_orphans(apply) : status;
+    return status == DAYBOOK_OK && lost_count > 0 ? touch_lines(apply, touch_orphans_of) : status;
 }
 
 /* Whether the reply names a bucket twice, which breaks the protocol. */

@@ -55,7 +55,7 @@ struct entity_facts {
 };
 
 struct entity_statements {
-    struct statement *insert, *replace, *load, *remove, *children, *adopt, *orphans;
+    struct statement *insert, *replace, *load, *remove, *children, *adopt, *orphans, *bereft;
 };
 
 /* Which rows an update may touch. */
@@ -97,8 +97,8 @@ struct store_memory {
     uint64_t stale_epoch; /* of the versions of stale rows; 0: the present one */
     bool stale;           /* there may be stale rows */
     struct number_range numbers[ENTITY_COUNT];
-    int64_t paging;       /* buckets that wait for pages */
-    bool meta_dirty;      /* clock or last_synced_ms differ from the file */
+    int64_t paging;  /* buckets that wait for pages */
+    bool meta_dirty; /* clock or last_synced_ms differ from the file */
 };
 
 struct store {
