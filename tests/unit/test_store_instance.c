@@ -259,6 +259,42 @@ static void test_store_instance__stale_rows_take_no_part_and_go_with_the_last_pa
     desk_clear(&desk);
 }
 
+static void test_store_instance__a_document_whose_stale_line_goes_adds_up_again(void **state)
+{
+    struct desk desk;
+    (void)state;
+    begin_north(&desk);
+    struct id customer = known_customer(&desk, 2, 2, "A"), quote = desk_id(&desk);
+    struct id lines[2] = {desk_id(&desk), desk_id(&desk)};
+    for (int round = 0; round < 2; round++) {
+        /* on the log, then on pages without the second line */
+        int64_t position = 3 + round * 5;
+        desk_row(&desk, BLOCK_NEW, ENTITY_QUOTE, round == 0 ? 2 : 0, 3, &quote);
+        desk_ref(&desk, QUOTE_CUSTOMER_ID, &customer);
+        desk_text(&desk, QUOTE_CUR, "CNY");
+        for (int i = 0; i < 2 - round; i++) {
+            desk_row(&desk, BLOCK_NEW, ENTITY_QUOTE_LINE, round == 0 ? 2 : 0, 3, &lines[i]);
+            desk_ref(&desk, QUOTE_LINE_QUOTE_ID, &quote);
+            desk_ref(&desk, QUOTE_LINE_PRODUCT_ID, &customer);
+            desk_int(&desk, QUOTE_LINE_QTY, 1000);
+            desk_int(&desk, QUOTE_LINE_PRICE_E4, 1000);
+        }
+        if (round == 1) {
+            desk_page(&desk, 2, position, NULL, &lines[0]);
+            desk_apply(&desk, position);
+            desk_page(&desk, 2, position, &lines[0], NULL);
+        }
+        desk_apply(&desk, position);
+        desk_check(&desk);
+        desk_expect_int(&desk, ENTITY_QUOTE, &quote, QUOTE_TOTAL, round == 0 ? 20 : 10);
+        if (round == 0) {
+            desk_reset(&desk, DESK_EPOCH, position);
+        }
+    }
+    assert_false(desk_has(&desk, ENTITY_QUOTE_LINE, &lines[1]));
+    desk_clear(&desk);
+}
+
 static void test_store_instance__what_the_restored_server_lost_goes_up_again(void **state)
 {
     struct desk desk;
@@ -443,6 +479,7 @@ int main(void)
         cmocka_unit_test(test_store_instance__the_relaxed_option_makes_durable_what_leaves),
         cmocka_unit_test(test_store_instance__a_copy_numbers_anew_and_keeps_its_work),
         cmocka_unit_test(test_store_instance__stale_rows_take_no_part_and_go_with_the_last_page),
+        cmocka_unit_test(test_store_instance__a_document_whose_stale_line_goes_adds_up_again),
         cmocka_unit_test(test_store_instance__what_the_restored_server_lost_goes_up_again),
         cmocka_unit_test(test_store_instance__a_restored_server_may_reject_what_it_had_accepted),
         cmocka_unit_test(
