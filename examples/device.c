@@ -6,14 +6,17 @@
  *
  *   device STORE [URL CA_FILE] < script
  *
- *   enrol CODE                     sign in
- *   begin … commit                 one transaction; a write outside of one is a transaction of its
- * own put ENTITY {json}              make a record; its id is then in $last patch ENTITY ID
- * [@VERSION] {json}   change fields; without @VERSION: based on what the store shows now delete
- * ENTITY ID let NAME SELECT …              the first column of the first row, later written as
- * $NAME sql SELECT …                   prints rows as a table of texts sync | status | echo TEXT
- *   reopen ITEM ENTITY ID {json}   stage an inbox item again, mend one of its records, and commit
- *   discard ITEM
+ *   enrol CODE                        sign in
+ *   begin, commit                     one transaction; a write outside is a transaction of its own
+ *   put ENTITY {json}                 make a record; its id is then in $last
+ *   patch ENTITY ID [@VERSION] {json} change fields; without @VERSION: as the store shows them now
+ *   delete ENTITY ID
+ *   let NAME SELECT ...               the first column of the first row, later written as $NAME
+ *   sql SELECT ...                    prints rows as a table of texts
+ *   sync, status, echo TEXT
+ *   reopen ITEM ENTITY ID {json}      stage an inbox item again, mend one of its records, commit
+ *   keep ITEM, discard ITEM           write what lost once more; drop what was rejected
+ *   clear HOLD [NOTE]                 let go what a hold holds up
  */
 #include <daybook/daybook.h>
 
@@ -217,6 +220,12 @@ static daybook_status run_line(struct session *session, char *line)
         return write_record(session, verb, rest);
     if (strcmp(verb, "reopen") == 0)
         return reopen(session, rest);
+    if (strcmp(verb, "keep") == 0)
+        return daybook_inbox_keep_mine(session->engine, strtoll(rest, NULL, 10), &session->error);
+    if (strcmp(verb, "clear") == 0) {
+        const char *hold = next_word(&rest);
+        return daybook_clear_hold(session->engine, hold, *rest ? rest : NULL, &session->error);
+    }
     if (strcmp(verb, "discard") == 0)
         return daybook_inbox_discard(session->engine, strtoll(rest, NULL, 10));
     fprintf(stderr, "unknown command \"%s\"\n", verb);
