@@ -297,7 +297,7 @@ done
 expect "wang: the earlier note is in the inbox" wang \
     "SELECT mine FROM inbox WHERE kind = 'superseded' AND field = 'note'" \
     '"Wang: price agreed by phone"'
-expect "li: the visit refused at a deleted customer was mended" li \
+expect "rejected, and mended: Li's visit at a deleted customer" li \
     "SELECT (SELECT count(*) FROM inbox WHERE code = 'REF_MISSING') || ' ' || count(*) FROM visit
      WHERE kind = 'care'
      AND customer_id IN (SELECT id FROM customer WHERE channel = 'convenience')" "0 1"
@@ -306,7 +306,7 @@ expect "li: its action came back with it" li \
 expect "tom: sees nothing of the East" tom \
     "SELECT (SELECT count(*) FROM quote) || ' ' || (SELECT count(*) FROM visit)" "0 1"
 
-step "each verdict: accepted, merged, rejected, and what waits for somebody"
+step "the other verdicts: accepted and held, merged in other ways, quarantined"
 # Both give one order the same product; Chen cancels a visit that Li has begun; Wang wants another
 # tax number, which is not his to decide.
 on wang <<'SCRIPT'
@@ -437,7 +437,7 @@ expect "tom: and Wang's visit of before, not the one of after" tom \
 expect "wang: has nothing of it any more" wang \
     "SELECT (SELECT count(*) FROM customer WHERE channel = 'kiosk')
      + (SELECT count(*) FROM visit WHERE kind = 'kiosk')" 0
-expect "wang: what came too late is in the inbox, whole" wang \
+expect "rejected: what Wang did too late is in the inbox, whole" wang \
     "SELECT count(*) FROM inbox WHERE kind = 'rejected' AND body LIKE '%was there again%'" 1
 
 step "proof: each replica equals the server restricted to its scope, entity by entity"

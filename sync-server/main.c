@@ -206,7 +206,7 @@ static int finish_command(const struct command_line *line, bool ok, char *text)
     const char *shown = text != NULL ? text : "";
     size_t length = strlen(shown);
     FILE *out = ok || line->json ? stdout : stderr;
-    (void)fprintf(out, "%s%s", shown, length > 0 && shown[length - 1] == '\n' ? "" : "\n");
+    (void)fprintf(out, "%s%s", shown, length == 0 || shown[length - 1] == '\n' ? "" : "\n");
     dk_memory_free(text);
     return ok ? EXIT_SUCCESS : EXIT_FAILURE;
 }
