@@ -45,13 +45,23 @@ enum reject_code {
         REJECT_COUNT
 };
 
+/* X(member, name on the wire): what may be true of a verdict beside its kind
+ *   duplicate      decided before; this is the stored answer
+ *   clock_suspect  its stamp was clamped
+ *   remapped       ACCEPTED, MERGED: something went to the record that another had become
+ */
+#define VERDICT_FLAG_LIST(X)                                                                       \
+    X(duplicate, "duplicate")                                                                      \
+    X(clock_suspect, "clock")                                                                      \
+    X(remapped, "remapped")
+
 struct verdict {
     int64_t seq;
     enum verdict_kind kind;
-    bool duplicate;     /* decided before; this is the stored answer */
-    bool clock_suspect; /* its stamp was clamped */
-    bool remapped;      /* ACCEPTED, MERGED: something went to the record that another had become */
-    int64_t position;   /* ACCEPTED, MERGED */
+#define VERDICT_FLAG(member, name) bool member;
+    VERDICT_FLAG_LIST(VERDICT_FLAG)
+#undef VERDICT_FLAG
+    int64_t position; /* ACCEPTED, MERGED */
     enum reject_code code;
     char field[64];   /* name, or "" */
     char rule[32];    /* short stable word, or "" */

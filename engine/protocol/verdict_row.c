@@ -78,9 +78,9 @@ void dk_verdict_write(struct buffer *out, const struct verdict *verdict)
     write_detail(out, &separator, "field", verdict->field, strlen(verdict->field));
     write_detail(out, &separator, "rule", verdict->rule, strlen(verdict->rule));
     write_detail_id(out, &separator, "cause", &verdict->cause);
-    write_flag(out, &separator, "duplicate", verdict->duplicate);
-    write_flag(out, &separator, "clock", verdict->clock_suspect);
-    write_flag(out, &separator, "remapped", verdict->remapped);
+#define WRITE_FLAG(member, name) write_flag(out, &separator, name, verdict->member);
+    VERDICT_FLAG_LIST(WRITE_FLAG)
+#undef WRITE_FLAG
     write_time(out, &separator, "moved", verdict->moved_ms);
     dk_buffer_append_text(out, separator == first ? "]" : "}]");
 }
@@ -155,15 +155,12 @@ static bool read_detail(struct json_reader *json, struct verdict *verdict)
     if (dk_text_equal(key, length, "cause")) {
         return read_detail_id(json, &verdict->cause);
     }
-    if (dk_text_equal(key, length, "duplicate")) {
-        return read_flag(json, &verdict->duplicate);
+#define READ_FLAG(member, name)                                                                    \
+    if (dk_text_equal(key, length, name)) {                                                        \
+        return read_flag(json, &verdict->member);                                                  \
     }
-    if (dk_text_equal(key, length, "clock")) {
-        return read_flag(json, &verdict->clock_suspect);
-    }
-    if (dk_text_equal(key, length, "remapped")) {
-        return read_flag(json, &verdict->remapped);
-    }
+    VERDICT_FLAG_LIST(READ_FLAG)
+#undef READ_FLAG
     if (dk_text_equal(key, length, "moved")) {
         return read_time(json, &verdict->moved_ms);
     }

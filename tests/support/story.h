@@ -130,8 +130,10 @@ void story_page_clear(struct story_page *page);
 /* How many times the story is to be told: once per order of arrival. */
 int story_orders(const struct story *story);
 
-/* Words beside a verdict, as the wire spells them. */
-#define STORY_FLAGS 4
+/* Words beside a verdict, as the wire spells them: its flags, and that something has moved. */
+#define STORY_FLAG(member, name) STORY_FLAG_##member,
+enum story_flag { VERDICT_FLAG_LIST(STORY_FLAG) STORY_FLAG_MOVED, STORY_FLAGS };
+#undef STORY_FLAG
 extern const char *const story_flags[STORY_FLAGS];
 
 /* What all stories told so far have shown to be true. */
