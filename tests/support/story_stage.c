@@ -2,8 +2,8 @@
  *
  * Tells stories: brings the people of a story together around a real server, and does sentence by
  * sentence what it says. Called by tests. Invariants: whoever a story does not name does nothing in
- * it; at its end all devices, theirs too, equal the server; what an operator did, or a story that
- * broke off left behind, is not there for the next one.
+ * it; at its end all its devices equal the server; what an operator did, or a story that broke off
+ * left behind, is not there for the next one.
  */
 #include "tests/support/story_inside.h"
 
@@ -90,7 +90,8 @@ static void empty_inbox(struct rep *rep)
     }
 }
 
-/* Everybody of the story is there, in step, with nothing to deal with. */
+/* Everybody of the story is there, in step, with nothing to deal with; whoever else there is does
+ * not take part. */
 static void gather(struct story_stage *stage)
 {
     if (stage->is_spent) {
@@ -102,20 +103,22 @@ static void gather(struct story_stage *stage)
     }
     /* Whatever ends this story before its end, the next one begins anew. */
     stage->is_spent = true;
+    for (int i = 0; i < stage->company.count; i++) {
+        stage->company.reps[i].left = true;
+    }
     for (int person = 0; person < STORY_PEOPLE; person++) {
-        if (stage->story->people[person]) {
-            hire(stage, person);
-        }
         for (int name = 0; name < STORY_NAMES_MAX; name++) {
             stage->opened[person][name] = -1;
         }
         stage->ahead_ms[person] = 0;
-    }
-    for (int i = 0; i < stage->company.count; i++) {
-        struct rep *rep = &stage->company.reps[i];
-        rep_sync(rep);
-        empty_inbox(rep);
-        tap_forget(&rep->tap);
+        if (stage->story->people[person]) {
+            hire(stage, person);
+            struct rep *rep = stage->reps[person];
+            rep->left = false;
+            rep_sync(rep);
+            empty_inbox(rep);
+            tap_forget(&rep->tap);
+        }
     }
     stage->shop[0] = '\0';
     stage->writes = 0;
@@ -341,7 +344,7 @@ static void settle(struct story_stage *stage)
         char sql[200];
         (void)snprintf(sql, sizeof sql,
                        "SELECT count(*) FROM app_user WHERE login = '%s' AND disabled", rep->login);
-        rep->left = server_int(&stage->company.server, sql) > 0 ||
+        rep->left = rep->left || server_int(&stage->company.server, sql) > 0 ||
                     device_int(&rep->device, "SELECT count(*) FROM sync_state"
                                              " WHERE state = 'quarantined'") > 0;
         tap_set_ahead(&rep->tap, 0);
