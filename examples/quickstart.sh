@@ -97,7 +97,7 @@ everybody() {
     done
 }
 
-step "a server with its own CA, three reps in two territories, their manager, an office, a catalogue"
+step "a server with its own CA, three reps in two territories, a manager, an office, a catalogue"
 "$server" init --data "$data" --name "晨光食品 Morning Foods" --currency CNY
 start_server
 "$server" user add wang --name "王芳" --role rep --territory "华东 East" --data "$data"

@@ -66,7 +66,8 @@ const struct story_shown *story_shown(const struct story_stage *stage)
     return &stage->shown;
 }
 
-/* Brings somebody, and whose device it is before. */
+/* Brings somebody, and whose device it is before. Nobody cuts the power in a story, so devices need
+ * not wait for the disk. */
 static void hire(struct story_stage *stage, int person)
 {
     const struct story_role *role = &story_people[person];
@@ -77,8 +78,10 @@ static void hire(struct story_stage *stage, int person)
         hire(stage, role->device_of);
         stage->reps[person] = company_second_device(&stage->company, stage->reps[role->device_of]);
     } else {
-        stage->reps[person] =
-            company_hire(&stage->company, role->name, role->role, role->territory);
+        struct rep *rep = company_add(&stage->company, role->name, role->role, role->territory);
+        rep->device.options.relaxed = true;
+        rep_begin(rep);
+        stage->reps[person] = rep;
     }
 }
 
