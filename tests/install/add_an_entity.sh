@@ -18,6 +18,7 @@ build() {
 }
 
 start() {
+    : >"$folder/out" # else the address of the server before may be read
     "$folder/build/daybook-server" serve --data "$folder/data" --listen 127.0.0.1:0 \
         >"$folder/out" 2>"$folder/err" &
     server=$!
