@@ -192,7 +192,7 @@ static void test_numbers__come_with_the_first_sign_in(void **state)
 static void copies_at_work(bool copy_first)
 {
     char mine[DAYBOOK_ID_SIZE], theirs[DAYBOOK_ID_SIZE], later[DAYBOOK_ID_SIZE];
-    char before[40], after[40];
+    char before[40], after[48];
     visit(wang, "before the copy", NULL);
     rep_sync(wang);
     struct rep *copy = &company.reps[company.count++];
