@@ -53,10 +53,11 @@ static void write_device(struct command_run *run, const struct srv_device *devic
     char seen[32], line[256];
     srv_command_time(device->seen_ms, seen);
     if (!run->line->json) {
-        (void)dk_text_format(line, sizeof line, "%6lld  %-24s %8u  %8lld  %8lld  %-20s  %-8s ",
-                             (long long)device->device, login, (unsigned)device->device_no,
-                             (long long)device->decided, (long long)device->settled, seen,
-                             device->revoked ? "revoked" : "active");
+        (void)dk_text_format(
+            line, sizeof line, "%6lld  %-24s %8u  %8lld  %8lld  %-20s  %8lld  %-8s ",
+            (long long)device->device, login, (unsigned)device->device_no,
+            (long long)device->decided, (long long)device->settled, seen,
+            (long long)device->divergences, device->revoked ? "revoked" : "active");
         dk_buffer_append_text(out, line);
         dk_buffer_append_text(out, device->name);
         dk_buffer_append_char(out, '\n');
@@ -71,6 +72,7 @@ static void write_device(struct command_run *run, const struct srv_device *devic
     srv_command_number(out, false, "settled", device->settled);
     srv_command_number(out, false, "enrolled_ms", device->enrolled_ms);
     srv_command_number(out, false, "seen_ms", device->seen_ms);
+    srv_command_number(out, false, "divergences", device->divergences);
     dk_buffer_append_text(out, device->revoked ? ",\"revoked\":true}" : ",\"revoked\":false}");
 }
 
@@ -119,7 +121,7 @@ daybook_status srv_command_device_list(struct command_run *run)
     dk_buffer_append_text(&run->out,
                           json ? "{\"devices\":["
                                : "device  login                    number     decided   settled   "
-                                 "seen                  state    name\n");
+                                 "seen                  diverged  state    name\n");
     daybook_status status = srv_run_task(run->service, list_run, &task);
     dk_buffer_append_text(&run->out, json ? "]}\n" : "");
     return status;

@@ -17,12 +17,14 @@
 
 /* ---- parse */
 
-/* The device's numbers against what the store knows of it. */
-static bool check_instance(struct job *job, const struct srv_device *device)
+/* Takes the instance that the request is of, and looks at the device's numbers against what the
+ * store knows of it. False: the job has failed. */
+static bool check_instance(struct srv_store *store, struct job *job, struct srv_device *device)
 {
     const struct sync_request *request = &job->sync.request;
-    if (dk_id_compare(&request->instance, &device->instance) != 0) {
-        (void)srv_job_fail_status(job, DAYBOOK_DIVERGED);
+    daybook_status status = srv_take_instance(store, &request->instance, device);
+    if (status != DAYBOOK_OK) {
+        (void)srv_job_fail_status(job, status);
         return false;
     }
     if (request->settled < device->settled) {
@@ -41,6 +43,7 @@ static bool check_request(struct job *job)
                         : request->position < 0             ? "position"
                         : request->settled < 0              ? "settled"
                         : request->page_bytes < 0           ? "page_bytes"
+                        : request->diverged > LIMIT_BUCKETS ? "diverged"
                                                             : NULL;
     if (wrong != NULL) {
         (void)srv_job_fail(job, 400, "BAD_REQUEST", "member \"%s\" is out of range", wrong);
@@ -70,93 +73,6 @@ static daybook_status changeset_text(void *context, const char **bytes, size_t *
     return status;
 }
 
-/* True where the array under way has no further element. */
-static bool at_close(const struct json_reader *json)
-{
-    const char *next = json->next;
-    while (next < json->end && (*next == ' ' || *next == '\n' || *next == '\r' || *next == '\t')) {
-        next++;
-    }
-    return next < json->end && *next == ']';
-}
-
-/* Ids in the rows of a block that makes records. False: damage, or too many. */
-static bool read_made_rows(struct json_reader *json, struct id *ids, int *count)
-{
-    enum json_type type = dk_json_next(json) == JSON_ARRAY ? dk_json_next(json) : JSON_ERROR;
-    for (; type == JSON_ARRAY; type = dk_json_next(json)) {
-        bool row = *count < LIMIT_CHANGESET_CHANGES && dk_json_next(json) == JSON_INTEGER &&
-                   dk_json_next(json) == JSON_STRING &&
-                   dk_id_from_wire(json->text, json->length, &ids[*count]);
-        if (!row) {
-            return false;
-        }
-        (*count)++;
-        while (!at_close(json)) {
-            if (!dk_json_skip(json, NULL, NULL)) {
-                return false;
-            }
-        }
-        if (dk_json_next(json) != JSON_END) {
-            return false;
-        }
-    }
-    return type == JSON_END;
-}
-
-/* One block: its rows' ids where its op is "new", which stands before them, or `all`. */
-static bool read_made_block(struct json_reader *json, bool all, struct id *ids, int *count)
-{
-    bool makes = all;
-    enum json_type type;
-    while ((type = dk_json_key(json)) == JSON_STRING) {
-        if (dk_text_equal(json->text, json->length, "op")) {
-            if (dk_json_next(json) != JSON_STRING) {
-                return false;
-            }
-            makes = all || dk_text_equal(json->text, json->length, "new");
-        } else if (makes && dk_text_equal(json->text, json->length, "rows")) {
-            if (!read_made_rows(json, ids, count)) {
-                return false;
-            }
-        } else if (!dk_json_skip(json, NULL, NULL)) {
-            return false;
-        }
-    }
-    return type == JSON_END;
-}
-
-/* Ids of the records that a refused changeset would have made, or of all that it touches, so far as
- * its text can be understood: what depends on them is answered with the cause. `text` is written
- * to. */
-static void read_made(char *text, size_t length, bool all, struct id *ids, int *count)
-{
-    struct json_reader json;
-    dk_json_open(&json, text, length);
-    json.any_number = true;
-    *count = 0;
-    if (dk_json_next(&json) != JSON_OBJECT) {
-        return;
-    }
-    while (dk_json_key(&json) == JSON_STRING) {
-        if (!dk_text_equal(json.text, json.length, "changes")) {
-            if (!dk_json_skip(&json, NULL, NULL)) {
-                return;
-            }
-            continue;
-        }
-        if (dk_json_next(&json) != JSON_ARRAY) {
-            return;
-        }
-        while (dk_json_next(&json) == JSON_OBJECT) {
-            if (!read_made_block(&json, all, ids, count)) {
-                return;
-            }
-        }
-        return;
-    }
-}
-
 /* Fills in what a refused changeset would have made. */
 static bool take_made(struct worker *worker, struct job *job, int number)
 {
@@ -175,7 +91,7 @@ static bool take_made(struct worker *worker, struct job *job, int number)
         return false;
     }
     bool all = input->changeset.schema > SCHEMA_VERSION; /* it may be quarantined */
-    read_made(copy, sync->lengths[number], all, ids, &input->made_count);
+    srv_read_made(copy, sync->lengths[number], all, ids, &input->made_count);
     input->made = ids;
     dk_memory_free(copy);
     return true;
@@ -241,7 +157,7 @@ static int count_changesets(const struct span *raw)
     if (dk_json_next(&json) != JSON_ARRAY) {
         return -1;
     }
-    while (!at_close(&json)) {
+    while (!srv_at_close(&json)) {
         if (count == LIMIT_CHANGESETS || !dk_json_skip(&json, NULL, NULL)) {
             return -1;
         }
@@ -305,7 +221,7 @@ static enum job_way parse_sync(struct worker *worker, struct job *job)
     }
     if (!srv_job_expand(job, worker->codec) ||
         !srv_job_decode(job, &dk_sync_request_table, &sync->request) || !check_request(job) ||
-        !check_instance(job, &caller.device)) {
+        !check_instance(worker->reader, job, &caller.device)) {
         return WAY_DONE;
     }
     if (!srv_scope_read(&sync->request.scope, &job->arena, &sync->held, &sync->held_count,
@@ -323,8 +239,8 @@ static enum job_way parse_sync(struct worker *worker, struct job *job)
     /* What only reads need not wait for a commit, unless there is something to note. */
     int64_t settled = sync->request.settled < caller.device.decided ? sync->request.settled
                                                                     : caller.device.decided;
-    bool note =
-        settled > caller.device.settled || srv_now_ms() - caller.device.seen_ms > SEEN_INTERVAL_MS;
+    bool note = settled > caller.device.settled || sync->request.diverged > 0 ||
+                srv_now_ms() - caller.device.seen_ms > SEEN_INTERVAL_MS;
     return sync->count > 0 || note ? WAY_DECIDER : WAY_REPLY;
 }
 
@@ -364,6 +280,16 @@ static daybook_status decide_changesets(struct decider *decider, struct job *job
     return sync->verdicts.status;
 }
 
+/* The device has found buckets that are not what they should be. It mends itself; that it had to is
+ * for the operator to know. */
+static daybook_status note_divergence(struct decider *decider, const struct srv_device *device,
+                                      int64_t buckets)
+{
+    dk_log(&decider->service->log, LOG_WARN, "diverged device=%lld instance=%u buckets=%lld",
+           (long long)device->device, (unsigned)device->device_no, (long long)buckets);
+    return srv_store_add_divergences(decider->store, device->device_no, buckets);
+}
+
 /* Looks at device and instance again, which may have changed since the request was parsed, decides
  * the changesets and keeps the device's marks. */
 static daybook_status decide_sync(struct decider *decider, struct job *job)
@@ -381,7 +307,7 @@ static daybook_status decide_sync(struct decider *decider, struct job *job)
     if (status != DAYBOOK_OK) {
         return status;
     }
-    if (!check_instance(job, &caller.device)) {
+    if (!check_instance(decider->store, job, &caller.device)) {
         return DAYBOOK_OK;
     }
     if (sync->count > 0 && caller.device.decided - sync->request.settled > UNSETTLED_MAX) {
@@ -397,6 +323,12 @@ static daybook_status decide_sync(struct decider *decider, struct job *job)
     author.received_ms = sync->received_ms;
     if (status == DAYBOOK_OK) {
         status = decide_changesets(decider, job, org, &author, now_ms);
+    }
+    if (status != DAYBOOK_OK) {
+        return status;
+    }
+    if (sync->request.diverged > 0) {
+        status = note_divergence(decider, &caller.device, sync->request.diverged);
     }
     if (status != DAYBOOK_OK) {
         return status;
@@ -444,6 +376,19 @@ static daybook_status add_ended(struct worker *worker, struct job *job, uint32_t
     return status;
 }
 
+/* Up to where the log is safe: covered by the last backup, or all of it where there is none. */
+static daybook_status read_safe(struct worker *worker, int64_t org, int64_t head, int64_t *safe)
+{
+    bool any = false;
+    *safe = head;
+    if (!worker->service->backups) {
+        return DAYBOOK_OK;
+    }
+    daybook_status status = srv_store_get_backup(worker->reader, org, safe, &any);
+    *safe = any && *safe < head ? *safe : head;
+    return status;
+}
+
 /* Points a span at a buffer's text; an empty one is left out. */
 static struct span span_of(struct buffer *buffer)
 {
@@ -465,6 +410,9 @@ static daybook_status read_pages(struct worker *worker, const struct job *job, s
     }
     reply->more = reply->position < reply->head || more_pages ||
                   srv_scope_gains(page->scope, sync->held, sync->held_count);
+    if (status == DAYBOOK_OK && !reply->more) {
+        status = srv_sums_read(worker, &sync->request, page->org, page->scope, reply);
+    }
     return status;
 }
 
@@ -490,6 +438,41 @@ static struct page page_of(struct worker *worker, const struct sync_request *req
                          .out = &worker->log};
 }
 
+/* Who asks, and where the device stands against the log: scope, head, what of it is safe, and
+ * whether the device has to begin again. */
+static daybook_status read_place(struct worker *worker, const struct job *job,
+                                 struct caller *caller, struct scope *scope, int64_t *floor,
+                                 struct sync_reply *reply)
+{
+    const struct sync_request *request = &job->sync.request;
+    daybook_status status = srv_sign_in(worker->reader, job->token, caller);
+    if (status != DAYBOOK_OK) {
+        return status;
+    }
+    int64_t org = caller->account.org;
+    status = srv_take_instance(worker->reader, &request->instance, &caller->device);
+    if (status == DAYBOOK_OK) {
+        status = srv_scope_of(worker->reader, &caller->account, SCOPE_NOW, &worker->arena, scope);
+    }
+    if (status == DAYBOOK_OK && request->leave_recent) {
+        srv_scope_without(scope, CLASS_RECENT);
+    }
+    if (status == DAYBOOK_OK) {
+        status = srv_store_get_head(worker->reader, org, &reply->head);
+    }
+    if (status == DAYBOOK_OK) {
+        status = read_safe(worker, org, reply->head, &reply->safe_position);
+    }
+    if (status == DAYBOOK_OK) {
+        status = srv_store_get_floor(worker->reader, org, floor);
+    }
+    reply->reset = status == DAYBOOK_OK && needs_reset(worker, job, reply->head, *floor);
+    if (reply->reset && request->epoch != reply->epoch) {
+        status = srv_store_epoch_end(worker->reader, org, request->epoch, &reply->shared);
+    }
+    return status;
+}
+
 /* Everything that is read, in the snapshot that is open. */
 static daybook_status read_reply(struct worker *worker, struct job *job, struct sync_reply *reply,
                                  struct buffer *scope_text)
@@ -498,21 +481,9 @@ static daybook_status read_reply(struct worker *worker, struct job *job, struct 
     struct caller caller;
     struct scope scope;
     int64_t floor = 0;
-    daybook_status status = srv_sign_in(worker->reader, job->token, &caller);
-    if (status == DAYBOOK_OK) {
-        status = srv_scope_of(worker->reader, &caller.account, SCOPE_NOW, &worker->arena, &scope);
-        if (status == DAYBOOK_OK && request->leave_recent) {
-            srv_scope_without(&scope, CLASS_RECENT);
-        }
-    }
+    daybook_status status = read_place(worker, job, &caller, &scope, &floor, reply);
     if (status == DAYBOOK_OK) {
         status = add_ended(worker, job, caller.device.device_no);
-    }
-    if (status == DAYBOOK_OK) {
-        status = srv_store_get_head(worker->reader, caller.account.org, &reply->head);
-    }
-    if (status == DAYBOOK_OK) {
-        status = srv_store_get_floor(worker->reader, caller.account.org, &floor);
     }
     if (status != DAYBOOK_OK) {
         return status;
@@ -520,8 +491,6 @@ static daybook_status read_reply(struct worker *worker, struct job *job, struct 
     if (!srv_scope_equals(&scope, job->sync.held, job->sync.held_count)) {
         srv_scope_write(scope_text, &scope);
     }
-    reply->safe_position = reply->head; /* no backup is configured: all that is committed counts */
-    reply->reset = needs_reset(worker, job, reply->head, floor);
     reply->upgrade = request->schema < worker->service->oldest_schema;
     struct page page = page_of(worker, request, &caller, &scope, reply->head);
     if (reply->reset) {
@@ -546,6 +515,8 @@ static void reply_sync(struct worker *worker, struct job *job)
     dk_buffer_init(&verdicts, LIMIT_REPLY_EXPANDED);
     dk_buffer_reset(&worker->log);
     dk_buffer_reset(&worker->pages);
+    dk_buffer_reset(&worker->sums);
+    dk_buffer_reset(&worker->contents);
     daybook_status status = srv_store_begin_read(worker->reader);
     if (status == DAYBOOK_OK) {
         status = read_reply(worker, job, &reply, &scope_text);
@@ -563,6 +534,8 @@ static void reply_sync(struct worker *worker, struct job *job)
         (void)srv_job_fail_status(job, status);
     }
     reply.server_ms = srv_now_ms();
+    reply.sums = span_of(&worker->sums);
+    reply.contents = span_of(&worker->contents);
     reply.scope = span_of(&scope_text);
     reply.verdicts = span_of(&verdicts);
     reply.pages = span_of(&worker->pages);

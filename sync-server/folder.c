@@ -13,8 +13,11 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define LOCK_NAME "server.lock"
 
 /* Words errno as "cannot VERB PATH: reason" and as a status. */
 static daybook_status fail(const char *verb, const char *path, int error, char *problem,
@@ -79,17 +82,15 @@ static bool write_all(int file, const char *bytes, size_t length)
     return true;
 }
 
-/* Makes a rename in this folder last; false with errno set. */
-static bool sync_folder(const char *folder)
+/* See the header. */
+daybook_status srv_folder_sync(const char *path, char *problem, size_t problem_size)
 {
-    int file = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (file < 0) {
-        return false;
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    int error = file < 0 || fsync(file) != 0 ? errno : 0;
+    if (file >= 0) {
+        (void)close(file);
     }
-    int error = fsync(file) == 0 ? 0 : errno;
-    (void)close(file);
-    errno = error;
-    return error == 0;
+    return error == 0 ? DAYBOOK_OK : fail("sync", path, error, problem, problem_size);
 }
 
 daybook_status srv_folder_write(const char *folder, const char *name, const char *bytes,
@@ -120,10 +121,7 @@ daybook_status srv_folder_write(const char *folder, const char *name, const char
         (void)unlink(temporary);
         return fail("write", path, error, problem, problem_size);
     }
-    if (!sync_folder(folder)) {
-        return fail("sync", folder, errno, problem, problem_size);
-    }
-    return DAYBOOK_OK;
+    return srv_folder_sync(folder, problem, problem_size);
 }
 
 /* Reads up to `size` bytes or the file's end; -1 with errno set. */
@@ -196,4 +194,45 @@ out:
     dk_memory_free(room);
     (void)close(file);
     return status;
+}
+
+/* ---- the folder's lock */
+
+/* Says who has the lock, from what its owner wrote into the file. */
+static daybook_status locked_by(int file, const char *folder, char *problem, size_t size)
+{
+    char text[24] = "";
+    ssize_t length = pread(file, text, sizeof text - 1, 0);
+    text[length > 0 ? strspn(text, "0123456789") : 0] = '\0';
+    (void)dk_text_format(problem, size, "%s is in use by process %s", folder,
+                         text[0] == '\0' ? "?" : text);
+    return DAYBOOK_BUSY;
+}
+
+/* See the header. Our number is written into the file for whoever comes second. */
+daybook_status srv_folder_lock(const char *folder, int *lock_file, char *problem, size_t size)
+{
+    char path[FOLDER_PATH_BYTES_MAX], text[24];
+    if (!dk_text_format(path, sizeof path, "%s/%s", folder, LOCK_NAME)) {
+        (void)dk_text_format(problem, size, "the data folder's path is too long");
+        return DAYBOOK_INVALID;
+    }
+    int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (file < 0) {
+        (void)dk_text_format(problem, size, "cannot open %s: %s", path, strerror(errno));
+        return DAYBOOK_CANNOT_OPEN;
+    }
+    if (flock(file, LOCK_EX | LOCK_NB) != 0) {
+        daybook_status status = locked_by(file, folder, problem, size);
+        (void)close(file);
+        return status;
+    }
+    (void)dk_text_format(text, sizeof text, "%ld\n", (long)getpid());
+    if (ftruncate(file, 0) != 0 || pwrite(file, text, strlen(text), 0) < 0) {
+        (void)dk_text_format(problem, size, "cannot write %s: %s", path, strerror(errno));
+        (void)close(file);
+        return DAYBOOK_CANNOT_OPEN;
+    }
+    *lock_file = file;
+    return DAYBOOK_OK;
 }

@@ -23,6 +23,12 @@ bool srv_folder_path(const char *folder, const char *name, char out[FOLDER_PATH_
  * synced. A crash leaves the old file or the new one. */
 daybook_status srv_folder_write(const char *folder, const char *name, const char *bytes,
                                 size_t length, unsigned mode, char *problem, size_t problem_size);
+/* Makes what was written to a file, or renamed in a folder, last. */
+daybook_status srv_folder_sync(const char *path, char *problem, size_t problem_size);
+/* Takes the data folder's lock, which keeps a second server out: until *lock_file is closed, or the
+ * process ends, however. BUSY names the process that has it. */
+daybook_status srv_folder_lock(const char *folder, int *lock_file, char *problem,
+                               size_t problem_size);
 /* The whole file with a NUL behind it, the caller's (dk_memory_free). NOT_FOUND: there is none (no
  * `problem` then). `secret`: CANNOT_OPEN where group or others may read it. */
 daybook_status srv_folder_read(const char *folder, const char *name, bool secret, char **bytes,

@@ -145,6 +145,7 @@ struct worker {
     struct frame_codec *codec;
     struct arena arena; /* of one reply */
     struct buffer log, pages, json, rows;
+    struct buffer sums, contents; /* [[bucket,"sum"],…] of the reply */
 };
 
 struct decider {
@@ -202,6 +203,8 @@ struct service {
     int64_t log_days, log_positions; /* of the log that is kept; 0: any */
     int64_t oldest_schema;           /* that is served */
     struct class_rule classes;
+    bool backups; /* devices are told how far they cover the log */
+    char *data_folder;
     char *public_url, *ca_pin; /* NULL: not known */
     int lock_file;
     struct worker *workers;
@@ -341,6 +344,20 @@ struct compact_report {
 daybook_status srv_compact(struct service *service, int64_t log_days, int64_t log_positions,
                            struct compact_report *report);
 
+/* ---- refused.c */
+/* True where the array under way has no further element. */
+bool srv_at_close(const struct json_reader *json);
+/* Ids of the records that a refused changeset would have made, or of all that it touches, so far as
+ * its text can be understood: what depends on them is answered with the cause. `text` is written
+ * to. */
+void srv_read_made(char *text, size_t length, bool all, struct id *ids, int *count);
+
+/* ---- sums.c */
+/* The scope's sum, and where the request wants them those of its buckets, in worker->sums and
+ * worker->contents. In the reply's snapshot, whose position is the head. */
+daybook_status srv_sums_read(struct worker *worker, const struct sync_request *request, int64_t org,
+                             const struct scope *scope, struct sync_reply *reply);
+
 /* ---- drafts.c: changesets of the server itself, decided like a device's. On the decider's thread,
  * in a task. */
 struct draft {
@@ -407,6 +424,7 @@ daybook_status srv_command_user_change(struct command_run *run);
 daybook_status srv_command_customer_reassign(struct command_run *run);
 daybook_status srv_command_classify(struct command_run *run);
 daybook_status srv_command_compact(struct command_run *run);
+daybook_status srv_command_backup(struct command_run *run);
 /* Sets the problem and passes the status on. */
 daybook_status srv_command_fail(struct command_run *run, daybook_status status, const char *format,
                                 ...) __attribute__((format(printf, 3, 4)));

@@ -127,7 +127,7 @@ enum job_way srv_job_fail_status(struct job *job, daybook_status status)
     case DAYBOOK_BAD_CODE:
         return srv_job_fail(job, 403, "BAD_CODE", "the enrolment code is unknown, used or expired");
     case DAYBOOK_DIVERGED:
-        return srv_job_fail(job, 409, "DIVERGED", "the instance is not the device's present one");
+        return srv_job_fail(job, 409, "DIVERGED", "the device has no such instance");
     case DAYBOOK_DISK_FULL:
     case DAYBOOK_NO_MEMORY:
     case DAYBOOK_BUSY:

@@ -9,6 +9,7 @@
 #include "engine/base/memory.h"
 #include "engine/base/text.h"
 #include "sync-server/admin_socket.h"
+#include "sync-server/backup.h"
 #include "sync-server/certificate.h"
 #include "sync-server/commands.h"
 #include "sync-server/folder.h"
@@ -129,13 +130,28 @@ static int serve(const struct command_line *line, const char *folder)
     return status == DAYBOOK_OK ? EXIT_SUCCESS : report(line->json, status, problem);
 }
 
+/* restore */
+static int restore(const struct command_line *line, const char *folder)
+{
+    char problem[1024] = "";
+    int64_t position = 0;
+    daybook_status status =
+        srv_restore(line->arguments[0], folder, &position, problem, sizeof(problem));
+    if (status != DAYBOOK_OK) {
+        return report(line->json, status, problem);
+    }
+    (void)printf(line->json ? "{\"position\":%lld}\n" : "restored up to position %lld\n",
+                 (long long)position);
+    return EXIT_SUCCESS;
+}
+
 /* The words of a command as the service gets them: name, options as --name VALUE, --, arguments. */
 struct words {
     const char *word[COMMAND_WORDS_MAX];
     int count;
     char name[2][32];                      /* the command's own words */
     char options[COMMAND_OPTIONS_MAX][32]; /* "--name" */
-    char file[FOLDER_PATH_BYTES_MAX];      /* of import: the absolute path */
+    char file[FOLDER_PATH_BYTES_MAX];      /* of import and backup: the absolute path */
 };
 
 /* Appends a word, which is borrowed; there is room for all that a command line can hold. */
@@ -145,13 +161,10 @@ static void add_word(struct words *words, const char *word)
     words->word[words->count++] = word;
 }
 
-/* The path as another process can use it; false where it cannot be read or is too long. */
+/* The path as another process can use it; false where it is too long. */
 static bool absolute_path(const char *path, char out[FOLDER_PATH_BYTES_MAX])
 {
     char here[FOLDER_PATH_BYTES_MAX];
-    if (access(path, R_OK) != 0) {
-        return false;
-    }
     if (path[0] == '/') {
         return dk_text_format(out, FOLDER_PATH_BYTES_MAX, "%s", path);
     }
@@ -188,9 +201,14 @@ static bool make_words(const struct command_line *line, struct words *words, cha
     add_word(words, "--");
     for (int i = 0; i < line->argument_count; i++) {
         const char *argument = line->arguments[i];
-        if (strcmp(command->name, "import") == 0) {
+        bool reads = strcmp(command->name, "import") == 0;
+        if (reads && access(argument, R_OK) != 0) {
+            (void)dk_text_format(problem, problem_size, "cannot read the file %s", argument);
+            return false;
+        }
+        if (reads || strcmp(command->name, "backup") == 0) {
             if (!absolute_path(argument, words->file)) {
-                (void)dk_text_format(problem, problem_size, "cannot read the file %s", argument);
+                (void)dk_text_format(problem, problem_size, "the path %s is too long", argument);
                 return false;
             }
             argument = words->file;
@@ -249,18 +267,17 @@ static int run_directly(const struct command_line *line, const char *folder,
         return report(line->json, status, problem);
     }
     srv_serve_public_url(&options, options.listen_port, url);
-    struct service_options service_options = {.data_folder = folder,
-                                              .worker_threads = 1,
-                                              .log_days =
-                                                  srv_options_number(&options, OPTION_log_days),
-                                              .log_positions = srv_options_number(
-                                                  &options, OPTION_log_positions),
-                                              .page_bytes =
-                                                  srv_options_number(&options, OPTION_page_bytes),
-                                              .classes = srv_serve_classes(&options),
-                                              .log = srv_serve_log(&options),
-                                              .public_url = url[0] != '\0' ? url : NULL,
-                                              .ca_pin = pin};
+    struct service_options service_options = {
+        .data_folder = folder,
+        .worker_threads = 1,
+        .log_days = srv_options_number(&options, OPTION_log_days),
+        .log_positions = srv_options_number(&options, OPTION_log_positions),
+        .page_bytes = srv_options_number(&options, OPTION_page_bytes),
+        .classes = srv_serve_classes(&options),
+        .backups = srv_options_number(&options, OPTION_backups) == 1,
+        .log = srv_serve_log(&options),
+        .public_url = url[0] != '\0' ? url : NULL,
+        .ca_pin = pin};
     status = srv_service_open(&service_options, &service, problem, sizeof(problem));
     if (status != DAYBOOK_OK) {
         return report(line->json, status, problem);
@@ -331,6 +348,9 @@ int main(int argc, char **argv)
     }
     if (strcmp(name, "serve") == 0) {
         return serve(&line, folder);
+    }
+    if (strcmp(name, "restore") == 0) {
+        return restore(&line, folder);
     }
     return run_command(&line, folder);
 }

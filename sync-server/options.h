@@ -40,6 +40,8 @@
       "changesets that the log has at most; 0: any number")                                        \
     X(snapshot_cache_mib, INTEGER, "64", 0, 65536,                                                 \
       "memory for pages of snapshots that several devices get, in MiB")                            \
+    X(backups, SWITCH, "yes", 0, 1,                                                                \
+      "after the first backup, devices keep what the last one does not cover")                     \
     X(connections, INTEGER, "10000", 1, 1000000, "connections at once")                            \
     X(device_connections, INTEGER, "8", 1, 1000, "connections of one device at once")              \
     X(body_memory_mib, INTEGER, "256", 8, 65536, "memory for all bodies under way, in MiB")        \

@@ -158,6 +158,7 @@ static daybook_status open_service(struct server *server, char *problem, size_t 
         .snapshot_cache_mib = srv_options_number(server->options, OPTION_snapshot_cache_mib),
         .oldest_schema = srv_options_number(server->options, OPTION_oldest_schema),
         .classes = srv_serve_classes(server->options),
+        .backups = srv_options_number(server->options, OPTION_backups) == 1,
         .log = server->log,
         .public_url = server->url[0] != '\0' ? server->url : NULL,
         .ca_pin = server->pin};

@@ -9,62 +9,17 @@
 
 #include "engine/base/text.h"
 #include "sync-server/commands.h"
+#include "sync-server/folder.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
-#define LOCK_NAME "server.lock"
-#define PATH_BYTES_MAX 4096
 #define REPLY_ARENA_BYTES_MAX ((size_t)96 * 1024 * 1024)
 #define ROWS_BYTES_MAX ((size_t)64 * 1024 * 1024)
+#define SUMS_BYTES_MAX ((size_t)LIMIT_BUCKETS * 48)
 #define ANSWER_BYTES_MAX ((size_t)8 * 1024 * 1024)
-
-/* ---- the folder's lock */
-
-/* Says who has the lock, from what its owner wrote into the file. */
-static daybook_status locked_by(int file, const char *folder, char *problem, size_t size)
-{
-    char text[24] = "";
-    ssize_t length = pread(file, text, sizeof text - 1, 0);
-    text[length > 0 ? strspn(text, "0123456789") : 0] = '\0';
-    (void)dk_text_format(problem, size, "%s is in use by process %s", folder,
-                         text[0] == '\0' ? "?" : text);
-    return DAYBOOK_BUSY;
-}
-
-/* Takes the lock and writes our number into the file, for whoever comes second. The kernel gives it
- * back when we end, however. */
-static daybook_status take_lock(const char *folder, int *lock_file, char *problem, size_t size)
-{
-    char path[PATH_BYTES_MAX], text[24];
-    if (!dk_text_format(path, sizeof path, "%s/%s", folder, LOCK_NAME)) {
-        (void)dk_text_format(problem, size, "the data folder's path is too long");
-        return DAYBOOK_INVALID;
-    }
-    int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (file < 0) {
-        (void)dk_text_format(problem, size, "cannot open %s: %s", path, strerror(errno));
-        return DAYBOOK_CANNOT_OPEN;
-    }
-    if (flock(file, LOCK_EX | LOCK_NB) != 0) {
-        daybook_status status = locked_by(file, folder, problem, size);
-        (void)close(file);
-        return status;
-    }
-    (void)dk_text_format(text, sizeof text, "%ld\n", (long)getpid());
-    if (ftruncate(file, 0) != 0 || pwrite(file, text, strlen(text), 0) < 0) {
-        (void)dk_text_format(problem, size, "cannot write %s: %s", path, strerror(errno));
-        (void)close(file);
-        return DAYBOOK_CANNOT_OPEN;
-    }
-    *lock_file = file;
-    return DAYBOOK_OK;
-}
 
 /* ---- opening */
 
@@ -104,6 +59,8 @@ static daybook_status open_worker(struct service *service, struct worker *worker
     dk_buffer_init(&worker->pages, LIMIT_REPLY_EXPANDED);
     dk_buffer_init(&worker->json, LIMIT_REPLY_EXPANDED);
     dk_buffer_init(&worker->rows, ROWS_BYTES_MAX);
+    dk_buffer_init(&worker->sums, SUMS_BYTES_MAX);
+    dk_buffer_init(&worker->contents, SUMS_BYTES_MAX);
     worker->codec = dk_frame_new();
     if (worker->codec == NULL) {
         (void)dk_text_format(problem, size, "out of memory");
@@ -161,6 +118,8 @@ static struct service *make_service(const struct service_options *options, int w
     service->log_positions = options->log_positions;
     service->lock_file = -1;
     service->workers = dk_memory_new((size_t)workers, sizeof *service->workers);
+    service->backups = options->backups;
+    service->data_folder = dk_memory_copy_text(options->data_folder, strlen(options->data_folder));
     service->public_url =
         options->public_url == NULL
             ? NULL
@@ -186,13 +145,13 @@ daybook_status srv_service_open(const struct service_options *options, struct se
     workers = workers > WORKERS_MAX ? WORKERS_MAX : workers;
     *out = NULL;
     struct service *service = make_service(options, workers);
-    if (service == NULL || service->workers == NULL) {
+    if (service == NULL || service->workers == NULL || service->data_folder == NULL) {
         srv_service_close(service);
         (void)dk_text_format(problem, problem_size, "out of memory");
         return DAYBOOK_NO_MEMORY;
     }
     daybook_status status =
-        take_lock(options->data_folder, &service->lock_file, problem, problem_size);
+        srv_folder_lock(options->data_folder, &service->lock_file, problem, problem_size);
     if (status == DAYBOOK_OK) {
         status = open_decider(service, options, problem, problem_size);
     }
@@ -245,6 +204,8 @@ void srv_service_close(struct service *service)
         dk_buffer_clear(&worker->pages);
         dk_buffer_clear(&worker->json);
         dk_buffer_clear(&worker->rows);
+        dk_buffer_clear(&worker->sums);
+        dk_buffer_clear(&worker->contents);
     }
     /* The writer last: it checkpoints when nobody reads. */
     srv_decide_free(service->decider.decide);
@@ -261,6 +222,7 @@ void srv_service_close(struct service *service)
     pthread_cond_destroy(&service->rest);
     pthread_mutex_destroy(&service->lock);
     dk_memory_free(service->workers);
+    dk_memory_free(service->data_folder);
     dk_memory_free(service->public_url);
     dk_memory_free(service->ca_pin);
     dk_memory_free(service);
@@ -377,7 +339,8 @@ static const struct {
                 {"user change", srv_command_user_change},
                 {"customer reassign", srv_command_customer_reassign},
                 {"classify", srv_command_classify},
-                {"compact", srv_command_compact}};
+                {"compact", srv_command_compact},
+                {"backup", srv_command_backup}};
 
 /* Runs the parsed command. */
 static daybook_status run_command(struct command_run *run)

@@ -28,6 +28,7 @@ struct service_options {
     int64_t snapshot_cache_mib; /* for pages of snapshots; 0: none are kept */
     int64_t oldest_schema;      /* devices of an older one are not served; 0: none is too old */
     struct class_rule classes;  /* which documents are old; all 0: the rule's usual numbers */
+    bool backups;               /* once there is a backup, devices keep what it does not cover */
     struct log log;
     const char
         *public_url; /* https://host:port that devices reach; printed by `enrol`. NULL: not known */

@@ -186,6 +186,17 @@ daybook_status daybook_forget(daybook *engine, const char *id)
 }
 
 /* See daybook.h. */
+daybook_status daybook_verify(daybook *engine)
+{
+    daybook_status status = enter_for_sync(engine, NULL);
+    if (status == DAYBOOK_OK) {
+        dk_syncer_verify(engine->syncer);
+        dk_engine_leave(engine);
+    }
+    return status;
+}
+
+/* See daybook.h. */
 daybook_status daybook_start(daybook *engine, int64_t interval_ms)
 {
     if (interval_ms < 0 || interval_ms > INTERVAL_MS_MAX) {
@@ -272,6 +283,8 @@ static void read_status(struct daybook *engine, daybook_sync_status *status)
     status->bytes_up = sync.bytes_up;
     status->bytes_down = sync.bytes_down;
     status->round_trips = sync.round_trips;
+    status->divergences = sync.divergences;
+    status->repaired = sync.repaired;
     status->blocked = sync.blocked;
     pthread_mutex_lock(&engine->worker_lock);
     status->running = engine->worker != NULL;

@@ -40,6 +40,9 @@ static const struct message_member sync_request_members[] = {
     MEMBER(sync_request, leave_recent, BOOL, false),
     MEMBER(sync_request, scope, RAW, false),
     MEMBER(sync_request, loading, RAW, false),
+    MEMBER(sync_request, sums, BOOL, false),
+    MEMBER(sync_request, contents, BOOL, false),
+    MEMBER(sync_request, diverged, INT, false),
     MEMBER(sync_request, changesets, RAW, false),
 };
 TABLE(sync_request);
@@ -54,6 +57,10 @@ static const struct message_member sync_reply_members[] = {
     MEMBER(sync_reply, more, BOOL, false),
     MEMBER(sync_reply, reset, BOOL, false),
     MEMBER(sync_reply, upgrade, BOOL, false),
+    MEMBER(sync_reply, shared, INT, false),
+    MEMBER(sync_reply, sum, LONG, false),
+    MEMBER(sync_reply, sums, RAW, false),
+    MEMBER(sync_reply, contents, RAW, false),
     MEMBER(sync_reply, scope, RAW, false),
     MEMBER(sync_reply, verdicts, RAW, false),
     MEMBER(sync_reply, pages, RAW, false),

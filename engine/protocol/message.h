@@ -54,6 +54,9 @@ struct sync_request {
     struct span scope;      /* array of bucket numbers that the device holds */
     struct span loading;    /* array of [bucket] or [bucket, "entity", "id"]: where the pages of
                                buckets under way go on; absent: none is wanted */
+    bool sums;              /* it wants the sums of each bucket */
+    bool contents;          /* and those of what the records say */
+    int64_t diverged;       /* buckets that were found to differ since the last request */
     struct span changesets; /* array of changesets in seq order */
 };
 
@@ -69,6 +72,11 @@ struct sync_reply {
     bool upgrade;         /* the device's schema is too old to be served: no log, position stays */
     bool reset;           /* a snapshot of the whole scope begins at `position`: rows held are
                              stale, every bucket is loading, nothing else comes */
+    uint64_t sum;         /* version sum of the scope, where position is the head; 0: absent */
+    struct span sums;     /* array of [bucket, "version sum"], where the request wants them */
+    struct span contents; /* array of [bucket, "content sum"], likewise */
+    int64_t shared;       /* with reset: last position that the request's epoch had in common with
+                             this one */
     struct span scope;    /* array of [bucket, "label"]; absent: as the device said */
     struct span verdicts; /* array of verdict rows, see PROTOCOL.md */
     struct span pages;    /* array of snapshot pages, applied before the log */

@@ -63,13 +63,33 @@ static daybook_status apply_reset(struct apply *apply)
         (state->epoch != 0 && state->epoch != reply->epoch) || state->position > reply->head;
     daybook_status status = DAYBOOK_OK;
     if (reply->reset) {
-        status =
-            other_log ? dk_stale_epoch(apply->store, &apply->touched) : dk_stale_rows(apply->store);
+        status = other_log ? dk_stale_epoch(apply->store, reply->shared, &apply->touched)
+                           : dk_stale_rows(apply->store);
         state->position = reply->position;
     }
     state->epoch = reply->epoch;
     apply->start = state->position;
     return status;
+}
+
+/* At the head, and with nothing loading, the version sums must be the server's. */
+static daybook_status compare(struct apply *apply)
+{
+    struct store *store = apply->store;
+    const struct sync_reply *reply = apply->reply;
+    uint64_t sum = 0;
+    if (reply->sum == 0 || reply->position != reply->head || reply->more ||
+        store->memory.state.loading > 0) {
+        return DAYBOOK_OK;
+    }
+    daybook_status status = dk_sums_write(store);
+    if (status == DAYBOOK_OK) {
+        status = dk_sums_scope(store, &sum);
+    }
+    apply->applied->differs = status == DAYBOOK_OK && sum != reply->sum;
+    return status == DAYBOOK_OK && apply->applied->differs && reply->sums.bytes != NULL
+               ? dk_apply_divergence(apply)
+               : status;
 }
 
 /* Position and all that goes with it, when everything else is in place. */
@@ -82,6 +102,9 @@ static daybook_status finish(struct apply *apply)
     state->head = reply->head;
     state->safe_position = reply->safe_position;
     daybook_status status = dk_touched_derive(store, &apply->touched, true);
+    if (status == DAYBOOK_OK) {
+        status = compare(apply);
+    }
     if (status == DAYBOOK_OK) {
         status = dk_outbox_purge(store);
     }

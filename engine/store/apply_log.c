@@ -87,6 +87,7 @@ static daybook_status write_plain(struct page *page, const struct holding *holdi
             row.values[i] = base->record.values[i];
         }
     }
+    dk_sums_base(store, holding, base->version, base->bucket);
     daybook_status status = dk_pending_base_text(store, &base->record, holding->touched, false);
     new.base_version = base->version;
     new.base_bucket = base->bucket;
@@ -172,14 +173,18 @@ static daybook_status insert(struct page *page, bool *inserted)
     struct record record;
     bool direct =
         !page->has_unknown && !store->facts[entity->kind].derives_alone && !dk_apply_tells(entity);
+    daybook_status status = DAYBOOK_OK;
+    *inserted = false;
     if (direct) {
-        return dk_records_insert_row(store, entity, &page->row, page->reader.block.bucket,
-                                     inserted);
-    }
-    daybook_status status = row_to_record(page, &record);
-    if (status == DAYBOOK_OK) {
+        status =
+            dk_records_insert_row(store, entity, &page->row, page->reader.block.bucket, inserted);
+    } else if ((status = row_to_record(page, &record)) == DAYBOOK_OK) {
         status = dk_records_insert(store, &record, page->row.number, page->reader.block.bucket,
                                    inserted);
+    }
+    if (status == DAYBOOK_OK && *inserted) {
+        struct sum_key key = {entity->name, strlen(entity->name), &page->row.id};
+        dk_sums_move(store, &key, 0, 0, page->row.number, page->reader.block.bucket);
     }
     return status == DAYBOOK_OK && *inserted && dk_apply_tells(entity)
                ? dk_apply_tell(page->apply, &record, true)
@@ -208,9 +213,11 @@ static daybook_status replace(struct page *page)
     if (status == DAYBOOK_OK) {
         status = dk_touch_record(store, &page->apply->touched, &holding.row.record);
     }
-    return status == DAYBOOK_OK
-               ? dk_records_replace(store, &record, page->row.number, page->reader.block.bucket)
-               : status;
+    if (status != DAYBOOK_OK) {
+        return status;
+    }
+    dk_sums_base(store, &holding, page->row.number, page->reader.block.bucket);
+    return dk_records_replace(store, &record, page->row.number, page->reader.block.bucket);
 }
 
 /* A whole record: inserted, or put in the place of what is held. */
@@ -256,9 +263,11 @@ static daybook_status set_by_row(struct page *page)
     if (status == DAYBOOK_OK) {
         status = move_base(page, &holding, &base, &moved);
     }
-    return status == DAYBOOK_OK && moved
-               ? dk_records_replace(store, &base.record, base.version, base.bucket)
-               : status;
+    if (status != DAYBOOK_OK || !moved) {
+        return status;
+    }
+    dk_sums_base(store, &holding, base.version, base.bucket);
+    return dk_records_replace(store, &base.record, base.version, base.bucket);
 }
 
 /* The columns of the row alone, where the record is held, decided, not stale and older; *done
@@ -323,6 +332,7 @@ static daybook_status apply_delete(struct page *page)
         return DAYBOOK_OK;
     }
     if (!holding.is_pending) {
+        dk_sums_base(store, &holding, 0, 0);
         status = dk_touch_record(store, &page->apply->touched, &holding.row.record);
         return status == DAYBOOK_OK ? dk_records_remove(store, entity, &page->row.id) : status;
     }

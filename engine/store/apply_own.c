@@ -45,7 +45,13 @@ static daybook_status settle_made(struct store *store, const struct entity *enti
     }
     dk_records_empty(&nothing, entity, id);
     store->changed |= dk_store_bit((int)entity->kind);
-    return dk_records_update_made(store, &nothing, columns, position, bucket, seq, done);
+    daybook_status status =
+        dk_records_update_made(store, &nothing, columns, position, bucket, seq, done);
+    if (status == DAYBOOK_OK && *done) {
+        struct sum_key key = {entity->name, strlen(entity->name), id};
+        dk_sums_move(store, &key, 0, 0, position, bucket);
+    }
+    return status;
 }
 
 /* ---- one change */
@@ -136,6 +142,7 @@ static daybook_status settle_change(struct apply *apply, const struct changeset 
     }
     store->changed |= dk_store_bit((int)change->entity->kind);
     if (shows_change(&holding, change, seq, position)) {
+        dk_sums_base(store, &holding, position, holding.base_bucket);
         status = dk_pending_remove(store, &holding);
         return status == DAYBOOK_OK ? dk_records_update(store, &holding.row.record, COLUMN_BUCKET,
                                                         position, holding.base_bucket)

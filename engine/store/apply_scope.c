@@ -32,6 +32,7 @@ daybook_status dk_apply_evict(struct apply *apply, const struct entity *entity, 
         dk_records_empty(&base.record, entity, id);
         return dk_pending_rebuild(store, &holding, &base, &apply->touched);
     }
+    dk_sums_base(store, &holding, 0, 0);
     status = dk_touch_record(store, &apply->touched, &holding.row.record);
     return status == DAYBOOK_OK ? dk_records_remove(store, entity, id) : status;
 }

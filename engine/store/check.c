@@ -339,6 +339,26 @@ static bool check_loading(struct check *check)
     return true;
 }
 
+/* The version sums that were kept up are those of the rows. */
+static bool check_sums(struct check *check)
+{
+    uint64_t kept = 0, reckoned = 0;
+    daybook_status status = dk_sums_write(check->store);
+    if (status == DAYBOOK_OK) {
+        status = dk_sums_scope(check->store, &kept);
+    }
+    if (status == DAYBOOK_OK) {
+        status = dk_sums_reckon(check->store);
+    }
+    if (status == DAYBOOK_OK) {
+        status = dk_sums_scope(check->store, &reckoned);
+    }
+    if (status != DAYBOOK_OK) {
+        return failed(check, status);
+    }
+    return kept == reckoned || wrong(check, "a version sum is not that of the rows", NULL, NULL);
+}
+
 /* All checks, in the order in which later ones rely on earlier ones. */
 static bool check_all(struct check *check)
 {
@@ -356,7 +376,7 @@ static bool check_all(struct check *check)
             return false;
         }
     }
-    return true;
+    return check_sums(check);
 }
 
 /* The observer hears nothing, and memory stays what it was: the transaction is rolled back. */
@@ -370,6 +390,7 @@ bool dk_store_check(struct store *store, char *problem, size_t problem_size)
     dk_arena_reset(&store->arena);
     bool fine = dk_database_begin(&store->database) == DAYBOOK_OK && check_all(&check);
     dk_database_rollback(&store->database);
+    dk_sums_forget(store);
     dk_outbox_forget(store);
     store->memory = store->saved;
     store->changed = changed;

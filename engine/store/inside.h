@@ -12,6 +12,7 @@
 #include "engine/store/store.h"
 
 #include "engine/base/frame.h"
+#include "engine/protocol/sum.h"
 
 #include <pthread.h>
 
@@ -19,6 +20,7 @@
 #define STORE_UPDATES 128             /* update statements kept, one per set of columns */
 #define STORE_DECODED 16              /* changesets kept decoded within a transaction */
 #define BODY_PLAIN_MAX ((size_t)4096) /* bytes; longer bodies lie in the file compressed */
+#define SUM_SLOTS 8192                /* buckets whose sums one transaction may move, twice */
 #define STORE_RANDOM 640              /* bytes fetched from the platform at a time */
 
 /* outbox.verdict; the numbers are stored */
@@ -81,6 +83,18 @@ struct decoded {
     struct change **sorted; /* by entity and id */
 };
 
+/* What the transaction under way has changed of the buckets' version sums; see sums.c. */
+struct sum_slot {
+    int64_t bucket; /* 0: free */
+    uint64_t difference;
+};
+struct sums {
+    struct sum_slot *slots; /* SUM_SLOTS; NULL until one is needed */
+    int used;
+    bool failed;
+    int64_t old_version, old_bucket; /* of the row that an update changed */
+};
+
 /* What memory holds of the file; saved at the begin of each transaction and brought back where it
  * fails. */
 struct number_range {   /* document numbers of one entity */
@@ -117,10 +131,11 @@ struct store {
     struct arena work;         /* for one record within it */
     struct arena row_arena;    /* what the reader of a log page makes for one row */
     struct frame_codec *codec; /* NULL until a body is long */
-    struct buffer packed;      /* a body as it lies in the file, or out of it */
-    struct buffer body;        /* the changeset under way */
-    struct buffer text;        /* base values and other short JSON */
-    uint64_t changed;          /* bits for options.changed */
+    struct sums sums;
+    struct buffer packed; /* a body as it lies in the file, or out of it */
+    struct buffer body;   /* the changeset under way */
+    struct buffer text;   /* base values and other short JSON */
+    uint64_t changed;     /* bits for options.changed */
     struct entity_facts facts[ENTITY_COUNT];
     struct entity_statements entities[ENTITY_COUNT];
     struct update_statement updates[STORE_UPDATES];
@@ -129,7 +144,8 @@ struct store {
     uint64_t decoded_clock;
     struct { /* one slot per SQL literal, named by file */
         struct statement *meta_load, *meta_write, *meta_sent;
-        struct statement *scope_load, *scope_held, *scope_add, *scope_drop;
+        struct statement *scope_load, *scope_held, *scope_add, *scope_drop, *scope_sum, *scope_sums,
+            *scope_bucket;
         struct statement *loading_count, *loading_find, *loading_advance, *loading_list;
         struct statement *outbox_add, *outbox_body, *outbox_texts, *outbox_collect, *outbox_find,
             *outbox_find_id, *outbox_note, *outbox_remove, *outbox_settle, *outbox_purge,
@@ -400,6 +416,32 @@ daybook_status dk_pending_base_text(struct store *store, const struct record *ba
 daybook_status dk_pending_rebuild(struct store *store, const struct holding *old,
                                   const struct base *base, struct touched *touched);
 
+/* ---- sums.c */
+struct sum_key {
+    const char *entity;
+    size_t length;
+    const struct id *id;
+};
+/* Makes the SQL function base_moves(new version, version, bucket) known to the writer. */
+daybook_status dk_sums_open(struct store *store);
+/* A record's base moves; a bucket of 0 or below is none. A failure is told by dk_sums_write. */
+void dk_sums_move(struct store *store, const struct sum_key *key, int64_t old_version,
+                  int64_t old_bucket, int64_t version, int64_t bucket);
+/* The same from what is held to a new base; bucket 0: to none. */
+void dk_sums_base(struct store *store, const struct holding *old, int64_t version, int64_t bucket);
+/* One [bucket,"sum"] of a reply, whose bracket was entered. */
+bool dk_sums_read_row(struct json_reader *json, int64_t *bucket, uint64_t *sum);
+/* Adds what was gathered to table scope. dk_store_end does. */
+daybook_status dk_sums_write(struct store *store);
+/* Forgets what was gathered; the transaction is rolled back. */
+void dk_sums_forget(struct store *store);
+/* All rows are stale now: no bucket has anything. */
+daybook_status dk_sums_clear(struct store *store);
+/* The sum of the scope: of its buckets with their sums. */
+daybook_status dk_sums_scope(struct store *store, uint64_t *sum);
+/* All sums anew, from the rows. */
+daybook_status dk_sums_reckon(struct store *store);
+
 /* ---- inbox.c */
 struct inbox_item {
     const char *kind;
@@ -472,14 +514,18 @@ daybook_status dk_apply_tell_stored(struct apply *apply, const struct entity *en
 daybook_status dk_apply_own(struct apply *apply, const struct row *row);
 daybook_status dk_apply_settle(struct apply *apply, const struct outbox_row *outbox,
                                int64_t position, int64_t bucket);
+/* diverged.c */
+/* Compares the sums of the buckets one by one; the rows of those that differ become stale, and are
+ * read anew. */
+daybook_status dk_apply_divergence(struct apply *apply);
 /* stale.c */
 /* The rows held become stale: kept, and to be replaced by whole rows. All buckets are loading. */
 daybook_status dk_stale_rows(struct store *store);
 /* The same for the rows of one bucket, which the caller marks as loading. */
 daybook_status dk_stale_bucket(struct store *store, int64_t bucket);
-/* The log of the positions known so far is no more: rows are stale, and what was decided at those
- * positions and may be lost goes up again. */
-daybook_status dk_stale_epoch(struct store *store, struct touched *touched);
+/* The log of the positions known so far is no more: rows are stale, and what was decided above the
+ * last position that the new log shares with it goes up again. */
+daybook_status dk_stale_epoch(struct store *store, int64_t shared, struct touched *touched);
 /* apply_log.c */
 daybook_status dk_apply_log(struct apply *apply);
 /* Whole records of one bucket out of a page of its snapshot, read at this head. */
@@ -500,6 +546,9 @@ struct page_key {
 daybook_status dk_loading_count(struct store *store);
 /* Every bucket of the scope begins to load from its first page. */
 daybook_status dk_loading_all(struct store *store);
+/* One bucket begins anew: its rows become stale, and what pages and log do not bring goes when they
+ * are in. Pending changes stay. NOT_FOUND: not in the scope. */
+daybook_status dk_loading_begin(struct store *store, int64_t bucket);
 /* Where the bucket's next page begins; *found false: it waits for none. */
 daybook_status dk_loading_find(struct store *store, int64_t bucket, struct arena *arena,
                                struct page_key *after, bool *found);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Owns how far the snapshot of each bucket has come, in table scope: which of its pages is next,
- * and from which position on it is complete. Called by apply, for the request, and by whoever wants
- * a bucket anew. Invariants: memory.state.loading counts the buckets that are not complete; a row
- * is stale only while its bucket waits for pages.
+ * and from which position on it is complete. Called by apply, and for the request. Invariants:
+ * memory.state.loading counts the buckets that are not complete; a row is stale only while its
+ * bucket waits for pages.
  *
  * scope.loading: 1 pages are to come, from behind (after_entity, after_id) on; 2 all pages are in,
  * and the log is read up to `until`, the highest head that one of them had; 0 complete.
@@ -100,6 +100,23 @@ daybook_status dk_loading_advance(struct store *store, int64_t bucket, const str
     return dk_step_done(advance);
 }
 
+daybook_status dk_loading_begin(struct store *store, int64_t bucket)
+{
+    char sql[160];
+    (void)dk_text_format(sql, sizeof sql,
+                         "UPDATE scope SET loading=1,after_entity=NULL,after_id=NULL,until=0"
+                         " WHERE bucket=%lld",
+                         (long long)bucket);
+    daybook_status status = dk_database_run(&store->database, sql);
+    if (status == DAYBOOK_OK && dk_database_changes(&store->database) == 0) {
+        status = DAYBOOK_NOT_FOUND;
+    }
+    if (status == DAYBOOK_OK) {
+        status = dk_stale_bucket(store, bucket);
+    }
+    return status == DAYBOOK_OK ? dk_loading_count(store) : status;
+}
+
 /* What is stale by now no page of its bucket will bring; and buckets whose pages are in are
  * complete when the log has been read as far as they were. */
 daybook_status dk_apply_loaded(struct apply *apply)
@@ -161,25 +178,11 @@ daybook_status dk_store_write_loading(struct store *store, struct buffer *out)
 
 daybook_status dk_store_reload(struct store *store, int64_t bucket)
 {
-    char sql[160];
     daybook_status status = dk_store_begin(store);
     if (status != DAYBOOK_OK) {
         return status;
     }
-    (void)dk_text_format(sql, sizeof sql,
-                         "UPDATE scope SET loading=1,after_entity=NULL,after_id=NULL,until=0"
-                         " WHERE bucket=%lld",
-                         (long long)bucket);
-    status = dk_database_run(&store->database, sql);
-    if (status == DAYBOOK_OK && dk_database_changes(&store->database) == 0) {
-        status = DAYBOOK_NOT_FOUND;
-    }
-    if (status == DAYBOOK_OK) {
-        status = dk_stale_bucket(store, bucket);
-    }
-    if (status == DAYBOOK_OK) {
-        status = dk_loading_count(store);
-    }
+    status = dk_loading_begin(store, bucket);
     if (status == DAYBOOK_OK) {
         store->changed |= STORE_CHANGED_SYNC;
         status = dk_store_write_meta(store);

@@ -435,6 +435,7 @@ daybook_status dk_pending_rebuild(struct store *store, const struct holding *old
     struct overlay overlay;
     int count = 0;
     struct arena *arena = &store->work;
+    dk_sums_base(store, old, base->version, base->state == BASE_HELD ? base->bucket : 0);
     daybook_status status =
         old->has_row ? dk_touch_record(store, touched, &old->row.record) : DAYBOOK_OK;
     if (status == DAYBOOK_OK && old->last > 0) {

@@ -14,6 +14,14 @@ struct raw {
     struct value body;
 };
 
+/* The record's place in the version sums moves; bucket 0: it goes. */
+static void move_sum(struct store *store, const struct block *block, const struct row *row,
+                     const struct raw *old, int64_t bucket)
+{
+    struct sum_key key = {block->entity_name, block->entity_name_length, &row->id};
+    dk_sums_move(store, &key, old->version, old->found ? old->bucket : 0, row->number, bucket);
+}
+
 /* Binds entity name and id from parameter `first` on. */
 static void bind_key(struct statement *statement, int first, const struct block *block,
                      const struct row *row)
@@ -138,12 +146,20 @@ daybook_status dk_raw_apply(struct apply *apply, const struct block *block, cons
         int64_t held = stale ? ~raw.bucket : raw.bucket;
         bool elsewhere =
             block->op == BLOCK_EVICT && block->bucket > 0 && held > 0 && held != block->bucket;
-        return elsewhere ? DAYBOOK_OK : drop(store, block, row);
+        if (elsewhere) {
+            return DAYBOOK_OK;
+        }
+        move_sum(store, block, row, &raw, 0);
+        return drop(store, block, row);
     }
     status = merge(store, block, row, whole ? NULL : &raw.body, &body);
     if (status == DAYBOOK_BAD_REPLY) {
         return dk_apply_bad(apply, "a row has another number of values than its block has fields");
     }
     int64_t bucket = block->bucket > 0 || whole ? block->bucket : raw.bucket;
-    return status == DAYBOOK_OK ? put(store, block, row, bucket, &body) : status;
+    if (status != DAYBOOK_OK) {
+        return status;
+    }
+    move_sum(store, block, row, &raw, bucket);
+    return put(store, block, row, bucket, &body);
 }

@@ -326,7 +326,8 @@ static void write_update(struct buffer *sql, const struct entity *entity, uint64
     };
     dk_buffer_append_text(sql, "UPDATE r_");
     dk_buffer_append_text(sql, entity->name);
-    dk_buffer_append_text(sql, " SET version=?");
+    dk_buffer_append_text(sql, guard == GUARD_LOG ? " SET version=base_moves(?,version,bucket)"
+                                                  : " SET version=?");
     for (int i = 0; i < entity->field_count; i++) {
         if ((columns >> i & 1) != 0) {
             dk_buffer_append_char(sql, ',');
@@ -407,6 +408,8 @@ static daybook_status update_whole(struct store *store, const struct update *upd
     if ((update->columns & COLUMN_EXTRA) != 0) {
         stored.record.extra = record->extra;
     }
+    store->sums.old_version = stored.version;
+    store->sums.old_bucket = stored.bucket;
     return dk_records_replace(store, &stored.record, update->version,
                               (update->columns & COLUMN_BUCKET) != 0 ? update->bucket
                                                                      : stored.bucket);
@@ -458,7 +461,14 @@ daybook_status dk_records_update_guarded(struct store *store, const struct recor
                                          int64_t bucket, bool *done)
 {
     struct update update = {record, columns, version, bucket, GUARD_LOG, upto};
-    return run_update(store, &update, done);
+    daybook_status status = run_update(store, &update, done);
+    if (status == DAYBOOK_OK && *done) {
+        int64_t old_bucket = store->sums.old_bucket;
+        struct sum_key key = {record->entity->name, strlen(record->entity->name), &record->id};
+        dk_sums_move(store, &key, store->sums.old_version, old_bucket, version,
+                     (columns & COLUMN_BUCKET) != 0 ? bucket : old_bucket);
+    }
+    return status;
 }
 
 daybook_status dk_records_update_made(struct store *store, const struct record *record,

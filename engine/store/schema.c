@@ -10,6 +10,7 @@
  *   per record that it makes, entity number (1) and id (16); others: number of its other changes.
  * - pending: records that unsettled changesets touch, but for those whose version says all. base:
  *   JSON of the base values of the fields in `touched`; of all fields where there is no row.
+ * - scope: the buckets held, with their version sums; see sums.c.
  * - hidden: the slots in pending of records that have no row.
  * - raw_record: rows of entities that this schema does not know, as JSON objects.
  * - meta: one row, who this store is and where it stands. entity_number: short stable numbers.
@@ -46,9 +47,9 @@ static const char tables_sql[] =
     " position INTEGER NOT NULL, head INTEGER NOT NULL, safe_position INTEGER NOT NULL,"
     " next_seq INTEGER NOT NULL, settled INTEGER NOT NULL, sent_seq INTEGER NOT NULL,"
     " stamp INTEGER NOT NULL, stamp_seq INTEGER NOT NULL, offset_ms INTEGER NOT NULL,"
-    " synced_ms INTEGER NOT NULL);"
+    " synced_ms INTEGER NOT NULL, verified_ms INTEGER NOT NULL);"
     "CREATE TABLE scope(bucket INTEGER PRIMARY KEY, label TEXT NOT NULL, loading INTEGER NOT NULL,"
-    " after_entity TEXT, after_id BLOB, until INTEGER NOT NULL);"
+    " after_entity TEXT, after_id BLOB, until INTEGER NOT NULL, sum INTEGER NOT NULL DEFAULT 0);"
     "CREATE TABLE entity_number(number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);"
     "CREATE TABLE outbox(seq INTEGER PRIMARY KEY, id BLOB NOT NULL, verdict INTEGER NOT NULL,"
     " position INTEGER NOT NULL, made_ms INTEGER NOT NULL, stamp INTEGER NOT NULL,"
@@ -455,7 +456,7 @@ static daybook_status make_meta(struct store *store)
     dk_text_to_hex(id.bytes, ID_SIZE, instance);
     (void)dk_text_format(
         sql, sizeof sql,
-        "INSERT INTO meta VALUES(1,x'%s',0,'',NULL,NULL,NULL,'',0,0,0,0,0,0,1,0,0,0,1,0,0)",
+        "INSERT INTO meta VALUES(1,x'%s',0,'',NULL,NULL,NULL,'',0,0,0,0,0,0,1,0,0,0,1,0,0,0)",
         instance);
     return dk_database_run(&store->database, sql);
 }

@@ -36,14 +36,18 @@ static daybook_status mark_rows(struct store *store, const char *which)
 daybook_status dk_stale_rows(struct store *store)
 {
     daybook_status status = mark_rows(store, "bucket>=0");
+    status = status == DAYBOOK_OK ? dk_sums_clear(store) : status;
     return status == DAYBOOK_OK ? dk_loading_all(store) : status;
 }
 
 daybook_status dk_stale_bucket(struct store *store, int64_t bucket)
 {
-    char which[40];
+    char which[40], sql[80];
     (void)dk_text_format(which, sizeof which, "bucket=%lld", (long long)bucket);
-    return mark_rows(store, which);
+    (void)dk_text_format(sql, sizeof sql, "UPDATE scope SET sum=0 WHERE bucket=%lld",
+                         (long long)bucket);
+    daybook_status status = mark_rows(store, which);
+    return status == DAYBOOK_OK ? dk_database_run(&store->database, sql) : status;
 }
 
 /* Makes one change of a changeset that goes up again pending, on top of the base as it is. A record
@@ -91,7 +95,7 @@ static daybook_status reopen(struct store *store, const struct outbox_row *row,
     return status;
 }
 
-daybook_status dk_stale_epoch(struct store *store, struct touched *touched)
+daybook_status dk_stale_epoch(struct store *store, int64_t shared, struct touched *touched)
 {
     struct store_state *state = &store->memory.state;
     struct outbox_row *rows;
@@ -107,7 +111,8 @@ daybook_status dk_stale_epoch(struct store *store, struct touched *touched)
         status = dk_outbox_list(store, &store->arena, &rows, &count);
     }
     for (int i = 0; status == DAYBOOK_OK && i < count; i++) {
-        if (rows[i].verdict != OUTBOX_NONE) {
+        bool lost = rows[i].position == 0 || rows[i].position > shared;
+        if (rows[i].verdict != OUTBOX_NONE && lost) {
             status = reopen(store, &rows[i], touched);
         }
     }

@@ -71,12 +71,14 @@ daybook_status dk_store_begin(struct store *store)
 
 daybook_status dk_store_end(struct store *store, daybook_status status)
 {
+    status = status == DAYBOOK_OK ? dk_sums_write(store) : status;
     if (status == DAYBOOK_OK) {
         status = dk_database_commit(&store->database);
     } else {
         dk_database_rollback(&store->database);
     }
     if (status != DAYBOOK_OK) {
+        dk_sums_forget(store);
         store->memory = store->saved;
         store->changed = 0;
         dk_log(&store->options.log, LOG_WARN, "store: transaction rolled back, status %d: %s",
@@ -119,7 +121,8 @@ static daybook_status load_meta(struct store *store, int64_t *stamp_seq)
         &store->database, &store->slots.meta_load,
         "SELECT "
         "instance,device_no,token,organisation,user_id,territory,role,epoch,stale_epoch,stale,"
-        "position,head,safe_position,next_seq,settled,sent_seq,stamp,stamp_seq,offset_ms,synced_ms"
+        "position,head,safe_position,next_seq,settled,sent_seq,stamp,stamp_seq,offset_ms,synced_ms,"
+        "verified_ms"
         " FROM meta",
         &status);
     if (load == NULL) {
@@ -149,6 +152,7 @@ static daybook_status load_meta(struct store *store, int64_t *stamp_seq)
     *stamp_seq = dk_column_int(load, 17);
     state->clock.offset_ms = dk_column_int(load, 18);
     state->last_synced_ms = dk_column_int(load, 19);
+    state->verified_ms = dk_column_int(load, 20);
     dk_reset(load);
     return fine ? DAYBOOK_OK : DAYBOOK_CORRUPT;
 }
@@ -171,7 +175,7 @@ daybook_status dk_store_write_meta(struct store *store)
         "instance=?,device_no=?,token=?,organisation=?,user_id=?,territory=?,role=?,epoch=?,"
         "stale_epoch=?,stale=?,position=?,head=?,safe_position=?,next_seq=?,settled=?,sent_seq=?,"
         "stamp=?,"
-        "stamp_seq=?,offset_ms=?,synced_ms=?",
+        "stamp_seq=?,offset_ms=?,synced_ms=?,verified_ms=?",
         &status);
     if (write == NULL) {
         return status;
@@ -196,6 +200,7 @@ daybook_status dk_store_write_meta(struct store *store)
     dk_bind_int(write, 18, state->next_seq);
     dk_bind_int(write, 19, state->clock.offset_ms);
     dk_bind_int(write, 20, state->last_synced_ms);
+    dk_bind_int(write, 21, state->verified_ms);
     status = dk_step_done(write);
     if (status == DAYBOOK_OK) {
         store->memory.meta_dirty = false;
@@ -297,6 +302,9 @@ static daybook_status open_file(struct store *store, char *problem, size_t probl
     }
     status = dk_database_open(&store->database, store->options.path, &how);
     if (status == DAYBOOK_OK) {
+        status = dk_sums_open(store);
+    }
+    if (status == DAYBOOK_OK) {
         dk_schema_facts(store);
         status = dk_schema_open(store, problem, problem_size);
     }
@@ -324,6 +332,7 @@ static void free_store(struct store *store)
     dk_buffer_clear(&store->body);
     dk_buffer_clear(&store->packed);
     dk_frame_free(store->codec);
+    dk_memory_free(store->sums.slots);
     dk_buffer_clear(&store->text);
     (void)pthread_mutex_destroy(&store->lock);
     dk_memory_free((char *)store->options.path);
@@ -442,6 +451,15 @@ daybook_status dk_store_synced(struct store *store, int64_t wall_ms)
     if (wall_ms - written_ms < SYNCED_WRITE_MS && wall_ms >= written_ms) {
         return DAYBOOK_OK;
     }
+    return write_meta_now(store);
+}
+
+/* At once: it happens once a day. */
+daybook_status dk_store_verified(struct store *store, int64_t wall_ms)
+{
+    (void)pthread_mutex_lock(&store->lock);
+    store->memory.state.verified_ms = wall_ms;
+    (void)pthread_mutex_unlock(&store->lock);
     return write_meta_now(store);
 }
 

@@ -14,6 +14,7 @@
  *  4. DERIVED fields equal what dk_sales_derive computes.
  *  5. A stale row is of a bucket that waits for pages; state.loading counts the buckets whose
  * snapshot is not complete.
+ *  6. The version sum of each bucket held is that of the bases in it.
  *
  * Threads: every function may be called from any thread; each takes the store's lock for its short
  * transaction. Nothing waits on the network or an observer under it.
@@ -71,6 +72,7 @@ struct store_state {
     int64_t loading;    /* buckets whose snapshot is under way */
     int64_t oldest_pending_ms;
     int64_t last_synced_ms;
+    int64_t verified_ms; /* wall clock: what every record says was compared last; 0: no sync yet */
     struct hlc_clock clock;
 };
 
@@ -85,7 +87,8 @@ daybook_status dk_store_new_instance(struct store *store, const struct id *insta
                                      uint32_t device_no);
 daybook_status dk_store_learn_clock(struct store *store, int64_t sent_ms, int64_t received_ms,
                                     int64_t server_ms);
-daybook_status dk_store_synced(struct store *store, int64_t wall_ms); /* a complete sync ended */
+daybook_status dk_store_synced(struct store *store, int64_t wall_ms);   /* a complete sync ended */
+daybook_status dk_store_verified(struct store *store, int64_t wall_ms); /* contents were compared */
 
 /* ---- local reads and writes */
 
@@ -133,15 +136,17 @@ daybook_status dk_store_write_scope(struct store *store, struct buffer *out);
 /* Array of where the pages of buckets go on, [bucket] or [bucket,"entity","id"]; nothing at all
  * where no bucket waits for one. */
 daybook_status dk_store_write_loading(struct store *store, struct buffer *out);
-/* Begins the snapshot of one bucket anew: its rows become stale, and what pages and log do not
- * bring goes when they are in. Pending changes stay. NOT_FOUND: not in the scope. */
+/* Begins the snapshot of one bucket of the scope anew: its rows become stale, and what pages and
+ * log do not bring goes when they are in. Pending changes stay. NOT_FOUND: not in the scope. */
 daybook_status dk_store_reload(struct store *store, int64_t bucket);
 
 /* ---- the road down */
 
 struct store_applied {
     int verdicts, rejected, rows, conflicts;
-    int pages;          /* that were taken */
+    int pages;    /* that were taken */
+    bool differs; /* the scope's version sum is not the server's: ask for those of the buckets */
+    int diverged; /* buckets that were found to differ: their rows are stale, to be read anew */
     bool copy_detected; /* a marker named a changeset that this file never had: nothing was applied;
                            take a new instance */
 };
@@ -149,6 +154,11 @@ struct store_applied {
  * problem) leaves everything as it was. */
 daybook_status dk_store_apply(struct store *store, struct sync_reply *reply, struct arena *arena,
                               struct store_applied *applied, const char **problem);
+
+/* Compares what every record says with the sums and contents of a reply that was just applied; the
+ * buckets that differ begin to load anew. By the syncer alone, before it applies another reply.
+ * BAD_REPLY: the reply has no such sums. */
+daybook_status dk_store_verify(struct store *store, const struct sync_reply *reply, int *diverged);
 
 /* ---- inbox */
 daybook_status dk_store_inbox_discard(struct store *store, int64_t item);

@@ -28,6 +28,8 @@ struct syncer {
     int64_t paced_ms; /* steady clock: when the pace was learnt last */
     struct pull_pace pull;
     struct id lease;    /* new instance that is being leased; zero: none */
+    bool verify;        /* the next run that reaches the head compares contents */
+    int64_t unreported; /* buckets that differed, and that the server has not been told of */
     bool token_refused; /* the server said SIGN_IN; a new enrolment is due */
 
     pthread_mutex_t status_lock; /* guards status; never held while something is called */
@@ -40,6 +42,9 @@ struct sync_run {
     int64_t deadline_ms; /* steady clock; 0: none */
     int rounds, repairs, resets, shrinks;
     bool pull_only;     /* the next request carries no changesets */
+    bool differs;       /* the next request asks for the sums of the buckets */
+    bool contents;      /* and those of what the records say */
+    int diverged;       /* buckets that are being read anew; once in a run */
     bool done;          /* nothing undecided, and at the head */
     size_t sent_bytes;  /* bodies in the last request */
     int sent_count;     /* changesets in it */

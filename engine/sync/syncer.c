@@ -168,6 +168,9 @@ static daybook_status build_request(struct sync_run *run, const struct store_sta
         .settled = state->settled,
         .page_bytes = dk_pull_page_bytes(&syncer->pull),
         .leave_recent = syncer->options.leave_recent,
+        .sums = (run->differs && run->diverged == 0) || run->contents,
+        .contents = run->contents,
+        .diverged = syncer->unreported,
     };
     dk_buffer_reset(&syncer->scope);
     daybook_status status = dk_store_write_scope(syncer->options.store, &syncer->scope);
@@ -246,11 +249,59 @@ static bool is_progress(struct sync_run *run, const struct store_state *before,
         (!reply->reset && after->position > before->position)) {
         return true;
     }
-    if (reply->reset || after->epoch != before->epoch || reply->scope.bytes != NULL) {
+    if (reply->reset || after->epoch != before->epoch || reply->scope.bytes != NULL ||
+        applied->diverged > 0) {
         run->resets++;
         return run->resets <= SYNC_RESETS_MAX;
     }
     return run->sent_count == 0 && !reply->more;
+}
+
+/* What the comparison of the sums gave. Buckets that differ are repaired once in a run; where they
+ * differ after that too, the next run tries again. */
+static void note_sums(struct sync_run *run, const struct sync_request *request,
+                      const struct store_applied *applied)
+{
+    struct syncer *syncer = run->syncer;
+    bool repaired = run->diverged > 0 && run->done && !applied->differs;
+    syncer->unreported += applied->diverged - request->diverged;
+    pthread_mutex_lock(&syncer->status_lock);
+    syncer->status.divergences += applied->diverged;
+    syncer->status.repaired += repaired ? run->diverged : 0;
+    pthread_mutex_unlock(&syncer->status_lock);
+    if (applied->differs && run->diverged > 0) {
+        dk_log(&syncer->options.log, LOG_ERROR, "sync: still differs from the server");
+        return;
+    }
+    run->differs = applied->differs && applied->diverged == 0 && !request->sums;
+    run->diverged += applied->diverged;
+    run->done = run->done && !run->differs && applied->diverged == 0;
+}
+
+/* Once a day, and where somebody asked, a run does not end without comparing what every record
+ * says: one more round at the head, and then the store looks. */
+static daybook_status verify_contents(struct sync_run *run, const struct sync_request *request,
+                                      const struct sync_reply *reply, struct store_applied *applied)
+{
+    struct syncer *syncer = run->syncer;
+    const daybook_platform *platform = syncer->options.exchange.platform;
+    int diverged = 0;
+    if (!run->done || !syncer->verify || applied->differs) {
+        return DAYBOOK_OK;
+    }
+    if (!request->contents) {
+        run->contents = true;
+        run->done = false;
+        return DAYBOOK_OK;
+    }
+    run->contents = false;
+    syncer->verify = false;
+    daybook_status status = dk_store_verify(syncer->options.store, reply, &diverged);
+    if (status == DAYBOOK_OK) {
+        status = dk_store_verified(syncer->options.store, platform->wall_ms(platform->context));
+    }
+    applied->diverged += diverged;
+    return status;
 }
 
 /* Puts a text of the engine's own into the failure; returns the status. */
@@ -306,6 +357,11 @@ static daybook_status run_round(struct sync_run *run)
     }
     run->done = !reply.more && after.pending == 0 && !run->pull_only;
     run->pull_only = false;
+    status = verify_contents(run, &request, &reply, &applied);
+    if (status != DAYBOOK_OK) {
+        return fail(run, status, "the contents could not be compared");
+    }
+    note_sums(run, &request, &applied);
     dk_log(&syncer->options.log, LOG_DEBUG,
            "sync: %d up, %d verdicts, %d rows and %d pages down, %zu + %zu bytes", run->sent_count,
            applied.verdicts, applied.rows, applied.pages, run->report.bytes_up,
@@ -348,6 +404,29 @@ static void finish_run(struct syncer *syncer, daybook_status status)
     dk_buffer_clear(&syncer->bodies);
 }
 
+/* A day after contents were compared last it is time again; a store that has never synced has the
+ * server's word for all that it gets. */
+static void plan_verify(struct syncer *syncer)
+{
+    const daybook_platform *platform = syncer->options.exchange.platform;
+    struct store_state state;
+    int64_t now_ms = platform->wall_ms(platform->context);
+    dk_store_state(syncer->options.store, &state);
+    if (state.verified_ms == 0) {
+        (void)dk_store_verified(syncer->options.store, now_ms);
+    } else if (now_ms - state.verified_ms >= SYNC_VERIFY_MS || now_ms < state.verified_ms) {
+        syncer->verify = true;
+    }
+}
+
+/* See the header. */
+void dk_syncer_verify(struct syncer *syncer)
+{
+    pthread_mutex_lock(&syncer->run_lock);
+    syncer->verify = true;
+    pthread_mutex_unlock(&syncer->run_lock);
+}
+
 /* See the header. */
 daybook_status dk_syncer_run(struct syncer *syncer, int64_t budget_ms, bool wait,
                              struct sync_failure *failure)
@@ -365,6 +444,7 @@ daybook_status dk_syncer_run(struct syncer *syncer, int64_t budget_ms, bool wait
     if (now - syncer->paced_ms > PUSH_KEPT_MS) {
         dk_push_begin(&syncer->push); /* the device may be anywhere by now */
     }
+    plan_verify(syncer);
     daybook_status status = run_rounds(&run);
     finish_run(syncer, status);
     pthread_mutex_unlock(&syncer->run_lock);

@@ -11,10 +11,11 @@
 #include "engine/store/store.h"
 #include "engine/sync/exchange.h"
 
-#define SYNC_REPAIRS_MAX 4     /* of one run: new instances and gaps */
-#define SYNC_SHRINKS_MAX 16    /* of one run: requests made smaller */
-#define SYNC_RESETS_MAX 3      /* of one run: positions that went back, scopes that changed */
-#define SYNC_ROUNDS_MAX 100000 /* of one run */
+#define SYNC_REPAIRS_MAX 4  /* of one run: new instances and gaps */
+#define SYNC_SHRINKS_MAX 16 /* of one run: requests made smaller */
+#define SYNC_RESETS_MAX 3   /* of one run: positions that went back, scopes that changed */
+#define SYNC_VERIFY_MS (INT64_C(24) * 3600 * 1000) /* between two comparisons of contents */
+#define SYNC_ROUNDS_MAX 100000                     /* of one run */
 
 struct syncer_options {
     struct exchange_options exchange;
@@ -42,7 +43,9 @@ struct syncer_status {
     bool connected; /* the last exchange succeeded */
     bool uploading, downloading;
     int64_t bytes_up, bytes_down, round_trips; /* bodies, since the syncer was made */
-    daybook_status blocked;                    /* why the last run failed; OK where it did not */
+    int64_t divergences;    /* buckets that were not what the server has, likewise */
+    int64_t repaired;       /* of these: that are again */
+    daybook_status blocked; /* why the last run failed; OK where it did not */
 };
 
 struct syncer;
@@ -54,6 +57,9 @@ void dk_syncer_free(struct syncer *syncer); /* nothing runs any more; NULL is fi
  * INTERRUPTED. `wait` false: BUSY where another run or enrolment is under way. */
 daybook_status dk_syncer_run(struct syncer *syncer, int64_t budget_ms, bool wait,
                              struct sync_failure *failure);
+/* The next run that reaches the head compares what every record says with the server; what differs
+ * is loaded anew and counted. Waits for a run that is under way. */
+void dk_syncer_verify(struct syncer *syncer);
 /* Trades a one-time code for a token. MISUSE: enrolled, and the server has not refused the token;
  * BAD_CODE; INVALID: the code belongs to another user than the store; and what dk_exchange gives.
  */

@@ -34,6 +34,18 @@ daybook_status srv_sign_in(struct srv_store *store, const char *token, struct ca
 }
 
 /* See the header. */
+daybook_status srv_take_instance(struct srv_store *store, const struct id *instance,
+                                 struct srv_device *device)
+{
+    bool found = true;
+    daybook_status status = DAYBOOK_OK;
+    if (dk_id_compare(instance, &device->instance) != 0) {
+        status = srv_store_find_instance(store, instance, device, &found);
+    }
+    return status == DAYBOOK_OK && !found ? DAYBOOK_DIVERGED : status;
+}
+
+/* See the header. */
 daybook_status srv_enrol_code(struct srv_store *store, int64_t org, const struct id *user,
                               int64_t now_ms, int minutes, char code[CODE_TEXT_SIZE],
                               int64_t *expires_ms)

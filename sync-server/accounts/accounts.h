@@ -20,6 +20,12 @@ struct caller {
  * in: its work is quarantined, not lost. */
 daybook_status srv_sign_in(struct srv_store *store, const char *token, struct caller *caller);
 
+/* Puts the instance that a request is of in the place of the device's present one. Copies of one
+ * store share a token, and each lives on under an instance of its own. DIVERGED: the device was
+ * never given this instance. */
+daybook_status srv_take_instance(struct srv_store *store, const struct id *instance,
+                                 struct srv_device *device);
+
 /* Writer: a one-time code for a user, good for so many minutes. */
 daybook_status srv_enrol_code(struct srv_store *store, int64_t org, const struct id *user,
                               int64_t now_ms, int minutes, char code[CODE_TEXT_SIZE],

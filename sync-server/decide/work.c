@@ -150,6 +150,7 @@ static bool enter_found(struct decision *decision, struct work *work)
 {
     work->found = true;
     work->old_bucket = work->row.bucket;
+    work->old_version = work->row.deleted ? 0 : work->row.record.version;
     srv_work_link_parent(decision, work);
     return enter(decision, work);
 }

@@ -11,6 +11,7 @@
 
 #include "engine/base/memory.h"
 #include "engine/protocol/merge.h"
+#include "engine/protocol/sum.h"
 #include "engine/sales/sales.h"
 #include "sync-server/decide/decide.h"
 
@@ -75,6 +76,8 @@ struct work {
     bool remapped;      /* its change goes to the record that it is redirected to */
     bool own_whole;     /* the author needs the whole record */
     int64_t old_bucket; /* 0: none */
+    /* of the row as it was; 0: none, or a tombstone's */
+    int64_t old_version;
     enum effect effect;
     uint64_t changed; /* fields with another value than before */
     uint64_t own;     /* fields that are not as the author sent them */
@@ -83,6 +86,13 @@ struct work {
     struct work *next;             /* in the order of drawing in */
     struct work *same_slot;        /* by entity and id */
     struct work *same_parent_slot; /* child rows: by parent */
+};
+
+/* What one changeset does to a bucket's version sum. */
+struct bucket_sum {
+    int64_t bucket;
+    uint64_t difference;
+    struct bucket_sum *next;
 };
 
 /* What one changeset does in one bucket. */
@@ -119,6 +129,7 @@ struct decision {
     daybook_status status;
     struct verdict *verdict;
 
+    struct bucket_sum *sums; /* the one moved last is first */
     struct work *works, **works_end;
     int work_count;
     struct work **by_id, **by_parent; /* slots, a power of two */

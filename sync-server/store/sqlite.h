@@ -27,14 +27,16 @@ enum sqlite_intern {
 /* Statements whose SQL stands where they are used; see dk_statement. */
 struct sqlite_statements {
     struct statement *savepoint, *release, *rollback_to, *begin_read, *end_read;
-    struct statement *set_epoch, *end_epoch, *epoch_end;
+    struct statement *set_epoch, *end_epoch, *epoch_end, *cover_all, *skip_numbers, *set_backup,
+        *get_backup;
     struct statement *add_organisation, *organisations, *set_head, *get_head;
     struct statement *put_account, *get_account, *find_login;
     struct statement *add_placement, *placed_at, *inherit_placements, *add_account_state,
         *account_at, *reports_at;
     struct statement *add_code, *take_code, *drop_codes;
-    struct statement *add_device, *add_instance, *find_instance, *set_instance, *find_device,
-        *list_devices, *revoke, *find_dropped, *mark_device;
+    struct statement *add_device, *add_instance, *find_instance, *take_instance, *set_instance,
+        *find_device, *list_devices, *revoke, *find_dropped, *mark_device, *add_divergences;
+    struct statement *add_sum, *get_sum;
     struct statement *add_decision, *adopt_decision, *replace_verdict, *find_decision, *markers,
         *drop_verdicts;
     struct statement *add_rejected, *find_rejected, *remove_rejected;
@@ -102,6 +104,9 @@ daybook_status srv_sqlite_schema(struct sqlite_store *sqlite, bool writer, char 
 /* sqlite_adopt.c: moves fields of the entity's records that were unknown before into their columns.
  */
 daybook_status srv_sqlite_adopt(struct sqlite_store *sqlite, const struct entity *entity);
+/* Checks whose file it is: *version 0 for an empty one, else that of a store that is not newer. */
+daybook_status srv_sqlite_check_file(struct sqlite_store *sqlite, int64_t *version, char *problem,
+                                     size_t problem_size);
 /* Whether the field has an index, s_<entity>_by_<field>. */
 bool srv_sqlite_is_indexed(const struct entity *entity, int field);
 
@@ -111,6 +116,9 @@ uint64_t srv_sqlite_make_epoch(void);
 daybook_status srv_sqlite_new_epoch(struct srv_store *store);
 daybook_status srv_sqlite_epoch_end(struct srv_store *store, int64_t org, uint64_t epoch,
                                     int64_t *head);
+daybook_status srv_sqlite_set_backup(struct srv_store *store, int64_t org, int64_t head);
+daybook_status srv_sqlite_get_backup(struct srv_store *store, int64_t org, int64_t *head,
+                                     bool *any);
 
 /* ---- sqlite_accounts.c, sqlite_devices.c */
 daybook_status srv_sqlite_add_organisation(struct srv_store *store, const struct id *id,
@@ -133,6 +141,8 @@ daybook_status srv_sqlite_add_device(struct srv_store *store, struct srv_device 
 daybook_status srv_sqlite_find_device(struct srv_store *store,
                                       const uint8_t token_hash[SRV_HASH_SIZE],
                                       struct srv_device *device, bool *found);
+daybook_status srv_sqlite_find_instance(struct srv_store *store, const struct id *instance,
+                                        struct srv_device *device, bool *found);
 daybook_status srv_sqlite_lease(struct srv_store *store, int64_t device, const struct id *instance,
                                 uint32_t *device_no);
 daybook_status srv_sqlite_list_devices(struct srv_store *store, int64_t org, struct arena *arena,
@@ -140,6 +150,9 @@ daybook_status srv_sqlite_list_devices(struct srv_store *store, int64_t org, str
 daybook_status srv_sqlite_revoke(struct srv_store *store, int64_t device);
 daybook_status srv_sqlite_mark_device(struct srv_store *store, uint32_t device_no, int64_t decided,
                                       int64_t settled, int64_t seen_ms);
+
+daybook_status srv_sqlite_add_divergences(struct srv_store *store, uint32_t device_no,
+                                          int64_t buckets);
 
 /* ---- sqlite_history.c */
 daybook_status srv_sqlite_add_placement(struct srv_store *store, int64_t org,
@@ -245,6 +258,12 @@ daybook_status srv_sqlite_header(struct srv_store *store, const char *text, size
                                  int64_t *number);
 daybook_status srv_sqlite_header_text(struct srv_store *store, int64_t number, const char **text,
                                       size_t *length);
+
+/* ---- sqlite_sums.c */
+daybook_status srv_sqlite_add_sum(struct srv_store *store, int64_t org, int64_t bucket,
+                                  uint64_t difference);
+daybook_status srv_sqlite_get_sum(struct srv_store *store, int64_t org, int64_t bucket,
+                                  uint64_t *sum);
 
 /* ---- sqlite_evictions.c */
 daybook_status srv_sqlite_add_eviction(struct srv_store *store, int64_t org, int64_t bucket,

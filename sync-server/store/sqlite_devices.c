@@ -3,7 +3,7 @@
  * Devices and their instances. A device is one enrolment with its token; an instance is one
  * database file of it, with a device number that stamps and decisions are kept under. Invariant: a
  * device number names one instance for ever, and numbers are never given twice, whatever is
- * deleted.
+ * deleted. Instances of one device, which copies of its file are, live beside each other.
  */
 #include "sync-server/store/sqlite.h"
 
@@ -20,13 +20,13 @@ static daybook_status add_instance(struct sqlite_store *sqlite, int64_t device,
                                    const struct id *instance, int64_t seen_ms, uint32_t *device_no)
 {
     daybook_status status;
-    struct statement *statement =
-        srv_sqlite_statement(sqlite, &sqlite->statements.add_instance,
-                             "INSERT INTO device_instance(device, instance, decided, settled,"
-                             " dropped, seen_ms) SELECT ?1, ?2, 0, 0, 0, max(?3, coalesce("
-                             "(SELECT i.seen_ms FROM device d JOIN device_instance i"
-                             " USING(device_no) WHERE d.device = ?1), 0))",
-                             &status);
+    struct statement *statement = srv_sqlite_statement(
+        sqlite, &sqlite->statements.add_instance,
+        "INSERT INTO device_instance(device, instance, decided, settled,"
+        " dropped, divergences, seen_ms) SELECT ?1, ?2, 0, 0, 0, 0, max(?3, coalesce("
+        "(SELECT i.seen_ms FROM device d JOIN device_instance i"
+        " USING(device_no) WHERE d.device = ?1), 0))",
+        &status);
     if (statement == NULL) {
         return status;
     }
@@ -150,7 +150,7 @@ daybook_status srv_sqlite_add_device(struct srv_store *store, struct srv_device 
 
 #define DEVICE_COLUMNS                                                                             \
     "d.device, d.org, d.user_id, d.name, d.revoked, d.enrolled_ms, i.seen_ms, i.instance,"         \
-    " i.device_no, i.decided, i.settled"
+    " i.device_no, i.decided, i.settled, i.divergences"
 
 /* Reads DEVICE_COLUMNS. */
 static daybook_status read_device(struct statement *statement, struct srv_device *device)
@@ -166,6 +166,7 @@ static daybook_status read_device(struct statement *statement, struct srv_device
     device->device_no = (uint32_t)dk_column_int(statement, 8);
     device->decided = dk_column_int(statement, 9);
     device->settled = dk_column_int(statement, 10);
+    device->divergences = dk_column_int(statement, 11);
     if (name == NULL || length >= sizeof device->name ||
         !dk_column_id(statement, 2, &device->user) ||
         !dk_column_id(statement, 7, &device->instance)) {
@@ -201,7 +202,34 @@ daybook_status srv_sqlite_find_device(struct srv_store *store,
     return status;
 }
 
-/* By device number of the row; org 0: of all organisations. */
+/* See store.h. */
+daybook_status srv_sqlite_find_instance(struct srv_store *store, const struct id *instance,
+                                        struct srv_device *device, bool *found)
+{
+    struct sqlite_store *sqlite = srv_sqlite(store);
+    bool row = false;
+    daybook_status status;
+    struct statement *statement =
+        srv_sqlite_statement(sqlite, &sqlite->statements.take_instance,
+                             "SELECT " DEVICE_COLUMNS " FROM device d JOIN device_instance i"
+                             " USING(device) WHERE d.device = ?1 AND i.instance = ?2",
+                             &status);
+    if (statement == NULL) {
+        return status;
+    }
+    dk_bind_int(statement, 1, device->device);
+    dk_bind_id(statement, 2, instance);
+    status = srv_sqlite_step(sqlite, statement, &row);
+    if (status == DAYBOOK_OK && row) {
+        status = read_device(statement, device);
+        *found = status == DAYBOOK_OK;
+        dk_reset(statement);
+    }
+    return status;
+}
+
+/* By device number of the row; org 0: of all organisations. Of copies that share the device, the
+ * one seen last. */
 daybook_status srv_sqlite_list_devices(struct srv_store *store, int64_t org, struct arena *arena,
                                        struct srv_device **rows, int *count)
 {
@@ -213,7 +241,9 @@ daybook_status srv_sqlite_list_devices(struct srv_store *store, int64_t org, str
     daybook_status status;
     struct statement *statement = srv_sqlite_statement(
         sqlite, &sqlite->statements.list_devices,
-        "SELECT " DEVICE_COLUMNS " FROM device d JOIN device_instance i USING(device_no)"
+        "SELECT " DEVICE_COLUMNS " FROM device d JOIN device_instance i"
+        " ON i.device_no = (SELECT device_no FROM device_instance WHERE device = d.device"
+        " ORDER BY seen_ms DESC, device_no DESC LIMIT 1)"
         " WHERE ?1 = 0 OR d.org = ?1 ORDER BY d.device",
         &status);
     if (statement == NULL) {
@@ -313,4 +343,21 @@ daybook_status srv_sqlite_mark_device(struct srv_store *store, uint32_t device_n
         status = srv_sqlite_drop_ended(sqlite, device_no, upto);
     }
     return status;
+}
+
+/* See store.h. */
+daybook_status srv_sqlite_add_divergences(struct srv_store *store, uint32_t device_no,
+                                          int64_t buckets)
+{
+    struct sqlite_store *sqlite = srv_sqlite(store);
+    daybook_status status;
+    struct statement *statement = srv_sqlite_statement(
+        sqlite, &sqlite->statements.add_divergences,
+        "UPDATE device_instance SET divergences = divergences + ?2 WHERE device_no = ?1", &status);
+    if (statement == NULL) {
+        return status;
+    }
+    dk_bind_int(statement, 1, device_no);
+    dk_bind_int(statement, 2, buckets);
+    return srv_sqlite_run(sqlite, statement);
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The epoch of the store, and those before it. A copy that takes the place of its original is a
- * prefix of the original's log, so what an earlier epoch called a position still means the same up
- * to the head that the copy had. Called at open, by a restore, and by decisions on changesets of an
- * earlier epoch. Invariant: an epoch is never taken twice, and one that ended stays in `lineage`.
+ * The epoch of the store, those before it, and how far backups cover the log. A copy that takes the
+ * place of its original is a prefix of the original's log, so what an earlier epoch called a
+ * position still means the same up to the head that the copy had. Called at open, by a restore, and
+ * by decisions on changesets of an earlier epoch. Invariant: an epoch is never taken twice, and one
+ * that ended stays in `lineage`.
  */
 #include "sync-server/store/sqlite.h"
 
@@ -18,26 +19,37 @@ uint64_t srv_sqlite_make_epoch(void)
     return epoch;
 }
 
+/* Runs a statement without parameters. */
+static daybook_status run(struct sqlite_store *sqlite, struct statement **slot, const char *sql)
+{
+    daybook_status status;
+    struct statement *statement = srv_sqlite_statement(sqlite, slot, sql, &status);
+    return statement == NULL ? status : srv_sqlite_run(sqlite, statement);
+}
+
 /* See store.h. */
 daybook_status srv_sqlite_new_epoch(struct srv_store *store)
 {
     struct sqlite_store *sqlite = srv_sqlite(store);
     uint64_t epoch = srv_sqlite_make_epoch();
     daybook_status status;
-    struct statement *statement =
-        srv_sqlite_statement(sqlite, &sqlite->statements.end_epoch,
-                             "INSERT INTO lineage(epoch, org, head)"
-                             " SELECT (SELECT value FROM meta WHERE name = 'epoch'), org, head"
-                             " FROM org",
-                             &status);
-    if (statement != NULL) {
-        status = srv_sqlite_run(sqlite, statement);
+    status = run(sqlite, &sqlite->statements.end_epoch,
+                 "INSERT INTO lineage(epoch, org, head)"
+                 " SELECT (SELECT value FROM meta WHERE name = 'epoch'), org, head FROM org");
+    if (status == DAYBOOK_OK) {
+        status = run(sqlite, &sqlite->statements.cover_all, "UPDATE org SET backup_head = head");
+    }
+    if (status == DAYBOOK_OK) {
+        status = run(sqlite, &sqlite->statements.skip_numbers,
+                     "UPDATE sqlite_sequence SET seq = seq + 100000"
+                     " WHERE name = 'device_instance'");
     }
     if (status != DAYBOOK_OK) {
         return status;
     }
-    statement = srv_sqlite_statement(sqlite, &sqlite->statements.set_epoch,
-                                     "UPDATE meta SET value = ?1 WHERE name = 'epoch'", &status);
+    struct statement *statement =
+        srv_sqlite_statement(sqlite, &sqlite->statements.set_epoch,
+                             "UPDATE meta SET value = ?1 WHERE name = 'epoch'", &status);
     if (statement == NULL) {
         return status;
     }
@@ -70,4 +82,45 @@ daybook_status srv_sqlite_epoch_end(struct srv_store *store, int64_t org, uint64
         dk_reset(statement);
     }
     return status;
+}
+
+/* See store.h. */
+daybook_status srv_sqlite_set_backup(struct srv_store *store, int64_t org, int64_t head)
+{
+    struct sqlite_store *sqlite = srv_sqlite(store);
+    daybook_status status;
+    struct statement *statement =
+        srv_sqlite_statement(sqlite, &sqlite->statements.set_backup,
+                             "UPDATE org SET backup_head = ?2 WHERE org = ?1", &status);
+    if (statement == NULL) {
+        return status;
+    }
+    dk_bind_int(statement, 1, org);
+    dk_bind_int(statement, 2, head);
+    status = srv_sqlite_run(sqlite, statement);
+    bool none = status == DAYBOOK_OK && dk_database_changes(&sqlite->database) == 0;
+    return none ? DAYBOOK_NOT_FOUND : status;
+}
+
+/* See store.h. */
+daybook_status srv_sqlite_get_backup(struct srv_store *store, int64_t org, int64_t *head, bool *any)
+{
+    struct sqlite_store *sqlite = srv_sqlite(store);
+    bool row = false;
+    daybook_status status;
+    struct statement *statement =
+        srv_sqlite_statement(sqlite, &sqlite->statements.get_backup,
+                             "SELECT backup_head FROM org WHERE org = ?1", &status);
+    if (statement == NULL) {
+        return status;
+    }
+    dk_bind_int(statement, 1, org);
+    status = srv_sqlite_step(sqlite, statement, &row);
+    if (status != DAYBOOK_OK || !row) {
+        return status == DAYBOOK_OK ? DAYBOOK_NOT_FOUND : status;
+    }
+    *any = !dk_column_is_null(statement, 0);
+    *head = dk_column_int(statement, 0);
+    dk_reset(statement);
+    return DAYBOOK_OK;
 }

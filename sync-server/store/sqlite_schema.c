@@ -7,13 +7,16 @@
  *
  *   meta             epoch: random number of this store
  *   lineage          epochs that ended, and the heads that this file had then
- *   org              organisations, the heads of their logs, and up to where these may be cut
- *   bucket           labels of buckets; lane: store-wide number, high part of log keys
+ *   org              organisations, the heads of their logs, up to where these may be cut, and how
+ *                    far a backup covers them
+ *   bucket           labels of buckets; lane: store-wide number, high part of log keys;
+ *                    version_sum: of the live records in it
  *   user_access      what access decisions need of a user, as they are now
  *   account_state    the same since when: every state that a user was in
  *   placement        roots that a record has left, and when
  *   device           one row per enrolled device; device_no: its present instance
- *   device_instance  every instance ever leased; verdicts up to `dropped` are gone
+ *   device_instance  every instance ever leased; verdicts up to `dropped` are gone; divergences:
+ *                    buckets that it found to differ from ours, and mended
  *   enrol_code       one-time codes not yet used
  *   decision         one row per changeset ever decided; position 0: rejected
  *   rejected_record  records whose creation was rejected, and by which changeset
@@ -45,9 +48,10 @@ static const char fixed_tables[] =
     "CREATE TABLE lineage(epoch INTEGER NOT NULL, org INTEGER NOT NULL, head INTEGER NOT NULL,"
     " PRIMARY KEY(epoch, org)) STRICT, WITHOUT ROWID;"
     "CREATE TABLE org(org INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE,"
-    " head INTEGER NOT NULL, floor INTEGER NOT NULL) STRICT;"
+    " head INTEGER NOT NULL, floor INTEGER NOT NULL, backup_head INTEGER) STRICT;"
     "CREATE TABLE bucket(lane INTEGER PRIMARY KEY, org INTEGER NOT NULL, bucket INTEGER NOT NULL,"
-    " label TEXT NOT NULL, UNIQUE(org, bucket), UNIQUE(org, label)) STRICT;"
+    " label TEXT NOT NULL, version_sum INTEGER NOT NULL DEFAULT 0, UNIQUE(org, bucket),"
+    " UNIQUE(org, label)) STRICT;"
     "CREATE TABLE user_access(user_id BLOB PRIMARY KEY, org INTEGER NOT NULL, role TEXT NOT NULL,"
     " territory BLOB, manager BLOB, disabled INTEGER NOT NULL,"
     " since_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
@@ -65,7 +69,8 @@ static const char fixed_tables[] =
     " token_hash BLOB NOT NULL UNIQUE, device_no INTEGER NOT NULL) STRICT;"
     "CREATE TABLE device_instance(device_no INTEGER PRIMARY KEY AUTOINCREMENT,"
     " device INTEGER NOT NULL, instance BLOB NOT NULL, decided INTEGER NOT NULL,"
-    " settled INTEGER NOT NULL, dropped INTEGER NOT NULL, seen_ms INTEGER NOT NULL,"
+    " settled INTEGER NOT NULL, dropped INTEGER NOT NULL, divergences INTEGER NOT NULL,"
+    " seen_ms INTEGER NOT NULL,"
     " UNIQUE(device, instance)) STRICT;"
     "CREATE TABLE enrol_code(hash BLOB PRIMARY KEY, org INTEGER NOT NULL, user_id BLOB NOT NULL,"
     " expires_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
@@ -327,9 +332,9 @@ static daybook_status read_number(struct sqlite_store *sqlite, const char *sql, 
     return status;
 }
 
-/* Whose file it is: *version 0 for an empty one, else that of a store of ours that is not newer. */
-static daybook_status check_file(struct sqlite_store *sqlite, int64_t *version, char *problem,
-                                 size_t problem_size)
+/* See sqlite.h. */
+daybook_status srv_sqlite_check_file(struct sqlite_store *sqlite, int64_t *version, char *problem,
+                                     size_t problem_size)
 {
     int64_t application = 0;
     int64_t tables = 0;
@@ -414,7 +419,7 @@ daybook_status srv_sqlite_schema(struct sqlite_store *sqlite, bool writer, char 
 {
     int64_t version = 0;
     int64_t epoch = 0;
-    daybook_status status = check_file(sqlite, &version, problem, problem_size);
+    daybook_status status = srv_sqlite_check_file(sqlite, &version, problem, problem_size);
     if (status != DAYBOOK_OK) {
         return status;
     }

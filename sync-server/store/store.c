@@ -25,27 +25,6 @@ void srv_store_close(struct srv_store *store)
     store->operations->close(store);
 }
 
-/* See the header. */
-uint64_t srv_store_epoch(struct srv_store *store)
-{
-    return store->operations->epoch(store);
-}
-
-/* See the header. */
-daybook_status srv_store_new_epoch(struct srv_store *store)
-{
-    assert(srv_store_is_writing(store));
-    return store->operations->new_epoch(store);
-}
-
-/* See the header. */
-daybook_status srv_store_epoch_end(struct srv_store *store, int64_t org, uint64_t epoch,
-                                   int64_t *head)
-{
-    *head = 0;
-    return store->operations->epoch_end(store, org, epoch, head);
-}
-
 /* ---- transactions ---- */
 
 /* See the header. */
@@ -274,6 +253,14 @@ daybook_status srv_store_find_device(struct srv_store *store,
 }
 
 /* See the header. */
+daybook_status srv_store_find_instance(struct srv_store *store, const struct id *instance,
+                                       struct srv_device *device, bool *found)
+{
+    *found = false;
+    return store->operations->find_instance(store, instance, device, found);
+}
+
+/* See the header. */
 daybook_status srv_store_lease(struct srv_store *store, int64_t device, const struct id *instance,
                                uint32_t *device_no)
 {
@@ -303,6 +290,14 @@ daybook_status srv_store_mark_device(struct srv_store *store, uint32_t device_no
 {
     assert(srv_store_is_writing(store));
     return store->operations->mark_device(store, device_no, decided, settled, seen_ms);
+}
+
+/* See the header. */
+daybook_status srv_store_add_divergences(struct srv_store *store, uint32_t device_no,
+                                         int64_t buckets)
+{
+    assert(srv_store_is_writing(store));
+    return store->operations->add_divergences(store, device_no, buckets);
 }
 
 /* ---- decisions ---- */
@@ -477,6 +472,22 @@ daybook_status srv_store_bucket_records(struct srv_store *store, int64_t org, in
                                         srv_each_record each, void *context)
 {
     return store->operations->bucket_records(store, org, bucket, entity, after, each, context);
+}
+
+/* See the header. */
+daybook_status srv_store_add_sum(struct srv_store *store, int64_t org, int64_t bucket,
+                                 uint64_t difference)
+{
+    assert(srv_store_is_writing(store));
+    return store->operations->add_sum(store, org, bucket, difference);
+}
+
+/* See the header. */
+daybook_status srv_store_get_sum(struct srv_store *store, int64_t org, int64_t bucket,
+                                 uint64_t *sum)
+{
+    *sum = 0;
+    return store->operations->get_sum(store, org, bucket, sum);
 }
 
 /* ---- log ---- */

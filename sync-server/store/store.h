@@ -57,11 +57,12 @@ struct srv_device {
     char name[64];
     bool revoked;
     int64_t enrolled_ms, seen_ms;
-    /* its present instance */
+    /* one instance of it: the one leased last, or the one that a request is of */
     struct id instance;
-    uint32_t device_no; /* never reused */
-    int64_t decided;    /* highest seq decided */
-    int64_t settled;    /* highest acknowledgement mark */
+    uint32_t device_no;  /* never reused */
+    int64_t decided;     /* highest seq decided */
+    int64_t settled;     /* highest acknowledgement mark */
+    int64_t divergences; /* buckets that it found to differ from the server's */
 };
 
 struct srv_decision {
@@ -156,13 +157,19 @@ struct srv_store_options {
  * text. */
 daybook_status srv_store_open_sqlite(const struct srv_store_options *options,
                                      struct srv_store **store, char *problem, size_t problem_size);
+/* A consistent copy of the store's file `from`, which may be in use, as the new file `to`; checked
+ * page by page, and on the disk when it returns OK. CORRUPT, NOT_A_STORE, NEWER_STORE, EXISTS,
+ * DISK_FULL … with a text; nothing is left behind then. */
+daybook_status srv_store_copy_sqlite(const char *from, const char *to, char *problem,
+                                     size_t problem_size);
 /* Rolls back what is open. NULL is fine. */
 void srv_store_close(struct srv_store *store);
 /* Random, never 0, < 2^63. */
 uint64_t srv_store_epoch(struct srv_store *store);
 /* Ends the epoch: this file is a copy that takes the place of the store it was made from. Notes the
- * head that each organisation has in it, and takes another epoch. In a transaction; readers are
- * opened after it. */
+ * head that each organisation has in it, which the copy covers; takes another epoch; and leaves out
+ * the next 100,000 device numbers, which the original may have given since. In a transaction;
+ * readers are opened after it. */
 daybook_status srv_store_new_epoch(struct srv_store *store);
 /* The last position that an earlier epoch has in common with this one: a restored copy is a prefix
  * of the log that it was made from. 0: not an epoch of this store's past. */
@@ -202,6 +209,9 @@ daybook_status srv_store_organisations(struct srv_store *store, struct arena *ar
 /* NOT_FOUND, both. */
 daybook_status srv_store_set_head(struct srv_store *store, int64_t org, int64_t head);
 daybook_status srv_store_get_head(struct srv_store *store, int64_t org, int64_t *head);
+/* Up to where a backup covers the log; *any false: there has been none. NOT_FOUND, both. */
+daybook_status srv_store_set_backup(struct srv_store *store, int64_t org, int64_t head);
+daybook_status srv_store_get_backup(struct srv_store *store, int64_t org, int64_t *head, bool *any);
 
 /* ---- accounts */
 
@@ -260,12 +270,16 @@ daybook_status srv_store_add_device(struct srv_store *store, struct srv_device *
 daybook_status srv_store_find_device(struct srv_store *store,
                                      const uint8_t token_hash[SRV_HASH_SIZE],
                                      struct srv_device *device, bool *found);
+/* Puts another instance of the same device in the place of the present one; *found false: it has
+ * none of this id. */
+daybook_status srv_store_find_instance(struct srv_store *store, const struct id *instance,
+                                       struct srv_device *device, bool *found);
 /* Gives the device another instance and device number; decided and settled start at 0. An instance
  * that the device has had before: its number and marks. NOT_FOUND: no such device. TOO_LARGE: all
  * device numbers (2^31 - 1) are used up. */
 daybook_status srv_store_lease(struct srv_store *store, int64_t device, const struct id *instance,
                                uint32_t *device_no);
-/* By row number. org 0: of all organisations. */
+/* By row number, each with the instance that was seen last. org 0: of all organisations. */
 daybook_status srv_store_list_devices(struct srv_store *store, int64_t org, struct arena *arena,
                                       struct srv_device **rows, int *count);
 /* The device's token is not accepted any more. NOT_FOUND. */
@@ -274,6 +288,10 @@ daybook_status srv_store_revoke(struct srv_store *store, int64_t device);
  * `settled`, at most 2,000 per call; what is left goes with the calls that follow. NOT_FOUND. */
 daybook_status srv_store_mark_device(struct srv_store *store, uint32_t device_no, int64_t decided,
                                      int64_t settled, int64_t seen_ms);
+
+/* Buckets of an instance that it found to differ. */
+daybook_status srv_store_add_divergences(struct srv_store *store, uint32_t device_no,
+                                         int64_t buckets);
 
 /* ---- decisions */
 
@@ -361,6 +379,12 @@ typedef daybook_status (*srv_each_record)(void *context, const struct record *re
 daybook_status srv_store_bucket_records(struct srv_store *store, int64_t org, int64_t bucket,
                                         const struct entity *entity, const struct id *after,
                                         srv_each_record each, void *context);
+/* Adds to the bucket's version sum (engine/protocol/sum.h); a bucket that there is not: nothing. */
+daybook_status srv_store_add_sum(struct srv_store *store, int64_t org, int64_t bucket,
+                                 uint64_t difference);
+/* 0 where there is no such bucket. */
+daybook_status srv_store_get_sum(struct srv_store *store, int64_t org, int64_t bucket,
+                                 uint64_t *sum);
 
 /* ---- log */
 

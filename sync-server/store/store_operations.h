@@ -47,6 +47,8 @@ struct srv_store_operations {
                                     struct srv_organisation **rows, int *count);
     daybook_status (*set_head)(struct srv_store *store, int64_t org, int64_t head);
     daybook_status (*get_head)(struct srv_store *store, int64_t org, int64_t *head);
+    daybook_status (*set_backup)(struct srv_store *store, int64_t org, int64_t head);
+    daybook_status (*get_backup)(struct srv_store *store, int64_t org, int64_t *head, bool *any);
     daybook_status (*put_account)(struct srv_store *store, const struct srv_account *account);
     daybook_status (*get_account)(struct srv_store *store, const struct id *user,
                                   struct srv_account *account, bool *found);
@@ -74,6 +76,8 @@ struct srv_store_operations {
                                  const uint8_t token_hash[SRV_HASH_SIZE]);
     daybook_status (*find_device)(struct srv_store *store, const uint8_t token_hash[SRV_HASH_SIZE],
                                   struct srv_device *device, bool *found);
+    daybook_status (*find_instance)(struct srv_store *store, const struct id *instance,
+                                    struct srv_device *device, bool *found);
     daybook_status (*lease)(struct srv_store *store, int64_t device, const struct id *instance,
                             uint32_t *device_no);
     daybook_status (*list_devices)(struct srv_store *store, int64_t org, struct arena *arena,
@@ -81,6 +85,7 @@ struct srv_store_operations {
     daybook_status (*revoke)(struct srv_store *store, int64_t device);
     daybook_status (*mark_device)(struct srv_store *store, uint32_t device_no, int64_t decided,
                                   int64_t settled, int64_t seen_ms);
+    daybook_status (*add_divergences)(struct srv_store *store, uint32_t device_no, int64_t buckets);
 
     daybook_status (*add_decision)(struct srv_store *store, int64_t org,
                                    const struct srv_decision *decision);
@@ -143,6 +148,9 @@ struct srv_store_operations {
     daybook_status (*buckets)(struct srv_store *store, int64_t org, struct arena *arena,
                               struct srv_bucket **rows, int *count);
 
+    daybook_status (*add_sum)(struct srv_store *store, int64_t org, int64_t bucket,
+                              uint64_t difference);
+    daybook_status (*get_sum)(struct srv_store *store, int64_t org, int64_t bucket, uint64_t *sum);
     daybook_status (*append_log)(struct srv_store *store, int64_t org,
                                  const struct srv_log_row *row);
     daybook_status (*add_eviction)(struct srv_store *store, int64_t org, int64_t bucket,

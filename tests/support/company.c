@@ -92,6 +92,9 @@ void company_check(struct company *company, const char *file, int line)
     for (int round = 0; round < SETTLE_ROUNDS; round++) {
         for (int i = 0; i < company->count; i++) {
             if (!company->reps[i].left) {
+                if (round == SETTLE_ROUNDS - 1) { /* then what every record says is compared too */
+                    device_must(daybook_verify(company->reps[i].device.engine), NULL);
+                }
                 device_sync(&company->reps[i].device);
             }
         }

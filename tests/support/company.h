@@ -55,7 +55,7 @@ struct rep *company_second_device(struct company *company, const struct rep *rep
 void rep_begin(struct rep *rep);
 
 /* Syncs everybody until nobody has anything left, at most three rounds, and compares each replica
- * with the server. */
+ * with the server, by itself and by the sums that the engine and the server reckon. */
 #define company_settle(company) company_check((company), __FILE__, __LINE__)
 void company_check(struct company *company, const char *file, int line);
 

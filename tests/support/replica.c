@@ -325,6 +325,10 @@ void replica_check(struct device *device, struct server *server, const char *log
         print_error("the replica of %s is not what the server has\n", login);
         _fail(file, line);
     }
+    if (device->engine != NULL && device_status(device).divergences != 0) {
+        print_error("the sums of %s have differed from the server's\n", login);
+        _fail(file, line);
+    }
 }
 
 void replica_check_server(struct server *server)

@@ -27,7 +27,8 @@ int64_t replica_compare(const struct replica *replica);
 int64_t replica_compare_through(const struct replica *replica, const char *vfs);
 /* The same for two files of different schemas: what both know is compared. */
 int64_t replica_compare_shared(const struct replica *replica);
-/* Compares an open or closed device whose user is `login`; the test fails at a difference. */
+/* Compares an open or closed device whose user is `login`; the test fails at a difference, and
+ * where an open one has found its sums to differ since it was opened. */
 #define replica_assert_equal(device, server, login)                                                \
     replica_check((device), (server), (login), __FILE__, __LINE__)
 void replica_check(struct device *device, struct server *server, const char *login,

@@ -204,7 +204,19 @@ static void test_service__repeats_gaps_and_copies(void **state)
     free(again);
     expect_in(reply, "[1,\"accepted\",7,{\"duplicate\":true}]");
     expect_in(reply, "\"op\":\"own\"");
-    answer = post(world, "/v1/sync", phone.token, request(world, &phone, NULL));
+    /* The original goes on as the instance that it is, and so does the copy. */
+    for (int i = 0; i < 2; i++) {
+        (void)sync_phone(world, &phone, NULL);
+        (void)sync_phone(world, &copy, NULL);
+    }
+    other = changeset(world, &phone, 3, customer_blocks(world, &ids[2], "3"));
+    reply = sync_phone(world, &phone, format(world, "[%s]", other));
+    expect_in(reply, "[3,\"accepted\",8]");
+    reply = sync_phone(world, &copy, NULL);
+    expect_in(reply, "\"op\":\"new\"");
+    /* An instance of another device is no copy of this one. */
+    struct phone stranger = enrol(world, "li");
+    answer = post(world, "/v1/sync", phone.token, request(world, &stranger, NULL));
     expect_status(&answer, 409, "DIVERGED");
 }
 

@@ -387,7 +387,43 @@ static void sync_reply_nothing(struct buffer *out)
                                  .server_ms = INT64_C(1730968160000),
                                  .position = 821,
                                  .head = 821,
-                                 .safe_position = 821};
+                                 .safe_position = 821,
+                                 .sum = INT64_C(2981226391512220204)};
+    dk_message_encode(out, &dk_sync_reply_table, &message);
+}
+
+static void sync_request_sums(struct buffer *out)
+{
+    static char scope[] = "[1,2]";
+    struct sync_request message = {.protocol = 1,
+                                   .schema = 1,
+                                   .instance = example_id(INSTANCE_LI),
+                                   .epoch = UINT64_C(5577006791947779410),
+                                   .position = 821,
+                                   .settled = 11,
+                                   .sent_ms = INT64_C(1730968170000),
+                                   .boot = UINT64_C(8674665223082153551),
+                                   .steady_ms = 5432133,
+                                   .scope = {scope, sizeof scope - 1},
+                                   .sums = true,
+                                   .contents = true,
+                                   .diverged = 1};
+    dk_message_encode(out, &dk_sync_request_table, &message);
+}
+
+static void sync_reply_sums(struct buffer *out)
+{
+    static char contents[] = "[[1,\"0\"],[2,\"1710904937087745427\"]]";
+    static char sums[] = "[[1,\"0\"],[2,\"4037291262184876587\"]]";
+    struct sync_reply message = {.protocol = 1,
+                                 .epoch = UINT64_C(5577006791947779410),
+                                 .server_ms = INT64_C(1730968170120),
+                                 .position = 821,
+                                 .head = 821,
+                                 .safe_position = 821,
+                                 .sum = INT64_C(2981226391512220204),
+                                 .sums = {sums, sizeof sums - 1},
+                                 .contents = {contents, sizeof contents - 1}};
     dk_message_encode(out, &dk_sync_reply_table, &message);
 }
 
@@ -446,7 +482,8 @@ static void sync_reply_reset(struct buffer *out)
                                  .head = 802,
                                  .safe_position = 802,
                                  .more = true,
-                                 .reset = true};
+                                 .reset = true,
+                                 .shared = 790};
     dk_message_encode(out, &dk_sync_reply_table, &message);
 }
 

@@ -94,6 +94,8 @@ static const struct golden {
     {"sync_reply", sync_reply, MESSAGE, &dk_sync_reply_table},
     {"sync_reply_nothing", sync_reply_nothing, MESSAGE, &dk_sync_reply_table},
     {"sync_reply_reset", sync_reply_reset, MESSAGE, &dk_sync_reply_table},
+    {"sync_request_sums", sync_request_sums, MESSAGE, &dk_sync_request_table},
+    {"sync_reply_sums", sync_reply_sums, MESSAGE, &dk_sync_reply_table},
     {"error_sign_in", error_sign_in, MESSAGE, &dk_error_reply_table},
     {"error_gap", error_gap, MESSAGE, &dk_error_reply_table},
     {"changeset_visit", changeset_visit, CHANGESET, NULL},

@@ -289,6 +289,10 @@ DAYBOOK_API daybook_status daybook_enrol(daybook *engine, const char *code, cons
  * call again; what was done stays; 0: no bound). BUSY while the sync thread runs. OFFLINE, TIMEOUT,
  * SIGN_IN, UPGRADE_NEEDED … change nothing. */
 DAYBOOK_API daybook_status daybook_sync(daybook *engine, int64_t budget_ms, daybook_error *error);
+/* Makes the next sync compare what every record says with the server, which it does by itself once
+ * a day. What differs is counted in the status (divergences, repaired) and loaded anew. Waits for a
+ * sync that is under way. MISUSE: no server_url. */
+DAYBOOK_API daybook_status daybook_verify(daybook *engine);
 /* A thread that syncs after each commit and every `interval_ms` (0: 60,000), with exponential
  * backoff after failures. BUSY: it runs already. */
 DAYBOOK_API daybook_status daybook_start(daybook *engine, int64_t interval_ms);
@@ -328,14 +332,16 @@ typedef struct daybook_sync_status {
     int64_t bytes_up;          /* sent since open */
     int64_t bytes_down;        /* received since open */
     int64_t round_trips;       /* since open */
-    int64_t retry_in_ms;       /* until the next try; 0: none planned */
-    daybook_status blocked;    /* why the last sync failed; OK where it did not */
+    int64_t divergences;    /* buckets that differed from the server's, since open; should be 0 */
+    int64_t repaired;       /* of these, those that were read anew and agree again */
+    int64_t retry_in_ms;    /* until the next try; 0: none planned */
+    daybook_status blocked; /* why the last sync failed; OK where it did not */
 } daybook_sync_status;
 /* A status struct to be filled. */
 #define DAYBOOK_SYNC_STATUS_INIT                                                                   \
     {                                                                                              \
         sizeof(daybook_sync_status), false, false, false, false, false, false, 0, 0, 0, 0, 0, 0,   \
-            0, 0, 0, 0, 0, DAYBOOK_OK                                                              \
+            0, 0, 0, 0, 0, 0, 0, DAYBOOK_OK                                                        \
     }
 /* Fills the status. It reads memory and the store only, never the network. */
 DAYBOOK_API daybook_status daybook_get_status(daybook *engine, daybook_sync_status *status);

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A server that is restored from a backup: what it has lost comes back from the devices that made
+ * it, once, and all replicas agree again.
+ */
+#include "tests/support/company.h"
+
+#include <daybook/daybook.h>
+#include <daybook/posix.h>
+
+#include <sqlite3.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define POINTS 8 /* backups */
+#define ROUNDS 4
+
+static struct company company;
+static struct rep *wang, *li;
+static char shop[DAYBOOK_ID_SIZE];
+static char backups[POINTS][400];
+
+/* Runs backup or restore, which has to end with this status. */
+static void run(const char *command, const char *folder, int expected)
+{
+    char out[2000];
+    const char *const arguments[] = {command, folder, NULL};
+    int status = server_run(&company.server, out, sizeof out, arguments);
+    if (status != expected) {
+        print_error("%s %s: %d %s\n", command, folder, status, out);
+    }
+    assert_int_equal(status, expected);
+}
+
+static void backup(int point)
+{
+    (void)snprintf(backups[point], sizeof backups[point], "%s/backup%d", company.server.folder,
+                   point);
+    run("backup", backups[point], 0);
+}
+
+static void restore(int point)
+{
+    server_stop(&company.server);
+    run("restore", backups[point], 0);
+    server_start(&company.server);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    company_open(&company);
+    wang = company_hire(&company, "wang", "rep", "East");
+    li = company_hire(&company, "li", "rep", "East");
+    rep_put(wang, "customer", "{\"name\":\"shop\"}", shop);
+    company_settle(&company);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    company_close(&company);
+    return 0;
+}
+
+static void visit(struct rep *rep, const char *feedback)
+{
+    rep_putf(rep, "visit", NULL, "{\"customer_id\":\"%s\",\"feedback\":\"%s\"}", shop, feedback);
+}
+
+static int64_t visits(const char *feedback)
+{
+    char sql[200];
+    (void)snprintf(sql, sizeof sql, "SELECT count(*) FROM visit WHERE feedback = '%s'", feedback);
+    return server_int(&company.server, sql);
+}
+
+/* Changesets that are settled and kept. */
+static int64_t kept(struct rep *rep)
+{
+    sqlite3 *database = NULL;
+    sqlite3_stmt *count = NULL;
+    assert_int_equal(sqlite3_open_v2(rep->device.path, &database, SQLITE_OPEN_READONLY, NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(database, "SELECT count(*) FROM outbox WHERE verdict = 9",
+                                        -1, &count, NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_step(count), SQLITE_ROW);
+    int64_t number = sqlite3_column_int64(count, 0);
+    assert_int_equal(sqlite3_finalize(count), SQLITE_OK);
+    assert_int_equal(sqlite3_close(database), SQLITE_OK);
+    return number;
+}
+
+/* Given a server without a backup, when a changeset settles, then the device forgets it; with one,
+ * it keeps what came later until the next. */
+static void test_restore__devices_keep_what_the_backup_lacks(void **state)
+{
+    (void)state;
+    visit(wang, "before any backup");
+    company_settle(&company);
+    assert_int_equal(kept(wang), 0);
+    backup(0);
+    visit(wang, "kept 1");
+    visit(wang, "kept 2");
+    company_settle(&company);
+    assert_int_equal(kept(wang), 2);
+    backup(1);
+    visit(wang, "kept 3");
+    company_settle(&company);
+    assert_int_equal(kept(wang), 1);
+}
+
+/* Expects this visit on the server and on both devices, once. */
+static void expect_everywhere(const char *feedback)
+{
+    char sql[200];
+    (void)snprintf(sql, sizeof sql, "SELECT count(*) FROM visit WHERE feedback = '%s'", feedback);
+    if (visits(feedback) != 1 || rep_count(wang, sql, NULL) != 1 || rep_count(li, sql, NULL) != 1) {
+        print_error("%s: %lld on the server, %lld with wang, %lld with li\n", feedback,
+                    (long long)visits(feedback), (long long)rep_count(wang, sql, NULL),
+                    (long long)rep_count(li, sql, NULL));
+        fail();
+    }
+}
+
+/* Given work of two devices behind a backup, settled and not, when the server is restored again and
+ * again, also twice from the same backup, then everything comes back, once, and each sees the
+ * other's work again. */
+static void test_restore__everything_comes_back(void **state)
+{
+    char text[40], mine[DAYBOOK_ID_SIZE], gone[DAYBOOK_ID_SIZE];
+    (void)state;
+    rep_putf(wang, "visit", mine, "{\"customer_id\":\"%s\",\"feedback\":\"0\"}", shop);
+    rep_putf(wang, "visit", gone, "{\"customer_id\":\"%s\",\"feedback\":\"0\"}", shop);
+    company_settle(&company);
+    int64_t point = 1;
+    for (int round = 0; round < ROUNDS; round++) {
+        if (round % 2 == 0) {
+            backup((int)++point);
+        }
+        (void)snprintf(text, sizeof text, "wang %d", round);
+        visit(wang, text);
+        (void)snprintf(text, sizeof text, "li %d", round);
+        visit(li, text);
+        company_settle(&company);
+        rep_patchf(wang, "visit", mine, "{\"feedback\":\"changed %d\"}", round);
+        if (round == 1) {
+            rep_delete(wang, "visit", gone);
+        }
+        company_settle(&company);
+        (void)snprintf(text, sizeof text, "offline %d", round);
+        visit(li, text);
+        restore((int)point);
+        (void)snprintf(text, sizeof text, "li %d", round);
+        assert_int_equal(visits(text), 0);
+        company_settle(&company);
+        for (int i = 0; i <= round; i++) {
+            static const char *const works[] = {"wang %d", "li %d", "offline %d"};
+            for (int k = 0; k < 3; k++) {
+                (void)snprintf(text, sizeof text, works[k], i);
+                expect_everywhere(text);
+            }
+        }
+        (void)snprintf(text, sizeof text, "changed %d", round);
+        assert_field(li, "visit", mine, "feedback", text);
+        assert_int_equal(rep_count(li, "SELECT count(*) FROM visit WHERE id = ?1", gone),
+                         round == 0);
+        assert_int_equal(rep_count(wang, "SELECT count(*) FROM inbox", NULL), 0);
+        assert_int_equal(rep_count(li, "SELECT count(*) FROM inbox", NULL), 0);
+    }
+}
+
+/* Given a record that the server has lost, and an edit of it by somebody else that it has lost too,
+ * when the editor comes back first or last, then the edit is in the record or in the editor's
+ * inbox. */
+static void test_restore__edits_of_lost_records(void **state)
+{
+    (void)state;
+    for (int order = 0; order < 2; order++) {
+        char id[DAYBOOK_ID_SIZE];
+        int64_t inbox = rep_count(li, "SELECT count(*) FROM inbox WHERE kind = 'rejected'", NULL);
+        backup(5 + order);
+        rep_putf(wang, "visit", id, "{\"customer_id\":\"%s\",\"feedback\":\"lost\"}", shop);
+        company_settle(&company);
+        rep_patch(li, "visit", id, "{\"feedback\":\"edited\"}");
+        company_settle(&company);
+        restore(5 + order);
+        rep_sync(order == 0 ? wang : li);
+        company_settle(&company);
+        bool kept_in_record = strcmp(rep_field(wang, "visit", id, "feedback"), "edited") == 0;
+        bool kept_in_inbox =
+            rep_count(li, "SELECT count(*) FROM inbox WHERE kind = 'rejected'", NULL) > inbox;
+        assert_true(order == 0 ? kept_in_record && !kept_in_inbox : kept_in_inbox);
+        assert_int_equal(rep_count(li, "SELECT count(*) FROM visit WHERE id = ?1", id), 1);
+    }
+}
+
+/* Given a device that was enrolled after the backup, when the server is restored, then it signs in
+ * anew, brings all its work, and no number of a document is given twice. */
+static void test_restore__a_device_that_the_server_does_not_know(void **state)
+{
+    char code[64];
+    (void)state;
+    backup(7);
+    struct rep *zhao = company_hire(&company, "zhao", "rep", "East");
+    visit(zhao, "by zhao");
+    company_settle(&company);
+    int64_t numbers = server_int(&company.server, "SELECT max(device_no) FROM device_instance");
+    restore(7);
+    device_sync_expect(&zhao->device, DAYBOOK_SIGN_IN);
+    zhao->left = true;
+    company_settle(&company);
+    assert_int_equal(visits("by zhao"), 0);
+    server_add_user(&company.server, "zhao", "rep", "East");
+    server_code(&company.server, "zhao", code);
+    device_enrol(&zhao->device, code);
+    zhao->left = false;
+    company_settle(&company);
+    expect_everywhere("by zhao");
+    assert_int_equal(rep_count(zhao, "SELECT count(*) FROM inbox", NULL), 0);
+    struct rep *second = company_second_device(&company, wang);
+    assert_true(server_int(&company.server, "SELECT max(device_no) FROM device_instance") >
+                numbers + 1000);
+    visit(second, "second device");
+    company_settle(&company);
+    assert_int_equal(server_int(&company.server, "SELECT count(*) - count(DISTINCT doc_no)"
+                                                 " FROM visit WHERE doc_no IS NOT NULL"),
+                     0);
+}
+
+/* Given a running server, a folder that is there, a damaged copy, or none, when somebody backs up
+ * or restores, then nothing happens, and the reason is told. */
+static void test_restore__what_cannot_be_done_changes_nothing(void **state)
+{
+    char path[420];
+    (void)state;
+    int64_t head = server_int(&company.server, "SELECT head FROM org");
+    run("backup", backups[7], 1);
+    run("restore", backups[7], 1);
+    server_stop(&company.server);
+    (void)snprintf(path, sizeof path, "%s/nothing", company.server.folder);
+    run("restore", path, 1);
+    (void)snprintf(path, sizeof path, "%s/server.db", backups[7]);
+    FILE *file = fopen(path, "r+b");
+    assert_non_null(file);
+    assert_int_equal(fseek(file, 20000, SEEK_SET), 0);
+    for (int i = 0; i < 20000; i++) {
+        assert_int_equal(fputc('x', file), 'x');
+    }
+    assert_int_equal(fclose(file), 0);
+    run("restore", backups[7], 1);
+    (void)snprintf(path, sizeof path, "%s/ca.crt", backups[6]);
+    run("restore", path, 1);
+    server_start(&company.server);
+    assert_int_equal(server_int(&company.server, "SELECT head FROM org"), head);
+    company_settle(&company);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_restore__devices_keep_what_the_backup_lacks),
+        cmocka_unit_test(test_restore__everything_comes_back),
+        cmocka_unit_test(test_restore__edits_of_lost_records),
+        cmocka_unit_test(test_restore__a_device_that_the_server_does_not_know),
+        cmocka_unit_test(test_restore__what_cannot_be_done_changes_nothing),
+    };
+    return cmocka_run_group_tests_name("restore", tests, set_up, tear_down);
+}
