@@ -188,18 +188,6 @@ static bool redirect(struct decision *decision, struct work *twin, const struct 
     return true;
 }
 
-/* A child that is gone stays so: one that was added to what had been sent, and went to the
- * revision, or one that was deleted before. The author's device, which would take its change for a
- * revival, is told once more. */
-static void leave(struct work *work)
-{
-    if (work->row.deleted) {
-        work->change = NULL;
-        work->own = 0;
-        work->effect = EFFECT_DELETE;
-    }
-}
-
 /* A child that was added to what was sent is added to the revision. */
 static bool redirect_new(struct decision *decision, struct work *work, const struct work *document,
                          const struct work *fork, struct work *twin)
@@ -229,7 +217,7 @@ static bool redirect_delete(struct decision *decision, struct work *work, struct
     struct change content = *work->change;
     int64_t seen = srv_work_seen(decision, work->change);
     struct stamp latest = srv_latest_other(&work->row, decision->author->device_no);
-    leave(work);
+    srv_leave_deleted(work);
     if (work->change != NULL) {
         srv_refuse_delete(work);
     }
@@ -253,7 +241,7 @@ static bool redirect_set(struct decision *decision, struct work *work, struct wo
     }
     bool there = exists(twin) || copy_child(decision, document, fork, work, twin);
     twin->row.deleted = twin->found && twin->row.deleted;
-    leave(work);
+    srv_leave_deleted(work);
     return there && redirect(decision, twin, &content);
 }
 

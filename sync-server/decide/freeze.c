@@ -161,7 +161,7 @@ static bool values_text(struct decision *decision, const struct entity *entity,
 }
 
 /* Notes that the document's state stood against these values of a record: on the record ("*"), or,
- * where it is a child that does not come to be, on the document ("order_line.<its id>"). */
+ * where it is a child that is not there, on the document ("order_line.<its id>"). */
 static bool note_values(struct decision *decision, const struct work *work,
                         const struct work *document, const struct field_value *values, int count,
                         uint32_t lost_device)
@@ -169,16 +169,16 @@ static bool note_values(struct decision *decision, const struct work *work,
     struct value kept, lost;
     char name[LIMIT_LABEL_BYTES] = "*", id[ID_TEXT_SIZE];
     const struct entity *entity = work->row.record.entity;
-    bool fresh = work->change != NULL && work->change->op == BLOCK_NEW;
+    bool gone = work->row.deleted || (work->change != NULL && work->change->op == BLOCK_NEW);
     int field = dk_machine_field(document->row.record.entity);
-    if (fresh) {
+    if (gone) {
         dk_id_to_text(&work->row.record.id, id);
         (void)dk_text_format(name, sizeof name, "%s.%s", entity->name, id);
     }
     decision->merged = true;
     return state_text(decision, document, &kept) &&
            values_text(decision, entity, values, count, &lost) &&
-           srv_decide_note(decision, fresh ? document : work, name, strlen(name), &kept,
+           srv_decide_note(decision, gone ? document : work, name, strlen(name), &kept,
                            document->row.stamps[field].device_no, &lost, lost_device);
 }
 
@@ -209,10 +209,37 @@ void srv_refuse_delete(struct work *work)
     work->effect = EFFECT_SET;
 }
 
+/* See the header. The author's device, which would take its change for a revival, is told once
+ * more. */
+void srv_leave_deleted(struct work *work)
+{
+    if (work->row.deleted) {
+        work->change = NULL;
+        work->own = 0;
+        work->effect = EFFECT_DELETE;
+    }
+}
+
+/* LOSES, and the child is a tombstone already, the author's own or somebody else's: it stays one,
+ * for the author, too. */
+static bool lose_gone(struct decision *decision, struct work *work, const struct work *document)
+{
+    const struct change *change = work->change;
+    if (change->op == BLOCK_SET && !note_values(decision, work, document, change->values,
+                                                change->value_count, decision->author->device_no)) {
+        return false;
+    }
+    srv_leave_deleted(work);
+    return true;
+}
+
 /* LOSES: each value of the change to the conflict log. */
 static bool lose(struct decision *decision, struct work *work, const struct work *document)
 {
     struct change content = *work->change;
+    if (work->row.deleted) {
+        return lose_gone(decision, work, document);
+    }
     if (work->change->op == BLOCK_NEW) {
         bool noted = note_values(decision, work, document, work->change->values,
                                  work->change->value_count, decision->author->device_no);

@@ -358,6 +358,7 @@ struct note_key {
     size_t field_length;
     const char *element; /* of a set; else NULL */
     size_t element_length;
+    uint32_t again; /* entries of this decision that have the rest in common */
 };
 
 /* The entry's id. */
@@ -369,8 +370,9 @@ static bool note_id(struct decision *decision, const struct note_key *key, struc
                                       {record->entity->name, strlen(record->entity->name)},
                                       {record->id.bytes, ID_SIZE},
                                       {key->field, key->field_length},
-                                      {key->element, key->element_length}};
-    int count = key->element == NULL ? 4 : 5;
+                                      {key->element, key->element_length},
+                                      {&key->again, sizeof key->again}};
+    int count = key->again > 0 ? 6 : key->element == NULL ? 4 : 5;
     if (!srv_hash_parts(parts, count, hash)) {
         return srv_decision_fail(decision, DAYBOOK_NO_MEMORY);
     }
@@ -378,18 +380,38 @@ static bool note_id(struct decision *decision, const struct note_key *key, struc
     return true;
 }
 
-/* Makes the entry's work. */
-static bool add_note(struct decision *decision, const struct note_key *key,
-                     const struct value *kept, uint32_t kept_device, const struct value *lost,
-                     uint32_t lost_device)
+/* Whether an entry of this decision says the same. */
+static bool is_same_note(const struct work *entry, const struct value *kept,
+                         const struct value *lost)
+{
+    const struct value *values = entry->row.record.values;
+    return dk_value_equal(&values[CONFLICT_KEPT], kept) &&
+           dk_value_equal(&values[CONFLICT_LOST], lost);
+}
+
+/* The work of a new entry. It is never one that says something else: what a decision notes twice of
+ * a field makes two entries. NULL: the decision has failed. */
+static struct work *new_note(struct decision *decision, struct note_key *key,
+                             const struct value *kept, const struct value *lost)
+{
+    struct id id;
+    for (;; key->again++) {
+        struct work *work = note_id(decision, key, &id)
+                                ? srv_work_load(decision, dk_entity(ENTITY_CONFLICT), &id)
+                                : NULL;
+        if (work == NULL || work->effect != EFFECT_NEW || is_same_note(work, kept, lost)) {
+            return work;
+        }
+    }
+}
+
+/* Makes the entry. */
+static bool add_note(struct decision *decision, struct note_key *key, const struct value *kept,
+                     uint32_t kept_device, const struct value *lost, uint32_t lost_device)
 {
     const struct record *record = &key->about->row.record;
     char text[ID_TEXT_SIZE];
-    struct id id;
-    if (!note_id(decision, key, &id)) {
-        return false;
-    }
-    struct work *work = srv_work_load(decision, dk_entity(ENTITY_CONFLICT), &id);
+    struct work *work = new_note(decision, key, kept, lost);
     if (work == NULL) {
         return false;
     }
@@ -439,7 +461,7 @@ bool srv_decide_note_element(struct decision *decision, const struct work *about
                              const struct field *field, const char *element, size_t length,
                              uint32_t adder, uint32_t remover)
 {
-    struct note_key key = {about, field->name, strlen(field->name), element, length};
+    struct note_key key = {about, field->name, strlen(field->name), element, length, 0};
     struct value added, removed;
     decision->merged = true;
     return element_change(decision, "{\"add\":[", element, length, &added) &&

@@ -318,6 +318,9 @@ bool srv_split_content(struct decision *decision, struct work *work, struct chan
 void srv_refuse_child(struct decision *decision, struct work *work, const struct work *document);
 /* The author's delete does not happen. */
 void srv_refuse_delete(struct work *work);
+/* A child that is gone stays so, whatever the change says: one of the author's that did not come to
+ * be, or one that was deleted before. Nothing where it is there. */
+void srv_leave_deleted(struct work *work);
 
 /* ---- fork.c */
 /* A change to a quote that was sent, or to a child of it, goes to its next revision. */

@@ -162,6 +162,56 @@ static void test_decide_orders__confirming_unseen_edits_is_held(void **state)
     expect_in(pull_all(world, &world->office, edited), "\"REV_STALE\"");
 }
 
+/* Given an order that was confirmed meanwhile, when a rep adds two lines, deletes one of them again
+ * and changes the other, then neither comes to be, for nobody, and what they were to be is kept. */
+static void test_decide_orders__lines_that_did_not_come_to_be_stay_away(void **state)
+{
+    struct world *world = *state;
+    struct order order = make_order(world);
+    (void)step_order(world, &world->office, &order, order.seen, "confirmed");
+    struct id dropped = add_order_line(world, &order, 3000);
+    struct id changed = add_order_line(world, &order, 4000);
+    int64_t refused = merge(world, &world->wang);
+    delete_record(world, ENTITY_ORDER_LINE, &dropped, 0);
+    (void)accept(world, &world->wang);
+    edit_record(world, ENTITY_ORDER_LINE, &changed, 0);
+    put_int(world, ORDER_LINE_QTY, 8000);
+    put_null(world, ORDER_LINE_UOM);
+    (void)merge(world, &world->wang);
+    assert_false(is_live(world, ENTITY_ORDER_LINE, &dropped));
+    assert_false(is_live(world, ENTITY_ORDER_LINE, &changed));
+    expect_in(pull_all(world, &world->office, refused), "{\\\"qty\\\":\\\"8000\\\"");
+    const char *page = pull_all(world, &world->wang, refused);
+    expect_in(page, "\"entity\":\"order_line\",\"op\":\"delete\"");
+    expect_not_in(page, "\"entity\":\"order_line\",\"op\":\"new\"");
+}
+
+/* Given a line that the office deleted before it confirmed the order, or the manager before
+ * cancelling it, when a rep who had seen neither changes the line, then the first stays away, the
+ * second comes back; what the rep gave is in the conflict log in both cases. */
+static void test_decide_orders__edits_of_a_deleted_line_are_kept_aside(void **state)
+{
+    struct world *world = *state;
+    for (int cancel = 0; cancel < 2; cancel++) {
+        struct order order = make_order(world);
+        delete_record(world, ENTITY_ORDER_LINE, &order.line, order.seen);
+        (void)accept(world, &world->office);
+        (void)(cancel == 1
+                   ? step_order(world, &boss, &order, world->org.head, "cancelled")
+                   : step_order(world, &world->office, &order, world->org.head, "confirmed"));
+        int64_t before = world->org.head;
+        edit_record(world, ENTITY_ORDER_LINE, &order.line, order.seen);
+        put_int(world, ORDER_LINE_QTY, 9000);
+        put_null(world, ORDER_LINE_UOM);
+        (void)merge(world, &world->wang);
+        assert_int_equal(is_live(world, ENTITY_ORDER_LINE, &order.line), cancel == 1);
+        expect_in(pull_all(world, &world->office, before), "{\\\"qty\\\":\\\"9000\\\"");
+        const char *op = cancel == 1 ? "\"entity\":\"order_line\",\"op\":\"new\""
+                                     : "\"entity\":\"order_line\",\"op\":\"delete\"";
+        expect_in(pull_all(world, &world->wang, before), op);
+    }
+}
+
 int main(void)
 {
 #define ORDER_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, teardown_world)
@@ -171,6 +221,8 @@ int main(void)
         ORDER_TEST(test_decide_orders__cancelled_order_is_not_revived),
         ORDER_TEST(test_decide_orders__edits_of_a_confirmed_order_are_kept_aside),
         ORDER_TEST(test_decide_orders__confirming_unseen_edits_is_held),
+        ORDER_TEST(test_decide_orders__lines_that_did_not_come_to_be_stay_away),
+        ORDER_TEST(test_decide_orders__edits_of_a_deleted_line_are_kept_aside),
     };
     return cmocka_run_group_tests_name("decide_orders", tests, NULL, NULL);
 }

@@ -89,6 +89,33 @@ static void test_decide_redirect__a_reference_keeps_its_stamp(void **state)
     }
 }
 
+/* Given two customers that became one, when a changeset that had not seen later names of either
+ * names both, then both names that lost are kept, each in an entry of its own. */
+static void test_decide_redirect__what_loses_twice_is_kept_twice(void **state)
+{
+    struct world *world = *state;
+    struct id from = make_customer(world, &world->li, "from");
+    struct id into = make_customer(world, &world->li, "into");
+    int64_t seen = world->org.head;
+    edit_record(world, ENTITY_CUSTOMER, &into, seen);
+    put_text(world, CUSTOMER_NAME, "the one");
+    world->hlc_ms = world->now_ms + 5000;
+    (void)accept(world, &world->li);
+    put_redirect(world, &from, &into);
+    world->now_ms += 9000;
+    int64_t before = accept(world, &world->server);
+    edit_record(world, ENTITY_CUSTOMER, &into, seen);
+    put_text(world, CUSTOMER_NAME, "one name");
+    edit_record(world, ENTITY_CUSTOMER, &from, seen);
+    put_text(world, CUSTOMER_NAME, "other name");
+    world->hlc_ms = WORLD_NOW_MS + 1000;
+    (void)merge(world, &world->wang);
+    expect_text(world, ENTITY_CUSTOMER, &into, CUSTOMER_NAME, "the one");
+    const char *page = pull_all(world, &world->office, before);
+    expect_in(page, "one name");
+    expect_in(page, "other name");
+}
+
 #define TEST(name)                                                                                 \
     cmocka_unit_test_setup_teardown(test_decide_redirect__##name, setup_world, teardown_world)
 
@@ -97,6 +124,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(chains_end_and_circles_are_refused),
         TEST(a_reference_keeps_its_stamp),
+        TEST(what_loses_twice_is_kept_twice),
     };
     return cmocka_run_group_tests_name("decide_redirect", tests, NULL, NULL);
 }
