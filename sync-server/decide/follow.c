@@ -144,6 +144,15 @@ static bool was_sent(const struct record *quote)
     return dk_machine_state(quote) >= rank_of(quote, "sent");
 }
 
+/* Whether a quote comes to this state, or past it, with this changeset. What follows from that
+ * follows once: a hold that was cleared does not come back with a later step. */
+static bool reaches(const struct work *quote, const char *state)
+{
+    int rank = rank_of(&quote->row.record, state);
+    return (quote->stepped || quote->effect == EFFECT_NEW) && quote->old_rank < rank &&
+           dk_machine_state(&quote->row.record) >= rank;
+}
+
 /* What a revision that is out means for an older one of the same quote. */
 static bool compare(struct decision *decision, struct work *older, const struct work *newer)
 {
@@ -156,7 +165,9 @@ static bool compare(struct decision *decision, struct work *older, const struct 
     if (state == rank_of(record, "sent")) {
         return srv_step_by_rule(decision, older, rank_of(record, "superseded"));
     }
-    return state != rank_of(record, "accepted") || srv_decide_hold(decision, older, &hold);
+    bool stale = state >= rank_of(record, "accepted") &&
+                 (reaches(older, "accepted") || reaches(newer, "sent"));
+    return !stale || srv_decide_hold(decision, older, &hold);
 }
 
 /* Compares a quote with another revision. */
@@ -228,7 +239,7 @@ static bool follow(struct decision *decision, struct work *work)
     switch (record->entity->kind) {
     case ENTITY_OPPORTUNITY: return state != rank_of(record, "won") || follow_won(decision, work);
     case ENTITY_QUOTE:
-        if (state == rank_of(record, "accepted") && !follow_accepted(decision, work)) {
+        if (reaches(work, "accepted") && !follow_accepted(decision, work)) {
             return false;
         }
         return !was_sent(record) || follow_revisions(decision, work);

@@ -85,6 +85,9 @@ static bool put(struct decision *decision, const struct step *step)
     if (!dk_value_equal(&value, &row->record.values[step->field])) {
         row->record.values[step->field] = value;
         step->work->changed |= (uint64_t)1 << step->field;
+        if (!step->work->stepped && step->work->effect != EFFECT_NEW) {
+            step->work->old_rank = step->before.rank;
+        }
         step->work->stepped = true;
         step->work->was_frozen =
             dk_machine_freeze(row->record.entity, step->before.rank, MACHINE_NONE) != FREEZE_NOT;

@@ -63,6 +63,7 @@ struct work {
     bool revived;
     bool dropped;              /* the author's delete lost against an edit */
     bool stepped;              /* its state is another now */
+    int old_rank;              /* and was this before; of a record that is made, the first */
     bool was_frozen;           /* and its content stood before */
     struct value sent_copy;    /* of a quote that is sent: how its sender had it */
     const struct change *copy; /* what was sent of a child */

@@ -359,6 +359,74 @@ static void test_decide_freeze__accepted_too_late_is_held(void **state)
     }
 }
 
+/* The holds on a quote, cleared ones included. */
+static struct srv_record *holds_on(struct world *world, const struct id *quote, int *count)
+{
+    struct srv_record *rows;
+    struct id none = {{0}};
+    assert_int_equal(srv_store_related(world->store, world->org.org, dk_entity(ENTITY_HOLD),
+                                       HOLD_RECORD, quote, &none, 10, false, &world->arena, &rows,
+                                       count),
+                     DAYBOOK_OK);
+    return rows;
+}
+
+static void step_quote(struct world *world, const struct id *quote, const char *state)
+{
+    edit_record(world, ENTITY_QUOTE, quote, world->org.head);
+    put_text(world, QUOTE_STATUS, state);
+    (void)accept(world, &world->wang);
+}
+
+/* Given a quote that is past its day, or that a newer revision follows, which goes out before it or
+ * behind it, when it goes from sent to converted in one change, then it is held like one that was
+ * accepted on the way; when it was accepted and the manager has cleared that, then once. */
+static void test_decide_freeze__converted_at_once_is_held(void **state)
+{
+    struct world *world = *state;
+    enum { LATE, NEWER_BEFORE, NEWER_BEHIND, CASES };
+    for (int round = 0; round < CASES * 2; round++) {
+        int what = round / 2, cleared = round % 2, count;
+        struct paper paper = make_paper(world);
+        if (what == LATE) {
+            edit_record(world, ENTITY_QUOTE, &paper.quote, paper.seen);
+            put_int(world, QUOTE_VALID_TO, 20261117);
+            (void)accept(world, &world->wang);
+        }
+        paper.seen = world->org.head;
+        step_quote(world, &paper.quote, "sent");
+        int64_t sent = world->org.head;
+        struct id newer = add_quote(world, &paper.customer);
+        put_int(world, QUOTE_REV, 2);
+        put_id(world, QUOTE_REVISION_OF, &paper.quote);
+        (void)accept(world, &world->wang);
+        if (what == NEWER_BEFORE) {
+            step_quote(world, &newer, "sent");
+        }
+        edit_record(world, ENTITY_QUOTE, &paper.quote, sent);
+        put_text(world, QUOTE_STATUS, cleared ? "accepted" : "converted");
+        (void)send_changeset(world, &world->li);
+        if (what == NEWER_BEHIND) {
+            step_quote(world, &newer, "sent");
+        }
+        const struct srv_record *rows = holds_on(world, &paper.quote, &count);
+        assert_int_equal(count, 1);
+        const struct value *code = &rows[0].record.values[HOLD_CODE];
+        assert_memory_equal(code->text, what == LATE ? "LATE" : "REV_STALE", code->length);
+        if (cleared) {
+            edit_record(world, ENTITY_HOLD, &rows[0].record.id, world->org.head);
+            put_int(world, HOLD_CLEARED, 1);
+            put_id(world, HOLD_CLEARED_BY, &boss.author.account.user);
+            put_int(world, HOLD_CLEARED_TS, world->now_ms);
+            (void)accept(world, &boss);
+            step_quote(world, &paper.quote, "converted");
+            (void)holds_on(world, &paper.quote, &count);
+            assert_int_equal(count, 1);
+        }
+        expect_text(world, ENTITY_QUOTE, &paper.quote, QUOTE_STATUS, "converted");
+    }
+}
+
 /* ---- opportunities */
 
 static struct id make_deal(struct world *world, const struct id *customer)
@@ -450,6 +518,7 @@ int main(void)
         FREEZE_TEST(test_decide_freeze__revision_goes_on),
         FREEZE_TEST(test_decide_freeze__accepting_a_stale_revision_is_held_in_both_orders),
         FREEZE_TEST(test_decide_freeze__accepted_too_late_is_held),
+        FREEZE_TEST(test_decide_freeze__converted_at_once_is_held),
         FREEZE_TEST(test_decide_freeze__win_needs_evidence_or_is_held),
         FREEZE_TEST(test_decide_freeze__won_is_reopened_when_its_order_is_cancelled),
         FREEZE_TEST(test_decide_freeze__bad_copies_are_refused),
