@@ -133,15 +133,11 @@ static daybook_status add_clearing(struct draft *draft, struct hold_task *task,
 {
     struct value cleared = {.kind = VALUE_INT, .integer = 1};
     struct value now = {.kind = VALUE_INT, .integer = srv_now_ms()};
-    struct value by = {.kind = VALUE_NULL}, note = {.kind = VALUE_NULL};
+    struct value by = {.kind = VALUE_ID}, note = {.kind = VALUE_NULL};
     bool found = false;
-    daybook_status status = DAYBOOK_OK;
-    if (task->login != NULL) {
-        status = srv_store_find_login(draft->decider->store, draft->org->org, task->login, &by.id,
-                                      &found);
-        by.kind = VALUE_ID;
-    }
-    if (status == DAYBOOK_OK && task->login != NULL && !found) {
+    daybook_status status =
+        srv_store_find_login(draft->decider->store, draft->org->org, task->login, &by.id, &found);
+    if (status == DAYBOOK_OK && !found) {
         return srv_command_fail(task->run, DAYBOOK_NOT_FOUND, "there is no user %s", task->login);
     }
     if (task->note != NULL) {
@@ -197,6 +193,10 @@ daybook_status srv_command_hold_clear(struct command_run *run)
     const char *text = run->line->arguments[0];
     if (!dk_id_from_text(text, strlen(text), &task.hold)) {
         return srv_command_fail(run, DAYBOOK_INVALID, "a hold is a UUID, as hold list shows it");
+    }
+    /* A hold that is cleared by nobody counts as withdrawn, and the rule would make another. */
+    if (task.login == NULL) {
+        return srv_command_fail(run, DAYBOOK_INVALID, "--by LOGIN is missing: who decided it");
     }
     daybook_status status = srv_run_task(run->service, clear_run, &task);
     if (status == DAYBOOK_OK && run->line->json) {

@@ -4,7 +4,7 @@
  * of the role that they name clears them. Part of the fourth step of the decision. Invariants: 1. A
  * hold is never put back; the same reason (record, code, detail) makes one hold at a time. 2. Those
  * that the domain rules make follow from the record as it stands, so that they do not depend on who
- * came first; what a person has cleared stays cleared.
+ * came first; what a person has cleared stays cleared, what was withdrawn comes back as a new one.
  */
 #include "sync-server/decide/work.h"
 
@@ -69,21 +69,29 @@ static bool need_holds(struct decision *decision, const struct work *about)
     return !about->found || adopt_holds(decision, about->row.record.entity, &about->row.record.id);
 }
 
-/* The hold about this record for this reason, also one that was cleared; NULL: none. */
+/* Whether the hold was withdrawn: nobody has cleared it, its reason was gone. */
+static bool is_withdrawn(const struct work *hold)
+{
+    return !stands(hold) && hold->row.record.values[HOLD_CLEARED_BY].kind == VALUE_NULL;
+}
+
+/* The hold about this record for this reason that stands, else one that somebody has cleared; NULL:
+ * none. */
 static struct work *find_hold(const struct decision *decision, const struct work *about,
                               const char *code, const char *detail)
 {
     struct value code_value = text_of(code), detail_value = text_of(detail);
     const struct record *record = &about->row.record;
+    struct work *found = NULL;
     for (struct work *work = decision->works; work != NULL; work = work->next) {
         const struct value *values = work->row.record.values;
-        if (is_about(work, record->entity, &record->id) &&
+        if (is_about(work, record->entity, &record->id) && !is_withdrawn(work) &&
             dk_value_equal(&values[HOLD_CODE], &code_value) &&
             dk_value_equal(&values[HOLD_DETAIL], &detail_value)) {
-            return work;
+            found = found == NULL || stands(work) ? work : found;
         }
     }
-    return NULL;
+    return found;
 }
 
 /* The hold's id follows from the changeset, the record and the reason. */

@@ -192,6 +192,11 @@ static void test_holds__an_operator_clears_one(void **state)
     assert_int_not_equal(
         server_run(&company.server, out, sizeof out, (const char *[]){"hold", "clear", hold, NULL}),
         0);
+    assert_non_null(strstr(out, "--by LOGIN is missing"));
+    assert_int_not_equal(
+        server_run(&company.server, out, sizeof out,
+                   (const char *[]){"hold", "clear", hold, "--by", "office", NULL}),
+        0);
     assert_non_null(strstr(out, "no such hold stands"));
     company_settle(&company);
     assert_int_equal(standing(wang, order), 0);

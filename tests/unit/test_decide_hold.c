@@ -175,6 +175,41 @@ static void test_decide_hold__what_a_person_cleared_stays_cleared(void **state)
     assert_int_equal(count_standing(world, &order.id), 1);
 }
 
+/* Into a changeset of its own: the quantity of a line. */
+static void set_qty(struct world *world, const struct id *line, int64_t qty)
+{
+    edit_record(world, ENTITY_ORDER_LINE, line, world->org.head);
+    put_int(world, ORDER_LINE_QTY, qty);
+    put_null(world, ORDER_LINE_UOM);
+    (void)accept(world, &world->li);
+}
+
+/* Given twins that are twins no more and then again, then what was withdrawn stands again as
+ * another hold; what somebody cleared does not. */
+static void test_decide_hold__what_was_withdrawn_comes_back(void **state)
+{
+    struct world *world = *state;
+    for (int by_office = 0; by_office < 2; by_office++) {
+        struct order order = make_order(world);
+        struct srv_record *rows;
+        (void)add_order_line(world, &order, &order.product, 1000);
+        struct id twin = add_order_line(world, &order, &order.product, 5000);
+        (void)accept(world, &world->li);
+        struct id first = standing(world, &order.id);
+        if (by_office == 1) {
+            put_clearing(world, &first, world->org.head, &world->office.author.account.user, "ok");
+            (void)accept(world, &world->office);
+        }
+        for (int round = 1; round < 3; round++) {
+            set_qty(world, &twin, -5000);
+            assert_int_equal(count_standing(world, &order.id), 0);
+            set_qty(world, &twin, 5000);
+            assert_int_equal(count_standing(world, &order.id), by_office == 1 ? 0 : 1);
+            assert_int_equal(holds_on(world, &order.id, &rows), by_office == 1 ? 1 : round + 1);
+        }
+    }
+}
+
 /* The table of those who may not. */
 static void test_decide_hold__nobody_else_clears_it(void **state)
 {
@@ -320,6 +355,7 @@ int main(void)
         TEST(a_product_twice_holds_the_order),
         TEST(a_hold_goes_with_its_reason),
         TEST(what_a_person_cleared_stays_cleared),
+        TEST(what_was_withdrawn_comes_back),
         TEST(nobody_else_clears_it),
         TEST(two_clear_at_a_time),
         TEST(holds_and_conflicts_follow_their_record),
