@@ -3,7 +3,8 @@
  * The bucket of each record, from its root and its class. Fifth step of the decision.
  * Invariants: 1. A record and all that hangs from it by root fields have one root, and below a
  * document also one class, tombstones too. 2. A document that somebody works on is open. 3. A
- * record that its maker could not see is not made.
+ * record that its maker could not see is not made. 4. Nobody draws a record that has left their
+ * scope to another place.
  */
 #include "sync-server/decide/work.h"
 #include "sync-server/scope/class.h"
@@ -261,6 +262,16 @@ static bool touch_documents(struct decision *decision)
     return true;
 }
 
+/* True where the changeset would take a record that its author does not see any more to another
+ * root: into their present scope, it would show them what the record is now. What they saw of it in
+ * the past lets them edit it where it is. */
+static bool draws_away(const struct decision *decision, const struct work *work)
+{
+    return work->past && work->found &&
+           srv_bucket_root(work->row.bucket) != srv_bucket_root(work->old_bucket) &&
+           !srv_decide_sees(decision, work->old_bucket);
+}
+
 /* See the header. */
 bool srv_decide_place(struct decision *decision)
 {
@@ -274,6 +285,9 @@ bool srv_decide_place(struct decision *decision)
         }
         if (!relocate(decision, work, 0)) {
             return false;
+        }
+        if (draws_away(decision, work)) {
+            return srv_decide_missing(decision, work, NULL, work);
         }
         bool made = work->change != NULL && work->row.bucket != work->old_bucket;
         bool sees = !made || work->past || srv_decide_sees(decision, work->row.bucket);

@@ -88,6 +88,15 @@ static void build_visit(struct world *world, const struct id *customer)
     put_text(world, VISIT_FEEDBACK, "met");
 }
 
+/* Into the changeset being built. */
+static struct id add_opportunity(struct world *world, const struct id *customer)
+{
+    struct id opportunity = make_record(world, ENTITY_OPPORTUNITY);
+    put_id(world, OPPORTUNITY_CUSTOMER_ID, customer);
+    put_text(world, OPPORTUNITY_SUBJECT, "deal");
+    return opportunity;
+}
+
 static void build_prefs(struct world *world, const struct id *customer, int64_t seen,
                         const char *text)
 {
@@ -316,6 +325,46 @@ static const char *verdict_text(struct world *world, const struct verdict *verdi
     return text;
 }
 
+/* Given a rep who went to another territory, when an edit with a date of before would take what was
+ * left there along, below a customer of the new one, then the answer is that for what does not
+ * exist, and nothing of the record comes to the rep; an edit that leaves it there is kept, and what
+ * is in scope may go below a customer that is not. */
+static void test_decide_history__nothing_is_drawn_out_of_a_past_scope(void **state)
+{
+    struct world *world = *state;
+    struct id there = make_customer(world, &world->li, "C");
+    struct id other = make_customer(world, &world->li, "D");
+    struct id here = make_customer(world, &world->tom, "E");
+    struct id opportunity = add_opportunity(world, &there);
+    (void)accept(world, &world->li);
+    struct id mine = add_opportunity(world, &here);
+    int64_t base = accept(world, &world->tom);
+    change_user(world, &world->li, &world->territories[WEST], NULL, NULL, MOVE_MS);
+    edit_record(world, ENTITY_OPPORTUNITY, &opportunity, world->org.head);
+    put_text(world, OPPORTUNITY_SUBJECT, CANARY);
+    world->hlc_ms = AFTER_MS;
+    (void)accept(world, &world->wang);
+    const char *texts[2];
+    for (int i = 0; i < 2; i++) {
+        struct id id = i == 0 ? opportunity : new_id(world);
+        edit_record(world, ENTITY_OPPORTUNITY, &id, base);
+        put_id(world, OPPORTUNITY_CUSTOMER_ID, &here);
+        world->hlc_ms = BEFORE_MS;
+        struct verdict verdict = send_changeset(world, &world->li);
+        assert_int_equal(verdict.code, REJECT_REF_MISSING);
+        verdict.record = (struct id){{1}};
+        texts[i] = verdict_text(world, &verdict);
+    }
+    assert_string_equal(texts[0], texts[1]);
+    edit_record(world, ENTITY_OPPORTUNITY, &opportunity, base);
+    put_id(world, OPPORTUNITY_CUSTOMER_ID, &other);
+    kept(world, &world->li, BEFORE_MS, &opportunity, MOVE_MS);
+    expect_not_in(pull_all(world, &world->li, base), CANARY);
+    edit_record(world, ENTITY_OPPORTUNITY, &mine, base);
+    put_id(world, OPPORTUNITY_CUSTOMER_ID, &there);
+    kept(world, &world->li, BEFORE_MS, &there, MOVE_MS);
+}
+
 /* Given values of the new owner on what an old rep edits late, when the edit of before loses or
  * wins, then nothing of the new owner's comes to the old rep, and refusals of later acts are byte
  * for byte those for what does not exist. */
@@ -429,6 +478,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_decide_history__teams_and_roles_have_a_history,
                                         setup_world, teardown_world),
         cmocka_unit_test_setup_teardown(test_decide_history__a_role_counts_for_its_time,
+                                        setup_world, teardown_world),
+        cmocka_unit_test_setup_teardown(test_decide_history__nothing_is_drawn_out_of_a_past_scope,
                                         setup_world, teardown_world),
         cmocka_unit_test_setup_teardown(test_decide_history__nothing_leaks_to_the_old_rep,
                                         setup_world, teardown_world),
