@@ -8,6 +8,16 @@
 #include "engine/sales/machines.h"
 #include "sync-server/decide/work.h"
 
+/* Leaves the author the rights that go with both roles, then and now, or a rep's: facts count for
+ * their time, but neither does a promotion reach back, nor a clock set back undo a demotion. */
+static void take_common_rights(struct decision *decision, const char *past_role)
+{
+    decision->roles &= dk_machine_roles(past_role);
+    if (decision->roles == 0) {
+        decision->roles = dk_machine_roles("rep");
+    }
+}
+
 /* See the header. The account's present state is also that of then, unless it is younger than the
  * changeset. */
 bool srv_decide_author(struct decision *decision)
@@ -27,7 +37,7 @@ bool srv_decide_author(struct decision *decision)
     if (found) {
         decision->account = past;
         decision->actor.territory = past.territory;
-        decision->roles = dk_machine_roles(past.role);
+        take_common_rights(decision, past.role);
     }
     return true;
 }

@@ -296,14 +296,15 @@ static const struct value *sent_value(const struct change *change, int field)
 bool srv_decide_may_clear(struct decision *decision, const struct work *hold)
 {
     const struct record *record = &hold->row.record;
-    const struct srv_account *account = &decision->account; /* as it was then */
-    struct value role = text_of(account->role);
+    const struct srv_account *account = &decision->author->account;
+    struct value now = text_of(account->role), then = text_of(decision->account.role);
     const struct value *cleared = sent_value(hold->change, HOLD_CLEARED);
     const struct value *by = sent_value(hold->change, HOLD_CLEARED_BY);
     if (decision->author->is_server) {
         return true;
     }
-    if (!dk_value_equal(&record->values[HOLD_ROLE], &role)) {
+    if (!dk_value_equal(&record->values[HOLD_ROLE], &now) ||
+        !dk_value_equal(&record->values[HOLD_ROLE], &then)) {
         return srv_decision_reject(decision, REJECT_AUTH, record->entity, &record->id, NULL,
                                    "role");
     }

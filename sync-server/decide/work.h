@@ -125,7 +125,7 @@ struct decision {
     enum reject_code refused;   /* not NONE: an operator turns it down */
     struct work_change *late;   /* changes that go to another record than they name */
     struct sales_actor actor;
-    unsigned roles;             /* of the author, as the state machines know them */
+    unsigned roles;             /* of the author, then and now, as the state machines know them */
     struct sales_reader reader; /* sees the works over the store */
     daybook_status status;
     struct verdict *verdict;
@@ -218,7 +218,7 @@ daybook_status srv_decide_is_quarantined(struct decision *decision, const struct
                                          bool *quarantined);
 
 /* ---- history.c */
-/* Who the author was when the changeset was made. */
+/* Who the author was when the changeset was made, and what rights they had and still have. */
 bool srv_decide_author(struct decision *decision);
 /* Whether a record that is found but out of the author's scope was in it when the changeset was
  * made: what was recorded then stays valid. Notes in the verdict that it has moved, and in the work
@@ -380,7 +380,7 @@ bool srv_decide_hold(struct decision *decision, const struct work *about,
 /* Whether any hold stands on the record. False: the decision has failed. */
 bool srv_decide_is_held(struct decision *decision, const struct work *about, bool *held);
 /* Whether the author may do to the hold what its change says: clear it, in the author's own name,
- * with the role that it names. */
+ * with the role that it names, then and now. */
 bool srv_decide_may_clear(struct decision *decision, const struct work *hold);
 
 /* ---- place.c */

@@ -285,31 +285,71 @@ static void test_decide_history__teams_and_roles_have_a_history(void **state)
     refused(world, &manager, AFTER_MS + 1000, "customer_id");
 }
 
-/* Given one of the back office who becomes a rep of the territory, when a step that only the office
- * may take comes late, then the role of that time counts. */
-static void test_decide_history__a_role_counts_for_its_time(void **state)
+/* An order that a rep has submitted. */
+static struct id submit_order(struct world *world, const struct id *customer, int64_t *base)
+{
+    struct id order = make_record(world, ENTITY_SALES_ORDER);
+    put_id(world, SALES_ORDER_CUSTOMER_ID, customer);
+    put_text(world, SALES_ORDER_CUR, "CNY");
+    int64_t made = accept(world, &world->wang);
+    edit_record(world, ENTITY_SALES_ORDER, &order, made);
+    put_text(world, SALES_ORDER_STATUS, "submitted");
+    *base = accept(world, &world->wang);
+    return order;
+}
+
+/* Given one of the back office who becomes a rep of the territory, and a rep who becomes one of
+ * the back office, when a step that only the office may take has a date of before the change or of
+ * after it, then only who has the role then and now may take it; a rep's step is good always. */
+static void test_decide_history__a_right_needs_the_role_then_and_now(void **state)
 {
     struct world *world = *state;
     struct id customer = make_customer(world, &world->li, "C");
-    for (int late = 0; late < 2; late++) {
-        struct id order = make_record(world, ENTITY_SALES_ORDER);
-        put_id(world, SALES_ORDER_CUSTOMER_ID, &customer);
-        put_text(world, SALES_ORDER_CUR, "CNY");
-        world->now_ms = WORLD_NOW_MS;
-        int64_t base = accept(world, &world->li);
-        edit_record(world, ENTITY_SALES_ORDER, &order, base);
-        put_text(world, SALES_ORDER_STATUS, "submitted");
-        base = accept(world, &world->li);
-        change_user(world, &world->office, &world->territories[EAST], "rep", NULL, MOVE_MS);
-        edit_record(world, ENTITY_SALES_ORDER, &order, base);
+    struct id orders[2], own = make_record(world, ENTITY_SALES_ORDER);
+    int64_t base;
+    put_id(world, SALES_ORDER_CUSTOMER_ID, &customer);
+    put_text(world, SALES_ORDER_CUR, "CNY");
+    (void)accept(world, &world->li);
+    for (int i = 0; i < 2; i++) {
+        orders[i] = submit_order(world, &customer, &base);
+    }
+    change_user(world, &world->office, &world->territories[EAST], "rep", NULL, MOVE_MS);
+    change_user(world, &world->li, NULL, "back_office", NULL, MOVE_MS);
+    for (int i = 0; i < 4; i++) {
+        bool late = i % 2 == 1, good = i == 3;
+        struct device *device = i < 2 ? &world->office : &world->li;
+        edit_record(world, ENTITY_SALES_ORDER, &orders[i / 2], base);
         put_text(world, SALES_ORDER_STATUS, "confirmed");
         world->hlc_ms = late ? AFTER_MS : BEFORE_MS;
-        struct verdict verdict = send_changeset(world, &world->office);
-        assert_int_equal(verdict.kind, late ? VERDICT_REJECTED : VERDICT_ACCEPTED);
-        assert_int_equal(verdict.moved_ms, 0); /* the order is in scope then and now */
-        expect_text(world, ENTITY_SALES_ORDER, &order, SALES_ORDER_STATUS,
-                    late ? "submitted" : "confirmed");
+        if (good) {
+            (void)accept(world, device);
+        } else {
+            reject(world, device, REJECT_TRANSITION, "status", "role");
+        }
+        expect_text(world, ENTITY_SALES_ORDER, &orders[i / 2], SALES_ORDER_STATUS,
+                    good ? "confirmed" : "submitted");
     }
+    edit_record(world, ENTITY_SALES_ORDER, &own, base);
+    put_text(world, SALES_ORDER_STATUS, "submitted");
+    world->hlc_ms = BEFORE_MS;
+    (void)accept(world, &world->li);
+}
+
+/* Given one of the back office who becomes a rep, when they change a field under PROPOSE with a
+ * date of before, then that is a proposal. */
+static void test_decide_history__who_lost_the_role_only_proposes(void **state)
+{
+    struct world *world = *state;
+    struct id customer = make_customer(world, &world->li, "C");
+    edit_record(world, ENTITY_CUSTOMER, &customer, world->org.head);
+    put_text(world, CUSTOMER_TAX_NO, "1");
+    int64_t base = accept(world, &world->office);
+    change_user(world, &world->office, &world->territories[EAST], "rep", NULL, MOVE_MS);
+    edit_record(world, ENTITY_CUSTOMER, &customer, base);
+    put_text(world, CUSTOMER_TAX_NO, "2");
+    world->hlc_ms = BEFORE_MS;
+    (void)merge(world, &world->office);
+    expect_text(world, ENTITY_CUSTOMER, &customer, CUSTOMER_TAX_NO, "1");
 }
 
 /* All that the verdict says, as it goes over the wire, without its number. */
@@ -477,7 +517,9 @@ int main(void)
             teardown_world),
         cmocka_unit_test_setup_teardown(test_decide_history__teams_and_roles_have_a_history,
                                         setup_world, teardown_world),
-        cmocka_unit_test_setup_teardown(test_decide_history__a_role_counts_for_its_time,
+        cmocka_unit_test_setup_teardown(test_decide_history__a_right_needs_the_role_then_and_now,
+                                        setup_world, teardown_world),
+        cmocka_unit_test_setup_teardown(test_decide_history__who_lost_the_role_only_proposes,
                                         setup_world, teardown_world),
         cmocka_unit_test_setup_teardown(test_decide_history__nothing_is_drawn_out_of_a_past_scope,
                                         setup_world, teardown_world),

@@ -242,6 +242,30 @@ static void test_decide_hold__nobody_else_clears_it(void **state)
     assert_int_equal(count_standing(world, &order.id), 1);
 }
 
+/* Given one of the back office who becomes a rep, when they clear a hold with a date of before, then
+ * that is refused: the role is needed still. */
+static void test_decide_hold__who_lost_the_role_clears_nothing(void **state)
+{
+    struct world *world = *state;
+    struct order order = make_twins(world);
+    struct id hold = standing(world, &order.id);
+    struct decide_author *author = &world->office.author;
+    int64_t before_ms = world->now_ms;
+    bool found;
+    world->now_ms += 5000;
+    edit_record(world, ENTITY_USER, &author->account.user, world->org.head);
+    put_text(world, USER_ROLE, "rep");
+    put_id(world, USER_TERRITORY_ID, &world->territories[EAST]);
+    (void)accept(world, &world->server);
+    assert_int_equal(
+        srv_store_get_account(world->store, &author->account.user, &author->account, &found),
+        DAYBOOK_OK);
+    put_clearing(world, &hold, world->org.head, &author->account.user, "as I was");
+    world->hlc_ms = before_ms;
+    reject(world, &world->office, REJECT_AUTH, "", "role");
+    assert_int_equal(count_standing(world, &order.id), 1);
+}
+
 /* Given two who clear a hold without knowing of each other, then the later by the clock stands in
  * both orders of arrival, and what the other said is kept. */
 static void test_decide_hold__two_clear_at_a_time(void **state)
@@ -357,6 +381,7 @@ int main(void)
         TEST(what_a_person_cleared_stays_cleared),
         TEST(what_was_withdrawn_comes_back),
         TEST(nobody_else_clears_it),
+        TEST(who_lost_the_role_clears_nothing),
         TEST(two_clear_at_a_time),
         TEST(holds_and_conflicts_follow_their_record),
         TEST(every_order_of_arrival),
