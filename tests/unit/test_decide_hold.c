@@ -242,8 +242,8 @@ static void test_decide_hold__nobody_else_clears_it(void **state)
     assert_int_equal(count_standing(world, &order.id), 1);
 }
 
-/* Given one of the back office who becomes a rep, when they clear a hold with a date of before, then
- * that is refused: the role is needed still. */
+/* Given one of the back office who becomes a rep, when they clear a hold with a date of before,
+ * then that is refused: the role is needed still. */
 static void test_decide_hold__who_lost_the_role_clears_nothing(void **state)
 {
     struct world *world = *state;
