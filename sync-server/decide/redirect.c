@@ -11,6 +11,8 @@
 
 #include <string.h>
 
+static const char custom_prefix[] = "custom."; /* of the names of the app's own keys */
+
 #define REDIRECTS_MAX 8 /* steps from one customer to the next */
 
 /* The record that a customer's redirect leads to; the work itself where there is none. NULL: the
@@ -274,43 +276,108 @@ static bool join_set(struct decision *decision, const struct work *from, struct 
     return true;
 }
 
-/* The app's own keys: those that only the one has are taken, of the others the later stands. */
-static bool join_custom(struct decision *decision, const struct work *from, struct work *into)
+/* One key of the app's own, there or removed: the later side stands, and against a key that has no
+ * stamp any more one that is there. What changes is added to *changes. */
+static bool join_key(struct decision *decision, const struct work *from, struct work *into,
+                     const char *name, size_t length, struct value *changes)
 {
-    static const char prefix[] = "custom.";
+    static const struct value removed = {.kind = VALUE_TEXT, .length = 4, .text = "null"};
+    const char *key = name + sizeof custom_prefix - 1;
+    size_t key_length = length - (sizeof custom_prefix - 1);
+    struct value other = srv_extra_get(&from->row.record.values[FIELD_CUSTOM], key, key_length);
+    struct value value = srv_extra_get(&into->row.record.values[FIELD_CUSTOM], key, key_length);
+    struct stamp theirs = srv_key_stamp_get(&from->row, name, length);
+    struct stamp mine = srv_key_stamp_get(&into->row, name, length);
+    int order = dk_stamp_compare(theirs.time, theirs.device_no, mine.time, mine.device_no);
+    bool wins = order > 0 || (order == 0 && value.kind == VALUE_NULL);
+    const struct value *lost = wins ? &value : &other;
+    bool differs = !dk_value_equal(&value, &other);
+    if (differs && lost->kind != VALUE_NULL &&
+        !srv_decide_note(decision, into, name, length, wins ? &other : &value,
+                         wins ? theirs.device_no : mine.device_no, lost,
+                         wins ? mine.device_no : theirs.device_no)) {
+        return false;
+    }
+    theirs.position = decision->position;
+    if (wins && !srv_key_stamp_put(decision, &into->row, name, length, &theirs)) {
+        return false;
+    }
+    const struct value *put = other.kind == VALUE_NULL ? &removed : &other;
+    return !wins || !differs || srv_extra_put(changes, key, key_length, put, decision->arena) ||
+           srv_decision_out_of_memory(decision);
+}
+
+/* Decides each key that the customer that goes has, or had. */
+static bool join_keys(struct decision *decision, const struct work *from, struct work *into,
+                      struct value *changes)
+{
     const struct value *other = &from->row.record.values[FIELD_CUSTOM];
-    struct value *value = &into->row.record.values[FIELD_CUSTOM];
+    const size_t head = sizeof custom_prefix - 1;
     const char *key, *raw;
     size_t cursor = 0, key_length, raw_length;
     while (dk_map_next(other, &cursor, &key, &key_length, &raw, &raw_length)) {
-        char name[sizeof prefix + LIMIT_CUSTOM_KEY_BYTES];
-        struct buffer *text = &decision->decide->text;
+        char name[sizeof custom_prefix + LIMIT_CUSTOM_KEY_BYTES];
         if (key_length > LIMIT_CUSTOM_KEY_BYTES) {
             continue;
         }
-        memcpy(name, prefix, sizeof prefix - 1);
-        memcpy(name + sizeof prefix - 1, key, key_length);
-        size_t length = sizeof prefix - 1 + key_length;
-        struct stamp theirs = srv_key_stamp_get(&from->row, name, length);
-        struct stamp mine = srv_key_stamp_get(&into->row, name, length);
-        if (dk_stamp_compare(theirs.time, theirs.device_no, mine.time, mine.device_no) <= 0) {
-            continue;
+        memcpy(name, custom_prefix, head);
+        memcpy(name + head, key, key_length);
+        if (!join_key(decision, from, into, name, head + key_length, changes)) {
+            return false;
         }
-        theirs.position = decision->position;
-        dk_buffer_reset(text);
-        dk_buffer_append_char(text, '{');
-        dk_json_write_string(text, key, key_length);
-        dk_buffer_append_char(text, ':');
-        dk_buffer_append(text, raw, raw_length);
-        dk_buffer_append_char(text, '}');
-        struct value change = {.kind = VALUE_TEXT, .length = (uint32_t)text->length};
-        change.text = text->bytes;
-        if (!dk_map_apply(value, &change, decision->arena, value) ||
-            !srv_key_stamp_put(decision, &into->row, name, length, &theirs)) {
+    }
+    for (int i = 0; i < from->row.key_stamp_count; i++) {
+        const struct srv_key_stamp *stamp = &from->row.key_stamps[i];
+        bool removed =
+            stamp->key_length > head && memcmp(stamp->key, custom_prefix, head) == 0 &&
+            srv_extra_get(other, stamp->key + head, stamp->key_length - head).kind == VALUE_NULL;
+        if (removed && !join_key(decision, from, into, stamp->key, stamp->key_length, changes)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The app's own keys, one by one. The log gets those that changed: a key that went is not in the
+ * map any more. */
+static bool join_custom(struct decision *decision, const struct work *from, struct work *into)
+{
+    struct value *value = &into->row.record.values[FIELD_CUSTOM];
+    struct value changes = {.kind = VALUE_NULL};
+    struct work_map *map = into->map;
+    if (!join_keys(decision, from, into, &changes)) {
+        return false;
+    }
+    if (changes.kind == VALUE_NULL) {
+        return true;
+    }
+    if (!dk_map_apply(value, &changes, decision->arena, value)) {
+        const struct record *record = &into->row.record;
+        return decision->arena->failed
+                   ? srv_decision_out_of_memory(decision)
+                   : srv_decision_reject(decision, REJECT_LIMIT, record->entity, &record->id,
+                                         record->entity->fields[FIELD_CUSTOM].name, "keys");
+    }
+    while (map != NULL && map->field != FIELD_CUSTOM) {
+        map = map->next;
+    }
+    if (map == NULL) {
+        map = dk_arena_new(decision->arena, sizeof *map);
+        if (map == NULL) {
             return srv_decision_out_of_memory(decision);
         }
-        into->changed |= (uint64_t)1 << FIELD_CUSTOM;
+        *map = (struct work_map){.field = FIELD_CUSTOM, .next = into->map};
+        into->map = map;
     }
+    const char *key, *raw;
+    size_t cursor = 0, key_length, raw_length;
+    while (dk_map_next(&changes, &cursor, &key, &key_length, &raw, &raw_length)) {
+        struct value put = {.kind = VALUE_TEXT, .length = (uint32_t)raw_length, .text = raw};
+        if (!srv_extra_put(&map->changed, key, key_length, &put, decision->arena)) {
+            return srv_decision_out_of_memory(decision);
+        }
+    }
+    into->changed |= (uint64_t)1 << FIELD_CUSTOM;
     return true;
 }
 

@@ -116,6 +116,38 @@ static void test_decide_redirect__what_loses_twice_is_kept_twice(void **state)
     expect_in(page, "other name");
 }
 
+/* A customer's own keys at a time, by a rep. */
+static void set_custom(struct world *world, const struct id *id, int64_t ms, const char *keys)
+{
+    edit_record(world, ENTITY_CUSTOMER, id, world->org.head);
+    put_text(world, FIELD_CUSTOM, keys);
+    world->hlc_ms = world->now_ms + ms;
+    (void)accept(world, &world->li);
+}
+
+/* Given two customers whose own keys differ, when they become one, then of each key the later side
+ * stands, a removal, too; what loses is kept, and who sees the customer is sent what changed. */
+static void test_decide_redirect__keys_join_by_their_stamps(void **state)
+{
+    struct world *world = *state;
+    struct id from = make_customer(world, &world->li, "from");
+    struct id into = make_customer(world, &world->li, "into");
+    set_custom(world, &from, 1000, "{\"door\":\"left\",\"gone\":\"x\",\"only\":\"f\"}");
+    set_custom(world, &into, 2000, "{\"door\":\"right\",\"floor\":5,\"gone\":\"y\"}");
+    set_custom(world, &from, 3000, "{\"floor\":3,\"gone\":null}");
+    put_redirect(world, &from, &into);
+    world->now_ms += 9000;
+    int64_t before = world->org.head;
+    (void)send_changeset(world, &world->server);
+    expect_text(world, ENTITY_CUSTOMER, &into, FIELD_CUSTOM,
+                "{\"door\":\"right\",\"floor\":3,\"only\":\"f\"}");
+    const char *page = pull_all(world, &world->wang, before);
+    expect_in(page, "\"custom.floor\",\"3\",\"5\"");
+    expect_in(page, "\"custom.door\",\"\\\"right\\\"\",\"\\\"left\\\"\"");
+    expect_in(page, "\"custom.gone\",\"\\\"y\\\"\"");
+    expect_in(page, "{\"floor\":3,\"gone\":null,\"only\":\"f\"}");
+}
+
 #define TEST(name)                                                                                 \
     cmocka_unit_test_setup_teardown(test_decide_redirect__##name, setup_world, teardown_world)
 
@@ -125,6 +157,7 @@ int main(void)
         TEST(chains_end_and_circles_are_refused),
         TEST(a_reference_keeps_its_stamp),
         TEST(what_loses_twice_is_kept_twice),
+        TEST(keys_join_by_their_stamps),
     };
     return cmocka_run_group_tests_name("decide_redirect", tests, NULL, NULL);
 }
