@@ -163,7 +163,8 @@ static daybook_status load_existing(struct daybook_transaction *transaction,
     return status;
 }
 
-/* Stages a record that is made. With an id of the caller's it must be a new one. */
+/* Stages a record that is made. With an id of the caller's it must be a new one, and none of those
+ * that only the server makes. */
 static daybook_status put_new(struct daybook_transaction *transaction, struct target *target,
                               struct daybook_record **record)
 {
@@ -182,6 +183,9 @@ static daybook_status put_new(struct daybook_transaction *transaction, struct ta
         }
     } else if (dk_stage_find(transaction, target->entity, &target->id) != NULL) {
         return dk_stage_fail(transaction, DAYBOOK_EXISTS, target->entity, NULL, NULL, NULL);
+    } else if (dk_id_is_derived(&target->id)) {
+        return dk_stage_fail(transaction, DAYBOOK_INVALID, target->entity, NULL, "id",
+                             "new ids of version 8 are the server's");
     } else {
         status = dk_stage_load(transaction, target->entity, &target->id, &base);
         if (status == DAYBOOK_OK && base != NULL) {

@@ -56,6 +56,12 @@ struct id dk_id_from_hash(const uint8_t hash[16])
     return id;
 }
 
+/* The version stands in the upper half of byte 6. */
+bool dk_id_is_derived(const struct id *id)
+{
+    return id->bytes[6] >> 4 == 8;
+}
+
 /* Below, equal or above 0, byte by byte: the order of SQLite's blobs and of the texts. */
 int dk_id_compare(const struct id *a, const struct id *b)
 {

@@ -30,6 +30,8 @@ struct id_maker {
 struct id dk_id_make(struct id_maker *maker, int64_t now_ms, const uint8_t random[10]);
 /* From a hash (first 16 bytes), version 8 and variant bits set: ids that a rule derives. */
 struct id dk_id_from_hash(const uint8_t hash[16]);
+/* True for an id of version 8, as those from a hash are. */
+bool dk_id_is_derived(const struct id *id);
 int dk_id_compare(const struct id *a, const struct id *b);
 bool dk_id_is_zero(const struct id *id);
 void dk_id_to_text(const struct id *id, char out[ID_TEXT_SIZE]);

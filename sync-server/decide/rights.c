@@ -109,10 +109,16 @@ static bool check_quarantine(struct decision *decision, const struct change *cha
     return false;
 }
 
-/* Makes a record of the changeset out of a work that the store does not have. */
+/* Makes a record of the changeset out of a work that the store does not have. Ids that rules derive
+ * can be computed by anybody: whoever took that of a quote's next revision first would get what
+ * others do to the quote, so devices make none of that kind. */
 static bool begin_new(struct decision *decision, struct work *work)
 {
     const struct record *record = &work->row.record;
+    if (dk_id_is_derived(&record->id) && !decision->author->is_server) {
+        return srv_decision_reject(decision, REJECT_READONLY, record->entity, &record->id, NULL,
+                                   "id");
+    }
     if (work->found) {
         return srv_decision_reject(decision, REJECT_EXISTS, record->entity, &record->id, NULL,
                                    NULL);

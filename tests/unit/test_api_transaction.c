@@ -6,6 +6,7 @@
 
 #define SOME_ID "0192d5a0-0000-7000-8000-000000000001"
 #define OTHER_ID "0192d5a0-0000-7000-8000-000000000002"
+#define SERVERS_ID "0192d5a0-0000-8000-8000-000000000002" /* of version 8 */
 
 static daybook_transaction *begin(struct world *world)
 {
@@ -128,6 +129,8 @@ static void test_api_transaction__ids_are_not_used_again(void **state)
                      DAYBOOK_NOT_FOUND);
     assert_int_equal(daybook_delete(transaction, "customer", id, DAYBOOK_ANY_VERSION),
                      DAYBOOK_NOT_FOUND);
+    assert_int_equal(daybook_put(transaction, "customer", SERVERS_ID, DAYBOOK_NEW, &record),
+                     DAYBOOK_INVALID);
     device_must(daybook_put(transaction, "customer", OTHER_ID, DAYBOOK_NEW, &record), NULL);
     assert_int_equal(daybook_put(transaction, "customer", OTHER_ID, DAYBOOK_NEW, &record),
                      DAYBOOK_EXISTS);

@@ -56,11 +56,32 @@ static void test_decide_basic__an_edit_travels_as_the_field_that_changed(void **
     assert_int_equal(version_of(world, ENTITY_CUSTOMER, &id), position + 1);
 }
 
+/* Given an id as rules derive them, when a device makes a record with it, then that is refused; the
+ * server may. Else whoever computed the id of a quote's next revision could lie in wait there. */
+static void test_decide_basic__derived_ids_are_the_servers(void **state)
+{
+    struct world *world = *state;
+    uint8_t hash[HASH_SIZE] = {1, 2, 3};
+    struct id id = dk_id_from_hash(hash);
+    change_record(world, BLOCK_NEW, ENTITY_CUSTOMER, &id, 0);
+    put_text(world, CUSTOMER_NAME, "C");
+    reject(world, &world->li, REJECT_READONLY, "", "id");
+    assert_false(is_live(world, ENTITY_CUSTOMER, &id));
+    change_record(world, BLOCK_NEW, ENTITY_CUSTOMER, &id, 0);
+    put_text(world, CUSTOMER_NAME, "C");
+    (void)accept(world, &world->server);
+    edit_record(world, ENTITY_CUSTOMER, &id, world->org.head);
+    put_text(world, CUSTOMER_NAME, "D");
+    (void)accept(world, &world->office);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_decide_basic__a_new_customer_reaches_those_who_see_it,
                                         setup_world, teardown_world),
+        cmocka_unit_test_setup_teardown(test_decide_basic__derived_ids_are_the_servers, setup_world,
+                                        teardown_world),
         cmocka_unit_test_setup_teardown(
             test_decide_basic__an_edit_travels_as_the_field_that_changed, setup_world,
             teardown_world),

@@ -126,14 +126,14 @@ DAYBOOK_API void daybook_close(daybook **engine);
 /* A transaction is staged in memory and takes no lock; any number may be open. */
 DAYBOOK_API daybook_status daybook_begin(daybook *engine, daybook_transaction **transaction);
 
-/* Makes a record (version DAYBOOK_NEW; `id` NULL: a new id is made) or replaces all its fields
- * (version as read). The fields are set afterwards through *record, which lives as long as the
- * transaction. Fields that are not set are empty, except in a record that exists those that are set
- * at creation and never again, and the state. A record that the server has not decided yet reads as
- * version DAYBOOK_NEW: patch it, or replace it with DAYBOOK_ANY_VERSION. A document whose `doc_no`
- * is left empty gets a number at the commit, "SO-0002K-000123", once the device has enrolled.
- * UNKNOWN_ENTITY, READONLY (the server's entity), EXISTS, NOT_FOUND, BAD_VERSION, INVALID (id),
- * TOO_LARGE. */
+/* Makes a record (version DAYBOOK_NEW; `id` NULL: a new id is made; else a new UUID of any version
+ * but 8) or replaces all its fields (version as read). The fields are set afterwards through
+ * *record, which lives as long as the transaction. Fields that are not set are empty, except in a
+ * record that exists those that are set at creation and never again, and the state. A record that
+ * the server has not decided yet reads as version DAYBOOK_NEW: patch it, or replace it with
+ * DAYBOOK_ANY_VERSION. A document whose `doc_no` is left empty gets a number at the commit,
+ * "SO-0002K-000123", once the device has enrolled. UNKNOWN_ENTITY, READONLY (the server's entity),
+ * EXISTS, NOT_FOUND, BAD_VERSION, INVALID (id), TOO_LARGE. */
 DAYBOOK_API daybook_status daybook_put(daybook_transaction *transaction, const char *entity,
                                        const char *id, int64_t version, daybook_record **record);
 /* Changes single fields of a record. `version` is the one that was read with what the user saw.
