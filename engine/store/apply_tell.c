@@ -36,23 +36,39 @@ static void copy_id(const struct value *value, char out[ID_TEXT_SIZE])
     }
 }
 
-/* A value that lost against somebody else's, and was of this device. */
-static daybook_status tell_superseded(struct apply *apply, const struct record *record)
+/* A kind of record about two values of one field, and where it says so. */
+struct told_value {
+    const char *kind; /* of its inbox item */
+    int entity, record, field, mine, theirs, device, changeset;
+};
+
+/* A value that lost against somebody else's. */
+static const struct told_value superseded = {"superseded",      CONFLICT_ENTITY,   CONFLICT_RECORD,
+                                             CONFLICT_FIELD,    CONFLICT_LOST,     CONFLICT_KEPT,
+                                             CONFLICT_LOST_DEV, CONFLICT_CHANGESET};
+/* A value that somebody has to decide on; the record shows what stands. */
+static const struct told_value proposed = {"proposed",      PROPOSAL_ENTITY,   PROPOSAL_RECORD,
+                                           PROPOSAL_FIELD,  PROPOSAL_PROPOSED, PROPOSAL_BASE,
+                                           PROPOSAL_DEVICE, PROPOSAL_CHANGESET};
+
+/* Tells of it where the value was of this device. */
+static daybook_status tell_value(struct apply *apply, const struct record *record,
+                                 const struct told_value *told)
 {
     const struct value *values = record->values;
-    const struct value *device = &values[CONFLICT_LOST_DEV];
-    const struct value *mine = &values[CONFLICT_LOST], *theirs = &values[CONFLICT_KEPT];
+    const struct value *device = &values[told->device];
+    const struct value *mine = &values[told->mine], *theirs = &values[told->theirs];
     char entity[TELL_TEXT_SIZE], field[TELL_TEXT_SIZE], record_id[ID_TEXT_SIZE];
     struct id changeset;
     if (device->kind != VALUE_INT ||
         device->integer != (int64_t)apply->store->memory.state.device_no) {
         return DAYBOOK_OK;
     }
-    copy_text(record, CONFLICT_ENTITY, entity);
-    copy_text(record, CONFLICT_FIELD, field);
-    copy_id(&values[CONFLICT_RECORD], record_id);
-    bool has_changeset = read_id(&values[CONFLICT_CHANGESET], &changeset);
-    struct inbox_item item = {.kind = "superseded",
+    copy_text(record, told->entity, entity);
+    copy_text(record, told->field, field);
+    copy_id(&values[told->record], record_id);
+    bool has_changeset = read_id(&values[told->changeset], &changeset);
+    struct inbox_item item = {.kind = told->kind,
                               .code = "",
                               .entity = entity,
                               .record_id = record_id,
@@ -102,44 +118,13 @@ static daybook_status tell_held(struct apply *apply, const struct record *record
     return dk_inbox_add(store, &item);
 }
 
-/* A value of this device that somebody has to decide on; the record shows what stands. */
-static daybook_status tell_proposed(struct apply *apply, const struct record *record)
-{
-    const struct value *values = record->values;
-    const struct value *device = &values[PROPOSAL_DEVICE];
-    const struct value *mine = &values[PROPOSAL_PROPOSED], *theirs = &values[PROPOSAL_BASE];
-    char entity[TELL_TEXT_SIZE], field[TELL_TEXT_SIZE], record_id[ID_TEXT_SIZE];
-    struct id changeset;
-    if (device->kind != VALUE_INT ||
-        device->integer != (int64_t)apply->store->memory.state.device_no) {
-        return DAYBOOK_OK;
-    }
-    copy_text(record, PROPOSAL_ENTITY, entity);
-    copy_text(record, PROPOSAL_FIELD, field);
-    copy_id(&values[PROPOSAL_RECORD], record_id);
-    bool has_changeset = read_id(&values[PROPOSAL_CHANGESET], &changeset);
-    struct inbox_item item = {.kind = "proposed",
-                              .code = "",
-                              .entity = entity,
-                              .record_id = record_id,
-                              .field = field,
-                              .mine = mine->kind == VALUE_TEXT ? mine->text : NULL,
-                              .mine_length = mine->length,
-                              .theirs = theirs->kind == VALUE_TEXT ? theirs->text : NULL,
-                              .theirs_length = theirs->length,
-                              .changeset = has_changeset ? &changeset : NULL,
-                              .subject = &record->id};
-    apply->applied->conflicts++;
-    return dk_inbox_add(apply->store, &item);
-}
-
 /* See inside.h. */
 daybook_status dk_apply_tell(struct apply *apply, const struct record *record, bool inserted)
 {
     switch (record->entity->kind) {
-    case ENTITY_CONFLICT: return inserted ? tell_superseded(apply, record) : DAYBOOK_OK;
+    case ENTITY_CONFLICT: return inserted ? tell_value(apply, record, &superseded) : DAYBOOK_OK;
     case ENTITY_HOLD: return tell_held(apply, record);
-    case ENTITY_PROPOSAL: return inserted ? tell_proposed(apply, record) : DAYBOOK_OK;
+    case ENTITY_PROPOSAL: return inserted ? tell_value(apply, record, &proposed) : DAYBOOK_OK;
     default: return DAYBOOK_OK;
     }
 }
