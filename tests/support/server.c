@@ -154,6 +154,14 @@ static pid_t spawn(struct server *server, const char *const *arguments, bool joi
     return child;
 }
 
+/* Another file may take the place of server.db while no server runs; and one that stops has it to
+ * itself. */
+static void close_reader(struct server *server)
+{
+    (void)sqlite3_close(server->reader);
+    server->reader = NULL;
+}
+
 bool server_try_start(struct server *server)
 {
     char listen[64];
@@ -161,6 +169,7 @@ bool server_try_start(struct server *server)
     int out;
     const char *const arguments[] = {"serve", "--listen", listen, NULL};
     assert_int_equal(server->process, 0);
+    close_reader(server);
     (void)snprintf(listen, sizeof listen, "127.0.0.1:%d", server->port);
     server->process = spawn(server, arguments, false, &out);
     read_until(out, text, sizeof text, "\n", START_MS);
@@ -189,6 +198,7 @@ void server_stop(struct server *server)
 {
     int result = 0;
     assert_true(server->process > 0);
+    close_reader(server);
     assert_int_equal(kill(server->process, SIGTERM), 0);
     assert_int_equal(waitpid(server->process, &result, 0), server->process);
     server->process = 0;
@@ -201,6 +211,7 @@ void server_stop(struct server *server)
 
 void server_kill(struct server *server)
 {
+    close_reader(server);
     if (server->process > 0) {
         (void)kill(server->process, SIGKILL);
         (void)waitpid(server->process, NULL, 0);
@@ -237,6 +248,7 @@ void server_clear(struct server *server)
     if (runs) {
         server_stop(server);
     }
+    close_reader(server);
     remove_folder(server->folder);
     assert_int_equal(runs, was_running);
 }
@@ -308,12 +320,14 @@ void server_import(struct server *server, const char *lines)
 const char *server_text(struct server *server, const char *sql)
 {
     static char text[8192];
-    sqlite3 *database = NULL;
     sqlite3_stmt *statement = NULL;
-    int result = sqlite3_open_v2(server->database, &database, SQLITE_OPEN_READONLY, NULL);
-    (void)sqlite3_busy_timeout(database, 10000);
+    int result = SQLITE_OK;
+    if (server->reader == NULL) {
+        result = sqlite3_open_v2(server->database, &server->reader, SQLITE_OPEN_READONLY, NULL);
+        (void)sqlite3_busy_timeout(server->reader, 10000);
+    }
     if (result == SQLITE_OK) {
-        result = sqlite3_prepare_v2(database, sql, -1, &statement, NULL);
+        result = sqlite3_prepare_v2(server->reader, sql, -1, &statement, NULL);
     }
     text[0] = '\0';
     if (result == SQLITE_OK) {
@@ -322,11 +336,13 @@ const char *server_text(struct server *server, const char *sql)
     if (result == SQLITE_ROW && sqlite3_column_type(statement, 0) != SQLITE_NULL) {
         (void)snprintf(text, sizeof text, "%s", (const char *)sqlite3_column_text(statement, 0));
     } else if (result != SQLITE_ROW && result != SQLITE_DONE) {
-        print_error("%s: %s\n", sql, sqlite3_errmsg(database));
+        print_error("%s: %s\n", sql, sqlite3_errmsg(server->reader));
         fail();
     }
     (void)sqlite3_finalize(statement);
-    (void)sqlite3_close(database);
+    if (server->process == 0) {
+        close_reader(server);
+    }
     return text;
 }
 

@@ -26,6 +26,7 @@ struct server {
     bool ignore_file_size; /* a write past RLIMIT_FSIZE fails instead of ending the process */
     /* NAME=VALUE for its environment, up to the first NULL; borrowed */
     const char *environment[4];
+    struct sqlite3 *reader; /* on server.db while it runs, from the first look on; else NULL */
 };
 
 /* A fresh folder; nothing runs yet. Skips the test program where the environment names no server
