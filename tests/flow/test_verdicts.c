@@ -9,6 +9,9 @@ STORIES(merged_and_lost, LOST)
 STORIES(merged_and_won, WON)
 STORIES(duplicate, DUPLICATE)
 STORIES(held, HELD)
+STORIES(clamped, CLOCK)
+STORIES(remapped, REMAPPED)
+STORIES(moved, MOVED)
 
 int main(void)
 {
@@ -18,6 +21,9 @@ int main(void)
         cmocka_unit_test(test_verdicts__merged_and_won),
         cmocka_unit_test(test_verdicts__duplicate),
         cmocka_unit_test(test_verdicts__held),
+        cmocka_unit_test(test_verdicts__clamped),
+        cmocka_unit_test(test_verdicts__remapped),
+        cmocka_unit_test(test_verdicts__moved),
     };
     return cmocka_run_group_tests_name("verdicts", tests, set_up, tear_down);
 }

@@ -20,10 +20,13 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
-#define LATER_MS 3000 /* a clock that is ahead for one commit */
+#define LATER_MS 3000      /* a clock that is ahead for one commit */
+#define DOUBTFUL_MS 900000 /* one that is so far ahead that the server does not believe it */
+#define AGO_MS 1000        /* before what others do meanwhile; longer than a request travels */
 
 /* How the changeset X is judged: what makes it so, and whether X takes effect. */
 enum outcome {
@@ -38,24 +41,41 @@ enum outcome {
     TURNED_DOWN,
     DUPLICATE,
     HELD,
+    CLOCK,
+    REMAPPED,
+    MOVED,
+    TRANSITION,
+    LIMIT,
+    SCOPE,
+    EXISTS,
     OUTCOMES
 };
 
 static const struct {
     const char *name;
     const char *code; /* of the rejection; NULL: X takes effect */
+    const char *word; /* comes down with the verdict */
+    const char *kind; /* of the item in its author's inbox that says so; NULL: none */
 } outcomes[OUTCOMES] = {
-    [ACCEPTED] = {"accepted", NULL},
-    [LOST] = {"merged, lost", NULL},
-    [WON] = {"merged, won", NULL},
-    [MISSING] = {"rejected REF_MISSING", "REF_MISSING"},
-    [RULE] = {"rejected RULE", "RULE"},
-    [AUTH] = {"rejected AUTH", "AUTH"},
-    [DEPENDS] = {"rejected DEPENDS", "REF_MISSING"}, /* the code of what came first */
-    [RELEASED] = {"quarantined, released", NULL},
-    [TURNED_DOWN] = {"quarantined, turned down", "AUTH"},
-    [DUPLICATE] = {"duplicate", NULL},
-    [HELD] = {"held", NULL},
+    [ACCEPTED] = {"accepted", NULL, "\"accepted\"", NULL},
+    [LOST] = {"merged, lost", NULL, "\"merged\"", NULL},
+    [WON] = {"merged, won", NULL, "\"merged\"", NULL},
+    [MISSING] = {"rejected REF_MISSING", "REF_MISSING", "\"rejected\"", NULL},
+    [RULE] = {"rejected RULE", "RULE", "\"rejected\"", NULL},
+    [AUTH] = {"rejected AUTH", "AUTH", "\"rejected\"", NULL},
+    /* the code of what came first */
+    [DEPENDS] = {"rejected DEPENDS", "REF_MISSING", "\"code\":\"DEPENDS\"", NULL},
+    [RELEASED] = {"quarantined, released", NULL, "\"quarantined\"", NULL},
+    [TURNED_DOWN] = {"quarantined, turned down", "AUTH", "\"quarantined\"", NULL},
+    [DUPLICATE] = {"duplicate", NULL, "\"duplicate\":true", NULL},
+    [HELD] = {"held", NULL, "\"DUP_LINE\"", "held"},
+    [CLOCK] = {"clamped", NULL, "\"clock\":true", NULL},
+    [REMAPPED] = {"remapped", NULL, "\"remapped\":true", "remapped"},
+    [MOVED] = {"moved", NULL, "\"moved\":", "moved"},
+    [TRANSITION] = {"rejected TRANSITION", "TRANSITION", "\"rejected\"", NULL},
+    [LIMIT] = {"rejected LIMIT", "LIMIT", "\"rejected\"", NULL},
+    [SCOPE] = {"rejected SCOPE", "SCOPE", "\"rejected\"", NULL},
+    [EXISTS] = {"rejected EXISTS", "EXISTS", "\"rejected\"", NULL},
 };
 
 /* What its author does behind X. */
@@ -72,7 +92,7 @@ struct story {
     char contact[DAYBOOK_ID_SIZE]; /* made by X */
     char other[DAYBOOK_ID_SIZE], closed[DAYBOOK_ID_SIZE], chance[DAYBOOK_ID_SIZE];
     char order[DAYBOOK_ID_SIZE], twins[DAYBOOK_ID_SIZE]; /* orders; twins is held */
-    char hold[DAYBOOK_ID_SIZE], missing[DAYBOOK_ID_SIZE];
+    char hold[DAYBOOK_ID_SIZE], missing[DAYBOOK_ID_SIZE], visit[DAYBOOK_ID_SIZE];
     bool done; /* the later change */
 };
 
@@ -106,12 +126,26 @@ static void clean_inbox(struct rep *rep)
     }
 }
 
-static void set_disabled(const char *login, bool disabled)
+/* The operator changes something of a record, or, with a login for its id, of a user. */
+static void change(const char *entity, const char *id, const char *fields)
 {
-    char line[120];
-    (void)snprintf(line, sizeof line, "{\"entity\":\"app_user\",\"key\":\"%s\",\"disabled\":%s}\n",
-                   login, disabled ? "true" : "false");
+    char line[300];
+    (void)snprintf(line, sizeof line, "{\"entity\":\"%s\",\"%s\":\"%s\",%s}\n", entity,
+                   strcmp(entity, "app_user") == 0 ? "key" : "id", id, fields);
     server_import(&company.server, line);
+}
+
+/* A patch that gives a record so many tags. */
+static void set_tags(struct rep *rep, const char *customer, int count)
+{
+    char json[4000] = "{\"tags\":[";
+    size_t length = strlen(json);
+    for (int i = 0; i < count; i++) {
+        length +=
+            (size_t)snprintf(json + length, sizeof json - length, "%s\"%d\"", i == 0 ? "" : ",", i);
+    }
+    (void)snprintf(json + length, sizeof json - length, "]}");
+    rep_patch(rep, "customer", customer, json);
 }
 
 static void add_order_line(struct rep *rep, const char *order, const char *product)
@@ -129,46 +163,68 @@ static bool applies(const struct story *story)
 
 /* ---- given */
 
-/* What both have before. */
+/* What both have before; and then they sync. */
 static void prepare(struct story *story)
 {
     rep_quote(wang, "shop", story->shop, story->quote, story->line);
     rep_patch(wang, "quote", story->quote, "{\"note\":\"base\"}");
     rep_put(wang, "customer", "{\"name\":\"other\"}", story->other);
-    rep_put(wang, "customer", "{\"name\":\"closed\"}", story->closed);
+    rep_put(wang, "customer", "{\"name\":\"other\"}", story->closed);
     rep_putf(wang, "opportunity", story->chance,
              "{\"customer_id\":\"%s\",\"subject\":\"s\",\"lost_reason\":\"price\"}", story->shop);
     rep_putf(wang, "sales_order", story->order, "{\"customer_id\":\"%s\",\"cur\":\"CNY\"}",
              story->shop);
     rep_putf(wang, "sales_order", story->twins, "{\"customer_id\":\"%s\",\"cur\":\"CNY\"}",
              story->shop);
+    rep_putf(wang, "visit", story->visit,
+             "{\"customer_id\":\"%s\",\"plan_day\":20261121,\"status\":\"cancelled\"}",
+             story->shop);
     if (story->outcome == AUTH) {
         add_order_line(wang, story->twins, TEA);
         add_order_line(wang, story->twins, TEA);
+    } else if (story->outcome == LIMIT) {
+        set_tags(wang, story->closed, 150);
     }
-    company_settle(&company);
+}
+
+/* What has come of it at the server. */
+static void look_up(struct story *story)
+{
     (void)snprintf(
         story->hold, sizeof story->hold, "%s",
         device_text_of(&li->device, "SELECT id FROM hold WHERE record_id = ?1", story->twins));
-    clean_inbox(wang);
-    clean_inbox(li);
 }
 
-/* What others do meanwhile, so that X is judged as the story says. */
+/* What others do that X's author does not know, so that X is judged as the story says. */
 static void meanwhile(struct story *story)
 {
-    if (story->outcome == LOST || story->outcome == WON) {
+    switch (story->outcome) {
+    case LOST:
+    case WON:
         tap_set_ahead(&wang->tap, story->outcome == LOST ? LATER_MS : 0);
         rep_patch(wang, "quote", story->quote, "{\"note\":\"wang\"}");
         tap_set_ahead(&wang->tap, 0);
-    } else if (story->outcome == RULE) {
-        rep_patch(wang, "opportunity", story->chance, "{\"lost_reason\":null}");
-    } else if (story->outcome == MISSING || story->outcome == DEPENDS) {
-        rep_delete(wang, "customer", story->closed);
+        break;
+    case RULE: rep_patch(wang, "opportunity", story->chance, "{\"lost_reason\":null}"); break;
+    case MISSING:
+    case DEPENDS: rep_delete(wang, "customer", story->closed); break;
+    case TRANSITION: rep_patch(wang, "visit", story->visit, "{\"plan_day\":20261123}"); break;
+    case LIMIT: set_tags(wang, story->closed, 200); break;
+    case EXISTS:
+        rep_putf(wang, "quote", NULL,
+                 "{\"customer_id\":\"%s\",\"cur\":\"CNY\",\"doc_no\":\"Q %.20s\"}", story->shop,
+                 story->shop + 14);
+        break;
+    default: break;
     }
     rep_sync(wang);
     if (story->outcome == RELEASED || story->outcome == TURNED_DOWN) {
-        set_disabled("li", true);
+        change("app_user", "li", "\"disabled\":true");
+    } else if (story->outcome == REMAPPED) {
+        server_must(&company.server,
+                    (const char *[]){"customer", "merge", story->closed, story->other, NULL});
+    } else if (story->outcome == MOVED) {
+        change("customer", story->closed, "\"territory_id\":{\"key\":\"South\"}");
     }
 }
 
@@ -190,13 +246,24 @@ static void patch_in(daybook_transaction *transaction, const char *entity, const
                 &li->device.error);
 }
 
+static void add_tag_in(daybook_transaction *transaction, const char *customer)
+{
+    daybook_record *record = NULL;
+    device_must(daybook_patch(transaction, "customer", customer,
+                              device_version(&li->device, "customer", customer), &record),
+                NULL);
+    device_must(daybook_set_add(record, "tags", "li"), NULL);
+}
+
 /* What X has in it beside what every X has. */
 static void add_trigger(struct story *story, daybook_transaction *transaction)
 {
     static const char line[] =
         "{\"order_id\":\"%s\",\"product_id\":\"%s\",\"qty\":1000,\"price_e4\":10000}";
     char json[200];
-    if (story->outcome == MISSING) {
+    char number[32];
+    (void)snprintf(number, sizeof number, "Q %.20s", story->shop + 14);
+    if (story->outcome == MISSING || story->outcome == REMAPPED || story->outcome == MOVED) {
         put_in(transaction, "visit", NULL, "{\"customer_id\":\"%s\"}", story->closed, "");
     } else if (story->outcome == DEPENDS) {
         put_in(transaction, "visit", NULL, "{\"customer_id\":\"%s\"}", story->missing, "");
@@ -209,6 +276,16 @@ static void add_trigger(struct story *story, daybook_transaction *transaction)
     } else if (story->outcome == HELD) {
         put_in(transaction, "order_line", NULL, line, story->order, TEA);
         put_in(transaction, "order_line", NULL, line, story->order, TEA);
+    } else if (story->outcome == TRANSITION) {
+        patch_in(transaction, "visit", story->visit,
+                 "{\"status\":\"in_progress\",\"checkin_ts\":1795226400000,\"checkin_tz_min\":0}");
+    } else if (story->outcome == LIMIT) {
+        add_tag_in(transaction, story->closed);
+    } else if (story->outcome == SCOPE) {
+        put_in(transaction, "customer", NULL, "{\"name\":\"nobody's\"}", "", "");
+    } else if (story->outcome == EXISTS) {
+        put_in(transaction, "quote", NULL,
+               "{\"customer_id\":\"%s\",\"cur\":\"CNY\",\"doc_no\":\"%s\"}", story->shop, number);
     }
 }
 
@@ -224,7 +301,10 @@ static void commit_x(struct story *story)
         device_must(daybook_commit(transaction, &li->device.error), &li->device.error);
         daybook_end(&transaction);
     }
-    tap_set_ahead(&li->tap, story->outcome == WON ? LATER_MS : 0);
+    tap_set_ahead(&li->tap, story->outcome == WON     ? LATER_MS
+                            : story->outcome == CLOCK ? DOUBTFUL_MS
+                                                      : 0);
+    tap_set_ago(&li->tap, story->outcome == MOVED ? AGO_MS : 0);
     device_must(daybook_begin(li->device.engine, &transaction), NULL);
     patch_in(transaction, "quote", story->quote, "{\"note\":\"x\"}");
     put_in(transaction, "contact", story->contact,
@@ -233,6 +313,7 @@ static void commit_x(struct story *story)
     device_must(daybook_commit(transaction, &li->device.error), &li->device.error);
     daybook_end(&transaction);
     tap_set_ahead(&li->tap, 0);
+    tap_set_ago(&li->tap, 0);
 }
 
 /* The change behind X, while the request that carries X is under way. */
@@ -309,7 +390,7 @@ static void check_meanwhile(const struct story *story)
 static void wait_for_operator(struct story *story)
 {
     char out[2000], changeset[DAYBOOK_ID_SIZE];
-    set_disabled("li", false);
+    change("app_user", "li", "\"disabled\":false");
     rep_sync(li);
     expect(story, "in quarantine", "contact", story->contact, "name", contact_name(story));
     expect(story, "in quarantine", "quote", story->quote, "note",
@@ -390,8 +471,21 @@ static void check_end(const struct story *story)
     expect_count(story, when, li, "SELECT count(*) FROM inbox WHERE kind = 'superseded'",
                  superseded);
     expect_count(story, when, wang, "SELECT count(*) FROM inbox", story->outcome == WON ? 1 : 0);
-    expect_count(story, when, li, "SELECT count(*) FROM inbox WHERE kind = 'held'",
-                 story->outcome == HELD ? 1 : 0);
+    expect_count(story, when, li,
+                 "SELECT count(*) FROM inbox WHERE kind NOT IN ('rejected', 'superseded')",
+                 outcomes[story->outcome].kind == NULL ? 0 : 1);
+    if (outcomes[story->outcome].kind != NULL) {
+        assert_string_equal(
+            device_text(&li->device, "SELECT kind FROM inbox WHERE kind <> 'superseded'"),
+            outcomes[story->outcome].kind);
+    }
+    assert_true(tap_has_received(&li->tap, outcomes[story->outcome].word));
+    if (story->outcome == REMAPPED || story->outcome == MOVED) {
+        char sql[200];
+        (void)snprintf(sql, sizeof sql, "SELECT count(*) FROM visit WHERE customer_id = '%s'",
+                       story->outcome == REMAPPED ? story->other : story->closed);
+        assert_int_equal(server_int(&company.server, sql), 1);
+    }
     assert_string_equal(
         device_text_of(&wang->device, "SELECT state FROM sync_state WHERE id = ?1", story->order),
         story->outcome == HELD ? "held" : "");
@@ -415,37 +509,56 @@ static void send_anew(const struct story *story)
     expect_count(story, "sent anew", li, "SELECT count(*) FROM inbox", 0);
 }
 
-static void tell(enum outcome outcome, enum later later)
+static void tell(struct story *story)
 {
-    struct story story = {.outcome = outcome, .later = later};
-    prepare(&story);
-    meanwhile(&story);
-    commit_x(&story);
+    enum outcome outcome = story->outcome;
+    meanwhile(story);
+    commit_x(story);
+    tap_forget(&li->tap);
     li->tap.before = commit_later;
-    li->tap.context = &story;
+    li->tap.context = story;
     tap_allow(&li->tap, 1);
     tap_lose_replies(&li->tap, outcome == DUPLICATE ? 1 : 0);
     (void)daybook_sync(li->device.engine, 0, &li->device.error);
     li->tap.before = NULL;
     tap_lose_replies(&li->tap, 0);
     tap_allow(&li->tap, -1);
-    assert_true(story.done);
+    assert_true(story->done);
     if (outcome == RELEASED || outcome == TURNED_DOWN) {
-        wait_for_operator(&story);
+        wait_for_operator(story);
     } else if (outcome != DUPLICATE) {
-        check_meanwhile(&story);
+        check_meanwhile(story);
     }
     company_settle(&company);
-    check_end(&story);
-    send_anew(&story);
+    check_end(story);
+    send_anew(story);
     clean_inbox(li);
     clean_inbox(wang);
 }
 
 static void tell_all(enum outcome outcome)
 {
+    static struct story stories[LATERS];
+    memset(stories, 0, sizeof stories);
+    if (outcome == SCOPE) { /* whose customers are in no territory, and who sees Wang's */
+        change("app_user", "li", "\"user_role\":\"manager\",\"territory_id\":null");
+        change("app_user", "wang", "\"manager_id\":{\"key\":\"li\"}");
+    }
     for (enum later later = NOTHING; later < LATERS; later++) {
-        tell(outcome, later);
+        stories[later] = (struct story){.outcome = outcome, .later = later};
+        prepare(&stories[later]);
+    }
+    company_settle(&company);
+    clean_inbox(wang);
+    clean_inbox(li);
+    if (outcome == MOVED) { /* what is recorded was there to be seen then */
+        server_add_user(&company.server, "tom", "rep", "South");
+        const struct timespec pause = {.tv_sec = 1, .tv_nsec = 200000000};
+        (void)nanosleep(&pause, NULL);
+    }
+    for (enum later later = NOTHING; later < LATERS; later++) {
+        look_up(&stories[later]);
+        tell(&stories[later]);
     }
 }
 

@@ -100,14 +100,17 @@ static daybook_status tap_exchange(void *context, void *connection,
     return status;
 }
 
-/* The other hooks need no context of ours. */
 static int64_t tap_steady_ms(void *context)
 {
+    struct tap *tap = context;
     const daybook_platform *below = daybook_posix_platform();
-    (void)context;
-    return below->steady_ms(below->context);
+    pthread_mutex_lock(&tap->lock);
+    int64_t ago_ms = tap->ago_ms;
+    pthread_mutex_unlock(&tap->lock);
+    return below->steady_ms(below->context) - ago_ms;
 }
 
+/* The other hooks need no context of ours. */
 static uint64_t tap_boot_id(void *context)
 {
     const daybook_platform *below = daybook_posix_platform();
@@ -175,6 +178,13 @@ void tap_set_ahead(struct tap *tap, int64_t ahead_ms)
 {
     pthread_mutex_lock(&tap->lock);
     tap->ahead_ms = ahead_ms;
+    pthread_mutex_unlock(&tap->lock);
+}
+
+void tap_set_ago(struct tap *tap, int64_t ago_ms)
+{
+    pthread_mutex_lock(&tap->lock);
+    tap->ago_ms = ago_ms;
     pthread_mutex_unlock(&tap->lock);
 }
 

@@ -2,7 +2,7 @@
  *
  * A platform for tests with real sockets: the default one with a tap on its transport. It keeps
  * what went over the wire, expanded, loses what the test says, calls the test around each exchange,
- * and has a wall clock that the test sets ahead or back.
+ * and has clocks that the test sets ahead or back.
  */
 #ifndef DAYBOOK_TESTS_SUPPORT_TAP_H
 #define DAYBOOK_TESTS_SUPPORT_TAP_H
@@ -22,6 +22,7 @@ struct tap {
     daybook_platform platform; /* its context is the tap */
     pthread_mutex_t lock;      /* guards what follows */
     int64_t ahead_ms;          /* of the wall clock; may be negative */
+    int64_t ago_ms;            /* so much younger is the steady clock */
     bool offline;              /* no exchange begins: OFFLINE */
     int allowed;               /* so many exchanges may begin before it is offline; -1: any */
     int lose_replies;          /* the next so many exchanges are done, and OFFLINE comes back */
@@ -42,6 +43,9 @@ void tap_init(struct tap *tap);
 void tap_clear(struct tap *tap);
 /* The wall clock is so far ahead of the machine's from now on. */
 void tap_set_ahead(struct tap *tap, int64_t ahead_ms);
+/* What is recorded from now on was recorded so long ago, by the steady clock; back to 0 before an
+ * exchange. */
+void tap_set_ago(struct tap *tap, int64_t ago_ms);
 void tap_set_offline(struct tap *tap, bool offline);
 /* After so many exchanges it is offline; -1: never. */
 void tap_allow(struct tap *tap, int exchanges);
