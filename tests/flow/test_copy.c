@@ -24,10 +24,7 @@ static int set_up(void **state)
 {
     (void)state;
     company_open(&company);
-    wang = company_hire(&company, "wang", "rep", "East");
-    li = company_hire(&company, "li", "rep", "East");
-    rep_put(wang, "customer", "{\"name\":\"shop\"}", shop);
-    company_settle(&company);
+    company_pair(&company, &wang, &li, shop);
     return 0;
 }
 
@@ -38,37 +35,9 @@ static int tear_down(void **state)
     return 0;
 }
 
-static void visit(struct rep *rep, const char *feedback)
-{
-    rep_putf(rep, "visit", NULL, "{\"customer_id\":\"%s\",\"feedback\":\"%s\"}", shop, feedback);
-}
-
-static int64_t visits(const char *feedback)
-{
-    char sql[200];
-    (void)snprintf(sql, sizeof sql, "SELECT count(*) FROM visit WHERE feedback = '%s'", feedback);
-    return server_int(&company.server, sql);
-}
-
 static int64_t instances(void)
 {
     return server_int(&company.server, "SELECT count(*) FROM device_instance");
-}
-
-/* A place for a copy of a device's store as it is now; the device goes on. Not opened yet. */
-static struct rep *copy_of(struct rep *rep)
-{
-    struct rep *copy = &company.reps[company.count];
-    assert_true(company.count < COMPANY_REPS_MAX);
-    company.count++;
-    *copy = (struct rep){.company = &company};
-    (void)snprintf(copy->login, sizeof copy->login, "%s", rep->login);
-    tap_init(&copy->tap);
-    device_init(&copy->device, &copy->tap.platform, company.server.url, company.server.ca_file);
-    device_close(&rep->device);
-    device_copy(&rep->device, &copy->device);
-    device_open(&rep->device);
-    return copy;
 }
 
 /* Ends a device's part in the company. */
@@ -82,22 +51,22 @@ static void leave(struct rep *rep)
 static void test_copy__restored_backup_loses_nothing_and_doubles_nothing(void **state)
 {
     (void)state;
-    visit(li, "pending in the backup");
-    struct rep *copy = copy_of(li);
-    visit(li, "after the backup");
+    rep_visit(li, shop, "pending in the backup", NULL);
+    struct rep *copy = company_copy(&company, li);
+    rep_visit(li, shop, "after the backup", NULL);
     rep_sync(li);
-    assert_int_equal(visits("pending in the backup"), 1);
+    assert_int_equal(company_visits(&company, "pending in the backup"), 1);
     leave(li);
 
     int64_t before = instances();
     device_open(&copy->device);
-    visit(copy, "on the restored phone");
+    rep_visit(copy, shop, "on the restored phone", NULL);
     rep_sync(copy);
     assert_int_equal(instances(), before + 1);
     company_settle(&company);
-    assert_int_equal(visits("pending in the backup"), 1);
-    assert_int_equal(visits("after the backup"), 1);
-    assert_int_equal(visits("on the restored phone"), 1);
+    assert_int_equal(company_visits(&company, "pending in the backup"), 1);
+    assert_int_equal(company_visits(&company, "after the backup"), 1);
+    assert_int_equal(company_visits(&company, "on the restored phone"), 1);
     assert_int_equal(
         rep_count(copy, "SELECT count(*) FROM visit WHERE feedback = 'after the backup'", NULL), 1);
     /* The backup counted its documents on from where it was: its rep is told of another number. */
@@ -111,31 +80,32 @@ static void test_copy__restored_backup_loses_nothing_and_doubles_nothing(void **
 static void test_copy__two_copies_at_work_lose_nothing(void **state)
 {
     (void)state;
-    struct rep *copy = copy_of(wang);
+    struct rep *copy = company_copy(&company, wang);
     int64_t before = instances();
     device_open(&copy->device);
-    visit(wang, "original 1");
-    visit(copy, "copy 1");
+    rep_visit(wang, shop, "original 1", NULL);
+    rep_visit(copy, shop, "copy 1", NULL);
     rep_sync(wang);
     rep_sync(copy);
-    visit(copy, "copy 2");
-    visit(wang, "original 2");
+    rep_visit(copy, shop, "copy 2", NULL);
+    rep_visit(wang, shop, "original 2", NULL);
     rep_sync(copy);
     rep_sync(wang);
     assert_int_equal(instances(), before + 1);
     for (int i = 0; i < 5; i++) {
-        visit(i % 2 == 0 ? wang : copy, "by turns");
+        rep_visit(i % 2 == 0 ? wang : copy, shop, "by turns", NULL);
         rep_sync(wang);
         rep_sync(copy);
     }
     assert_int_equal(instances(), before + 1);
-    assert_int_equal(visits("by turns"), 5);
+    assert_int_equal(company_visits(&company, "by turns"), 5);
     assert_int_equal(server_int(&company.server, "SELECT count(*) - count(DISTINCT doc_no)"
                                                  " FROM visit WHERE doc_no IS NOT NULL"),
                      0);
     company_settle(&company);
-    assert_int_equal(visits("original 1") + visits("original 2"), 2);
-    assert_int_equal(visits("copy 1") + visits("copy 2"), 2);
+    assert_int_equal(
+        company_visits(&company, "original 1") + company_visits(&company, "original 2"), 2);
+    assert_int_equal(company_visits(&company, "copy 1") + company_visits(&company, "copy 2"), 2);
     assert_int_equal(instances(), before + 1);
     leave(copy);
 }
@@ -144,9 +114,9 @@ static void test_copy__two_copies_at_work_lose_nothing(void **state)
 static void test_copy__copy_that_only_reads_notices_too(void **state)
 {
     (void)state;
-    struct rep *copy = copy_of(wang);
+    struct rep *copy = company_copy(&company, wang);
     int64_t before = instances();
-    visit(wang, "made by the original");
+    rep_visit(wang, shop, "made by the original", NULL);
     rep_sync(wang);
     device_open(&copy->device);
     rep_sync(copy);
@@ -166,7 +136,7 @@ static void test_copy__edits_and_a_lost_reply_in_between(void **state)
     rep_putf(wang, "quote", quote, "{\"customer_id\":\"%s\",\"cur\":\"CNY\",\"note\":\"0\"}", shop);
     company_settle(&company);
     rep_patch(wang, "quote", quote, "{\"note\":\"pending\",\"valid_to\":20261231}");
-    struct rep *copy = copy_of(wang);
+    struct rep *copy = company_copy(&company, wang);
     rep_patch(wang, "quote", quote, "{\"header_disc_bp\":100}");
     rep_sync(wang);
     leave(wang);

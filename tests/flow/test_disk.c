@@ -52,12 +52,7 @@ static int tear_down(void **state)
 /* A device of Wang's user on the disk that can fail. */
 static struct rep *on_bad_disk(bool relaxed)
 {
-    struct rep *rep = &company.reps[company.count];
-    assert_true(company.count < COMPANY_REPS_MAX);
-    company.count++;
-    *rep = (struct rep){.company = &company, .login = "wang"};
-    tap_init(&rep->tap);
-    device_init(&rep->device, &rep->tap.platform, company.server.url, company.server.ca_file);
+    struct rep *rep = company_add_device(&company, "wang");
     rep->device.options.vfs = power_name(power);
     rep->device.options.relaxed = relaxed;
     rep_begin(rep);

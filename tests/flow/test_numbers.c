@@ -28,10 +28,7 @@ static int set_up(void **state)
     (void)state;
     company_open(&company);
     power = power_new();
-    wang = company_hire(&company, "wang", "rep", "East");
-    li = company_hire(&company, "li", "rep", "East");
-    rep_put(wang, "customer", "{\"name\":\"shop\"}", shop);
-    company_settle(&company);
+    company_pair(&company, &wang, &li, shop);
     return 0;
 }
 
@@ -41,11 +38,6 @@ static int tear_down(void **state)
     company_close(&company);
     power_free(power);
     return 0;
-}
-
-static void visit(struct rep *rep, const char *feedback, char *id)
-{
-    rep_putf(rep, "visit", id, "{\"customer_id\":\"%s\",\"feedback\":\"%s\"}", shop, feedback);
 }
 
 /* The document's number, in a text of its own. */
@@ -114,15 +106,12 @@ static void test_numbers__are_not_given_out_again_after_a_crash(void **state)
 {
     char last[40] = "";
     (void)state;
-    struct rep *rep = &company.reps[company.count++];
-    *rep = (struct rep){.company = &company, .login = "wang"};
-    tap_init(&rep->tap);
-    device_init(&rep->device, &rep->tap.platform, company.server.url, company.server.ca_file);
+    struct rep *rep = company_add_device(&company, "wang");
     rep->device.options.vfs = power_name(power);
     rep_begin(rep);
     for (int i = 0; i < 40; i++) {
         char id[DAYBOOK_ID_SIZE], text[40];
-        visit(rep, "before the crash", id);
+        rep_visit(rep, shop, "before the crash", id);
         (void)number(rep, "visit", id, text);
         assert_true(strcmp(text, last) > 0);
         memcpy(last, text, sizeof last);
@@ -158,7 +147,7 @@ static void test_numbers__are_not_given_back_by_a_rejection(void **state)
     rep_sync(wang);
     assert_int_equal(rep_count(wang, "SELECT count(*) FROM inbox WHERE kind = 'rejected'", NULL),
                      1);
-    visit(wang, "next", next);
+    rep_visit(wang, shop, "next", next);
     assert_true(strcmp(number(wang, "visit", next, second), first) > 0);
     company_settle(&company);
     check_unique(1);
@@ -193,24 +182,18 @@ static void copies_at_work(bool copy_first)
 {
     char mine[DAYBOOK_ID_SIZE], theirs[DAYBOOK_ID_SIZE], later[DAYBOOK_ID_SIZE];
     char before[40], after[48];
-    visit(wang, "before the copy", NULL);
+    rep_visit(wang, shop, "before the copy", NULL);
     rep_sync(wang);
-    struct rep *copy = &company.reps[company.count++];
-    *copy = (struct rep){.company = &company, .login = "wang"};
-    tap_init(&copy->tap);
-    device_init(&copy->device, &copy->tap.platform, company.server.url, company.server.ca_file);
-    device_close(&wang->device);
-    device_copy(&wang->device, &copy->device);
-    device_open(&wang->device);
+    struct rep *copy = company_copy(&company, wang);
     device_open(&copy->device);
-    visit(wang, "original", mine);
-    visit(copy, "copy", theirs);
+    rep_visit(wang, shop, "original", mine);
+    rep_visit(copy, shop, "copy", theirs);
     (void)number(wang, "visit", mine, before);
     assert_string_equal(number(copy, "visit", theirs, after), before);
     struct rep *const order[] = {copy_first ? copy : wang, copy_first ? wang : copy};
     rep_sync(order[0]);
     rep_sync(order[1]);
-    visit(order[1], "with a number of its own", later);
+    rep_visit(order[1], shop, "with a number of its own", later);
     company_settle(&company);
     check_unique(4);
     const char *second = copy_first ? mine : theirs;

@@ -267,17 +267,8 @@ static void released_to_a_copy(bool sent_again, bool rejected)
 {
     char out[4000];
     struct work work;
-    struct rep *copy = &company.reps[company.count];
-    assert_true(company.count < COMPANY_REPS_MAX);
     work_while_disabled(&work);
-    company.count++;
-    *copy = (struct rep){.company = &company};
-    (void)snprintf(copy->login, sizeof copy->login, "%s", li->login);
-    tap_init(&copy->tap);
-    device_init(&copy->device, &copy->tap.platform, company.server.url, company.server.ca_file);
-    device_close(&li->device);
-    device_copy(&li->device, &copy->device);
-    device_open(&li->device);
+    struct rep *copy = company_copy(&company, li);
     rep_put(li, "customer", "{\"name\":\"made by the original\"}", NULL);
     rep_sync(li);
     device_close(&li->device);

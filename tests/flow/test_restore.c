@@ -57,10 +57,7 @@ static int set_up(void **state)
 {
     (void)state;
     company_open(&company);
-    wang = company_hire(&company, "wang", "rep", "East");
-    li = company_hire(&company, "li", "rep", "East");
-    rep_put(wang, "customer", "{\"name\":\"shop\"}", shop);
-    company_settle(&company);
+    company_pair(&company, &wang, &li, shop);
     return 0;
 }
 
@@ -69,18 +66,6 @@ static int tear_down(void **state)
     (void)state;
     company_close(&company);
     return 0;
-}
-
-static void visit(struct rep *rep, const char *feedback)
-{
-    rep_putf(rep, "visit", NULL, "{\"customer_id\":\"%s\",\"feedback\":\"%s\"}", shop, feedback);
-}
-
-static int64_t visits(const char *feedback)
-{
-    char sql[200];
-    (void)snprintf(sql, sizeof sql, "SELECT count(*) FROM visit WHERE feedback = '%s'", feedback);
-    return server_int(&company.server, sql);
 }
 
 /* Changesets that are settled and kept. */
@@ -105,16 +90,16 @@ static int64_t kept(struct rep *rep)
 static void test_restore__devices_keep_what_the_backup_lacks(void **state)
 {
     (void)state;
-    visit(wang, "before any backup");
+    rep_visit(wang, shop, "before any backup", NULL);
     company_settle(&company);
     assert_int_equal(kept(wang), 0);
     backup(0);
-    visit(wang, "kept 1");
-    visit(wang, "kept 2");
+    rep_visit(wang, shop, "kept 1", NULL);
+    rep_visit(wang, shop, "kept 2", NULL);
     company_settle(&company);
     assert_int_equal(kept(wang), 2);
     backup(1);
-    visit(wang, "kept 3");
+    rep_visit(wang, shop, "kept 3", NULL);
     company_settle(&company);
     assert_int_equal(kept(wang), 1);
 }
@@ -124,10 +109,11 @@ static void expect_everywhere(const char *feedback)
 {
     char sql[200];
     (void)snprintf(sql, sizeof sql, "SELECT count(*) FROM visit WHERE feedback = '%s'", feedback);
-    if (visits(feedback) != 1 || rep_count(wang, sql, NULL) != 1 || rep_count(li, sql, NULL) != 1) {
+    if (company_visits(&company, feedback) != 1 || rep_count(wang, sql, NULL) != 1 ||
+        rep_count(li, sql, NULL) != 1) {
         print_error("%s: %lld on the server, %lld with wang, %lld with li\n", feedback,
-                    (long long)visits(feedback), (long long)rep_count(wang, sql, NULL),
-                    (long long)rep_count(li, sql, NULL));
+                    (long long)company_visits(&company, feedback),
+                    (long long)rep_count(wang, sql, NULL), (long long)rep_count(li, sql, NULL));
         fail();
     }
 }
@@ -148,9 +134,9 @@ static void test_restore__everything_comes_back(void **state)
             backup((int)++point);
         }
         (void)snprintf(text, sizeof text, "wang %d", round);
-        visit(wang, text);
+        rep_visit(wang, shop, text, NULL);
         (void)snprintf(text, sizeof text, "li %d", round);
-        visit(li, text);
+        rep_visit(li, shop, text, NULL);
         company_settle(&company);
         rep_patchf(wang, "visit", mine, "{\"feedback\":\"changed %d\"}", round);
         if (round == 1) {
@@ -158,10 +144,10 @@ static void test_restore__everything_comes_back(void **state)
         }
         company_settle(&company);
         (void)snprintf(text, sizeof text, "offline %d", round);
-        visit(li, text);
+        rep_visit(li, shop, text, NULL);
         restore((int)point);
         (void)snprintf(text, sizeof text, "li %d", round);
-        assert_int_equal(visits(text), 0);
+        assert_int_equal(company_visits(&company, text), 0);
         company_settle(&company);
         for (int i = 0; i <= round; i++) {
             static const char *const works[] = {"wang %d", "li %d", "offline %d"};
@@ -212,14 +198,14 @@ static void test_restore__a_device_that_the_server_does_not_know(void **state)
     (void)state;
     backup(7);
     struct rep *zhao = company_hire(&company, "zhao", "rep", "East");
-    visit(zhao, "by zhao");
+    rep_visit(zhao, shop, "by zhao", NULL);
     company_settle(&company);
     int64_t numbers = server_int(&company.server, "SELECT max(device_no) FROM device_instance");
     restore(7);
     device_sync_expect(&zhao->device, DAYBOOK_SIGN_IN);
     zhao->left = true;
     company_settle(&company);
-    assert_int_equal(visits("by zhao"), 0);
+    assert_int_equal(company_visits(&company, "by zhao"), 0);
     server_add_user(&company.server, "zhao", "rep", "East");
     server_code(&company.server, "zhao", code);
     device_enrol(&zhao->device, code);
@@ -230,7 +216,7 @@ static void test_restore__a_device_that_the_server_does_not_know(void **state)
     struct rep *second = company_second_device(&company, wang);
     assert_true(server_int(&company.server, "SELECT max(device_no) FROM device_instance") >
                 numbers + 1000);
-    visit(second, "second device");
+    rep_visit(second, shop, "second device", NULL);
     company_settle(&company);
     assert_int_equal(server_int(&company.server, "SELECT count(*) - count(DISTINCT doc_no)"
                                                  " FROM visit WHERE doc_no IS NOT NULL"),

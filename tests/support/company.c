@@ -44,13 +44,12 @@ void company_close(struct company *company)
     server_clear(&company->server);
 }
 
-/* A place for one more device. */
-static struct rep *new_rep(struct company *company, const char *login)
+struct rep *company_add_device(struct company *company, const char *login)
 {
     assert_true(company->count < COMPANY_REPS_MAX);
     struct rep *rep = &company->reps[company->count++];
+    *rep = (struct rep){.company = company};
     (void)snprintf(rep->login, sizeof rep->login, "%s", login);
-    rep->company = company;
     tap_init(&rep->tap);
     device_init(&rep->device, &rep->tap.platform, company->server.url, company->server.ca_file);
     return rep;
@@ -60,7 +59,7 @@ struct rep *company_add(struct company *company, const char *login, const char *
                         const char *territory)
 {
     server_add_user(&company->server, login, role, territory);
-    return new_rep(company, login);
+    return company_add_device(company, login);
 }
 
 void rep_begin(struct rep *rep)
@@ -82,9 +81,27 @@ struct rep *company_hire(struct company *company, const char *login, const char 
 
 struct rep *company_second_device(struct company *company, const struct rep *rep)
 {
-    struct rep *second = new_rep(company, rep->login);
+    struct rep *second = company_add_device(company, rep->login);
     rep_begin(second);
     return second;
+}
+
+struct rep *company_copy(struct company *company, struct rep *rep)
+{
+    struct rep *copy = company_add_device(company, rep->login);
+    device_close(&rep->device);
+    device_copy(&rep->device, &copy->device);
+    device_open(&rep->device);
+    return copy;
+}
+
+void company_pair(struct company *company, struct rep **wang, struct rep **li,
+                  char shop[DAYBOOK_ID_SIZE])
+{
+    *wang = company_hire(company, "wang", "rep", "East");
+    *li = company_hire(company, "li", "rep", "East");
+    rep_put(*wang, "customer", "{\"name\":\"shop\"}", shop);
+    company_settle(company);
 }
 
 void company_check(struct company *company, const char *file, int line)
@@ -216,6 +233,11 @@ void rep_quote(struct rep *rep, const char *name, char *customer, char *quote, c
     }
 }
 
+void rep_visit(struct rep *rep, const char *customer, const char *feedback, char *id)
+{
+    rep_putf(rep, "visit", id, "{\"customer_id\":\"%s\",\"feedback\":\"%s\"}", customer, feedback);
+}
+
 /* ---- what is seen */
 
 const char *rep_field(struct rep *rep, const char *entity, const char *id, const char *field)
@@ -231,6 +253,13 @@ int64_t rep_count(struct rep *rep, const char *sql, const char *id)
     int64_t count = -1;
     assert_int_equal(sscanf(text, "%" SCNd64, &count), 1);
     return count;
+}
+
+int64_t company_visits(struct company *company, const char *feedback)
+{
+    char sql[200];
+    (void)snprintf(sql, sizeof sql, "SELECT count(*) FROM visit WHERE feedback = '%s'", feedback);
+    return server_int(&company->server, sql);
 }
 
 const char *company_field(struct company *company, const char *entity, const char *id,

@@ -49,8 +49,16 @@ struct rep *company_hire(struct company *company, const char *login, const char 
  */
 struct rep *company_add(struct company *company, const char *login, const char *role,
                         const char *territory);
+/* The same for a user who is there already. */
+struct rep *company_add_device(struct company *company, const char *login);
 /* Another device of a rep's user, enrolled and in step. */
 struct rep *company_second_device(struct company *company, const struct rep *rep);
+/* A copy of a device's file as it is now, on a device that is not opened yet; the first goes on. */
+struct rep *company_copy(struct company *company, struct rep *rep);
+/* Two reps of the East, Wang and Li, and a customer that both have, for a company that was opened.
+ */
+void company_pair(struct company *company, struct rep **wang, struct rep **li,
+                  char shop[DAYBOOK_ID_SIZE]);
 /* Opens, enrols with a fresh code, syncs. */
 void rep_begin(struct rep *rep);
 
@@ -83,6 +91,11 @@ int64_t rep_count(struct rep *rep, const char *sql, const char *id);
 /* A customer, its quote with one line. Ids may be NULL. */
 void rep_quote(struct rep *rep, const char *name, char *customer, char *quote, char *line);
 
+/* A visit of a customer. The id may be NULL. */
+void rep_visit(struct rep *rep, const char *customer, const char *feedback, char *id);
+
+/* How many visits with this feedback the server has. */
+int64_t company_visits(struct company *company, const char *feedback);
 /* The server's value of one field, "" for none. */
 const char *company_field(struct company *company, const char *entity, const char *id,
                           const char *field);
