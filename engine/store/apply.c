@@ -63,8 +63,9 @@ static daybook_status apply_reset(struct apply *apply)
         (state->epoch != 0 && state->epoch != reply->epoch) || state->position > reply->head;
     daybook_status status = DAYBOOK_OK;
     if (reply->reset) {
-        status = other_log ? dk_stale_epoch(apply->store, reply->shared, &apply->touched)
-                           : dk_stale_rows(apply->store);
+        status = other_log
+                     ? dk_stale_epoch(apply->store, reply->epoch, reply->shared, &apply->touched)
+                     : dk_stale_rows(apply->store);
         state->position = reply->position;
     }
     state->epoch = reply->epoch;
@@ -102,6 +103,9 @@ static daybook_status finish(struct apply *apply)
     state->head = reply->head;
     state->safe_position = reply->safe_position;
     daybook_status status = dk_touched_derive(store, &apply->touched, true);
+    if (status == DAYBOOK_OK && (store->changed & dk_store_bit(ENTITY_HOLD)) != 0) {
+        status = dk_inbox_drop_holds(store);
+    }
     if (status == DAYBOOK_OK) {
         status = compare(apply);
     }

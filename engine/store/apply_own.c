@@ -20,28 +20,34 @@ static uint64_t provisional_fields(const struct store *store, const struct entit
     return store->facts[entity->kind].server & ~common;
 }
 
-/* Takes a record away that is as the changeset left it, because it is out of scope by now. */
-static daybook_status drop_made(struct store *store, const struct entity *entity,
+/* Takes a record away that is as the changeset left it, because it is out of scope by now. Its
+ * document adds up anew. */
+static daybook_status drop_made(struct apply *apply, const struct entity *entity,
                                 const struct id *id, int64_t seq, bool *done)
 {
+    struct store *store = apply->store;
     struct stored stored;
     bool found;
     dk_arena_reset(&store->work);
     daybook_status status = dk_records_load(store, entity, id, &store->work, &stored, &found);
     *done = status == DAYBOOK_OK && found && stored.version == dk_version_made(seq);
-    return *done ? dk_records_remove(store, entity, id) : status;
+    if (*done) {
+        status = dk_touch_record(store, &apply->touched, &stored.record);
+    }
+    return *done && status == DAYBOOK_OK ? dk_records_remove(store, entity, id) : status;
 }
 
 /* Settles one record by its row alone; *done false where it is not as the changeset left it. */
-static daybook_status settle_made(struct store *store, const struct entity *entity,
+static daybook_status settle_made(struct apply *apply, const struct entity *entity,
                                   const struct id *id, int64_t seq, int64_t position,
                                   int64_t bucket, bool *done)
 {
+    struct store *store = apply->store;
     struct record nothing;
     uint64_t columns = provisional_fields(store, entity) | COLUMN_BUCKET;
     if (bucket == 0) {
         store->changed |= dk_store_bit((int)entity->kind);
-        return drop_made(store, entity, id, seq, done);
+        return drop_made(apply, entity, id, seq, done);
     }
     dk_records_empty(&nothing, entity, id);
     store->changed |= dk_store_bit((int)entity->kind);
@@ -192,7 +198,7 @@ static daybook_status settle_list(struct apply *apply, const struct value *made,
         if (entity == NULL) {
             return DAYBOOK_CORRUPT;
         }
-        status = settle_made(store, entity, &id, seq, position, bucket, &done);
+        status = settle_made(apply, entity, &id, seq, position, bucket, &done);
         if (status == DAYBOOK_OK && done) {
             status = dk_touch(store, &apply->touched, entity, &id);
         }

@@ -172,6 +172,9 @@ daybook_status dk_apply_drop_stale(struct apply *apply)
     struct touched list = {NULL, 0, 0};
     daybook_status status = touch_lines(apply, touch_bereft_of);
     if (status == DAYBOOK_OK) {
+        status = dk_fetched_drop_where(store, IS_OVER);
+    }
+    if (status == DAYBOOK_OK) {
         status = remove_rows(store, IS_OVER);
     }
     if (status == DAYBOOK_OK) {

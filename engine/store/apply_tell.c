@@ -2,7 +2,7 @@
  *
  * Owns what the inbox is told of records that the server makes beside its decisions: values that
  * lost, holds, and proposals. Called by apply for each of their rows. Invariant: one item per such
- * record; the item of a hold goes when the hold is cleared.
+ * record, on each device whose work it is about.
  */
 #include "engine/store/inside.h"
 
@@ -51,7 +51,7 @@ static const struct told_value proposed = {"proposed",      PROPOSAL_ENTITY,   P
                                            PROPOSAL_FIELD,  PROPOSAL_PROPOSED, PROPOSAL_BASE,
                                            PROPOSAL_DEVICE, PROPOSAL_CHANGESET};
 
-/* Tells of it where the value was of this device. */
+/* Tells of it where the value was of this device, under whatever number. */
 static daybook_status tell_value(struct apply *apply, const struct record *record,
                                  const struct told_value *told)
 {
@@ -60,9 +60,12 @@ static daybook_status tell_value(struct apply *apply, const struct record *recor
     const struct value *mine = &values[told->mine], *theirs = &values[told->theirs];
     char entity[TELL_TEXT_SIZE], field[TELL_TEXT_SIZE], record_id[ID_TEXT_SIZE];
     struct id changeset;
-    if (device->kind != VALUE_INT ||
-        device->integer != (int64_t)apply->store->memory.state.device_no) {
-        return DAYBOOK_OK;
+    bool own = false;
+    daybook_status status = device->kind == VALUE_INT
+                                ? dk_identity_is_own(apply->store, device->integer, &own)
+                                : DAYBOOK_OK;
+    if (status != DAYBOOK_OK || !own) {
+        return status;
     }
     copy_text(record, told->entity, entity);
     copy_text(record, told->field, field);
@@ -83,8 +86,8 @@ static daybook_status tell_value(struct apply *apply, const struct record *recor
     return dk_inbox_add(apply->store, &item);
 }
 
-/* A hold that stands because of something that the store's user did. One that does not stand any
- * more takes its item away. */
+/* A hold that stands because of something that the store's user did. When it does not any more,
+ * dk_inbox_drop_holds takes its item away. */
 static daybook_status tell_held(struct apply *apply, const struct record *record)
 {
     struct store *store = apply->store;
@@ -94,10 +97,7 @@ static daybook_status tell_held(struct apply *apply, const struct record *record
     char record_id[ID_TEXT_SIZE];
     struct id changeset;
     bool stands = values[HOLD_CLEARED].kind != VALUE_INT || values[HOLD_CLEARED].integer == 0;
-    if (!stands) {
-        return dk_inbox_remove_subject(store, &record->id);
-    }
-    if (by->kind != VALUE_ID || dk_id_compare(&by->id, &store->memory.state.user) != 0) {
+    if (!stands || by->kind != VALUE_ID || dk_id_compare(&by->id, &store->memory.state.user) != 0) {
         return DAYBOOK_OK;
     }
     copy_text(record, HOLD_ENTITY, entity);

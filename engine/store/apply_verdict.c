@@ -119,12 +119,16 @@ static daybook_status add_remapped(struct apply *apply, const struct verdict *ve
     return dk_inbox_add(apply->store, &item);
 }
 
-/* Only what was sent can have a verdict. */
+/* Only what was sent can have a verdict; what this file has not sent a copy of it has. */
 static daybook_status check_verdict(struct apply *apply, const struct verdict *verdict)
 {
     bool placed = verdict->kind == VERDICT_ACCEPTED || verdict->kind == VERDICT_MERGED;
-    if (verdict->seq < 1 || verdict->seq > apply->store->memory.sent_seq) {
-        return dk_apply_bad(apply, "a verdict for a changeset that was never sent");
+    if (verdict->seq < 1) {
+        return dk_apply_bad(apply, "a verdict without a number");
+    }
+    if (verdict->seq > apply->store->memory.sent_seq) {
+        apply->applied->copy_detected = true;
+        return DAYBOOK_DIVERGED;
     }
     if (verdict->kind == VERDICT_NONE) {
         return dk_apply_bad(apply, "a verdict of no kind");

@@ -68,9 +68,14 @@ static struct touch *find_touch(struct touches *touches, const struct entity *en
 }
 
 /* Counts one change of the outbox for its record. */
-static bool add_touch(struct check *check, struct touches *touches, const struct change *change,
-                      int64_t seq)
+static bool add_touch(struct check *check, struct touches *touches,
+                      const struct changeset *changeset, const struct change *change)
 {
+    int64_t seen = change->seen;
+    daybook_status status = dk_stale_seen(check->store, changeset->epoch, &seen);
+    if (status != DAYBOOK_OK) {
+        return failed(check, status);
+    }
     struct touch *touch = find_touch(touches, change->entity, &change->id);
     if (touch == NULL) {
         if (touches->count == touches->capacity) {
@@ -88,11 +93,11 @@ static bool add_touch(struct check *check, struct touches *touches, const struct
         }
         touch = &touches->items[touches->count++];
         *touch = (struct touch){
-            .entity = change->entity, .id = change->id, .first = seq, .seen = INT64_MAX};
+            .entity = change->entity, .id = change->id, .first = changeset->seq, .seen = INT64_MAX};
     }
-    touch->last = seq;
+    touch->last = changeset->seq;
     touch->changes++;
-    touch->seen = change->seen < touch->seen ? change->seen : touch->seen;
+    touch->seen = seen < touch->seen ? seen : touch->seen;
     touch->fields |= dk_records_mask(change->values, change->value_count);
     return true;
 }
@@ -127,7 +132,7 @@ static bool read_outbox(struct check *check, struct touches *touches)
         }
         for (int c = 0; rows[i].verdict != OUTBOX_SETTLED && c < decoded->changeset.change_count;
              c++) {
-            if (!add_touch(check, touches, &decoded->changeset.changes[c], rows[i].seq)) {
+            if (!add_touch(check, touches, &decoded->changeset, &decoded->changeset.changes[c])) {
                 return false;
             }
         }

@@ -8,6 +8,8 @@
  */
 #include "engine/store/inside.h"
 
+#include "engine/base/text.h"
+
 #include <string.h>
 
 #define DAY_MS INT64_C(86400000)
@@ -249,6 +251,22 @@ daybook_status dk_fetched_drop_below(struct store *store, const struct id *root)
 {
     return delete_by(store, &store->slots.fetched_below, "DELETE FROM fetched_record WHERE root=?1",
                      root);
+}
+
+daybook_status dk_fetched_drop_where(struct store *store, const char *condition)
+{
+    char sql[240];
+    if (!dk_text_format(sql, sizeof sql,
+                        "DELETE FROM fetched_record WHERE root IN"
+                        " (SELECT id FROM r_customer WHERE %s)",
+                        condition)) {
+        return DAYBOOK_INTERNAL;
+    }
+    daybook_status status = dk_database_run(&store->database, sql);
+    if (status == DAYBOOK_OK && dk_database_changes(&store->database) > 0) {
+        store->changed |= STORE_CHANGED_SYNC;
+    }
+    return status;
 }
 
 /* ---- from outside */

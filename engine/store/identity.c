@@ -50,7 +50,41 @@ static daybook_status stamp_all(struct store *store)
     return status == DAYBOOK_OK ? dk_touched_derive(store, &touched, true) : status;
 }
 
-/* Puts what the server said into memory; false where it does not fit. */
+/* ---- device numbers */
+
+/* The number that the server gives to this store from now on; the one before is remembered. */
+static daybook_status take_number(struct store *store, uint32_t device_no)
+{
+    struct store_state *state = &store->memory.state;
+    uint32_t former = state->device_no;
+    char sql[100];
+    state->device_no = device_no;
+    (void)dk_text_format(sql, sizeof sql,
+                         "INSERT OR IGNORE INTO former_device(device_no) VALUES(%u)", former);
+    return former == 0 || former == device_no ? DAYBOOK_OK : dk_database_run(&store->database, sql);
+}
+
+daybook_status dk_identity_is_own(struct store *store, int64_t device_no, bool *own)
+{
+    daybook_status status;
+    *own = device_no == (int64_t)store->memory.state.device_no;
+    if (*own) {
+        return DAYBOOK_OK;
+    }
+    struct statement *find = dk_statement(&store->database, &store->slots.former_device,
+                                          "SELECT 1 FROM former_device WHERE device_no=?", &status);
+    if (find == NULL) {
+        return status;
+    }
+    dk_bind_int(find, 1, device_no);
+    status = dk_step(find, own);
+    dk_reset(find);
+    return status;
+}
+
+/* ---- enrolment */
+
+/* Puts what the server said into memory, but for the number; false where it does not fit. */
 static bool take_reply(struct store_state *state, const struct enrol_reply *reply)
 {
     const char *role = reply->role == NULL ? "" : reply->role;
@@ -58,7 +92,6 @@ static bool take_reply(struct store_state *state, const struct enrol_reply *repl
         reply->device_no > INT32_MAX) {
         return false;
     }
-    state->device_no = (uint32_t)reply->device_no;
     state->organisation = reply->organisation;
     state->user = reply->user;
     state->territory = reply->territory;
@@ -74,7 +107,9 @@ daybook_status dk_store_enrolled(struct store *store, const struct enrol_reply *
         return status;
     }
     bool first = store->memory.state.device_no == 0;
-    status = take_reply(&store->memory.state, reply) ? DAYBOOK_OK : DAYBOOK_BAD_REPLY;
+    status = take_reply(&store->memory.state, reply)
+                 ? take_number(store, (uint32_t)reply->device_no)
+                 : DAYBOOK_BAD_REPLY;
     if (status == DAYBOOK_OK && first) {
         status = dk_number_all(store);
     }
@@ -160,28 +195,24 @@ static daybook_status renumber(struct store *store, int64_t old, int64_t new)
     return status;
 }
 
-/* Settled changesets stay behind: the server has them, and this instance did not send them. All
- * others go up again. */
+/* All go up again under new numbers, also those that are settled and kept: the server may lose them
+ * yet, and would take their old numbers for those of others. */
 static daybook_status renumber_all(struct store *store)
 {
     struct outbox_row *rows;
+    struct touched touched = {NULL, 0, 0};
     int count;
-    int64_t next = 1;
     daybook_status status = dk_outbox_list(store, &store->arena, &rows, &count);
     for (int i = 0; status == DAYBOOK_OK && i < count; i++) {
-        dk_arena_reset(&store->work);
-        if (rows[i].verdict == OUTBOX_SETTLED) {
-            status = dk_outbox_remove(store, rows[i].seq, rows[i].verdict);
-            continue;
-        }
-        status = dk_outbox_note(store, rows[i].seq, rows[i].verdict, OUTBOX_NONE, 0);
-        if (status == DAYBOOK_OK && rows[i].seq != next) {
-            status = renumber(store, rows[i].seq, next);
-        }
-        next++;
+        status = dk_stale_reopen(store, &rows[i], &touched);
     }
-    store->memory.state.next_seq = next;
-    return status;
+    dk_outbox_forget(store); /* they are known by their numbers */
+    for (int i = 0; status == DAYBOOK_OK && i < count; i++) {
+        dk_arena_reset(&store->work);
+        status = rows[i].seq == i + 1 ? DAYBOOK_OK : renumber(store, rows[i].seq, i + 1);
+    }
+    store->memory.state.next_seq = count + 1;
+    return status == DAYBOOK_OK ? dk_touched_derive(store, &touched, true) : status;
 }
 
 /* One transaction; the observer hears of it, since the states of all records may change. */
@@ -194,17 +225,19 @@ daybook_status dk_store_new_instance(struct store *store, const struct id *insta
     }
     struct store_state *state = &store->memory.state;
     state->instance = *instance;
-    state->device_no = device_no;
     state->position = 0;
     state->settled = 0;
     store->memory.sent_seq = 0;
     store->changed = UINT64_MAX;
-    status = renumber_all(store);
-    if (status == DAYBOOK_OK) {
-        status = stamp_all(store);
-    }
+    status = take_number(store, device_no);
     if (status == DAYBOOK_OK) {
         status = dk_stale_rows(store);
+    }
+    if (status == DAYBOOK_OK) {
+        status = renumber_all(store);
+    }
+    if (status == DAYBOOK_OK) {
+        status = stamp_all(store);
     }
     if (status == DAYBOOK_OK) {
         status = dk_outbox_refresh(store);

@@ -44,29 +44,35 @@ static daybook_status find_root(struct store *store, const struct id *changeset,
     return status;
 }
 
-/* Notes that a record of the server's is told; *first false where it has been before. */
-static daybook_status note_told(struct store *store, const struct id *subject, bool *first)
+/* Notes that an item of this kind tells of a record of the server's, or of a changeset; *first
+ * false where one has before. */
+static daybook_status note_told(struct store *store, const struct id *subject, const char *kind,
+                                bool *first)
 {
     daybook_status status;
     struct statement *note =
         dk_statement(&store->database, &store->slots.inbox_told,
-                     "INSERT OR IGNORE INTO inbox_told(subject) VALUES(?)", &status);
+                     "INSERT OR IGNORE INTO inbox_told(subject,kind) VALUES(?,?)", &status);
     if (note == NULL) {
         return status;
     }
     dk_bind_id(note, 1, subject);
+    dk_bind_text(note, 2, kind, strlen(kind));
     status = dk_step_done(note);
     *first = status == DAYBOOK_OK && dk_database_changes(&store->database) == 1;
     return status;
 }
 
+/* What was rejected has a body, and is there until somebody deals with it; all else is told once.
+ */
 daybook_status dk_inbox_add(struct store *store, const struct inbox_item *item)
 {
     daybook_status status;
     int64_t root;
     bool first = true;
-    if (item->subject != NULL) {
-        status = note_told(store, item->subject, &first);
+    const struct id *subject = item->subject != NULL ? item->subject : item->changeset;
+    if (item->body == NULL && subject != NULL) {
+        status = note_told(store, subject, item->kind, &first);
         if (status != DAYBOOK_OK || !first) {
             return status;
         }
@@ -140,19 +146,24 @@ daybook_status dk_inbox_remove(struct store *store, int64_t item, bool *found)
     return dk_step_done(chain);
 }
 
-/* Nothing hangs from such an item. */
-daybook_status dk_inbox_remove_subject(struct store *store, const struct id *subject)
+/* Items of holds that do not stand any more, or are out of scope. One that this device has let go
+ * stands until the server says so. */
+#define IS_OVER                                                                                    \
+    "kind='held' AND NOT EXISTS(SELECT 1 FROM r_hold h WHERE h.id=subject"                         \
+    " AND (h.version<0 OR coalesce(h.cleared,0)=0))"
+
+/* A hold that comes back is told again, unless somebody had taken its item away. Nothing hangs from
+ * such items. */
+daybook_status dk_inbox_drop_holds(struct store *store)
 {
-    daybook_status status;
-    struct statement *remove = dk_statement(&store->database, &store->slots.inbox_subject,
-                                            "DELETE FROM inbox_item WHERE subject=?", &status);
-    if (remove == NULL) {
-        return status;
+    daybook_status status =
+        dk_database_run(&store->database, "DELETE FROM inbox_told WHERE kind='held' AND subject IN"
+                                          " (SELECT subject FROM inbox_item WHERE " IS_OVER ")");
+    if (status == DAYBOOK_OK) {
+        status = dk_database_run(&store->database, "DELETE FROM inbox_item WHERE " IS_OVER);
     }
-    dk_bind_id(remove, 1, subject);
-    status = dk_step_done(remove);
     if (status == DAYBOOK_OK && dk_database_changes(&store->database) > 0) {
-        store->memory.state.inbox--;
+        store->memory.state.inbox -= dk_database_changes(&store->database);
         store->changed |= STORE_CHANGED_SYNC;
     }
     return status;

@@ -108,7 +108,7 @@ struct store_memory {
     int64_t next_slot;    /* of table pending */
     int64_t kept;         /* settled changesets in the outbox */
     int64_t sent_seq;     /* highest seq that was ever collected */
-    uint64_t stale_epoch; /* of the versions of stale rows; 0: the present one */
+    uint64_t stale_epoch; /* of the versions of stale rows, or earlier; 0: the present one */
     bool stale;           /* there may be stale rows */
     struct number_range numbers[ENTITY_COUNT];
     int64_t paging;  /* buckets that wait for pages */
@@ -157,9 +157,10 @@ struct store {
         struct statement *raw_load, *raw_put, *raw_remove, *raw_bucket, *raw_stale, *raw_list,
             *raw_clear;
         struct statement *fetched_add, *fetched_remove, *fetched_old, *fetched_below;
+        struct statement *past_epoch, *former_device;
         struct statement *number_load, *number_save, *number_rewrite;
         struct statement *inbox_add, *inbox_by_changeset, *inbox_remove, *inbox_root, *inbox_chain,
-            *inbox_adopt, *inbox_count, *inbox_subject, *inbox_lost, *inbox_kind, *inbox_told;
+            *inbox_adopt, *inbox_count, *inbox_lost, *inbox_kind, *inbox_told;
     } slots;
 };
 
@@ -191,6 +192,10 @@ int dk_schema_kind(const struct store *store, int64_t number);
 /* ---- upgrade.c */
 /* Carries the rows of an older schema over to this one: what was unknown then has columns now. */
 daybook_status dk_upgrade_run(struct store *store);
+
+/* ---- identity.c */
+/* Whether the number is or was this store's. */
+daybook_status dk_identity_is_own(struct store *store, int64_t device_no, bool *own);
 
 /* ---- records.c */
 
@@ -349,8 +354,8 @@ daybook_status dk_outbox_purge(struct store *store);
 /* All changesets from seq on, in the arena. */
 daybook_status dk_outbox_list(struct store *store, struct arena *arena, struct outbox_row **rows,
                               int *count);
-/* All changes of the record in outbox changesets from first to last that are not settled, by seq.
- */
+/* All changes of the record in outbox changesets from first to last that are not settled, by seq;
+ * `seen` of each as a position of the present epoch. */
 daybook_status dk_outbox_changes(struct store *store, const struct entity *entity,
                                  const struct id *id, int64_t first, int64_t last,
                                  struct arena *arena, struct outbox_change **changes, int *count);
@@ -454,11 +459,12 @@ struct inbox_item {
     const char *body;
     size_t body_length;
 };
-/* Adds an item; one whose cause is a changeset in the inbox joins that one's chain. */
+/* Adds an item; one whose cause is a changeset in the inbox joins that one's chain. What only
+ * informs is passed over where the same was told before. */
 daybook_status dk_inbox_add(struct store *store, const struct inbox_item *item);
 daybook_status dk_inbox_remove(struct store *store, int64_t item, bool *found);
-/* The item that tells of this record, where there is one. */
-daybook_status dk_inbox_remove_subject(struct store *store, const struct id *subject);
+/* Takes away what tells of holds that do not stand here any more. */
+daybook_status dk_inbox_drop_holds(struct store *store);
 
 /* inbox_lost.c: the change that writes anew what a superseded item says was lost, with `seen` -1,
  * and the items that tell of its fields, `item` first. NOT_FOUND: no such item. INVALID: it cannot
@@ -471,6 +477,8 @@ daybook_status dk_inbox_lost_change(struct store *store, int64_t item, struct ar
 daybook_status dk_fetched_drop_all(struct store *store);
 /* Those go that hang from this record. */
 daybook_status dk_fetched_drop_below(struct store *store, const struct id *root);
+/* The same for the customers that a condition of our own making selects. */
+daybook_status dk_fetched_drop_where(struct store *store, const char *condition);
 
 /* ---- apply.c and its parts */
 struct apply {
@@ -525,7 +533,14 @@ daybook_status dk_stale_rows(struct store *store);
 daybook_status dk_stale_bucket(struct store *store, int64_t bucket);
 /* The log of the positions known so far is no more: rows are stale, and what was decided above the
  * last position that the new log shares with it goes up again. */
-daybook_status dk_stale_epoch(struct store *store, int64_t shared, struct touched *touched);
+daybook_status dk_stale_epoch(struct store *store, uint64_t epoch, int64_t shared,
+                              struct touched *touched);
+/* A changeset that has a verdict is undecided again. */
+daybook_status dk_stale_reopen(struct store *store, const struct outbox_row *row,
+                               struct touched *touched);
+/* Lowers a position of an earlier epoch to the last one that the present log shares with it; one of
+ * the present epoch stays. */
+daybook_status dk_stale_seen(struct store *store, uint64_t epoch, int64_t *seen);
 /* apply_log.c */
 daybook_status dk_apply_log(struct apply *apply);
 /* Whole records of one bucket out of a page of its snapshot, read at this head. */

@@ -586,6 +586,10 @@ daybook_status dk_outbox_changes(struct store *store, const struct entity *entit
         if (!copy_change(change, arena, &slot->change)) {
             return DAYBOOK_NO_MEMORY;
         }
+        status = dk_stale_seen(store, decoded->changeset.epoch, &slot->change.seen);
+        if (status != DAYBOOK_OK) {
+            return status;
+        }
     }
     return DAYBOOK_OK;
 }

@@ -14,13 +14,15 @@
  * - hidden: the slots in pending of records that have no row.
  * - raw_record: rows of entities that this schema does not know, as JSON objects.
  * - meta: one row, who this store is and where it stands. entity_number: short stable numbers.
+ * - past_epoch: epochs that ended, each with the last position that the present log shares with it.
  * - scope: the buckets held, and how far the snapshot of each has come, see loading.c.
  * - fetched_record: documents that were fetched one by one, with their child rows; no base, no
  * overlay.
  * - doc_number: how many document numbers were given out, or are reserved.
  * - inbox_item: rejected changesets (root: the item whose chain it is in), and what the server's
- *   records tell (subject: the conflict entry or hold). inbox_told: subjects that were told, so
- * that a record that leaves the scope and comes back is not told again.
+ *   records tell (subject: the conflict entry or hold). inbox_told: these subjects, and changesets,
+ * of which something was told, so that what comes again is not told again.
+ * - former_device: the device numbers that this store had before its present one.
  *
  * Views (the documented ones): one per entity, sync_state, inbox, buckets. They use nothing but
  * SQLite's built-in functions, so that the sqlite3 shell reads them. PRAGMA application_id says
@@ -50,6 +52,7 @@ static const char tables_sql[] =
     " synced_ms INTEGER NOT NULL, verified_ms INTEGER NOT NULL);"
     "CREATE TABLE scope(bucket INTEGER PRIMARY KEY, label TEXT NOT NULL, loading INTEGER NOT NULL,"
     " after_entity TEXT, after_id BLOB, until INTEGER NOT NULL, sum INTEGER NOT NULL DEFAULT 0);"
+    "CREATE TABLE past_epoch(epoch INTEGER PRIMARY KEY, shared INTEGER NOT NULL);"
     "CREATE TABLE entity_number(number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);"
     "CREATE TABLE outbox(seq INTEGER PRIMARY KEY, id BLOB NOT NULL, verdict INTEGER NOT NULL,"
     " position INTEGER NOT NULL, made_ms INTEGER NOT NULL, stamp INTEGER NOT NULL,"
@@ -65,6 +68,7 @@ static const char tables_sql[] =
     "CREATE TABLE fetched_record(document BLOB NOT NULL, entity TEXT NOT NULL, id BLOB NOT NULL,"
     " root BLOB, version INTEGER NOT NULL, fetched_ms INTEGER NOT NULL, body TEXT NOT NULL,"
     " PRIMARY KEY(document, entity, id)) WITHOUT ROWID;"
+    "CREATE TABLE former_device(device_no INTEGER PRIMARY KEY);"
     "CREATE TABLE doc_number(device_no INTEGER NOT NULL, entity INTEGER NOT NULL,"
     " last INTEGER NOT NULL, PRIMARY KEY(device_no, entity)) WITHOUT ROWID;"
     "CREATE TABLE inbox_item(item INTEGER PRIMARY KEY AUTOINCREMENT, root INTEGER, kind TEXT NOT "
@@ -72,7 +76,8 @@ static const char tables_sql[] =
     " code TEXT NOT NULL, entity TEXT, record_id TEXT, field TEXT, rule TEXT, mine TEXT, theirs "
     "TEXT,"
     " changeset BLOB, cause BLOB, created_ms INTEGER NOT NULL, body TEXT, subject BLOB UNIQUE);"
-    "CREATE TABLE inbox_told(subject BLOB PRIMARY KEY) WITHOUT ROWID;"
+    "CREATE TABLE inbox_told(subject BLOB NOT NULL, kind TEXT NOT NULL,"
+    " PRIMARY KEY(subject, kind)) WITHOUT ROWID;"
     "CREATE INDEX inbox_root ON inbox_item(root) WHERE root IS NOT NULL;"
     "CREATE INDEX inbox_changeset ON inbox_item(changeset);";
 

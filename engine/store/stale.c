@@ -4,7 +4,8 @@
  * nothing any more (this file is a copy, the server's log is another one), the log behind them is
  * gone, or they are in doubt. Called by apply, for a new instance and to load a bucket anew.
  * Invariants: rows stay readable and pending changes stay on top; a stale row takes no partial
- * change; what may be lost with the old log is in the outbox again.
+ * change; what may be lost with the old log is in the outbox again; no position of an earlier epoch
+ * is taken for one of the present.
  */
 #include "engine/store/inside.h"
 
@@ -75,9 +76,9 @@ static daybook_status reopen_change(struct store *store, int64_t seq, const stru
     return dk_pending_rebuild(store, &holding, &base, touched);
 }
 
-/* A changeset that was settled, and that the server may have lost, is undecided again. */
-static daybook_status reopen(struct store *store, const struct outbox_row *row,
-                             struct touched *touched)
+/* A settled one is pending again, on top of the base as it is. */
+daybook_status dk_stale_reopen(struct store *store, const struct outbox_row *row,
+                               struct touched *touched)
 {
     struct decoded *decoded;
     daybook_status status = dk_outbox_note(store, row->seq, row->verdict, OUTBOX_NONE, 0);
@@ -95,7 +96,48 @@ static daybook_status reopen(struct store *store, const struct outbox_row *row,
     return status;
 }
 
-daybook_status dk_stale_epoch(struct store *store, int64_t shared, struct touched *touched)
+/* ---- positions of earlier epochs */
+
+/* With an epoch of which nothing is known the log has nothing in common. */
+daybook_status dk_stale_seen(struct store *store, uint64_t epoch, int64_t *seen)
+{
+    daybook_status status;
+    bool row;
+    int64_t shared = 0;
+    if (epoch == store->memory.state.epoch || *seen == 0) {
+        return DAYBOOK_OK;
+    }
+    struct statement *find = dk_statement(&store->database, &store->slots.past_epoch,
+                                          "SELECT shared FROM past_epoch WHERE epoch=?", &status);
+    if (find == NULL) {
+        return status;
+    }
+    dk_bind_int(find, 1, (int64_t)epoch);
+    status = dk_step(find, &row);
+    if (status == DAYBOOK_OK && row) {
+        shared = dk_column_int(find, 0);
+        dk_reset(find);
+    }
+    *seen = *seen < shared ? *seen : shared;
+    return status;
+}
+
+/* The present epoch ends, and has the log up to `shared` in common with the next one; so have those
+ * before it, as far as they had it in common with this one. What is pending had seen no more. */
+static daybook_status end_epoch(struct store *store, int64_t shared)
+{
+    char sql[320];
+    (void)dk_text_format(sql, sizeof sql,
+                         "INSERT OR REPLACE INTO past_epoch(epoch,shared) VALUES(%lld,%lld);"
+                         "UPDATE past_epoch SET shared=min(shared,%lld);"
+                         "UPDATE pending SET seen=min(seen,%lld)",
+                         (long long)store->memory.state.epoch, (long long)shared, (long long)shared,
+                         (long long)shared);
+    return dk_database_run(&store->database, sql);
+}
+
+daybook_status dk_stale_epoch(struct store *store, uint64_t epoch, int64_t shared,
+                              struct touched *touched)
 {
     struct store_state *state = &store->memory.state;
     struct outbox_row *rows;
@@ -104,16 +146,20 @@ daybook_status dk_stale_epoch(struct store *store, int64_t shared, struct touche
     if (status == DAYBOOK_OK) {
         status = dk_stale_rows(store);
     }
+    if (status == DAYBOOK_OK && epoch != state->epoch) {
+        status = end_epoch(store, shared);
+    }
     if (store->memory.stale_epoch == 0) {
         store->memory.stale_epoch = state->epoch;
     }
+    state->epoch = epoch;
     if (status == DAYBOOK_OK) {
         status = dk_outbox_list(store, &store->arena, &rows, &count);
     }
     for (int i = 0; status == DAYBOOK_OK && i < count; i++) {
         bool lost = rows[i].position == 0 || rows[i].position > shared;
         if (rows[i].verdict != OUTBOX_NONE && lost) {
-            status = reopen(store, &rows[i], touched);
+            status = dk_stale_reopen(store, &rows[i], touched);
         }
     }
     state->settled = 0; /* as far as the outbox says: see dk_outbox_refresh */

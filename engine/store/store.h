@@ -80,9 +80,9 @@ struct store_state {
 void dk_store_state(struct store *store, struct store_state *state);
 daybook_status dk_store_enrolled(struct store *store, const struct enrol_reply *reply);
 /* This file is a copy of another (409 DIVERGED, or a marker for a changeset that it does not have):
- * a new instance with the leased number; all changesets without a verdict or unsettled are
- * renumbered from 1 in order (ids stay) and go up again; position 0, all rows stale, all buckets
- * loading. */
+ * a new instance with the leased number; all changesets in the outbox, also those that are settled
+ * and kept, are numbered from 1 in order (ids stay) and go up again; position 0, all rows stale,
+ * all buckets loading. */
 daybook_status dk_store_new_instance(struct store *store, const struct id *instance,
                                      uint32_t device_no);
 daybook_status dk_store_learn_clock(struct store *store, int64_t sent_ms, int64_t received_ms,
@@ -147,8 +147,8 @@ struct store_applied {
     int pages;    /* that were taken */
     bool differs; /* the scope's version sum is not the server's: ask for those of the buckets */
     int diverged; /* buckets that were found to differ: their rows are stale, to be read anew */
-    bool copy_detected; /* a marker named a changeset that this file never had: nothing was applied;
-                           take a new instance */
+    bool copy_detected; /* a marker or verdict is of a changeset that this file never sent: nothing
+                           was applied; take a new instance */
 };
 /* One transaction: scope and evictions, verdicts, pages, log rows, position. BAD_REPLY (with
  * problem) leaves everything as it was. */

@@ -261,12 +261,11 @@ daybook_status dk_write_load_seen(struct write *write, struct change *change,
     }
     if (change->seen == -1) { /* blind: over whatever the server has */
         change->seen = holding->base_version;
-        return DAYBOOK_OK;
-    }
-    if (change->seen < 0 || change->seen > holding->row.record.version) {
+    } else if (change->seen < 0 || change->seen > holding->row.record.version) {
         return dk_write_fail(write, change, DAYBOOK_BAD_VERSION, REJECT_NONE, NULL, NULL);
     }
-    return DAYBOOK_OK;
+    uint64_t epoch = holding->base_bucket < 0 ? write->store->memory.stale_epoch : 0;
+    return epoch == 0 ? DAYBOOK_OK : dk_stale_seen(write->store, epoch, &change->seen);
 }
 
 /* Adds this changeset to what is pending for the record. */
@@ -452,7 +451,7 @@ static daybook_status append_outbox(struct write *write, int64_t now_ms)
     if (status != DAYBOOK_OK) {
         return status;
     }
-    changeset->epoch = store->memory.stale_epoch != 0 ? store->memory.stale_epoch : state->epoch;
+    changeset->epoch = state->epoch;
     /* Numbers of the wire stay below 2^63. */
     changeset->boot = store->boot;
     changeset->steady_ms = store->platform.steady_ms(store->platform.context);

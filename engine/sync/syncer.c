@@ -342,7 +342,7 @@ static daybook_status run_round(struct sync_run *run)
         return fail(run, status, problem);
     }
     if (applied.copy_detected) {
-        return fail(run, DAYBOOK_DIVERGED, "the log has a changeset that this store never had");
+        return fail(run, DAYBOOK_DIVERGED, "the server has a changeset that this store never sent");
     }
     if (syncer->options.applied != NULL) {
         syncer->options.applied(syncer->options.context);

@@ -40,13 +40,6 @@ static int64_t instances(void)
     return server_int(&company.server, "SELECT count(*) FROM device_instance");
 }
 
-/* Ends a device's part in the company. */
-static void leave(struct rep *rep)
-{
-    device_close(&rep->device);
-    rep->left = true;
-}
-
 /* The backup is from before the last syncs; the phone that made them is gone. */
 static void test_copy__restored_backup_loses_nothing_and_doubles_nothing(void **state)
 {
@@ -56,7 +49,7 @@ static void test_copy__restored_backup_loses_nothing_and_doubles_nothing(void **
     rep_visit(li, shop, "after the backup", NULL);
     rep_sync(li);
     assert_int_equal(company_visits(&company, "pending in the backup"), 1);
-    leave(li);
+    rep_leave(li);
 
     int64_t before = instances();
     device_open(&copy->device);
@@ -107,7 +100,7 @@ static void test_copy__two_copies_at_work_lose_nothing(void **state)
         company_visits(&company, "original 1") + company_visits(&company, "original 2"), 2);
     assert_int_equal(company_visits(&company, "copy 1") + company_visits(&company, "copy 2"), 2);
     assert_int_equal(instances(), before + 1);
-    leave(copy);
+    rep_leave(copy);
 }
 
 /* The copy has nothing of its own to send; it sees markers of changesets that it never made. */
@@ -125,7 +118,7 @@ static void test_copy__copy_that_only_reads_notices_too(void **state)
     assert_int_equal(
         rep_count(copy, "SELECT count(*) FROM visit WHERE feedback = 'made by the original'", NULL),
         1);
-    leave(copy);
+    rep_leave(copy);
 }
 
 /* Pending changes of a record, its edits by others meanwhile, and a lost lease reply. */
@@ -139,7 +132,7 @@ static void test_copy__edits_and_a_lost_reply_in_between(void **state)
     struct rep *copy = company_copy(&company, wang);
     rep_patch(wang, "quote", quote, "{\"header_disc_bp\":100}");
     rep_sync(wang);
-    leave(wang);
+    rep_leave(wang);
     rep_sync(li);
     rep_patch(li, "quote", quote, "{\"price_list_ver\":7}");
     rep_sync(li);

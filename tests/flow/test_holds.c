@@ -207,11 +207,62 @@ static void test_holds__an_operator_clears_one(void **state)
         "office");
 }
 
+/* Lets the customer and all that hangs from it belong to another territory. */
+static void reassign(const char *customer, const char *territory)
+{
+    char line[300];
+    (void)snprintf(line, sizeof line,
+                   "{\"entity\":\"customer\",\"id\":\"%s\",\"territory_id\":{\"key\":\"%s\"}}\n",
+                   customer, territory);
+    server_import(&company.server, line);
+    company_settle(&company);
+}
+
+/* Given a hold that somebody is told of, when the same one lets it go, then the item stays until
+ * that is settled; when the hold leaves the scope, the item goes with it, and comes back with it,
+ * unless it was acknowledged. */
+static void test_holds__the_item_stands_as_long_as_the_hold(void **state)
+{
+    char shop[DAYBOOK_ID_SIZE], order[DAYBOOK_ID_SIZE], hold[DAYBOOK_ID_SIZE];
+    struct device *device = &office->device;
+    (void)state;
+    new_order(shop, order);
+    add_line(office, order, TEA, NULL);
+    add_line(office, order, TEA, NULL);
+    company_settle(&company);
+    assert_int_equal(device_status(device).inbox, 1);
+    (void)snprintf(hold, sizeof hold, "%s", device_text(device, "SELECT subject FROM inbox"));
+    device_must(daybook_clear_hold(device->engine, hold, NULL, &device->error), &device->error);
+    assert_int_equal(device_status(device).inbox, 1);
+    company_settle(&company);
+    assert_int_equal(standing(office, order), 0);
+    assert_int_equal(device_status(device).inbox, 0);
+
+    device = &li->device;
+    int64_t before = device_status(device).inbox;
+    add_line(li, order, COOKIE, NULL);
+    add_line(li, order, COOKIE, NULL);
+    company_settle(&company);
+    assert_int_equal(device_status(device).inbox, before + 1);
+    reassign(shop, "South");
+    assert_int_equal(device_status(device).inbox, before);
+    reassign(shop, "East");
+    assert_int_equal(device_status(device).inbox, before + 1);
+    device_must(
+        daybook_inbox_use_theirs(device->engine, device_int(device, "SELECT max(item) FROM inbox")),
+        NULL);
+    reassign(shop, "South");
+    reassign(shop, "East");
+    assert_int_equal(standing(li, order), 1);
+    assert_int_equal(device_status(device).inbox, before);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_holds__a_product_twice_holds_the_order),
         cmocka_unit_test(test_holds__are_the_servers),
+        cmocka_unit_test(test_holds__the_item_stands_as_long_as_the_hold),
         cmocka_unit_test(test_holds__an_operator_clears_one),
     };
     return cmocka_run_group_tests_name("holds", tests, set_up, tear_down);

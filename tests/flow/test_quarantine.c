@@ -271,8 +271,7 @@ static void released_to_a_copy(bool sent_again, bool rejected)
     struct rep *copy = company_copy(&company, li);
     rep_put(li, "customer", "{\"name\":\"made by the original\"}", NULL);
     rep_sync(li);
-    device_close(&li->device);
-    li->left = true;
+    rep_leave(li);
     device_open(&copy->device);
     if (sent_again) {
         rep_sync(copy);
@@ -290,6 +289,35 @@ static void released_to_a_copy(bool sent_again, bool rejected)
     li = copy;
 }
 
+/* Given a copy of the device's store that only reads, when the original's work was turned down
+ * since, then the copy notices that it is one by the verdict, which is not for it. */
+static void test_quarantine__a_copy_that_only_reads_hears_of_the_original(void **state)
+{
+    char made[DAYBOOK_ID_SIZE], id[DAYBOOK_ID_SIZE], out[4000];
+    (void)state;
+    company_settle(&company);
+    struct rep *copy = company_copy(&company, li);
+    int64_t before = server_int(&company.server, "SELECT count(*) FROM device_instance");
+    set_disabled("li", true);
+    rep_put(li, "customer", "{\"name\":\"of the original\"}", made);
+    rep_sync(li);
+    set_disabled("li", false);
+    waiting_id(0, id);
+    assert_int_equal(quarantine("reject", id, NULL, out), 0);
+    device_open(&copy->device);
+    rep_sync(copy);
+    assert_int_equal(server_int(&company.server, "SELECT count(*) FROM device_instance"),
+                     before + 1);
+    company_settle(&company);
+    assert_int_equal(device_int(&copy->device, "SELECT count(*) FROM inbox WHERE kind='rejected'"),
+                     0);
+    assert_int_equal(inbox_of(li, "rejected", "AUTH"), 1);
+    device_must(
+        daybook_inbox_discard(li->device.engine, device_int(&li->device, "SELECT item FROM inbox")),
+        NULL);
+    rep_leave(copy);
+}
+
 static void test_quarantine__goes_over_to_a_new_instance(void **state)
 {
     (void)state;
@@ -305,6 +333,7 @@ int main(void)
         cmocka_unit_test(test_quarantine__turned_down_comes_back_as_one_item),
         cmocka_unit_test(test_quarantine__released_while_the_server_is_stopped),
         cmocka_unit_test(test_quarantine__sent_again_after_a_lost_reply),
+        cmocka_unit_test(test_quarantine__a_copy_that_only_reads_hears_of_the_original),
         cmocka_unit_test(test_quarantine__goes_over_to_a_new_instance),
     };
     return cmocka_run_group_tests_name("quarantine", tests, set_up, tear_down);

@@ -19,7 +19,7 @@
 
 #include <cmocka.h>
 
-#define POINTS 8 /* backups */
+#define POINTS 9 /* backups */
 #define ROUNDS 4
 
 static struct company company;
@@ -223,6 +223,34 @@ static void test_restore__a_device_that_the_server_does_not_know(void **state)
                      0);
 }
 
+/* Given work behind a backup, settled with a device whose store turns out to be a copy, when the
+ * server is restored to that backup, then the work comes back, once. */
+static void test_restore__a_new_instance_keeps_what_the_backup_lacks(void **state)
+{
+    (void)state;
+    backup(8);
+    rep_visit(wang, shop, "before the copy", NULL);
+    company_settle(&company);
+    struct rep *copy = company_copy(&company, wang);
+    rep_visit(wang, shop, "lost with the phone", NULL);
+    rep_sync(wang);
+    rep_leave(wang);
+    device_open(&copy->device);
+    wang = copy;
+    int64_t instances = server_int(&company.server, "SELECT count(*) FROM device_instance");
+    rep_visit(wang, shop, "on the copy", NULL);
+    rep_sync(wang);
+    assert_int_equal(server_int(&company.server, "SELECT count(*) FROM device_instance"),
+                     instances + 1);
+    company_settle(&company);
+    assert_int_equal(kept(wang), 2);
+    restore(8);
+    assert_int_equal(company_visits(&company, "before the copy"), 0);
+    company_settle(&company);
+    expect_everywhere("before the copy");
+    expect_everywhere("on the copy");
+}
+
 /* Given a running server, a folder that is there, a damaged copy, or none, when somebody backs up
  * or restores, then nothing happens, and the reason is told. */
 static void test_restore__what_cannot_be_done_changes_nothing(void **state)
@@ -258,6 +286,7 @@ int main(void)
         cmocka_unit_test(test_restore__everything_comes_back),
         cmocka_unit_test(test_restore__edits_of_lost_records),
         cmocka_unit_test(test_restore__a_device_that_the_server_does_not_know),
+        cmocka_unit_test(test_restore__a_new_instance_keeps_what_the_backup_lacks),
         cmocka_unit_test(test_restore__what_cannot_be_done_changes_nothing),
     };
     return cmocka_run_group_tests_name("restore", tests, set_up, tear_down);

@@ -132,6 +132,12 @@ void rep_sync(struct rep *rep)
     device_sync(&rep->device);
 }
 
+void rep_leave(struct rep *rep)
+{
+    device_close(&rep->device);
+    rep->left = true;
+}
+
 void rep_put(struct rep *rep, const char *entity, const char *json, char *id)
 {
     struct device *device = &rep->device;

@@ -68,6 +68,8 @@ void rep_begin(struct rep *rep);
 void company_check(struct company *company, const char *file, int line);
 
 void rep_sync(struct rep *rep);
+/* Ends a device's part in the company. */
+void rep_leave(struct rep *rep);
 /* Makes a record; `id` (may be NULL) gets DAYBOOK_ID_SIZE bytes. */
 void rep_put(struct rep *rep, const char *entity, const char *json, char *id);
 /* The same with text and numbers put into `format`. */

@@ -163,20 +163,19 @@ static void test_store_instance__a_copy_numbers_anew_and_keeps_its_work(void **s
     assert_int_equal(dk_store_new_instance(desk.store, &instance, 8), DAYBOOK_OK);
     desk_check(&desk);
     assert_true(desk.changed == UINT64_MAX);
-    /* then what is not settled has numbers from 1 and the same ids, also within its text */
+    /* then all has numbers from 1 and the same ids, in its text too; also what was settled */
     struct store_state now = desk_state(&desk);
     assert_memory_equal(&now.instance, &instance, sizeof instance);
     assert_int_equal(now.device_no, 8);
-    assert_int_equal(now.next_seq, 4);
-    assert_int_equal(now.pending, 3);
+    assert_int_equal(now.next_seq, 5);
+    assert_int_equal(now.pending, 4);
     assert_int_equal(now.settled, 0);
     assert_int_equal(now.position, 0);
-    assert_int_equal(dk_id_compare(&third, &(struct id[]){desk_changeset(&desk, 1)}[0]), 0);
+    assert_int_equal(dk_id_compare(&third, &(struct id[]){desk_changeset(&desk, 2)}[0]), 0);
     assert_string_equal(
         desk_sql(&desk, "SELECT group_concat(substr(body,instr(body,'\"seq\":'),8)) FROM outbox"),
-        "\"seq\":1,,\"seq\":2,,\"seq\":3,");
-    /* all is still seen, the author of new records is the new number, and rows wait to be replaced
-     */
+        "\"seq\":1,,\"seq\":2,,\"seq\":3,,\"seq\":4,");
+    /* all is seen, the author of new records is the new number, and rows wait to be replaced */
     desk_expect_text(&desk, ENTITY_CUSTOMER, &c, CUSTOMER_INDUSTRY, "bakery");
     desk_expect_int(&desk, ENTITY_CUSTOMER, &c, FIELD_CREATED_DEV, 8);
     desk_expect_text(&desk, ENTITY_CUSTOMER, &known, CUSTOMER_NAME, "Kk");
@@ -186,21 +185,22 @@ static void test_store_instance__a_copy_numbers_anew_and_keeps_its_work(void **s
     desk_open(&desk);
     /* when the pages come, own changesets of the old number come like anybody's */
     desk_send(&desk);
-    desk_accepted(&desk, 1, 9);
+    desk_accepted(&desk, 1, 2);
+    desk_accepted(&desk, 2, 9);
     desk_reset(&desk, DESK_EPOCH, 9);
     page_row(&desk, 1, &known, "K");
     page_row(&desk, 2, &a, "A");
     desk_page(&desk, 2, 9, NULL, &a);
     desk_apply(&desk, 9);
-    assert_int_equal(desk_state(&desk).unsettled, 1);
+    assert_int_equal(desk_state(&desk).unsettled, 2);
     page_row(&desk, 9, &c, "C");
     desk_page(&desk, 2, 9, &a, NULL);
     desk_apply(&desk, 9);
     desk_expect_text(&desk, ENTITY_CUSTOMER, &c, CUSTOMER_INDUSTRY, "bakery");
     assert_int_equal(desk_state(&desk).pending, 2);
     assert_int_equal(desk_state(&desk).unsettled, 0);
-    desk_own(&desk, 10, 2, 2);
-    desk_own(&desk, 11, 3, 2);
+    desk_own(&desk, 10, 3, 2);
+    desk_own(&desk, 11, 4, 2);
     desk_apply(&desk, 11);
     desk_expect_version(&desk, ENTITY_CUSTOMER, &c, 10);
     desk_expect_version(&desk, ENTITY_CUSTOMER, &known, 11);
@@ -221,6 +221,7 @@ static void test_store_instance__stale_rows_take_no_part_and_go_with_the_last_pa
     desk_delete(&desk, ENTITY_CUSTOMER, &dropped, 6);
     desk_commit(&desk);
     /* when the server's log is another one */
+    desk.reply.shared = 1;
     desk_reset(&desk, 9999, 1);
     assert_int_equal(desk_state(&desk).epoch, 9999);
     desk_expect_text(&desk, ENTITY_CUSTOMER, &kept, CUSTOMER_NAME, "kept");
@@ -231,10 +232,12 @@ static void test_store_instance__stale_rows_take_no_part_and_go_with_the_last_pa
     desk_apply_upto(&desk, 2, 4);
     desk_expect_text(&desk, ENTITY_CUSTOMER, &kept, CUSTOMER_NAME, "kept");
     desk_expect_text(&desk, ENTITY_CUSTOMER, &edited, CUSTOMER_NAME, "edited");
-    /* a form that showed a stale row says so: its changeset is of the old epoch */
+    /* a form that showed a stale row has seen what both logs have */
     patch(&desk, &kept, 3, CUSTOMER_CHANNEL, "web");
     assert_non_null(
-        strstr(desk_sql(&desk, "SELECT body FROM outbox WHERE seq=3"), "\"epoch\":\"4711\""));
+        strstr(desk_sql(&desk, "SELECT body FROM outbox WHERE seq=3"), "\"epoch\":\"9999\""));
+    assert_non_null(
+        strstr(desk_sql(&desk, "SELECT body FROM outbox WHERE seq=3"), "\"rows\":[[1,\""));
     /* whole rows replace, and what none brought is gone with the last page, but for the work on it
      */
     desk.reply.epoch = 9999;
@@ -295,6 +298,40 @@ static void test_store_instance__a_document_whose_stale_line_goes_adds_up_again(
     desk_clear(&desk);
 }
 
+/* Given a document that was fetched, when a snapshot of what is held does not have its customer any
+ * more, then the document goes too. */
+static void test_store_instance__what_was_fetched_goes_with_a_stale_customer(void **state)
+{
+    struct desk desk;
+    char rows[300], document[ID_WIRE_LENGTH + 1] = "", root[ID_WIRE_LENGTH + 1] = "";
+    (void)state;
+    begin_north(&desk);
+    struct id customers[2] = {known_customer(&desk, 3, 2, "kept"),
+                              known_customer(&desk, 4, 2, "gone")};
+    for (int i = 0; i < 2; i++) {
+        struct id visit = desk_id(&desk);
+        dk_id_to_wire(&visit, document);
+        dk_id_to_wire(&customers[i], root);
+        (void)dk_text_format(rows, sizeof rows,
+                             "[{\"entity\":\"visit\",\"op\":\"new\",\"fields\":[\"customer_id\"],"
+                             "\"rows\":[[2,\"%s\",\"%s\"]]}]",
+                             document, root);
+        struct span span = {rows, strlen(rows)};
+        assert_int_equal(dk_store_fetched_put(desk.store, dk_entity(ENTITY_VISIT), &visit, &span),
+                         DAYBOOK_OK);
+    }
+    desk_reset(&desk, DESK_EPOCH, 4);
+    assert_int_equal(desk_number(&desk, "SELECT count(*) FROM fetched"), 2);
+    page_row(&desk, 3, &customers[0], "kept");
+    desk_page(&desk, 2, 4, NULL, NULL);
+    desk_apply(&desk, 4);
+    assert_int_equal(desk_number(&desk, "SELECT count(*) FROM fetched"), 1);
+    assert_int_equal(desk_number(&desk, "SELECT count(*) FROM fetched_record f JOIN r_customer c"
+                                        " ON c.id=f.root WHERE c.name='kept'"),
+                     1);
+    desk_clear(&desk);
+}
+
 static void test_store_instance__what_the_restored_server_lost_goes_up_again(void **state)
 {
     struct desk desk;
@@ -335,6 +372,59 @@ static void test_store_instance__what_the_restored_server_lost_goes_up_again(voi
     desk_expect_version(&desk, ENTITY_CUSTOMER, &made, 3);
     desk_expect_text(&desk, ENTITY_CUSTOMER, &known, CUSTOMER_NAME, "Kk");
     assert_int_equal(desk_state(&desk).pending, 0);
+    desk_clear(&desk);
+}
+
+/* What the changeset says that its one change had seen. */
+static int64_t sent_seen(struct desk *desk, int64_t seq)
+{
+    char sql[120];
+    (void)dk_text_format(sql, sizeof sql,
+                         "SELECT body->>'$.changes[0].rows[0][0]' FROM outbox WHERE seq=%d",
+                         (int)seq);
+    return desk_number(desk, sql);
+}
+
+/* Given changes that had seen positions of an epoch, when the server's log becomes another one, and
+ * another one again, then their records, and whoever edits on, have seen no more than all the logs
+ * have in common. */
+static void test_store_instance__positions_of_an_earlier_epoch_mean_nothing_later(void **state)
+{
+    struct desk desk;
+    (void)state;
+    begin_north(&desk);
+    struct id low = known_customer(&desk, 3, 2, "low"), high = known_customer(&desk, 8, 2, "high");
+    patch(&desk, &low, 3, CUSTOMER_NAME, "Low");
+    patch(&desk, &high, 8, CUSTOMER_NAME, "High");
+    desk.reply.shared = 5;
+    desk_reset(&desk, 9999, 7);
+    for (int loaded = 0; loaded < 2; loaded++) { /* also when all pages are in, and after a start */
+        desk_expect_version(&desk, ENTITY_CUSTOMER, &low, 3);
+        desk_expect_version(&desk, ENTITY_CUSTOMER, &high, 5);
+        patch(&desk, &high, 5, CUSTOMER_CHANNEL, "web");
+        assert_int_equal(sent_seen(&desk, 3 + loaded), 5);
+        desk.reply.epoch = 9999;
+        page_row(&desk, 3, &low, "low");
+        page_row(&desk, 6, &high, "high");
+        desk_page(&desk, 2, 7, NULL, NULL);
+        desk_apply(&desk, 7);
+        desk_close(&desk);
+        desk_open(&desk);
+    }
+    assert_int_equal(desk_number(&desk, "SELECT stale_epoch FROM meta"), 0);
+    desk.reply.shared = 6;
+    desk_reset(&desk, 8888, 6);
+    desk_expect_version(&desk, ENTITY_CUSTOMER, &high, 5);
+    desk.reply.shared = 2;
+    desk_reset(&desk, 7777, 2);
+    desk_expect_version(&desk, ENTITY_CUSTOMER, &low, 2);
+    desk_expect_version(&desk, ENTITY_CUSTOMER, &high, 2);
+    /* one that is in no past has nothing in common */
+    desk_reset(&desk, 6666, 2);
+    desk_expect_version(&desk, ENTITY_CUSTOMER, &high, 0);
+    desk_delete(&desk, ENTITY_CUSTOMER, &high, -1);
+    desk_commit(&desk);
+    assert_int_equal(sent_seen(&desk, 5), 0);
     desk_clear(&desk);
 }
 
@@ -480,7 +570,9 @@ int main(void)
         cmocka_unit_test(test_store_instance__a_copy_numbers_anew_and_keeps_its_work),
         cmocka_unit_test(test_store_instance__stale_rows_take_no_part_and_go_with_the_last_page),
         cmocka_unit_test(test_store_instance__a_document_whose_stale_line_goes_adds_up_again),
+        cmocka_unit_test(test_store_instance__what_was_fetched_goes_with_a_stale_customer),
         cmocka_unit_test(test_store_instance__what_the_restored_server_lost_goes_up_again),
+        cmocka_unit_test(test_store_instance__positions_of_an_earlier_epoch_mean_nothing_later),
         cmocka_unit_test(test_store_instance__a_restored_server_may_reject_what_it_had_accepted),
         cmocka_unit_test(
             test_store_instance__long_bodies_lie_compressed_and_go_up_as_they_were_made),

@@ -209,6 +209,35 @@ static void test_store_settle__a_changeset_over_several_buckets_comes_whole(void
     desk_clear(&desk);
 }
 
+/* Given a line that was made here and is gone by its place in the log, when that is heard, then the
+ * document adds up without it. */
+static void test_store_settle__a_document_without_a_line_that_is_gone_adds_up(void **state)
+{
+    struct desk desk;
+    (void)state;
+    desk_begin(&desk);
+    struct id customer = known_customer(&desk, 3, "A"), quote = desk_id(&desk);
+    struct id line = desk_id(&desk);
+    desk_row(&desk, BLOCK_NEW, ENTITY_QUOTE, 2, 4, &quote);
+    desk_ref(&desk, QUOTE_CUSTOMER_ID, &customer);
+    desk_text(&desk, QUOTE_CUR, "CNY");
+    desk_apply(&desk, 4);
+    desk_new(&desk, ENTITY_QUOTE_LINE, &line);
+    desk_ref(&desk, QUOTE_LINE_QUOTE_ID, &quote);
+    desk_ref(&desk, QUOTE_LINE_PRODUCT_ID, &customer);
+    desk_int(&desk, QUOTE_LINE_QTY, 1000);
+    desk_int(&desk, QUOTE_LINE_PRICE_E4, 1000);
+    desk_commit(&desk);
+    desk_expect_int(&desk, ENTITY_QUOTE, &quote, QUOTE_TOTAL, 10);
+    desk_send(&desk);
+    desk_apply(&desk, 6); /* 5 made the line, 6 deleted it: nothing to tell */
+    desk_accepted(&desk, 1, 5);
+    desk_apply(&desk, 6);
+    assert_false(desk_has(&desk, ENTITY_QUOTE_LINE, &line));
+    desk_expect_int(&desk, ENTITY_QUOTE, &quote, QUOTE_TOTAL, 0);
+    desk_clear(&desk);
+}
+
 static void test_store_settle__settled_changesets_wait_for_the_backup(void **state)
 {
     struct desk desk;
@@ -319,6 +348,7 @@ int main(void)
         cmocka_unit_test(test_store_settle__a_marker_with_later_changes_pending_keeps_them_on_top),
         cmocka_unit_test(test_store_settle__a_marker_of_another_file_changes_nothing),
         cmocka_unit_test(test_store_settle__a_changeset_over_several_buckets_comes_whole),
+        cmocka_unit_test(test_store_settle__a_document_without_a_line_that_is_gone_adds_up),
         cmocka_unit_test(test_store_settle__settled_changesets_wait_for_the_backup),
         cmocka_unit_test(
             test_store_settle__newer_values_of_others_stay_where_the_marker_comes_late),

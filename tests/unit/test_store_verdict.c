@@ -294,17 +294,51 @@ static void test_store_verdict__a_quarantine_keeps_what_is_seen_until_it_is_deci
     desk_clear(&desk);
 }
 
+/* Given a verdict that tells what became of a changeset, when the store takes a new instance and
+ * hears it again, then its person does not. */
+static void test_store_verdict__what_became_of_a_changeset_is_told_once(void **state)
+{
+    struct desk desk;
+    (void)state;
+    desk_begin(&desk);
+    struct id customer = known_customer(&desk, 3, "A"), instance = desk_fixed_id(0x99);
+    patch(&desk, &customer, 3, CUSTOMER_NAME, "B");
+    for (int round = 0; round < 2; round++) {
+        struct verdict verdict = {.seq = 1,
+                                  .kind = VERDICT_ACCEPTED,
+                                  .position = 4,
+                                  .remapped = true,
+                                  .entity = "customer",
+                                  .record = customer,
+                                  .moved_ms = 1000};
+        desk_send(&desk);
+        desk_verdict(&desk, &verdict);
+        desk.reply.safe_position = -1;
+        desk_apply(&desk, 4);
+        assert_string_equal(desk_sql(&desk, "SELECT group_concat(kind) FROM inbox"),
+                            "remapped,moved");
+        assert_int_equal(desk_state(&desk).inbox, 2);
+        assert_int_equal(dk_store_new_instance(desk.store, &instance, 8), DAYBOOK_OK);
+        assert_int_equal(desk_state(&desk).pending, 1);
+    }
+    desk_clear(&desk);
+}
+
 static void test_store_verdict__verdicts_that_cannot_be_are_refused(void **state)
 {
     struct desk desk;
     (void)state;
     desk_begin(&desk);
     struct id id = desk_customer(&desk, "A");
-    /* not sent yet */
-    desk_accepted(&desk, 1, 1);
-    assert_int_equal(desk_try_apply(&desk, 0, 5), DAYBOOK_BAD_REPLY);
-    desk_send(&desk);
-    desk_accepted(&desk, 2, 1);
+    /* not sent yet, or never made: a copy of this file has sent it */
+    for (int64_t seq = 1; seq <= 2; seq++) {
+        desk_accepted(&desk, seq, 1);
+        assert_int_equal(desk_try_apply(&desk, 0, 5), DAYBOOK_OK);
+        assert_true(desk.applied.copy_detected);
+        assert_int_equal(desk_state(&desk).head, 0);
+        desk_send(&desk);
+    }
+    desk_accepted(&desk, 0, 1);
     assert_int_equal(desk_try_apply(&desk, 0, 5), DAYBOOK_BAD_REPLY);
     desk_accepted(&desk, 1, 6);
     assert_int_equal(desk_try_apply(&desk, 0, 5), DAYBOOK_BAD_REPLY);
@@ -369,6 +403,7 @@ int main(void)
         cmocka_unit_test(test_store_verdict__mended_changes_are_what_the_single_ones_did),
         cmocka_unit_test(test_store_verdict__inbox_items_are_discarded_with_their_chain),
         cmocka_unit_test(test_store_verdict__a_quarantine_keeps_what_is_seen_until_it_is_decided),
+        cmocka_unit_test(test_store_verdict__what_became_of_a_changeset_is_told_once),
         cmocka_unit_test(test_store_verdict__verdicts_that_cannot_be_are_refused),
         cmocka_unit_test(test_store_verdict__many_rejections_of_large_changesets_stay_affordable),
     };

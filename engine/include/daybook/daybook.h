@@ -360,7 +360,7 @@ DAYBOOK_API daybook_status daybook_pending_count(daybook *engine, int64_t *count
  *    record. daybook_inbox_keep_mine writes `mine` once more, over what stands now;
  *    daybook_inbox_use_theirs leaves what stands.
  *  - held: something of this user is applied and waits for somebody: code = why, theirs = the
- *    details, subject = the hold record. It goes by itself when the hold is cleared.
+ *    details, subject = the hold record. It goes by itself when the hold is cleared or goes.
  *  - proposed: a value that others have to decide on; subject = the proposal record.
  *  - moved: it was kept, but its record belongs to others by now; theirs = since when, in ms.
  *  - remapped: the record has become another, which has got what was recorded: its redirect_to.
