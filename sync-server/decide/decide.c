@@ -87,6 +87,26 @@ static daybook_status begin(struct decision *decision)
     return status;
 }
 
+/* What a disabled user hands in waits for an operator; what was surely recorded after the user was
+ * disabled, by more than clocks may differ, is refused. */
+static bool refuse_disabled(struct decision *decision)
+{
+    const struct id *user = &decision->author->account.user;
+    struct srv_account then;
+    bool found = false;
+    daybook_status status =
+        srv_store_account_at(decision->store, decision->org->org, user,
+                             decision->true_ms - STAMP_AHEAD_MAX_MS, &then, &found);
+    if (status != DAYBOOK_OK) {
+        return srv_decision_fail(decision, status);
+    }
+    (void)srv_decision_reject(decision, REJECT_AUTH, NULL, NULL, NULL, "disabled");
+    if (!found || !then.disabled) {
+        decision->verdict->kind = VERDICT_QUARANTINED;
+    }
+    return false;
+}
+
 /* The steps, in order. True: accepted. */
 static bool run_steps(struct decision *decision)
 {
@@ -95,9 +115,7 @@ static bool run_steps(struct decision *decision)
         return srv_decision_reject(decision, decision->refused, NULL, NULL, NULL, "operator");
     }
     if (decision->author->account.disabled) {
-        (void)srv_decision_reject(decision, REJECT_AUTH, NULL, NULL, NULL, "disabled");
-        decision->verdict->kind = VERDICT_QUARANTINED;
-        return false;
+        return refuse_disabled(decision);
     }
     if (input->refusal.code != REJECT_NONE) {
         const struct id *record = dk_id_is_zero(&input->refused.id) ? NULL : &input->refused.id;
@@ -263,6 +281,11 @@ daybook_status srv_decide_waiting(struct decide *decide, struct decide_org *org,
     daybook_status status = begin(&decision);
     if (status == DAYBOOK_OK) {
         status = srv_decide_forget(&decision);
+    }
+    if (status == DAYBOOK_OK) {
+        status = srv_store_markers(decide->store, author->device_no, input->changeset.seq, 0,
+                                   org->head, &decide->arena, &decision.later,
+                                   &decision.later_count);
     }
     if (status == DAYBOOK_OK) {
         status = attempt(&decision);

@@ -74,13 +74,24 @@ static void note_moved(struct decision *decision, struct work *work, int64_t lef
     decision->verdict->moved_ms = left_ms;
 }
 
+/* Whether the record can have been there when the changeset was made: what others made later, by
+ * more than clocks may differ, its author cannot have seen. */
+static bool was_there(const struct decision *decision, const struct work *work)
+{
+    const struct value *values = work->row.record.values;
+    const struct value *by = &values[FIELD_CREATED_BY], *made = &values[FIELD_CREATED_TS];
+    bool own = by->kind == VALUE_ID && dk_id_compare(&by->id, &decision->account.user) == 0;
+    return own || made->kind != VALUE_INT ||
+           made->integer <= decision->true_ms + STAMP_AHEAD_MAX_MS;
+}
+
 /* See the header. */
 bool srv_decide_saw(struct decision *decision, struct work *work, bool *saw)
 {
     struct srv_placement placement = {.bucket = work->old_bucket};
     bool found;
     *saw = work->past;
-    if (work->past || !work->found) {
+    if (work->past || !work->found || !was_there(decision, work)) {
         return true;
     }
     daybook_status status =

@@ -405,6 +405,13 @@ static struct work *new_note(struct decision *decision, struct note_key *key,
     }
 }
 
+/* The number of a stamp's device, as people see it. */
+static struct value device_value(uint32_t device_no)
+{
+    return (struct value){.kind = VALUE_INT,
+                          .integer = (int64_t)(device_no & ~DECIDE_LATER_SELF)};
+}
+
 /* Makes the entry. */
 static bool add_note(struct decision *decision, struct note_key *key, const struct value *kept,
                      uint32_t kept_device, const struct value *lost, uint32_t lost_device)
@@ -424,8 +431,8 @@ static bool add_note(struct decision *decision, struct note_key *key, const stru
     values[CONFLICT_FIELD] = text_value(decision->arena, key->field, key->field_length);
     values[CONFLICT_KEPT] = *kept;
     values[CONFLICT_LOST] = *lost;
-    values[CONFLICT_KEPT_DEV] = (struct value){.kind = VALUE_INT, .integer = (int64_t)kept_device};
-    values[CONFLICT_LOST_DEV] = (struct value){.kind = VALUE_INT, .integer = (int64_t)lost_device};
+    values[CONFLICT_KEPT_DEV] = device_value(kept_device);
+    values[CONFLICT_LOST_DEV] = device_value(lost_device);
     dk_id_to_text(&decision->input->changeset.id, text);
     values[CONFLICT_CHANGESET] = text_value(decision->arena, text, strlen(text));
     return !decision->arena->failed || srv_decision_out_of_memory(decision);

@@ -12,27 +12,31 @@ bool srv_decide_sees(const struct decision *decision, int64_t bucket)
     return decision->author->is_server || srv_scope_has_root(&decision->author->scope, bucket);
 }
 
+/* What a changeset that was not applied has to do with a record, as it counts for this one. */
+static bool find_claim(struct decision *decision, const struct id *record, struct srv_claim *claim,
+                       bool *found)
+{
+    daybook_status status = srv_store_find_claim(
+        decision->store, decision->org->org, record, decision->author->device_no,
+        decision->input->changeset.seq, claim, found);
+    return status == DAYBOOK_OK || srv_decision_fail(decision, status);
+}
+
 /* Whether the creation of a record that is not there was rejected or quarantined: then the verdict
  * says so, with the changeset that was first. */
 static bool answer_depends(struct decision *decision, const struct work *work, const char *field,
                            const struct id *missing)
 {
-    struct id cause;
-    bool found, quarantined = false;
-    daybook_status status = srv_store_find_rejected_record(decision->store, decision->org->org,
-                                                           missing, &cause, &found);
-    if (status == DAYBOOK_OK && found) {
-        status = srv_decide_is_quarantined(decision, &cause, &quarantined);
-    }
-    if (status != DAYBOOK_OK) {
-        (void)srv_decision_fail(decision, status);
+    struct srv_claim claim;
+    bool found;
+    if (!find_claim(decision, missing, &claim, &found)) {
         return true;
     }
     if (found) {
-        decision->verdict->cause = cause;
+        decision->verdict->cause = claim.changeset;
         (void)srv_decision_reject(decision, REJECT_DEPENDS, work->row.record.entity,
                                   &work->row.record.id, field, NULL);
-        if (quarantined) {
+        if (claim.waits) {
             decision->verdict->kind = VERDICT_QUARANTINED;
         }
     }
@@ -83,27 +87,15 @@ static bool check_change(struct decision *decision, const struct change *change)
 /* A record that a quarantined changeset of this instance touches waits behind it. */
 static bool check_quarantine(struct decision *decision, const struct change *change)
 {
-    struct id cause;
-    struct srv_decision before;
-    bool found, quarantined = false;
-    daybook_status status = srv_store_find_rejected_record(decision->store, decision->org->org,
-                                                           &change->id, &cause, &found);
-    if (status == DAYBOOK_OK && found) {
-        status = srv_decide_is_quarantined(decision, &cause, &quarantined);
+    struct srv_claim claim;
+    bool found;
+    if (!find_claim(decision, &change->id, &claim, &found)) {
+        return false;
     }
-    if (status == DAYBOOK_OK && quarantined) {
-        status = srv_store_find_decision(decision->store, decision->org->org, &cause,
-                                         decision->arena, &before, &found);
-    }
-    if (status != DAYBOOK_OK) {
-        return srv_decision_fail(decision, status);
-    }
-    /* Those that came later wait for this one. */
-    if (!quarantined || !found || before.device_no != decision->author->device_no ||
-        before.seq >= decision->input->changeset.seq) {
+    if (!found || !claim.before) {
         return true;
     }
-    decision->verdict->cause = cause;
+    decision->verdict->cause = claim.changeset;
     (void)srv_decision_reject(decision, REJECT_DEPENDS, change->entity, &change->id, NULL, NULL);
     decision->verdict->kind = VERDICT_QUARANTINED;
     return false;

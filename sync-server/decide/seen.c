@@ -58,8 +58,7 @@ daybook_status srv_decide_seen(struct decision *decision, enum seen *seen,
     }
     bool repeat = changeset->seq <= decision->author->decided;
     bool own = found && before->device_no == decision->author->device_no;
-    /* A dropped verdict goes with its digest; its id and seq still tell. */
-    bool same = found && (before->verdict == NULL || same_content(decision, before));
+    bool same = found && same_content(decision, before);
     if (found && !own && !same) {
         *seen = SEEN_IMPOSTOR;
         (void)srv_decision_reject(decision, REJECT_EXISTS, NULL, NULL, NULL, "changeset_id");
@@ -75,28 +74,5 @@ daybook_status srv_decide_seen(struct decision *decision, enum seen *seen,
     if ((*seen == SEEN_REPEAT || *seen == SEEN_RESENT) && !repeat_verdict(decision, before)) {
         return decision->status;
     }
-    return DAYBOOK_OK;
-}
-
-/* See the header. */
-daybook_status srv_decide_is_quarantined(struct decision *decision, const struct id *changeset,
-                                         bool *quarantined)
-{
-    struct srv_decision before;
-    struct verdict verdict;
-    struct json_reader json;
-    bool found;
-    *quarantined = false;
-    daybook_status status = srv_store_find_decision(decision->store, decision->org->org, changeset,
-                                                    decision->arena, &before, &found);
-    if (status != DAYBOOK_OK || !found || before.verdict == NULL) {
-        return status;
-    }
-    char *text = dk_arena_copy(decision->arena, before.verdict, before.verdict_length);
-    if (text == NULL) {
-        return DAYBOOK_NO_MEMORY;
-    }
-    dk_json_open(&json, text, before.verdict_length);
-    *quarantined = dk_verdict_read(&json, &verdict) == 1 && verdict.kind == VERDICT_QUARANTINED;
     return DAYBOOK_OK;
 }

@@ -145,9 +145,47 @@ struct work *srv_work_children(const struct decision *decision, const struct id 
     return decision->by_parent[slot_of(decision, parent)];
 }
 
+/* Turns one stamp of what came later, or back. */
+static void turn_later(const struct decision *decision, int64_t position, uint32_t *device_no)
+{
+    int low = 0, high = decision->later_count;
+    while (low < high) {
+        int middle = low + (high - low) / 2;
+        if (decision->later[middle].position < position) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    bool later = low < decision->later_count && decision->later[low].position == position;
+    if (later && (*device_no & ~DECIDE_LATER_SELF) == decision->author->device_no) {
+        *device_no ^= DECIDE_LATER_SELF;
+    }
+}
+
+/* See the header. */
+void srv_work_turn_later(const struct decision *decision, struct srv_record *row)
+{
+    if (decision->later_count == 0) {
+        return;
+    }
+    for (int i = 0; i < row->record.entity->field_count; i++) {
+        turn_later(decision, row->stamps[i].position, &row->stamps[i].device_no);
+    }
+    for (int i = 0; i < row->key_stamp_count; i++) {
+        struct stamp *stamp = &row->key_stamps[i].stamp;
+        turn_later(decision, stamp->position, &stamp->device_no);
+    }
+    for (int i = 0; i < row->state_op_count; i++) {
+        turn_later(decision, row->state_ops[i].position, &row->state_ops[i].device_no);
+    }
+    turn_later(decision, row->deletion.position, &row->deletion.device_no);
+}
+
 /* What is known of a work whose row came from the store. */
 static bool enter_found(struct decision *decision, struct work *work)
 {
+    srv_work_turn_later(decision, &work->row);
     work->found = true;
     work->old_bucket = work->row.bucket;
     work->old_version = work->row.deleted ? 0 : work->row.record.version;

@@ -28,6 +28,9 @@
  */
 #define DECIDE_KEY_STAMPS_MAX (4 * LIMIT_CUSTOM_KEYS + 3 * LIMIT_SET_ELEMENTS)
 
+/* In a device number of a stamp: it is the author's own, but of later. Numbers are below 2^31. */
+#define DECIDE_LATER_SELF UINT32_C(0x80000000)
+
 enum effect {
     EFFECT_NONE,   /* only read */
     EFFECT_STORED, /* columns that nobody is sent: derived ones, a tombstone's bucket */
@@ -122,6 +125,9 @@ struct decision {
     struct srv_account account; /* the author's, as it was at true_ms */
     struct scope *past_scope;   /* what that saw; NULL: not asked yet */
     bool waited;                /* it was quarantined, and is decided now */
+    /* then: what its instance sent behind it and was applied meanwhile, by position */
+    struct srv_decision *later;
+    int later_count;
     enum reject_code refused;   /* not NONE: an operator turns it down */
     struct work_change *late;   /* changes that go to another record than they name */
     struct sales_actor actor;
@@ -170,6 +176,9 @@ struct work *srv_work_find(const struct decision *decision, const struct entity 
  * the decision has failed. */
 struct work *srv_work_load(struct decision *decision, const struct entity *entity,
                            const struct id *id);
+/* Stamps of what the author's instance sent behind this changeset, which has waited, become those of
+ * somebody else (DECIDE_LATER_SELF), for the author had not seen it; and back. */
+void srv_work_turn_later(const struct decision *decision, struct srv_record *row);
 /* The work of a row that was just read from the store. NULL: the decision has failed. */
 struct work *srv_work_adopt(struct decision *decision, const struct srv_record *row);
 /* Enters a child row into its parent's list, once its parent field is known. */
@@ -213,9 +222,6 @@ enum seen {
 /* Whether the changeset was decided before; REPEAT and RESENT fill the verdict and *before. */
 daybook_status srv_decide_seen(struct decision *decision, enum seen *seen,
                                struct srv_decision *before);
-/* True where the decision that this changeset caused is QUARANTINED. */
-daybook_status srv_decide_is_quarantined(struct decision *decision, const struct id *changeset,
-                                         bool *quarantined);
 
 /* ---- history.c */
 /* Who the author was when the changeset was made, and what rights they had and still have. */

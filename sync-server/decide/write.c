@@ -92,6 +92,7 @@ static bool put(struct decision *decision, struct work *work)
     if (!count_record(decision, work)) {
         return false;
     }
+    srv_work_turn_later(decision, &work->row);
     daybook_status status =
         srv_store_put(decision->store, decision->org->org, &work->row, work->found);
     if (status != DAYBOOK_OK) {
@@ -144,25 +145,34 @@ bool srv_decide_write(struct decision *decision)
     return status == DAYBOOK_OK || srv_decision_fail(decision, status);
 }
 
-/* Remembers which records depend on a changeset that was not applied: those it would have made, and
- * of a quarantined one all that it touches. */
+/* Whether a changeset that was not applied keeps others from the record of a change: one that it
+ * would have made, unless somebody else has; of a quarantined one any that it touches. */
+static bool has_claim(const struct decision *decision, const struct change *change)
+{
+    const struct work *work = decision->by_id == NULL
+                                  ? NULL
+                                  : srv_work_find(decision, change->entity, &change->id);
+    bool made = change->op == BLOCK_NEW && (work == NULL || !work->found);
+    return made || decision->verdict->kind == VERDICT_QUARANTINED;
+}
+
+/* Remembers which records wait for a changeset that was not applied, or are not there for it. */
 static daybook_status remember(struct decision *decision)
 {
     const struct decide_input *input = decision->input;
     const struct changeset *changeset = &input->changeset;
-    bool all = decision->verdict->kind == VERDICT_QUARANTINED;
     daybook_status status = DAYBOOK_OK;
     for (int i = 0;
          input->refusal.code == REJECT_NONE && i < changeset->change_count && status == DAYBOOK_OK;
          i++) {
-        if (all || changeset->changes[i].op == BLOCK_NEW) {
-            status = srv_store_add_rejected_record(decision->store, decision->org->org,
-                                                   &changeset->changes[i].id, &changeset->id);
+        if (has_claim(decision, &changeset->changes[i])) {
+            status = srv_store_add_claim(decision->store, decision->org->org,
+                                         &changeset->changes[i].id, &changeset->id);
         }
     }
     for (int i = 0; i < input->made_count && status == DAYBOOK_OK; i++) {
-        status = srv_store_add_rejected_record(decision->store, decision->org->org, &input->made[i],
-                                               &changeset->id);
+        status = srv_store_add_claim(decision->store, decision->org->org, &input->made[i],
+                                     &changeset->id);
     }
     return status;
 }
@@ -241,8 +251,8 @@ daybook_status srv_decide_forget(struct decision *decision)
     const struct changeset *changeset = &decision->input->changeset;
     daybook_status status = DAYBOOK_OK;
     for (int i = 0; i < changeset->change_count && status == DAYBOOK_OK; i++) {
-        status = srv_store_remove_rejected_record(decision->store, decision->org->org,
-                                                  &changeset->changes[i].id, &changeset->id);
+        status = srv_store_remove_claim(decision->store, decision->org->org,
+                                        &changeset->changes[i].id, &changeset->id);
     }
     return status;
 }

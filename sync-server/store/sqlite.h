@@ -39,7 +39,7 @@ struct sqlite_statements {
     struct statement *add_sum, *get_sum;
     struct statement *add_decision, *adopt_decision, *replace_verdict, *find_decision, *markers,
         *drop_verdicts;
-    struct statement *add_rejected, *find_rejected, *remove_rejected;
+    struct statement *add_claim, *find_claim, *remove_claim;
     struct statement *add_quarantine, *has_quarantine, *list_quarantine, *find_quarantine,
         *end_quarantine, *ended_quarantine, *move_quarantine, *drop_ended;
     struct statement *find_bucket, *next_bucket, *add_bucket, *add_class, *buckets, *find_lane;
@@ -183,17 +183,16 @@ daybook_status srv_sqlite_find_decision(struct srv_store *store, int64_t org,
 daybook_status srv_sqlite_markers(struct srv_store *store, uint32_t device_no, int64_t settled,
                                   int64_t after, int64_t upto, struct arena *arena,
                                   struct srv_decision **rows, int *count);
-/* Drops verdicts and digests of an instance's decisions with seq in (after, upto]; ids stay. */
+/* Drops the verdicts of an instance's decisions with seq in (after, upto]. */
 daybook_status srv_sqlite_drop_verdicts(struct sqlite_store *sqlite, uint32_t device_no,
                                         int64_t after, int64_t upto);
-daybook_status srv_sqlite_add_rejected_record(struct srv_store *store, int64_t org,
-                                              const struct id *record, const struct id *changeset);
-daybook_status srv_sqlite_find_rejected_record(struct srv_store *store, int64_t org,
-                                               const struct id *record, struct id *changeset,
-                                               bool *found);
-daybook_status srv_sqlite_remove_rejected_record(struct srv_store *store, int64_t org,
-                                                 const struct id *record,
-                                                 const struct id *changeset);
+daybook_status srv_sqlite_add_claim(struct srv_store *store, int64_t org, const struct id *record,
+                                    const struct id *changeset);
+daybook_status srv_sqlite_find_claim(struct srv_store *store, int64_t org, const struct id *record,
+                                     uint32_t device_no, int64_t seq, struct srv_claim *claim,
+                                     bool *found);
+daybook_status srv_sqlite_remove_claim(struct srv_store *store, int64_t org,
+                                       const struct id *record, const struct id *changeset);
 daybook_status srv_sqlite_replace_verdict(struct srv_store *store, int64_t org,
                                           const struct srv_decision *decision);
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What was decided: decisions with their verdicts, and records whose creation was rejected. Written
- * by the decider in the transaction of the effect. Invariant: a changeset id
- * and an (instance, seq) are decided at most once, and the id stays known when verdict and digest
- * of an acknowledged decision are dropped.
+ * What was decided: decisions with their verdicts, and records that wait for a changeset or were not
+ * made by one. Written by the decider in the transaction of the effect. Invariant: a changeset id
+ * and an (instance, seq) are decided at most once, and id and digest stay known when the verdict of
+ * an acknowledged decision is dropped.
  */
 #include "sync-server/store/sqlite.h"
 
@@ -92,14 +92,13 @@ static daybook_status read_decision(struct statement *statement, struct arena *a
 {
     size_t length = 0;
     const void *digest = dk_column_blob(statement, 2, &length);
+    if (digest == NULL || length != SRV_HASH_SIZE) {
+        return DAYBOOK_CORRUPT;
+    }
+    memcpy(decision->digest, digest, SRV_HASH_SIZE);
     decision->device_no = (uint32_t)dk_column_int(statement, 0);
     decision->seq = dk_column_int(statement, 1);
     decision->position = dk_column_int(statement, 3);
-    if (digest != NULL && length == SRV_HASH_SIZE) {
-        memcpy(decision->digest, digest, SRV_HASH_SIZE);
-    } else if (digest != NULL) {
-        return DAYBOOK_CORRUPT;
-    }
     const char *verdict = dk_column_text(statement, 4, &length);
     if (verdict != NULL) {
         decision->verdict = dk_arena_copy(arena, verdict, length);
@@ -109,7 +108,7 @@ static daybook_status read_decision(struct statement *statement, struct arena *a
     return DAYBOOK_OK;
 }
 
-/* See store.h. A dropped digest reads as zeros. */
+/* See store.h. */
 daybook_status srv_sqlite_find_decision(struct srv_store *store, int64_t org,
                                         const struct id *changeset, struct arena *arena,
                                         struct srv_decision *decision, bool *found)
@@ -207,7 +206,7 @@ daybook_status srv_sqlite_drop_verdicts(struct sqlite_store *sqlite, uint32_t de
     daybook_status status;
     struct statement *statement =
         srv_sqlite_statement(sqlite, &sqlite->statements.drop_verdicts,
-                             "UPDATE decision SET digest = NULL, verdict = NULL"
+                             "UPDATE decision SET verdict = NULL"
                              " WHERE device_no = ?1 AND seq > ?2 AND seq <= ?3",
                              &status);
     if (statement == NULL) {
@@ -219,67 +218,92 @@ daybook_status srv_sqlite_drop_verdicts(struct sqlite_store *sqlite, uint32_t de
     return srv_sqlite_run(sqlite, statement);
 }
 
-/* ---- rejected records ---- */
+/* ---- claims ---- */
 
-/* A later rejection of the same record's creation takes the earlier one's place. */
-daybook_status srv_sqlite_add_rejected_record(struct srv_store *store, int64_t org,
-                                              const struct id *record, const struct id *changeset)
+/* One row of a record and a changeset, bound. NULL: *status says why. */
+static struct statement *claim_statement(struct sqlite_store *sqlite, struct statement **slot,
+                                         const char *sql, int64_t org, const struct id *record,
+                                         const struct id *changeset, daybook_status *status)
 {
-    struct sqlite_store *sqlite = srv_sqlite(store);
-    daybook_status status;
-    struct statement *statement = srv_sqlite_statement(
-        sqlite, &sqlite->statements.add_rejected,
-        "INSERT OR REPLACE INTO rejected_record(org, record, changeset) VALUES(?1, ?2, ?3)",
-        &status);
-    if (statement == NULL) {
-        return status;
+    struct statement *statement = srv_sqlite_statement(sqlite, slot, sql, status);
+    if (statement != NULL) {
+        dk_bind_int(statement, 1, org);
+        dk_bind_id(statement, 2, record);
+        dk_bind_id(statement, 3, changeset);
     }
-    dk_bind_int(statement, 1, org);
-    dk_bind_id(statement, 2, record);
-    dk_bind_id(statement, 3, changeset);
-    return srv_sqlite_run(sqlite, statement);
+    return statement;
 }
 
 /* See store.h. */
-daybook_status srv_sqlite_find_rejected_record(struct srv_store *store, int64_t org,
-                                               const struct id *record, struct id *changeset,
-                                               bool *found)
+daybook_status srv_sqlite_add_claim(struct srv_store *store, int64_t org, const struct id *record,
+                                    const struct id *changeset)
+{
+    struct sqlite_store *sqlite = srv_sqlite(store);
+    daybook_status status;
+    struct statement *statement = claim_statement(
+        sqlite, &sqlite->statements.add_claim,
+        "INSERT OR IGNORE INTO claim(org, record, changeset) VALUES(?1, ?2, ?3)", org, record,
+        changeset, &status);
+    return statement == NULL ? status : srv_sqlite_run(sqlite, statement);
+}
+
+/* Takes the row that the statement stands on where it counts for more than what *claim has. */
+static daybook_status take_claim(struct statement *statement, struct srv_claim *claim, bool *found)
+{
+    bool waits = dk_column_int(statement, 1) != 0;
+    bool before = dk_column_int(statement, 2) != 0;
+    if (*found && !before && (!waits || claim->waits)) {
+        return DAYBOOK_OK;
+    }
+    *found = true;
+    claim->waits = waits;
+    claim->before = before;
+    return dk_column_id(statement, 0, &claim->changeset) ? DAYBOOK_OK : DAYBOOK_CORRUPT;
+}
+
+/* See store.h. Ids of changesets ascend with the time at which they were made. */
+daybook_status srv_sqlite_find_claim(struct srv_store *store, int64_t org, const struct id *record,
+                                     uint32_t device_no, int64_t seq, struct srv_claim *claim,
+                                     bool *found)
 {
     struct sqlite_store *sqlite = srv_sqlite(store);
     bool row = false;
     daybook_status status;
-    struct statement *statement = srv_sqlite_statement(
-        sqlite, &sqlite->statements.find_rejected,
-        "SELECT changeset FROM rejected_record WHERE org = ?1 AND record = ?2", &status);
+    struct statement *statement =
+        srv_sqlite_statement(sqlite, &sqlite->statements.find_claim,
+                             "SELECT c.changeset, q.changeset IS NOT NULL,"
+                             " coalesce(q.device_no = ?3 AND q.seq < ?4, 0)"
+                             " FROM claim c LEFT JOIN quarantine q"
+                             " ON q.org = c.org AND q.changeset = c.changeset AND q.ended = 0"
+                             " WHERE c.org = ?1 AND c.record = ?2 ORDER BY c.changeset DESC",
+                             &status);
     if (statement == NULL) {
         return status;
     }
     dk_bind_int(statement, 1, org);
     dk_bind_id(statement, 2, record);
+    dk_bind_int(statement, 3, device_no);
+    dk_bind_int(statement, 4, seq);
     status = srv_sqlite_step(sqlite, statement, &row);
-    if (status == DAYBOOK_OK && row) {
-        *found = dk_column_id(statement, 0, changeset);
-        status = *found ? DAYBOOK_OK : DAYBOOK_CORRUPT;
-        dk_reset(statement);
+    while (status == DAYBOOK_OK && row && !(*found && claim->before)) {
+        status = take_claim(statement, claim, found);
+        if (status == DAYBOOK_OK) {
+            status = srv_sqlite_step(sqlite, statement, &row);
+        }
     }
+    dk_reset(statement);
     return status;
 }
 
 /* See store.h. */
-daybook_status srv_sqlite_remove_rejected_record(struct srv_store *store, int64_t org,
-                                                 const struct id *record,
-                                                 const struct id *changeset)
+daybook_status srv_sqlite_remove_claim(struct srv_store *store, int64_t org,
+                                       const struct id *record, const struct id *changeset)
 {
     struct sqlite_store *sqlite = srv_sqlite(store);
     daybook_status status;
-    struct statement *statement = srv_sqlite_statement(
-        sqlite, &sqlite->statements.remove_rejected,
-        "DELETE FROM rejected_record WHERE org = ?1 AND record = ?2 AND changeset = ?3", &status);
-    if (statement == NULL) {
-        return status;
-    }
-    dk_bind_int(statement, 1, org);
-    dk_bind_id(statement, 2, record);
-    dk_bind_id(statement, 3, changeset);
-    return srv_sqlite_run(sqlite, statement);
+    struct statement *statement =
+        claim_statement(sqlite, &sqlite->statements.remove_claim,
+                        "DELETE FROM claim WHERE org = ?1 AND record = ?2 AND changeset = ?3", org,
+                        record, changeset, &status);
+    return statement == NULL ? status : srv_sqlite_run(sqlite, statement);
 }

@@ -19,7 +19,8 @@
  *                    buckets that it found to differ from ours, and mended
  *   enrol_code       one-time codes not yet used
  *   decision         one row per changeset ever decided; position 0: rejected
- *   rejected_record  records whose creation was rejected, and by which changeset
+ *   claim            records that a changeset which was not applied would have made or, while it
+ *                    waits, touches
  *   quarantine       bodies of changesets that wait for an operator; ended: their devices are to
  *                    be told how
  *   header           headers of log parts
@@ -75,10 +76,10 @@ static const char fixed_tables[] =
     "CREATE TABLE enrol_code(hash BLOB PRIMARY KEY, org INTEGER NOT NULL, user_id BLOB NOT NULL,"
     " expires_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
     "CREATE TABLE decision(device_no INTEGER NOT NULL, seq INTEGER NOT NULL, org INTEGER NOT NULL,"
-    " changeset BLOB NOT NULL, digest BLOB, position INTEGER NOT NULL, verdict TEXT,"
+    " changeset BLOB NOT NULL, digest BLOB NOT NULL, position INTEGER NOT NULL, verdict TEXT,"
     " PRIMARY KEY(device_no, seq), UNIQUE(org, changeset)) STRICT, WITHOUT ROWID;"
-    "CREATE TABLE rejected_record(org INTEGER NOT NULL, record BLOB NOT NULL,"
-    " changeset BLOB NOT NULL, PRIMARY KEY(org, record)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE claim(org INTEGER NOT NULL, record BLOB NOT NULL, changeset BLOB NOT NULL,"
+    " PRIMARY KEY(org, record, changeset)) STRICT, WITHOUT ROWID;"
     "CREATE TABLE quarantine(device_no INTEGER NOT NULL, seq INTEGER NOT NULL,"
     " org INTEGER NOT NULL, changeset BLOB NOT NULL, user_id BLOB NOT NULL, why TEXT NOT NULL,"
     " received_ms INTEGER NOT NULL, boot INTEGER NOT NULL, steady_ms INTEGER NOT NULL,"

@@ -338,28 +338,28 @@ daybook_status srv_store_markers(struct srv_store *store, uint32_t device_no, in
 }
 
 /* See the header. */
-daybook_status srv_store_add_rejected_record(struct srv_store *store, int64_t org,
-                                             const struct id *record, const struct id *changeset)
+daybook_status srv_store_add_claim(struct srv_store *store, int64_t org, const struct id *record,
+                                   const struct id *changeset)
 {
     assert(srv_store_is_writing(store));
-    return store->operations->add_rejected_record(store, org, record, changeset);
+    return store->operations->add_claim(store, org, record, changeset);
 }
 
 /* See the header. */
-daybook_status srv_store_find_rejected_record(struct srv_store *store, int64_t org,
-                                              const struct id *record, struct id *changeset,
-                                              bool *found)
+daybook_status srv_store_find_claim(struct srv_store *store, int64_t org, const struct id *record,
+                                    uint32_t device_no, int64_t seq, struct srv_claim *claim,
+                                    bool *found)
 {
     *found = false;
-    return store->operations->find_rejected_record(store, org, record, changeset, found);
+    return store->operations->find_claim(store, org, record, device_no, seq, claim, found);
 }
 
 /* See the header. */
-daybook_status srv_store_remove_rejected_record(struct srv_store *store, int64_t org,
-                                                const struct id *record, const struct id *changeset)
+daybook_status srv_store_remove_claim(struct srv_store *store, int64_t org,
+                                      const struct id *record, const struct id *changeset)
 {
     assert(srv_store_is_writing(store));
-    return store->operations->remove_rejected_record(store, org, record, changeset);
+    return store->operations->remove_claim(store, org, record, changeset);
 }
 
 /* See the header. */

@@ -69,10 +69,16 @@ struct srv_decision {
     uint32_t device_no;
     int64_t seq;
     struct id changeset;
-    uint8_t digest[SRV_HASH_SIZE]; /* SHA-256 of the body; zeros: acknowledged and dropped */
+    uint8_t digest[SRV_HASH_SIZE]; /* SHA-256 of the body */
     int64_t position;              /* 0: rejected */
-    const char *verdict; /* the verdict row as JSON (dk_verdict_write); NULL: likewise dropped */
+    const char *verdict; /* the row as JSON (dk_verdict_write); NULL: acknowledged and dropped */
     size_t verdict_length;
+};
+
+struct srv_claim { /* what a changeset that was not applied has to do with a record */
+    struct id changeset;
+    bool waits;  /* it is quarantined, not rejected */
+    bool before; /* and the same instance sent it before the one that asks */
 };
 
 struct srv_quarantined { /* a changeset that waits for an operator */
@@ -284,8 +290,8 @@ daybook_status srv_store_list_devices(struct srv_store *store, int64_t org, stru
                                       struct srv_device **rows, int *count);
 /* The device's token is not accepted any more. NOT_FOUND. */
 daybook_status srv_store_revoke(struct srv_store *store, int64_t device);
-/* decided and settled marks of an instance, and when it was seen. Drops verdicts and digests up to
- * `settled`, at most 2,000 per call; what is left goes with the calls that follow. NOT_FOUND. */
+/* decided and settled marks of an instance, and when it was seen. Drops verdicts up to `settled`, at
+ * most 2,000 per call; what is left goes with the calls that follow. NOT_FOUND. */
 daybook_status srv_store_mark_device(struct srv_store *store, uint32_t device_no, int64_t decided,
                                      int64_t settled, int64_t seen_ms);
 
@@ -316,17 +322,18 @@ daybook_status srv_store_find_decision(struct srv_store *store, int64_t org,
 daybook_status srv_store_markers(struct srv_store *store, uint32_t device_no, int64_t settled,
                                  int64_t after, int64_t upto, struct arena *arena,
                                  struct srv_decision **rows, int *count);
-/* Records whose creation was rejected, for REJECTED(DEPENDS); the last rejection counts. */
-daybook_status srv_store_add_rejected_record(struct srv_store *store, int64_t org,
-                                             const struct id *record, const struct id *changeset);
-daybook_status srv_store_find_rejected_record(struct srv_store *store, int64_t org,
-                                              const struct id *record, struct id *changeset,
-                                              bool *found);
-
-/* Where it was this changeset that made the record count as rejected, it does so no more. */
-daybook_status srv_store_remove_rejected_record(struct srv_store *store, int64_t org,
-                                                const struct id *record,
-                                                const struct id *changeset);
+/* The record has to do with a changeset that was not applied: would have been made by it, or, while
+ * it waits, is touched by it. A second time it does nothing. */
+daybook_status srv_store_add_claim(struct srv_store *store, int64_t org, const struct id *record,
+                                   const struct id *changeset);
+/* The claim on a record that counts for this changeset (instance and seq): of one that waits and
+ * that this instance sent before it, else of any that waits, else of the last that was rejected. */
+daybook_status srv_store_find_claim(struct srv_store *store, int64_t org, const struct id *record,
+                                    uint32_t device_no, int64_t seq, struct srv_claim *claim,
+                                    bool *found);
+/* The changeset has to do with the record no more. */
+daybook_status srv_store_remove_claim(struct srv_store *store, int64_t org,
+                                      const struct id *record, const struct id *changeset);
 
 /* ---- records */
 

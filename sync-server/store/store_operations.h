@@ -97,13 +97,13 @@ struct srv_store_operations {
     daybook_status (*markers)(struct srv_store *store, uint32_t device_no, int64_t settled,
                               int64_t after, int64_t upto, struct arena *arena,
                               struct srv_decision **rows, int *count);
-    daybook_status (*add_rejected_record)(struct srv_store *store, int64_t org,
-                                          const struct id *record, const struct id *changeset);
-    daybook_status (*find_rejected_record)(struct srv_store *store, int64_t org,
-                                           const struct id *record, struct id *changeset,
-                                           bool *found);
-    daybook_status (*remove_rejected_record)(struct srv_store *store, int64_t org,
-                                             const struct id *record, const struct id *changeset);
+    daybook_status (*add_claim)(struct srv_store *store, int64_t org, const struct id *record,
+                                const struct id *changeset);
+    daybook_status (*find_claim)(struct srv_store *store, int64_t org, const struct id *record,
+                                 uint32_t device_no, int64_t seq, struct srv_claim *claim,
+                                 bool *found);
+    daybook_status (*remove_claim)(struct srv_store *store, int64_t org, const struct id *record,
+                                   const struct id *changeset);
     daybook_status (*replace_verdict)(struct srv_store *store, int64_t org,
                                       const struct srv_decision *decision);
     daybook_status (*add_quarantine)(struct srv_store *store, int64_t org,

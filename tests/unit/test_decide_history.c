@@ -487,6 +487,36 @@ static void test_decide_history__the_order_of_arrival_changes_nothing(void **sta
     }
 }
 
+/* Given a customer whom others made in a territory that a rep had left by then, when an edit of it
+ * comes from the rep with a date of before, then the answer is that for what never was; the rep's
+ * own of that time may be edited. */
+static void test_decide_history__nobody_saw_what_was_not_there_yet(void **state)
+{
+    struct world *world = *state;
+    int64_t base = world->org.head, later_ms = LATE_MS + 2 * STAMP_AHEAD_MAX_MS;
+    change_user(world, &world->li, &world->territories[WEST], NULL, NULL, MOVE_MS);
+    world->now_ms = later_ms;
+    struct id customer = make_customer(world, &world->wang, "younger");
+    const char *texts[2];
+    for (int i = 0; i < 2; i++) {
+        struct id id = i == 0 ? customer : new_id(world);
+        build_prefs(world, &id, base, "back-dated");
+        world->hlc_ms = BEFORE_MS;
+        struct verdict verdict = send_changeset(world, &world->li);
+        assert_int_equal(verdict.code, REJECT_REF_MISSING);
+        verdict.record = (struct id){{1}};
+        texts[i] = verdict_text(world, &verdict);
+    }
+    assert_string_equal(texts[0], texts[1]);
+    build_visit(world, &customer);
+    refused(world, &world->li, BEFORE_MS, "customer_id");
+    struct id own = make_record(world, ENTITY_CUSTOMER);
+    put_text(world, CUSTOMER_NAME, "own");
+    kept(world, &world->li, BEFORE_MS, &own, MOVE_MS);
+    build_visit(world, &own);
+    kept(world, &world->li, BEFORE_MS + 1, &own, MOVE_MS);
+}
+
 /* Given changesets in the present scope, when they are decided, then no history is read. */
 static void test_decide_history__what_is_in_scope_reads_none(void **state)
 {
@@ -526,6 +556,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_decide_history__nothing_leaks_to_the_old_rep,
                                         setup_world, teardown_world),
         cmocka_unit_test_setup_teardown(test_decide_history__the_order_of_arrival_changes_nothing,
+                                        setup_world, teardown_world),
+        cmocka_unit_test_setup_teardown(test_decide_history__nobody_saw_what_was_not_there_yet,
                                         setup_world, teardown_world),
         cmocka_unit_test_setup_teardown(test_decide_history__what_is_in_scope_reads_none,
                                         setup_world, teardown_world),

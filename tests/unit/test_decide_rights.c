@@ -536,6 +536,41 @@ static void test_decide_rights__work_of_a_disabled_user_is_kept(void **state)
     (void)make_customer(world, &world->li, "other");
 }
 
+/* Given a user who is disabled, when work comes that was recorded before, or so shortly after that
+ * clocks may differ, then it waits for an operator; what was surely recorded later is refused, and
+ * so it is where the record is changed again meanwhile. */
+static void test_decide_rights__what_is_recorded_after_the_disabling_is_refused(void **state)
+{
+    struct world *world = *state;
+    const struct id user = world->li.author.account.user;
+    int64_t since_ms = WORLD_NOW_MS + 1000;
+    for (int i = 0; i < 2; i++) {
+        bool found;
+        world->now_ms = since_ms + i * STAMP_AHEAD_MAX_MS * 4;
+        edit_record(world, ENTITY_USER, &user, world->org.head);
+        put_int(world, USER_DISABLED, 1);
+        if (i == 1) {
+            put_id(world, USER_TERRITORY_ID, &world->territories[WEST]);
+        }
+        (void)accept(world, &world->server);
+        assert_int_equal(
+            srv_store_get_account(world->store, &user, &world->li.author.account, &found),
+            DAYBOOK_OK);
+        const int64_t acts_ms[] = {since_ms - 1, since_ms + STAMP_AHEAD_MAX_MS - 1,
+                                   since_ms + STAMP_AHEAD_MAX_MS};
+        world->now_ms = since_ms + 10 * STAMP_AHEAD_MAX_MS;
+        for (int act = 0; act < 3; act++) {
+            (void)make_record(world, ENTITY_CUSTOMER);
+            put_text(world, CUSTOMER_NAME, "C");
+            world->hlc_ms = acts_ms[act];
+            struct verdict verdict = send_changeset(world, &world->li);
+            assert_int_equal(verdict.kind, act < 2 ? VERDICT_QUARANTINED : VERDICT_REJECTED);
+            assert_int_equal(verdict.code, REJECT_AUTH);
+            assert_string_equal(verdict.rule, "disabled");
+        }
+    }
+}
+
 /* Given a changeset on which the server runs out of its own bounds, when it comes, then it alone is
  * quarantined, its text is kept, and the next goes through. */
 static void test_decide_rights__a_failure_of_the_server_is_no_verdict_on_others(void **state)
@@ -584,6 +619,7 @@ int main(void)
         TEST(a_manager_sees_the_team),
         TEST(users_and_their_accounts),
         TEST(work_of_a_disabled_user_is_kept),
+        TEST(what_is_recorded_after_the_disabling_is_refused),
         TEST(a_failure_of_the_server_is_no_verdict_on_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -158,6 +158,30 @@ static void test_decide_seen__an_id_is_known_for_ever(void **state)
     assert_int_equal(verdict.position, position);
 }
 
+/* Given a changeset whose verdict was acknowledged and dropped, when another content comes under its
+ * id, then from the same instance it is a copy's, and from another it is refused. */
+static void test_decide_seen__a_content_is_known_for_ever(void **state)
+{
+    struct world *world = *state;
+    struct verdict verdict;
+    struct device again;
+    (void)build(world, "C");
+    (void)accept(world, &world->li);
+    struct id changeset = world->last_changeset;
+    assert_int_equal(srv_store_begin(world->store), DAYBOOK_OK);
+    assert_int_equal(
+        srv_store_mark_device(world->store, world->li.author.device_no, 1, 1, world->now_ms),
+        DAYBOOK_OK);
+    assert_int_equal(srv_store_commit(world->store), DAYBOOK_OK);
+    make_device(world, &again, &world->li.author.account.user);
+    (void)build(world, "typed on a copy");
+    encode_changeset(world, 1, &changeset);
+    assert_int_equal(resend(world, &world->li, &verdict), DECIDE_DIVERGED);
+    assert_int_equal(resend(world, &again, &verdict), DECIDE_VERDICT);
+    assert_int_equal(verdict.code, REJECT_EXISTS);
+    assert_string_equal(verdict.rule, "changeset_id");
+}
+
 /* Given a text, when its seq changes, then the digest is the same; when anything behind it changes,
  * another. */
 static void test_decide_seen__the_digest_is_of_the_changes(void **state)
@@ -247,6 +271,7 @@ int main(void)
         TEST(a_copy_is_found_out),
         TEST(sent_again_under_a_new_instance),
         TEST(an_id_is_known_for_ever),
+        TEST(a_content_is_known_for_ever),
         TEST(the_digest_is_of_the_changes),
         TEST(pages_of_one_position),
         TEST(markers_of_what_is_not_settled),

@@ -19,7 +19,7 @@ static daybook_status decide(struct world *world, int64_t org, uint32_t device_n
     return srv_store_add_decision(world->store, org, &decision);
 }
 
-/* Finds a decision and compares it; `kept`: verdict and digest are there still. */
+/* Finds a decision and compares it; `kept`: its verdict is there still. */
 static void assert_decision(struct world *world, struct srv_store *store, uint32_t device_no,
                             int64_t seq, uint64_t changeset, int64_t position, bool kept)
 {
@@ -34,7 +34,7 @@ static void assert_decision(struct world *world, struct srv_store *store, uint32
     assert_int_equal(decision.seq, seq);
     assert_int_equal(decision.position, position);
     assert_memory_equal(&decision.changeset, &id, sizeof id);
-    (void)hash_of((uint8_t)(kept ? seq % 251 + 1 : 0), hash);
+    (void)hash_of((uint8_t)(seq % 251 + 1), hash);
     assert_memory_equal(decision.digest, hash, SRV_HASH_SIZE);
     (void)snprintf(verdict, sizeof verdict, "[%d,\"accepted\",%d]", (int)seq, (int)position);
     if (kept) {
@@ -205,26 +205,72 @@ static void test_server_store_decisions__one_call_drops_a_bounded_number(void **
     ok(srv_store_commit(world->store));
 }
 
-/* ---- rejected records, quarantine */
+/* ---- claims, quarantine */
 
-static void test_server_store_decisions__the_last_rejection_of_a_record_counts(void **state)
+/* The claim on record 50 that counts for this seq of instance 4 is this changeset's. */
+static void assert_claim(struct world *world, int64_t seq, uint64_t changeset, bool waits,
+                         bool before)
+{
+    struct id record = id_of(50), expected = id_of(changeset);
+    struct srv_claim claim;
+    bool found;
+    ok(srv_store_find_claim(world->store, world->org, &record, 4, seq, &claim, &found));
+    assert_true(found);
+    assert_memory_equal(&claim.changeset, &expected, sizeof expected);
+    assert_int_equal(claim.waits, waits);
+    assert_int_equal(claim.before, before);
+}
+
+/* Given changesets that were rejected and others that wait, all about one record, when it is asked
+ * for, then what waits comes first, before it what the instance itself sent earlier; a claim that is
+ * taken back leaves those of the others. */
+static void test_server_store_decisions__claims_stand_beside_each_other(void **state)
+{
+    struct world *world = *state;
+    struct srv_quarantined waiting = {.device_no = 4,
+                                      .seq = 9,
+                                      .changeset = id_of(60),
+                                      .user = id_of(72),
+                                      .why = "AUTH",
+                                      .body = "{}",
+                                      .length = 2};
+    struct id record = id_of(50), own = id_of(60);
+    ok(srv_store_begin(world->store));
+    for (uint64_t changeset = 60; changeset < 64; changeset++) {
+        struct id id = id_of(changeset);
+        ok(srv_store_add_claim(world->store, world->org, &record, &id));
+        ok(srv_store_add_claim(world->store, world->org, &record, &id));
+    }
+    assert_claim(world, 10, 63, false, false);
+    ok(srv_store_add_quarantine(world->store, world->org, &waiting));
+    waiting.device_no = 5;
+    waiting.changeset = id_of(61);
+    ok(srv_store_add_quarantine(world->store, world->org, &waiting));
+    assert_claim(world, 10, 60, true, true);
+    assert_claim(world, 9, 61, true, false);
+    ok(srv_store_remove_claim(world->store, world->org, &record, &own));
+    assert_claim(world, 10, 61, true, false);
+    ok(srv_store_end_quarantine(world->store, world->org, &waiting.changeset, NULL));
+    assert_claim(world, 10, 63, false, false);
+    ok(srv_store_commit(world->store));
+}
+
+static void test_server_store_decisions__a_claim_is_of_its_organisation(void **state)
 {
     struct world *world = *state;
     struct id record = id_of(50);
     struct id first = id_of(60);
-    struct id second = id_of(61);
-    struct id cause;
+    struct srv_claim claim;
     bool found = true;
     ok(srv_store_begin(world->store));
-    ok(srv_store_find_rejected_record(world->store, world->org, &record, &cause, &found));
+    ok(srv_store_find_claim(world->store, world->org, &record, 4, 1, &claim, &found));
     assert_false(found);
-    ok(srv_store_add_rejected_record(world->store, world->org, &record, &first));
-    ok(srv_store_add_rejected_record(world->store, world->org, &record, &second));
+    ok(srv_store_add_claim(world->store, world->org, &record, &first));
     ok(srv_store_commit(world->store));
-    ok(srv_store_find_rejected_record(world_reader(world), world->org, &record, &cause, &found));
+    ok(srv_store_find_claim(world_reader(world), world->org, &record, 4, 1, &claim, &found));
     assert_true(found);
-    assert_memory_equal(&cause, &second, sizeof cause);
-    ok(srv_store_find_rejected_record(world->store, world->org + 1, &record, &cause, &found));
+    assert_memory_equal(&claim.changeset, &first, sizeof first);
+    ok(srv_store_find_claim(world->store, world->org + 1, &record, 4, 1, &claim, &found));
     assert_false(found);
 }
 
@@ -363,7 +409,8 @@ int main(void)
         store_test(test_server_store_decisions__a_decision_goes_over_to_another_instance),
         store_test(test_server_store_decisions__acknowledged_ones_keep_their_id),
         store_test(test_server_store_decisions__one_call_drops_a_bounded_number),
-        store_test(test_server_store_decisions__the_last_rejection_of_a_record_counts),
+        store_test(test_server_store_decisions__claims_stand_beside_each_other),
+        store_test(test_server_store_decisions__a_claim_is_of_its_organisation),
         store_test(test_server_store_decisions__a_quarantine_is_known_by_its_instance),
         store_test(test_server_store_decisions__the_quarantine_until_it_is_acknowledged),
         store_test(test_server_store_decisions__markers_are_in_the_order_of_the_log),

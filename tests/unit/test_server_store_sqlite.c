@@ -294,6 +294,7 @@ static void run_lookups(struct world *world)
     struct srv_record *records = NULL;
     struct srv_decision decision;
     struct srv_decision *decisions = NULL;
+    struct srv_claim claim;
     struct srv_device device;
     struct srv_account account;
     struct srv_log_cursor *cursor = NULL;
@@ -320,7 +321,7 @@ static void run_lookups(struct world *world)
     }
     ok(srv_store_find_decision(store, world->org, &id, &world->arena, &decision, &found));
     ok(srv_store_markers(store, 1, 0, 0, 9, &world->arena, &decisions, &count));
-    ok(srv_store_find_rejected_record(store, world->org, &id, &id, &found));
+    ok(srv_store_find_claim(store, world->org, &id, 1, 1, &claim, &found));
     ok(srv_store_has_quarantine(store, 1, &found));
     ok(srv_store_find_device(store, hash_of(1, hash), &device, &found));
     ok(srv_store_get_account(store, &id, &account, &found));
@@ -427,8 +428,7 @@ static void test_server_store_sqlite__a_full_disk_loses_the_whole_transaction(vo
     /* SQLite has rolled back by itself: nothing may be written outside of a transaction */
     assert_int_equal(srv_store_rollback_to(world->store), DAYBOOK_DISK_FULL);
     assert_int_equal(srv_store_set_head(world->store, world->org, 56), DAYBOOK_DISK_FULL);
-    assert_int_equal(srv_store_add_rejected_record(world->store, world->org, &id, &id),
-                     DAYBOOK_DISK_FULL);
+    assert_int_equal(srv_store_add_claim(world->store, world->org, &id, &id), DAYBOOK_DISK_FULL);
     srv_store_rollback(world->store);
     ok(srv_store_get_head(world->store, world->org, &head));
     assert_int_equal(head, 0);
