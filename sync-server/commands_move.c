@@ -145,6 +145,7 @@ daybook_status srv_command_user_change(struct command_run *run)
 static daybook_status add_customer(struct command_run *run, struct draft *draft, const char *text)
 {
     const struct entity *entity = dk_entity(ENTITY_CUSTOMER);
+    char into[ID_TEXT_SIZE];
     struct srv_record row;
     struct id id;
     bool found;
@@ -155,6 +156,10 @@ static daybook_status add_customer(struct command_run *run, struct draft *draft,
                                           draft->arena, &row, &found);
     if (status == DAYBOOK_OK && (!found || row.deleted)) {
         return srv_command_fail(run, DAYBOOK_NOT_FOUND, "there is no customer %s", text);
+    }
+    if (status == DAYBOOK_OK && row.record.values[CUSTOMER_REDIRECT_TO].kind == VALUE_ID) {
+        dk_id_to_text(&row.record.values[CUSTOMER_REDIRECT_TO].id, into);
+        return srv_command_fail(run, DAYBOOK_RULE, "customer %s goes where %s goes", text, into);
     }
     if (status == DAYBOOK_OK &&
         srv_draft_add(draft, BLOCK_SET, entity, &id, draft->org->head) == NULL) {

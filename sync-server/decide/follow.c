@@ -12,45 +12,53 @@
 
 #define FOLLOW_PAGE 200 /* records read at once */
 
-/* What a walk over records asks of each: true to go on. */
-struct walk {
-    const struct work *subject;
-    bool (*meets)(const struct walk *walk, const struct record *record);
-    bool found;
-};
+/* What a walk over records asks of each; *met ends it. False: the decision has failed. */
+typedef bool (*walk_ask)(struct decision *decision, const struct record *record, bool *met);
+
+/* Asks the records of an entity that this decision concerns. */
+static bool walk_works(struct decision *decision, const struct entity *entity, int field,
+                       const struct id *id, walk_ask ask, bool *met)
+{
+    for (const struct work *work = decision->works; work != NULL && !*met; work = work->next) {
+        const struct record *record = &work->row.record;
+        bool names = record->entity == entity && srv_work_is_live(work) &&
+                     record->values[field].kind == VALUE_ID &&
+                     dk_id_compare(&record->values[field].id, id) == 0;
+        if (names && !ask(decision, record, met)) {
+            return false;
+        }
+    }
+    return true;
+}
 
 /* Walks over the live records of an entity whose ID field names `id`, as they will be, until one
- * meets what is looked for. */
+ * meets what is asked for. */
 static bool walk_related(struct decision *decision, int kind, int field, const struct id *id,
-                         struct walk *walk)
+                         walk_ask ask, bool *met)
 {
     const struct entity *entity = dk_entity(kind);
     struct id after = {{0}};
     struct srv_record *rows;
-    int count;
-    for (const struct work *work = decision->works; work != NULL && !walk->found;
-         work = work->next) {
-        const struct record *record = &work->row.record;
-        walk->found = record->entity == entity && srv_work_is_live(work) &&
-                      record->values[field].kind == VALUE_ID &&
-                      dk_id_compare(&record->values[field].id, id) == 0 &&
-                      walk->meets(walk, record);
+    int count = FOLLOW_PAGE;
+    *met = false;
+    if (!walk_works(decision, entity, field, id, ask, met)) {
+        return false;
     }
-    do {
+    while (!*met && count == FOLLOW_PAGE) {
         daybook_status status =
-            walk->found
-                ? DAYBOOK_OK
-                : srv_store_related(decision->store, decision->org->org, entity, field, id, &after,
-                                    FOLLOW_PAGE, false, decision->arena, &rows, &count);
+            srv_store_related(decision->store, decision->org->org, entity, field, id, &after,
+                              FOLLOW_PAGE, false, decision->arena, &rows, &count);
         if (status != DAYBOOK_OK) {
             return srv_decision_fail(decision, status);
         }
-        for (int i = 0; !walk->found && i < count; i++) {
+        for (int i = 0; !*met && i < count; i++) {
             after = rows[i].record.id;
-            walk->found = srv_work_find(decision, entity, &rows[i].record.id) == NULL &&
-                          walk->meets(walk, &rows[i].record);
+            if (srv_work_find(decision, entity, &after) == NULL &&
+                !ask(decision, &rows[i].record, met)) {
+                return false;
+            }
         }
-    } while (!walk->found && count == FOLLOW_PAGE);
+    }
     return true;
 }
 
@@ -65,68 +73,38 @@ static int rank_of(const struct record *record, const char *name)
 
 /* ---- opportunities */
 
-/* A quote of the opportunity that the customer accepted. */
-static bool is_evidence(const struct walk *walk, const struct record *quote)
+/* A quote that the customer accepted. */
+static bool is_evidence(struct decision *decision, const struct record *quote, bool *met)
 {
-    const struct value *of = &quote->values[QUOTE_OPPORTUNITY_ID];
-    return of->kind == VALUE_ID && dk_id_compare(&of->id, &walk->subject->row.record.id) == 0 &&
-           dk_machine_state(quote) >= rank_of(quote, "accepted");
+    (void)decision;
+    *met = dk_machine_state(quote) >= rank_of(quote, "accepted");
+    return true;
 }
 
 /* Won without a quote that was accepted: for the manager to say. */
 static bool follow_won(struct decision *decision, const struct work *deal)
 {
     static const struct sales_hold hold = {"REQUIRED", "manager", NULL, NULL};
-    struct walk walk = {.subject = deal, .meets = is_evidence};
-    const struct value *customer = &deal->row.record.values[OPPORTUNITY_CUSTOMER_ID];
-    if (customer->kind == VALUE_ID &&
-        !walk_related(decision, ENTITY_QUOTE, QUOTE_CUSTOMER_ID, &customer->id, &walk)) {
-        return false;
-    }
-    return walk.found || srv_decide_hold(decision, deal, &hold);
+    bool met;
+    return walk_related(decision, ENTITY_QUOTE, QUOTE_OPPORTUNITY_ID, &deal->row.record.id,
+                        is_evidence, &met) &&
+           (met || srv_decide_hold(decision, deal, &hold));
 }
 
-/* An order that stands. Which opportunity it came of is looked up by its quote. */
-static bool is_standing_order(const struct walk *walk, const struct record *order)
+/* An order that stands. */
+static bool is_standing(struct decision *decision, const struct record *order, bool *met)
 {
     int state = dk_machine_state(order);
-    const struct value *quote = &order->values[SALES_ORDER_QUOTE_ID];
-    return quote->kind == VALUE_ID &&
-           dk_id_compare(&quote->id, &walk->subject->row.record.id) == 0 &&
-           state != rank_of(order, "cancelled") && state != rank_of(order, "rejected");
+    (void)decision;
+    *met = state != rank_of(order, "cancelled") && state != rank_of(order, "rejected");
+    return true;
 }
 
-/* Whether an order stands that came of a quote of this opportunity. */
-static bool has_order(struct decision *decision, const struct work *deal, bool *has)
+/* A quote of which an order came that stands. */
+static bool gave_order(struct decision *decision, const struct record *quote, bool *met)
 {
-    const struct value *customer = &deal->row.record.values[OPPORTUNITY_CUSTOMER_ID];
-    struct id after = {{0}};
-    struct srv_record *rows;
-    int count;
-    *has = false;
-    do {
-        daybook_status status = srv_store_related(
-            decision->store, decision->org->org, dk_entity(ENTITY_QUOTE), QUOTE_CUSTOMER_ID,
-            &customer->id, &after, FOLLOW_PAGE, false, decision->arena, &rows, &count);
-        if (status != DAYBOOK_OK) {
-            return srv_decision_fail(decision, status);
-        }
-        for (int i = 0; i < count && !*has; i++) {
-            const struct value *of = &rows[i].record.values[QUOTE_OPPORTUNITY_ID];
-            after = rows[i].record.id;
-            if (of->kind != VALUE_ID || dk_id_compare(&of->id, &deal->row.record.id) != 0) {
-                continue;
-            }
-            struct work *quote = srv_work_adopt(decision, &rows[i]);
-            struct walk walk = {.subject = quote, .meets = is_standing_order};
-            if (quote == NULL || !walk_related(decision, ENTITY_SALES_ORDER,
-                                               SALES_ORDER_CUSTOMER_ID, &customer->id, &walk)) {
-                return false;
-            }
-            *has = walk.found;
-        }
-    } while (count == FOLLOW_PAGE && !*has);
-    return true;
+    return walk_related(decision, ENTITY_SALES_ORDER, SALES_ORDER_QUOTE_ID, &quote->id, is_standing,
+                        met);
 }
 
 /* ---- quotes and their revisions */
@@ -271,9 +249,9 @@ bool srv_decide_barred(struct decision *decision, struct work *work, unsigned *b
         return false;
     }
     if (kind == ENTITY_OPPORTUNITY &&
-        work->row.record.values[OPPORTUNITY_CUSTOMER_ID].kind == VALUE_ID &&
         dk_machine_state(&work->row.record) == rank_of(&work->row.record, "won") &&
-        !has_order(decision, work, &ordered)) {
+        !walk_related(decision, ENTITY_QUOTE, QUOTE_OPPORTUNITY_ID, &work->row.record.id,
+                      gave_order, &ordered)) {
         return false;
     }
     *barred = (held ? 1U << MACHINE_NEED_NO_HOLD : 0) | (ordered ? 1U << MACHINE_NEED_NO_ORDER : 0);

@@ -14,6 +14,8 @@ struct unit {
     int count;
     struct value stored[LIMIT_FIELDS], incoming[LIMIT_FIELDS];
     struct stamp stamp; /* the latest of the stored ones */
+    hlc time;           /* of the incoming ones */
+    int64_t seen;       /* by the author of the incoming ones */
     bool partial;       /* the change does not carry all of the group */
     int doubt; /* MIN, MAX: which of the fields says that the clock is doubtful; -1: none */
 };
@@ -21,7 +23,14 @@ struct unit {
 /* See the header. */
 struct stamp srv_merge_stamp(const struct decision *decision, const struct stamp *stored, bool seen)
 {
-    struct stamp stamp = {decision->position, decision->time, decision->author->device_no};
+    return srv_merge_stamp_at(decision, decision->time, stored, seen);
+}
+
+/* See the header. */
+struct stamp srv_merge_stamp_at(const struct decision *decision, hlc time,
+                                const struct stamp *stored, bool seen)
+{
+    struct stamp stamp = {decision->position, time, decision->author->device_no};
     /* What is based on a value is later than it, whatever the clocks said: then no third change can
      * come between them in one order of arrival and not in another. */
     if (seen &&
@@ -121,7 +130,7 @@ static void apply_unit(struct decision *decision, struct work *work, const struc
             work->row.record.values[field] = unit->incoming[i];
             work->changed |= (uint64_t)1 << field;
         }
-        work->row.stamps[field] = srv_merge_stamp(decision, &unit->stamp, seen);
+        work->row.stamps[field] = srv_merge_stamp_at(decision, unit->time, &unit->stamp, seen);
     }
     if (unit->doubt >= 0) {
         work->own |= work->changed & (uint64_t)1 << unit->fields[unit->doubt];
@@ -133,7 +142,7 @@ static void apply_unit(struct decision *decision, struct work *work, const struc
 static bool restamp_unit(struct decision *decision, struct work *work, const struct unit *unit,
                          bool seen)
 {
-    struct stamp stamp = srv_merge_stamp(decision, &unit->stamp, seen);
+    struct stamp stamp = srv_merge_stamp_at(decision, unit->time, &unit->stamp, seen);
     bool later =
         dk_stamp_compare(stamp.time, stamp.device_no, unit->stamp.time, unit->stamp.device_no) > 0;
     for (int i = 0; later && i < unit->count; i++) {
@@ -145,7 +154,7 @@ static bool restamp_unit(struct decision *decision, struct work *work, const str
 /* What the change wanted does not stand: its author is told what does. */
 static bool keep_unit(struct decision *decision, struct work *work, const struct unit *unit)
 {
-    struct stamp stamp = srv_merge_stamp(decision, &unit->stamp, false);
+    struct stamp stamp = srv_merge_stamp_at(decision, unit->time, &unit->stamp, false);
     for (int i = 0; i < unit->count; i++) {
         work->own |= (uint64_t)1 << unit->fields[i];
     }
@@ -181,19 +190,19 @@ static bool put_result(struct decision *decision, struct work *work, const struc
 }
 
 /* Decides one unit. */
-static bool merge_unit(struct decision *decision, struct work *work, const struct unit *unit,
-                       int64_t seen)
+static bool merge_unit(struct decision *decision, struct work *work, const struct unit *unit)
 {
     const struct entity *entity = work->row.record.entity;
     const struct field *field = &entity->fields[unit->fields[0]];
     int doubt = unit->doubt;
     struct merge_side stored = {unit->stamp, unit->stored,
                                 doubt >= 0 && unit->stored[doubt].kind != VALUE_NULL};
-    struct merge_side incoming = {{decision->position, decision->time, decision->author->device_no},
+    struct merge_side incoming = {{decision->position, unit->time, decision->author->device_no},
                                   unit->incoming,
                                   doubt >= 0 && unit->incoming[doubt].kind != VALUE_NULL};
-    enum merge_result result = merge_sides(field->policy, &stored, &incoming, unit->count, seen);
-    bool known = dk_merge_known(&unit->stamp, incoming.stamp.device_no, seen);
+    enum merge_result result =
+        merge_sides(field->policy, &stored, &incoming, unit->count, unit->seen);
+    bool known = dk_merge_known(&unit->stamp, incoming.stamp.device_no, unit->seen);
     if (unit->partial && !known && result != MERGE_SAME) {
         return srv_decision_reject(decision, REJECT_SCHEMA, entity, &work->row.record.id,
                                    field->name, "group");
@@ -243,6 +252,22 @@ static void collect_unit(const struct decision *decision, const struct work *wor
     }
 }
 
+/* When the unit's change counts as made, and what its author had seen. */
+static void date_unit(const struct decision *decision, int64_t seen, struct unit *unit)
+{
+    unit->time = decision->time;
+    unit->seen = seen;
+    if (decision->from == NULL) {
+        return;
+    }
+    struct stamp base = decision->from->row.stamps[unit->fields[0]];
+    for (int i = 1; i < unit->count; i++) {
+        const struct stamp *stamp = &decision->from->row.stamps[unit->fields[i]];
+        base = stamp->position > base.position ? *stamp : base;
+    }
+    srv_redirect_seen(decision, &base, &unit->stamp, &unit->time, &unit->seen);
+}
+
 /* Merges what was sent of the fields that do not merge key by key or element by element, each with
  * its group. */
 static bool merge_units(struct decision *decision, struct work *work,
@@ -267,7 +292,8 @@ static bool merge_units(struct decision *decision, struct work *work,
         uint64_t mask = dk_field_group_mask(entity, field);
         done |= mask;
         collect_unit(decision, work, mask, sent, &unit);
-        if (!merge_unit(decision, work, &unit, seen)) {
+        date_unit(decision, seen, &unit);
+        if (!merge_unit(decision, work, &unit)) {
             return false;
         }
     }
@@ -278,14 +304,15 @@ static bool merge_units(struct decision *decision, struct work *work,
 bool srv_merge_value(struct decision *decision, struct work *work, int field,
                      const struct value *value, int64_t seen)
 {
-    struct unit unit = {.fields = {field}, .count = 1, .doubt = -1};
+    struct unit unit = {
+        .fields = {field}, .count = 1, .time = decision->time, .seen = seen, .doubt = -1};
     unit.stored[0] = work->row.record.values[field];
     unit.incoming[0] = *value;
     unit.stamp = work->row.stamps[field];
     if (work->effect == EFFECT_NONE) {
         work->effect = EFFECT_SET;
     }
-    return merge_unit(decision, work, &unit, seen);
+    return merge_unit(decision, work, &unit);
 }
 
 /* See the header. */

@@ -135,9 +135,13 @@ static bool merge_key(struct decision *decision, struct work *work, const char *
         .stamp = {decision->position, decision->time, decision->author->device_no},
         .values = incoming};
     int64_t seen = srv_work_seen(decision, work->change);
+    if (decision->from != NULL) {
+        struct stamp base = srv_key_stamp_get(&decision->from->row, name, name_length);
+        srv_redirect_seen(decision, &base, &there.stamp, &here.stamp.time, &seen);
+    }
     enum merge_result result = dk_merge(POLICY_LATEST, &there, &here, 1, seen);
     bool known = dk_merge_known(&there.stamp, here.stamp.device_no, seen);
-    struct stamp stamp = srv_merge_stamp(decision, &there.stamp, known);
+    struct stamp stamp = srv_merge_stamp_at(decision, here.stamp.time, &there.stamp, known);
     *applies = result == MERGE_APPLY || result == MERGE_WINS;
     *loses = result == MERGE_LOSES;
     bool later =

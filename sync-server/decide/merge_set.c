@@ -20,6 +20,17 @@ struct set_merge {
     bool differs; /* what stands is not as the author made it */
 };
 
+/* See the header. */
+size_t srv_element_key(char key[LIMIT_LABEL_BYTES + LIMIT_SET_ELEMENT_BYTES + 1], const char *field,
+                       const struct element *element)
+{
+    size_t head = strlen(field);
+    memcpy(key, field, head);
+    key[head] = '.';
+    memcpy(key + head + 1, element->text, element->length);
+    return head + 1 + element->length;
+}
+
 /* What is known of an element: the stamps of its own or, where it is there, the field's. */
 static void load_element(const struct set_merge *merge, const char *key, size_t length, bool there,
                          struct merge_element *element)
@@ -35,6 +46,33 @@ static void load_element(const struct set_merge *merge, const char *key, size_t 
     if (there && element->count == 0) {
         element->stamps[element->count++] = row->stamps[merge->number];
     }
+}
+
+/* The change was led here: drops the additions that came with the customer that its author knew. */
+static void drop_led(const struct set_merge *merge, const char *key, size_t length,
+                     struct merge_element *element)
+{
+    const struct srv_record *from = &merge->decision->from->row;
+    int left = 0;
+    for (int i = 0; i < element->count; i++) {
+        const struct stamp *stamp = &element->stamps[i];
+        hlc time = merge->stamp.time;
+        int64_t seen = merge->seen;
+        bool any = false;
+        for (int n = 0; n < from->key_stamp_count; n++) {
+            if (srv_key_stamp_is(&from->key_stamps[n], key, length)) {
+                any = true;
+                srv_redirect_seen(merge->decision, &from->key_stamps[n].stamp, stamp, &time, &seen);
+            }
+        }
+        if (!any) {
+            srv_redirect_seen(merge->decision, &from->stamps[merge->number], stamp, &time, &seen);
+        }
+        if (seen < stamp->position) {
+            element->stamps[left++] = *stamp;
+        }
+    }
+    element->count = left;
 }
 
 /* A set that only grows loses nothing. */
@@ -61,14 +99,14 @@ static bool judge(void *context, const struct element *element, bool there, bool
     struct set_merge *merge = context;
     struct merge_element state;
     char key[LIMIT_LABEL_BYTES + LIMIT_SET_ELEMENT_BYTES + 1];
-    size_t head = strlen(merge->field->name), length = head + 1 + element->length;
+    size_t length = srv_element_key(key, merge->field->name, element);
     if (!add && merge->field->policy == POLICY_GROW) {
         return refuse_removal(merge);
     }
-    memcpy(key, merge->field->name, head);
-    key[head] = '.';
-    memcpy(key + head + 1, element->text, element->length);
     load_element(merge, key, length, there, &state);
+    if (merge->decision->from != NULL) {
+        drop_led(merge, key, length, &state);
+    }
     uint32_t remover = state.count > 0 ? state.stamps[0].device_no : 0;
     enum merge_result result = dk_merge_element(&state, add, &merge->stamp, merge->seen);
     *applies = result == MERGE_APPLY || result == MERGE_WINS;

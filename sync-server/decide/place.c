@@ -157,26 +157,30 @@ static bool place(struct decision *decision, struct work *work, int depth)
 
 static bool relocate(struct decision *decision, struct work *work, int depth);
 
-/* All records of one entity whose root field names a record that has moved. */
+/* All records of one entity that hang by this field from a record that has moved. */
 static bool relocate_entity(struct decision *decision, const struct work *root,
-                            const struct entity *entity, int depth)
+                            const struct entity *entity, int field, int depth)
 {
     struct id after = {{0}};
     struct srv_record *rows;
     int count;
     do {
         daybook_status status = srv_store_related(
-            decision->store, decision->org->org, entity, entity->root_field, &root->row.record.id,
-            &after, DEPENDENT_PAGE, true, decision->arena, &rows, &count);
+            decision->store, decision->org->org, entity, field, &root->row.record.id, &after,
+            DEPENDENT_PAGE, true, decision->arena, &rows, &count);
         if (status != DAYBOOK_OK) {
             return srv_decision_fail(decision, status);
         }
         for (int i = 0; i < count; i++) {
             after = rows[i].record.id;
-            if (root_entity(&rows[i].record) != root->row.record.entity) {
+            bool redirect = field != entity->root_field;
+            if (!redirect && root_entity(&rows[i].record) != root->row.record.entity) {
                 continue; /* of another entity, with the same id */
             }
             struct work *work = srv_work_adopt(decision, &rows[i]);
+            if (work != NULL && redirect) {
+                srv_redirect_along(decision, work, root);
+            }
             if (work == NULL || !relocate(decision, work, depth + 1)) {
                 return false;
             }
@@ -212,11 +216,12 @@ static bool relocate(struct decision *decision, struct work *work, int depth)
         int target = entity->root == ROOT_RECORD ? entity->fields[entity->root_field].target : -1;
         bool depends = entity->root == ROOT_RECORD &&
                        (target < 0 || target == (int)work->row.record.entity->kind);
-        if (depends && !relocate_entity(decision, work, entity, depth)) {
+        if (depends && !relocate_entity(decision, work, entity, entity->root_field, depth)) {
             return false;
         }
     }
-    return true;
+    return work->row.record.entity->kind != ENTITY_CUSTOMER ||
+           relocate_entity(decision, work, work->row.record.entity, CUSTOMER_REDIRECT_TO, depth);
 }
 
 /* True where readers are told of the work. */

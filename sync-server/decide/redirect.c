@@ -32,6 +32,21 @@ static struct work *follow(struct decision *decision, struct work *work)
     return work;
 }
 
+/* Whoever may change or name the one customer, or might then, may do so to the one that it has
+ * become, though they never saw that. */
+static bool lead_on(struct decision *decision, struct work *named, struct work *target)
+{
+    bool saw = srv_decide_sees(decision, named->row.bucket);
+    if (srv_decide_sees(decision, target->row.bucket)) {
+        return true;
+    }
+    if (!saw && !srv_decide_saw(decision, named, &saw)) {
+        return false;
+    }
+    target->past = target->past || saw;
+    return true;
+}
+
 /* Whether a field names customers, and follows their redirects. */
 static bool follows(const struct entity *entity, int field)
 {
@@ -86,7 +101,7 @@ bool srv_redirect_references(struct decision *decision, const struct change **ch
             continue;
         }
         copy = copy != NULL ? copy : copy_change(decision, *change);
-        if (copy == NULL) {
+        if (copy == NULL || !lead_on(decision, named, target)) {
             return false;
         }
         copy->values[i].value.id = target->row.record.id;
@@ -100,24 +115,26 @@ bool srv_redirect_references(struct decision *decision, const struct change **ch
 /* A change of a record beside the one that its work has. */
 struct work_change {
     struct work *work;
+    const struct work *from; /* the customer that its author had before the eyes */
     const struct change *change;
     struct work_change *next;
 };
 
 /* Keeps a change for srv_redirect_merge. */
-static bool add_late(struct decision *decision, struct work *work, const struct change *change)
+static bool add_late(struct decision *decision, struct work *work, const struct work *from,
+                     const struct change *change)
 {
     struct work_change *late = dk_arena_new(decision->arena, sizeof *late);
     if (late == NULL) {
         return srv_decision_out_of_memory(decision);
     }
-    *late = (struct work_change){work, change, decision->late};
+    *late = (struct work_change){work, from, change, decision->late};
     decision->late = late;
     return true;
 }
 
-/* See the header. Nothing of the other customer was before the author's eyes, so its values are
- * compared by their stamps. The author gets both whole. */
+/* See the header. Nothing of the other customer was before the author's eyes but what has come to it
+ * from this one, so its own values are compared by their stamps. The author gets both whole. */
 bool srv_redirect_change(struct decision *decision, struct work *work)
 {
     if (work->row.record.entity->kind != ENTITY_CUSTOMER || work->change->op != BLOCK_SET ||
@@ -134,8 +151,8 @@ bool srv_redirect_change(struct decision *decision, struct work *work)
     }
     copy->id = target->row.record.id;
     copy->seen = 0;
-    if (!target->found || !srv_decide_sees(decision, target->row.bucket)) {
-        return srv_decide_missing(decision, work, NULL, target);
+    if (!lead_on(decision, work, target)) {
+        return false;
     }
     work->remapped = true;
     work->own_whole = true;
@@ -143,7 +160,21 @@ bool srv_redirect_change(struct decision *decision, struct work *work)
     target->own_whole = true;
     target->effect = EFFECT_SET;
     note_remapped(decision, work);
-    return add_late(decision, target, copy);
+    return add_late(decision, target, work, copy);
+}
+
+/* See the header. */
+void srv_redirect_seen(const struct decision *decision, const struct stamp *base,
+                       const struct stamp *stored, hlc *time, int64_t *seen)
+{
+    uint32_t mine = decision->author->device_no;
+    if (!dk_merge_known(base, mine, srv_work_seen(decision, decision->from->change))) {
+        return;
+    }
+    *time = srv_merge_stamp(decision, base, true).time;
+    if (base->time == stored->time && base->device_no == stored->device_no) {
+        *seen = stored->position;
+    }
 }
 
 /* See the header. */
@@ -152,9 +183,11 @@ bool srv_redirect_late(struct decision *decision)
     for (struct work_change *late = decision->late; late != NULL; late = late->next) {
         const struct change *own = late->work->change;
         late->work->change = late->change;
+        decision->from = late->from;
         bool merged = (!late->work->row.deleted || srv_decide_revive(decision, late->work)) &&
                       srv_merge_set(decision, late->work);
         late->work->change = own != NULL ? own : late->change;
+        decision->from = NULL;
         if (!merged) {
             return false;
         }
@@ -245,6 +278,41 @@ static bool join_unit(struct decision *decision, const struct work *from, struct
     return true;
 }
 
+/* One set into another. */
+struct set_join {
+    struct decision *decision;
+    const struct work *from;
+    struct work *into;
+    int field;
+};
+
+/* An element that the customer who stays does not have comes with the stamps that it had. */
+static bool join_element(void *context, const struct element *element, bool there, bool add,
+                         bool *applies)
+{
+    const struct set_join *join = context;
+    const struct srv_record *from = &join->from->row;
+    const char *name = from->record.entity->fields[join->field].name;
+    char key[LIMIT_LABEL_BYTES + LIMIT_SET_ELEMENT_BYTES + 1];
+    struct stamp stamps[MERGE_ADDITIONS_MAX] = {from->stamps[join->field]};
+    size_t length = srv_element_key(key, name, element);
+    int count = 0;
+    *applies = add && !there;
+    if (there) {
+        return true;
+    }
+    for (int i = 0; i < from->key_stamp_count && count < MERGE_ADDITIONS_MAX; i++) {
+        if (srv_key_stamp_is(&from->key_stamps[i], key, length)) {
+            stamps[count++] = from->key_stamps[i].stamp;
+        }
+    }
+    count = count > 0 ? count : 1;
+    for (int i = 0; i < count; i++) {
+        stamps[i].position = join->decision->position;
+    }
+    return srv_key_stamps_put(join->decision, &join->into->row, key, length, stamps, count);
+}
+
 /* The union of two sets. */
 static bool join_set(struct decision *decision, const struct work *from, struct work *into,
                      int field)
@@ -264,9 +332,11 @@ static bool join_set(struct decision *decision, const struct work *from, struct 
     if (text->status != DAYBOOK_OK || change.text == NULL) {
         return srv_decision_out_of_memory(decision);
     }
-    if (!dk_set_apply(value, &change, decision->arena, &joined)) {
+    struct set_join join = {decision, from, into, field};
+    if (!dk_set_merge(value, &change, join_element, &join, decision->arena, &joined)) {
         const struct record *record = &into->row.record;
-        return decision->arena->failed
+        return decision->status != DAYBOOK_OK ? false
+               : decision->arena->failed
                    ? srv_decision_out_of_memory(decision)
                    : srv_decision_reject(decision, REJECT_LIMIT, record->entity, &record->id,
                                          record->entity->fields[field].name, "elements");
@@ -445,19 +515,42 @@ static bool check_redirect(struct decision *decision, struct work *from, struct 
 }
 
 /* See the header. */
+void srv_redirect_along(struct decision *decision, struct work *from, const struct work *into)
+{
+    static const int fields[] = {CUSTOMER_OWNER_ID, CUSTOMER_TERRITORY_ID};
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
+        int field = fields[i];
+        struct value *value = &from->row.record.values[field];
+        if (!dk_value_equal(value, &into->row.record.values[field])) {
+            *value = into->row.record.values[field];
+            from->row.stamps[field] = srv_merge_stamp(decision, &from->row.stamps[field], true);
+            from->changed |= (uint64_t)1 << field;
+        }
+    }
+}
+
+/* See the header. */
 bool srv_redirect_join(struct decision *decision)
 {
     if (!decision->author->is_server) {
         return true;
     }
     for (struct work *work = decision->works; work != NULL; work = work->next) {
+        static const uint64_t moving = (uint64_t)1 << CUSTOMER_REDIRECT_TO |
+                                       (uint64_t)1 << CUSTOMER_OWNER_ID |
+                                       (uint64_t)1 << CUSTOMER_TERRITORY_ID;
         struct work *into = NULL;
         bool redirected = work->row.record.entity->kind == ENTITY_CUSTOMER && work->found &&
-                          (work->changed >> CUSTOMER_REDIRECT_TO & 1) != 0 &&
+                          (work->changed & moving) != 0 &&
                           work->row.record.values[CUSTOMER_REDIRECT_TO].kind == VALUE_ID;
-        if (redirected && (!check_redirect(decision, work, &into) || !join(decision, work, into))) {
+        bool now = (work->changed >> CUSTOMER_REDIRECT_TO & 1) != 0;
+        if (!redirected) {
+            continue;
+        }
+        if (!check_redirect(decision, work, &into) || (now && !join(decision, work, into))) {
             return false;
         }
+        srv_redirect_along(decision, work, into);
     }
     return true;
 }

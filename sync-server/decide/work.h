@@ -130,6 +130,7 @@ struct decision {
     int later_count;
     enum reject_code refused;   /* not NONE: an operator turns it down */
     struct work_change *late;   /* changes that go to another record than they name */
+    const struct work *from;    /* that record, while such a change is merged */
     struct sales_actor actor;
     unsigned roles;             /* of the author, then and now, as the state machines know them */
     struct sales_reader reader; /* sees the works over the store */
@@ -268,6 +269,9 @@ bool srv_merge_trace(struct decision *decision, struct work *work, const struct 
 /* Keys of stamps: "custom.colour" for a map's key, which has one; "tags.gold" for a set's element,
  * which has one for each addition that nobody who removed it had seen. */
 bool srv_key_stamp_is(const struct srv_key_stamp *stamp, const char *key, size_t length);
+/* The key of an element of a SET field; its length. */
+size_t srv_element_key(char key[LIMIT_LABEL_BYTES + LIMIT_SET_ELEMENT_BYTES + 1], const char *field,
+                       const struct element *element);
 /* All stamps of a key, instead of those that it has. */
 bool srv_key_stamps_put(struct decision *decision, struct srv_record *row, const char *key,
                         size_t length, const struct stamp *stamps, int count);
@@ -278,6 +282,9 @@ bool srv_key_stamp_put(struct decision *decision, struct srv_record *row, const 
 /* The incoming stamp, above `stored` where the author had seen that. */
 struct stamp srv_merge_stamp(const struct decision *decision, const struct stamp *stored,
                              bool seen);
+/* The same for a change that is made at `time`. */
+struct stamp srv_merge_stamp_at(const struct decision *decision, hlc time,
+                                const struct stamp *stored, bool seen);
 /* Adds a conflict entry: values as JSON texts, NULL for none. */
 bool srv_decide_note(struct decision *decision, const struct work *about, const char *field,
                      size_t field_length, const struct value *kept, uint32_t kept_device,
@@ -373,8 +380,15 @@ bool srv_redirect_late(struct decision *decision);
 /* Of the server: *renames where the value is the stored reference led on; then it is put. */
 bool srv_redirect_renames(struct decision *decision, struct work *work, int field,
                           const struct value *sent, bool *renames);
+/* Of a change that was led to another record: `base` is the stamp of what the record that was named
+ * has. Where the author had seen it, the change is later than it (*time), and what came from there to
+ * this record, which `stored` tells, was seen, too (*seen). */
+void srv_redirect_seen(const struct decision *decision, const struct stamp *base,
+                       const struct stamp *stored, hlc *time, int64_t *seen);
 /* Where the server redirects a customer to another: the one's values go into the other. */
 bool srv_redirect_join(struct decision *decision);
+/* A customer that is redirected belongs to whom the other one belongs. */
+void srv_redirect_along(struct decision *decision, struct work *from, const struct work *into);
 
 /* ---- hold.c */
 /* Holds of the domain rules on the documents whose lines change. */

@@ -144,13 +144,27 @@ static void append_id_text(struct buffer *sql, const char *column, const char *n
     append(sql, ") END AS ", name, NULL);
 }
 
-/* Roots (a move between buckets), parents, managers and numbers of documents. */
+/* Whether a record hangs from what the field names: it goes where that goes. */
+static bool hangs_by(const struct entity *entity, int field)
+{
+    return field == entity->root_field || field == entity->parent_field;
+}
+
+/* What hangs from a record; numbers of documents; and what rules look for. */
 bool srv_sqlite_is_indexed(const struct entity *entity, int field)
 {
-    return field == entity->root_field || field == entity->parent_field ||
-           (entity->kind == ENTITY_QUOTE && field == QUOTE_REVISION_OF) ||
-           field == dk_number_field(entity->kind) ||
-           (entity->kind == ENTITY_USER && field == USER_MANAGER_ID);
+    static const struct {
+        int entity, field;
+    } others[] = {{ENTITY_USER, USER_MANAGER_ID},
+                  {ENTITY_CUSTOMER, CUSTOMER_REDIRECT_TO},
+                  {ENTITY_QUOTE, QUOTE_REVISION_OF},
+                  {ENTITY_QUOTE, QUOTE_OPPORTUNITY_ID},
+                  {ENTITY_SALES_ORDER, SALES_ORDER_QUOTE_ID}};
+    bool indexed = hangs_by(entity, field) || field == dk_number_field(entity->kind);
+    for (size_t i = 0; i < sizeof others / sizeof others[0] && !indexed; i++) {
+        indexed = (int)entity->kind == others[i].entity && field == others[i].field;
+    }
+    return indexed;
 }
 
 /* Appends the statement that makes an entity's table. */
@@ -174,8 +188,10 @@ static void append_indexes(struct buffer *sql, const struct entity *entity)
             append(sql, "CREATE INDEX IF NOT EXISTS s_", entity->name, "_by_");
             append(sql, entity->fields[field].name, " ON s_", entity->name);
             append(sql, "(org, ", entity->fields[field].name, ")");
-            bool some = field == dk_number_field(entity->kind);
-            append(sql, some ? " WHERE doc_no IS NOT NULL;" : ";", NULL, NULL);
+            if (!hangs_by(entity, field)) {
+                append(sql, " WHERE ", entity->fields[field].name, " IS NOT NULL");
+            }
+            append(sql, ";", NULL, NULL);
         }
     }
     append(sql, "CREATE INDEX IF NOT EXISTS s_", entity->name, "_by_bucket ON s_");

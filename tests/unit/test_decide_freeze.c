@@ -437,22 +437,34 @@ static struct id make_deal(struct world *world, const struct id *customer)
     return id;
 }
 
+/* Gives the deal to another customer, whom its quotes and orders do not name. */
+static void move_deal(struct world *world, const struct id *deal)
+{
+    struct id other = make_customer(world, &world->li, "other");
+    edit_record(world, ENTITY_OPPORTUNITY, deal, world->org.head);
+    put_id(world, OPPORTUNITY_CUSTOMER_ID, &other);
+    (void)accept(world, &world->li);
+}
+
 static void test_decide_freeze__win_needs_evidence_or_is_held(void **state)
 {
     struct world *world = *state;
-    for (int evidence = 0; evidence < 2; evidence++) {
+    for (int evidence = 0; evidence < 3; evidence++) {
         struct id customer = make_customer(world, &world->li, "shop");
         struct id deal = make_deal(world, &customer);
         (void)accept(world, &world->li);
         (void)add_quote(world, &customer);
         put_id(world, QUOTE_OPPORTUNITY_ID, &deal);
-        put_text(world, QUOTE_STATUS, evidence == 1 ? "accepted" : "sent");
+        put_text(world, QUOTE_STATUS, evidence > 0 ? "accepted" : "sent");
         int64_t before = accept(world, &world->li);
+        if (evidence == 2) {
+            move_deal(world, &deal);
+        }
         edit_record(world, ENTITY_OPPORTUNITY, &deal, world->org.head);
         put_text(world, OPPORTUNITY_STATUS, "won");
         (void)accept(world, &world->li);
         const char *page = pull_all(world, &world->office, before);
-        assert_int_equal(strstr(page, "\"REQUIRED\"") == NULL, evidence == 1);
+        assert_int_equal(strstr(page, "\"REQUIRED\"") == NULL, evidence > 0);
     }
 }
 
@@ -472,6 +484,10 @@ static void test_decide_freeze__won_is_reopened_when_its_order_is_cancelled(void
     put_text(world, SALES_ORDER_CUR, "CNY");
     put_text(world, SALES_ORDER_STATUS, "submitted");
     (void)accept(world, &world->li);
+    edit_record(world, ENTITY_OPPORTUNITY, &deal, world->org.head);
+    put_text(world, OPPORTUNITY_STATUS, "tracking");
+    reject(world, &boss, REJECT_TRANSITION, "status", "order");
+    move_deal(world, &deal);
     edit_record(world, ENTITY_OPPORTUNITY, &deal, world->org.head);
     put_text(world, OPPORTUNITY_STATUS, "tracking");
     reject(world, &boss, REJECT_TRANSITION, "status", "order");

@@ -148,6 +148,143 @@ static void test_decide_redirect__keys_join_by_their_stamps(void **state)
     expect_in(page, "{\"floor\":3,\"gone\":null,\"only\":\"f\"}");
 }
 
+/* Reassigns a customer, as an import does. */
+static void reassign(struct world *world, const struct id *customer, int territory)
+{
+    edit_record(world, ENTITY_CUSTOMER, customer, world->org.head);
+    put_id(world, CUSTOMER_TERRITORY_ID, &world->territories[territory]);
+    (void)accept(world, &world->server);
+}
+
+/* Given customers that became one, in a row, when the last one goes to another territory, then the
+ * others go with it, and come back with it; by themselves they go nowhere. */
+static void test_decide_redirect__who_became_one_moves_as_one(void **state)
+{
+    struct world *world = *state;
+    struct id row[3];
+    for (int i = 0; i < 3; i++) {
+        row[i] = make_customer(world, &world->li, "one of three");
+    }
+    for (int i = 0; i < 2; i++) {
+        put_redirect(world, &row[i], &row[i + 1]);
+        (void)accept(world, &world->server);
+    }
+    for (int territory = WEST; territory >= EAST; territory--) {
+        int64_t before = world->org.head;
+        reassign(world, &row[2], territory);
+        reassign(world, &row[0], 1 - territory);
+        for (int i = 0; i < 3; i++) {
+            struct device *reader = territory == WEST ? &world->tom : &world->li;
+            struct device *other = territory == WEST ? &world->li : &world->tom;
+            struct value value = value_of(world, ENTITY_CUSTOMER, &row[i], CUSTOMER_TERRITORY_ID);
+            assert_memory_equal(&value.id, &world->territories[territory], sizeof value.id);
+            expect_in(pull_all(world, reader, before), wire(world, &row[i]));
+            const char *page = pull_all(world, other, before);
+            expect_in(page, "evict");
+            expect_not_in(page, "one of three");
+        }
+    }
+}
+
+/* Given a customer that became another and was reassigned, when work on it comes that its rep had
+ * recorded before, then it is the other one's, and said to have moved; also where the rep never had
+ * the other one; what was recorded later is missing. */
+static void test_decide_redirect__work_of_before_is_kept_over_both(void **state)
+{
+    struct world *world = *state;
+    for (int first = EAST; first <= WEST; first++) {
+        /* The first customer may have come from the west, where nobody saw the other one. */
+        struct device *rep = first == EAST ? &world->li : &world->tom;
+        struct id from = make_customer(world, rep, "from");
+        struct id into = make_customer(world, &world->li, "into");
+        int64_t base = world->org.head, then_ms = world->now_ms + 1000;
+        world->now_ms += 2000;
+        if (first == WEST) {
+            reassign(world, &from, EAST);
+        }
+        put_redirect(world, &from, &into);
+        (void)accept(world, &world->server);
+        if (first == EAST) {
+            reassign(world, &into, WEST);
+        }
+        world->now_ms += 5000;
+        struct id visit;
+        for (int late = 1; late >= 0; late--) {
+            for (int kind = 0; kind < 2; kind++) {
+                if (kind == 0) {
+                    edit_record(world, ENTITY_CUSTOMER, &from, base);
+                    put_text(world, CUSTOMER_PREFS, "tea");
+                } else {
+                    visit = make_record(world, ENTITY_VISIT);
+                    put_id(world, VISIT_CUSTOMER_ID, &from);
+                }
+                world->hlc_ms = late ? world->now_ms : then_ms;
+                struct verdict verdict = send_changeset(world, rep);
+                assert_int_equal(verdict.kind, late ? VERDICT_REJECTED : VERDICT_ACCEPTED);
+                assert_int_equal(verdict.code, late ? REJECT_REF_MISSING : REJECT_NONE);
+                assert_int_equal(verdict.remapped, !late);
+                assert_int_equal(verdict.moved_ms != 0, !late);
+            }
+        }
+        expect_text(world, ENTITY_CUSTOMER, &into, CUSTOMER_PREFS, "tea");
+        expect_customer(world, ENTITY_VISIT, &visit, VISIT_CUSTOMER_ID, &into);
+        expect_not_in(pull_all(world, rep, base), "tea");
+    }
+}
+
+/* A customer and another one that it becomes; what a phone whose clock is ahead gave to the first. */
+struct pair {
+    struct id from, into;
+    int64_t seen;
+};
+
+static struct pair make_pair(struct world *world)
+{
+    struct pair pair = {make_customer(world, &world->li, "from"),
+                        make_customer(world, &world->li, "into"), 0};
+    edit_record(world, ENTITY_CUSTOMER, &pair.into, world->org.head);
+    put_text(world, CUSTOMER_PREFS, "into's");
+    put_text(world, FIELD_CUSTOM, "{\"floor\":1}");
+    world->hlc_ms = world->now_ms + 1000;
+    (void)accept(world, &world->wang);
+    edit_record(world, ENTITY_CUSTOMER, &pair.from, world->org.head);
+    put_text(world, CUSTOMER_PREFS, "ahead");
+    put_text(world, FIELD_CUSTOM, "{\"floor\":2}");
+    put_text(world, CUSTOMER_TAGS, "{\"add\":[\"gold\"]}");
+    world->hlc_ms = world->now_ms + 200000;
+    pair.seen = accept(world, &world->wang);
+    return pair;
+}
+
+/* Given an edit by somebody who had seen what a clock that was ahead had given to a customer, when
+ * the customer becomes another before the edit comes or after it, then the edit stands, as it is
+ * later than what it was based on. */
+static void test_decide_redirect__an_edit_is_later_than_what_it_was_based_on(void **state)
+{
+    struct world *world = *state;
+    for (int order = 0; order < 2; order++) {
+        struct pair pair = make_pair(world);
+        int64_t before = world->org.head;
+        for (int step = 0; step < 2; step++) {
+            if (step == order) {
+                put_redirect(world, &pair.from, &pair.into);
+                (void)send_changeset(world, &world->server);
+            } else {
+                edit_record(world, ENTITY_CUSTOMER, &pair.from, pair.seen);
+                put_text(world, CUSTOMER_PREFS, "edited");
+                put_text(world, FIELD_CUSTOM, "{\"floor\":3}");
+                put_text(world, CUSTOMER_TAGS, "{\"remove\":[\"gold\"]}");
+                world->hlc_ms = world->now_ms + 5000;
+                (void)accept(world, &world->li);
+            }
+        }
+        expect_text(world, ENTITY_CUSTOMER, &pair.into, CUSTOMER_PREFS, "edited");
+        expect_text(world, ENTITY_CUSTOMER, &pair.into, FIELD_CUSTOM, "{\"floor\":3}");
+        expect_text(world, ENTITY_CUSTOMER, &pair.into, CUSTOMER_TAGS, NULL);
+        expect_in(pull_all(world, &world->office, before), "into's");
+    }
+}
+
 #define TEST(name)                                                                                 \
     cmocka_unit_test_setup_teardown(test_decide_redirect__##name, setup_world, teardown_world)
 
@@ -158,6 +295,9 @@ int main(void)
         TEST(a_reference_keeps_its_stamp),
         TEST(what_loses_twice_is_kept_twice),
         TEST(keys_join_by_their_stamps),
+        TEST(who_became_one_moves_as_one),
+        TEST(work_of_before_is_kept_over_both),
+        TEST(an_edit_is_later_than_what_it_was_based_on),
     };
     return cmocka_run_group_tests_name("decide_redirect", tests, NULL, NULL);
 }
