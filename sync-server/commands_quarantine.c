@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The commands quarantine list, show, release and reject. Called by srv_service_command. Invariant:
- * of one instance, changesets leave the quarantine in the order of their seq; what waited behind
- * one of them follows it.
+ * The commands quarantine list, show, release and reject, called by srv_service_command; and what a
+ * server releases by itself when it starts with a newer schema. Invariant: of one instance,
+ * changesets leave the quarantine in the order of their seq; what waited behind one of them follows
+ * it.
  */
 #include "sync-server/inside.h"
 
@@ -18,7 +19,7 @@
 
 /* What the commands on one changeset share. */
 struct quarantine_task {
-    struct command_run *run;
+    struct command_run *run; /* NULL: no operator has said so */
     struct id changeset;
     bool all; /* those behind it too, whatever they wait for */
     enum reject_code refused;
@@ -149,8 +150,9 @@ daybook_status srv_command_quarantine_show(struct command_run *run)
 
 /* The author of a changeset that waits, as of when it came. An operator who lets it through
  * vouches for a user who is disabled. */
-static daybook_status waiting_author(struct decider *decider, const struct srv_quarantined *row,
-                                     struct arena *arena, struct decide_author *author)
+static daybook_status waiting_author(struct decider *decider, const struct quarantine_task *task,
+                                     const struct srv_quarantined *row, struct arena *arena,
+                                     struct decide_author *author)
 {
     bool found;
     memset(author, 0, sizeof *author);
@@ -159,7 +161,7 @@ static daybook_status waiting_author(struct decider *decider, const struct srv_q
     if (status != DAYBOOK_OK || !found) {
         return status == DAYBOOK_OK ? DAYBOOK_CORRUPT : status;
     }
-    author->account.disabled = false;
+    author->account.disabled = author->account.disabled && task->run == NULL;
     author->device_no = row->device_no;
     author->decided = row->seq;
     author->boot = row->boot;
@@ -211,7 +213,7 @@ static daybook_status decide_waiting(struct decider *decider, struct quarantine_
     const char *problem = NULL;
     char *text = dk_arena_copy(arena, row->body, row->length);
     daybook_status status =
-        text == NULL ? DAYBOOK_NO_MEMORY : waiting_author(decider, row, arena, &author);
+        text == NULL ? DAYBOOK_NO_MEMORY : waiting_author(decider, task, row, arena, &author);
     if (status != DAYBOOK_OK) {
         return status;
     }
@@ -226,7 +228,9 @@ static daybook_status decide_waiting(struct decider *decider, struct quarantine_
     if (status == DAYBOOK_OK) {
         task->waiting += verdict.kind == VERDICT_QUARANTINED ? 1 : 0;
         task->ended += verdict.kind == VERDICT_QUARANTINED ? 0 : 1;
-        write_verdict(task, row, &verdict);
+        if (task->run != NULL) {
+            write_verdict(task, row, &verdict);
+        }
     }
     return status;
 }
@@ -335,4 +339,83 @@ daybook_status srv_command_quarantine_release(struct command_run *run)
 daybook_status srv_command_quarantine_reject(struct command_run *run)
 {
     return end_command(run, REJECT_AUTH);
+}
+
+/* ---- what waited for this schema */
+
+/* Where the run is: organisation by organisation, instance by instance. */
+struct learn_task {
+    struct quarantine_task task;
+    int org;
+    uint32_t device_no; /* those up to it are done */
+    bool finished;
+};
+
+/* Decides the waiting changeset of a row without text. *stays: it waits on. */
+static daybook_status learn_one(struct decider *decider, struct learn_task *learn,
+                                struct decide_org *org, const struct id *changeset,
+                                struct arena *arena, bool *stays)
+{
+    struct srv_quarantined row;
+    bool found;
+    int waiting = learn->task.waiting;
+    dk_arena_reset(arena);
+    daybook_status status =
+        srv_store_find_quarantine(decider->store, org->org, changeset, arena, &row, &found);
+    if (status == DAYBOOK_OK && found) {
+        status = decide_waiting(decider, &learn->task, org, &row, REJECT_NONE, arena);
+    }
+    *stays = learn->task.waiting > waiting;
+    return status;
+}
+
+/* The task: of each instance what waits for a schema, and what waits for that, up to the first
+ * changeset that waits for something else or still has to. */
+static daybook_status learn_run(struct decider *decider, void *context)
+{
+    struct learn_task *learn = context;
+    struct decide_org *org = &decider->orgs[learn->org];
+    struct srv_quarantined *rows;
+    struct arena arena;
+    int count = 0, decided = 0;
+    daybook_status status = learn->org < decider->org_count
+                                ? srv_store_list_quarantine(decider->store, org->org, 0, LIST_MAX,
+                                                            &decider->arena, &rows, &count)
+                                : DAYBOOK_OK;
+    dk_arena_init(&arena, TEXT_ARENA_BYTES_MAX);
+    for (int i = 0; i < count && status == DAYBOOK_OK && decided < RELEASE_MAX; i++) {
+        enum reject_code why = dk_reject_by_name(rows[i].why, strlen(rows[i].why));
+        bool stays = why != REJECT_SCHEMA && why != REJECT_DEPENDS;
+        if (rows[i].device_no <= learn->device_no) {
+            continue;
+        }
+        if (!stays) {
+            decided++;
+            status = learn_one(decider, learn, org, &rows[i].changeset, &arena, &stays);
+        }
+        learn->device_no = stays ? rows[i].device_no : learn->device_no;
+    }
+    dk_arena_clear(&arena);
+    if (decided < RELEASE_MAX) {
+        learn->org++;
+        learn->device_no = 0;
+    }
+    learn->finished = learn->org >= decider->org_count;
+    return status;
+}
+
+/* See service.h. */
+daybook_status srv_service_learn(struct service *service)
+{
+    struct learn_task learn = {.org = 0};
+    daybook_status status = DAYBOOK_OK;
+    do {
+        status = srv_run_task(service, learn_run, &learn);
+    } while (status == DAYBOOK_OK && !learn.finished);
+    if (learn.task.ended > 0 || status != DAYBOOK_OK) {
+        dk_log(&service->log, status == DAYBOOK_OK ? LOG_INFO : LOG_ERROR,
+               "released what waited for this schema count=%d status=%d", learn.task.ended,
+               (int)status);
+    }
+    return status;
 }

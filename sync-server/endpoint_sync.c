@@ -14,6 +14,7 @@
 /* Decisions that a device has not acknowledged are read with each of its replies. No client that
  * applies what it is sent comes near this. */
 #define UNSETTLED_MAX 100000
+#define FULL_RETRY_MS (10 * 60 * 1000) /* when to ask again whether the quarantine has room */
 
 /* ---- parse */
 
@@ -265,6 +266,13 @@ static daybook_status decide_changesets(struct decider *decider, struct job *job
             job->seq = author->decided + 1;
             (void)srv_job_fail(job, 409, "GAP", "seq %lld came, %lld is expected",
                                (long long)sync->inputs[i].changeset.seq, (long long)job->seq);
+            return DAYBOOK_OK;
+        }
+        if (answer == DECIDE_FULL) {
+            job->retry_after_ms = FULL_RETRY_MS;
+            dk_log(&decider->service->log, LOG_ERROR, "quarantine full device=%u seq=%lld",
+                   (unsigned)author->device_no, (long long)sync->inputs[i].changeset.seq);
+            (void)srv_job_fail(job, 503, "BUSY", "too much of this user's waits in quarantine");
             return DAYBOOK_OK;
         }
         if (answer == DECIDE_DIVERGED) {

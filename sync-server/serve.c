@@ -175,6 +175,9 @@ static daybook_status open_service(struct server *server, char *problem, size_t 
         status = DAYBOOK_OK;
     }
     dk_memory_free(text);
+    if (status == DAYBOOK_OK) {
+        (void)srv_service_learn(server->service); /* what fails now can be released by hand */
+    }
     return status;
 }
 

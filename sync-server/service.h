@@ -87,6 +87,10 @@ daybook_status srv_service_night(struct service *service, bool (*stop)(void *con
 daybook_status srv_service_command(struct service *service, int argc, const char *const *argv,
                                    bool json, char **text);
 
+/* Decides what waits in the quarantine for a schema that this server has by now. Before it serves;
+ * what it came to is logged. */
+daybook_status srv_service_learn(struct service *service);
+
 /* Cuts the log as the settings say; what it came to is logged. For the nightly run; the caller's
  * thread waits. */
 daybook_status srv_service_compact(struct service *service);

@@ -211,15 +211,20 @@ static daybook_status keep(struct decision *decision, enum seen seen,
     }
 }
 
-/* Decides a changeset whose seq is the author's next. */
+/* Decides a changeset whose seq is the author's next. *full: it is not decided, for it cannot be
+ * kept until it is. */
 static daybook_status decide_next(struct decision *decision, enum seen seen,
-                                  const struct srv_decision *before)
+                                  const struct srv_decision *before, bool *full)
 {
+    *full = false;
     daybook_status status = seen == SEEN_NEW ? attempt(decision) : DAYBOOK_OK;
-    if (status == DAYBOOK_OK) {
+    if (status == DAYBOOK_OK && seen == SEEN_NEW) {
+        status = srv_decide_is_full(decision, full);
+    }
+    if (status == DAYBOOK_OK && !*full) {
         status = keep(decision, seen, before);
     }
-    if (status != DAYBOOK_OK) {
+    if (status != DAYBOOK_OK || *full) {
         return status;
     }
     decision->author->decided = decision->input->changeset.seq;
@@ -257,7 +262,9 @@ daybook_status srv_decide(struct decide *decide, struct decide_org *org,
                                       : DECIDE_VERDICT;
     bool next = input->changeset.seq == author->decided + 1;
     if (status == DAYBOOK_OK && *answer == DECIDE_VERDICT && next) {
-        status = decide_next(&decision, seen, &before);
+        bool full;
+        status = decide_next(&decision, seen, &before, &full);
+        *answer = full ? DECIDE_FULL : DECIDE_VERDICT;
     }
     return status;
 }
@@ -283,9 +290,9 @@ daybook_status srv_decide_waiting(struct decide *decide, struct decide_org *org,
         status = srv_decide_forget(&decision);
     }
     if (status == DAYBOOK_OK) {
-        status = srv_store_markers(decide->store, author->device_no, input->changeset.seq, 0,
-                                   org->head, &decide->arena, &decision.later,
-                                   &decision.later_count);
+        status =
+            srv_store_markers(decide->store, author->device_no, input->changeset.seq, 0, org->head,
+                              &decide->arena, &decision.later, &decision.later_count);
     }
     if (status == DAYBOOK_OK) {
         status = attempt(&decision);

@@ -62,7 +62,7 @@ struct decide_input {
     /* The server's own: the documents that it names go to this class, whatever it is. All other
      * changesets bring what they touch back to the open one, which is 0. */
     enum srv_class class;
-    /* Its text for the quarantine, borrowed; called at most once. */
+    /* Its text for the quarantine, borrowed. */
     daybook_status (*text)(void *context, const char **bytes, size_t *length);
     void *context;
 };
@@ -70,7 +70,8 @@ struct decide_input {
 enum decide_answer {
     DECIDE_VERDICT,  /* *verdict is the answer */
     DECIDE_DIVERGED, /* another changeset had this seq: the device's store is a copy */
-    DECIDE_GAP       /* a seq is missing before this one */
+    DECIDE_GAP,      /* a seq is missing before this one */
+    DECIDE_FULL      /* it would have to wait, and too much of its user's waits already */
 };
 
 struct decide;

@@ -412,8 +412,7 @@ static struct work *new_note(struct decision *decision, struct note_key *key,
 /* The number of a stamp's device, as people see it. */
 static struct value device_value(uint32_t device_no)
 {
-    return (struct value){.kind = VALUE_INT,
-                          .integer = (int64_t)(device_no & ~DECIDE_LATER_SELF)};
+    return (struct value){.kind = VALUE_INT, .integer = (int64_t)(device_no & ~DECIDE_LATER_SELF)};
 }
 
 /* Makes the entry. */

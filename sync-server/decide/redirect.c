@@ -133,8 +133,8 @@ static bool add_late(struct decision *decision, struct work *work, const struct 
     return true;
 }
 
-/* See the header. Nothing of the other customer was before the author's eyes but what has come to it
- * from this one, so its own values are compared by their stamps. The author gets both whole. */
+/* See the header. Nothing of the other customer was before the author's eyes but what has come to
+ * it from this one, so its own values are compared by their stamps. The author gets both whole. */
 bool srv_redirect_change(struct decision *decision, struct work *work)
 {
     if (work->row.record.entity->kind != ENTITY_CUSTOMER || work->change->op != BLOCK_SET ||

@@ -16,9 +16,9 @@ bool srv_decide_sees(const struct decision *decision, int64_t bucket)
 static bool find_claim(struct decision *decision, const struct id *record, struct srv_claim *claim,
                        bool *found)
 {
-    daybook_status status = srv_store_find_claim(
-        decision->store, decision->org->org, record, decision->author->device_no,
-        decision->input->changeset.seq, claim, found);
+    daybook_status status = srv_store_find_claim(decision->store, decision->org->org, record,
+                                                 decision->author->device_no,
+                                                 decision->input->changeset.seq, claim, found);
     return status == DAYBOOK_OK || srv_decision_fail(decision, status);
 }
 

@@ -128,9 +128,9 @@ struct decision {
     /* then: what its instance sent behind it and was applied meanwhile, by position */
     struct srv_decision *later;
     int later_count;
-    enum reject_code refused;   /* not NONE: an operator turns it down */
-    struct work_change *late;   /* changes that go to another record than they name */
-    const struct work *from;    /* that record, while such a change is merged */
+    enum reject_code refused; /* not NONE: an operator turns it down */
+    struct work_change *late; /* changes that go to another record than they name */
+    const struct work *from;  /* that record, while such a change is merged */
     struct sales_actor actor;
     unsigned roles;             /* of the author, then and now, as the state machines know them */
     struct sales_reader reader; /* sees the works over the store */
@@ -177,8 +177,8 @@ struct work *srv_work_find(const struct decision *decision, const struct entity 
  * the decision has failed. */
 struct work *srv_work_load(struct decision *decision, const struct entity *entity,
                            const struct id *id);
-/* Stamps of what the author's instance sent behind this changeset, which has waited, become those of
- * somebody else (DECIDE_LATER_SELF), for the author had not seen it; and back. */
+/* Stamps of what the author's instance sent behind this changeset, which has waited, become those
+ * of somebody else (DECIDE_LATER_SELF), for the author had not seen it; and back. */
 void srv_work_turn_later(const struct decision *decision, struct srv_record *row);
 /* The work of a row that was just read from the store. NULL: the decision has failed. */
 struct work *srv_work_adopt(struct decision *decision, const struct srv_record *row);
@@ -381,8 +381,8 @@ bool srv_redirect_late(struct decision *decision);
 bool srv_redirect_renames(struct decision *decision, struct work *work, int field,
                           const struct value *sent, bool *renames);
 /* Of a change that was led to another record: `base` is the stamp of what the record that was named
- * has. Where the author had seen it, the change is later than it (*time), and what came from there to
- * this record, which `stored` tells, was seen, too (*seen). */
+ * has. Where the author had seen it, the change is later than it (*time), and what came from there
+ * to this record, which `stored` tells, was seen, too (*seen). */
 void srv_redirect_seen(const struct decision *decision, const struct stamp *base,
                        const struct stamp *stored, hlc *time, int64_t *seen);
 /* Where the server redirects a customer to another: the one's values go into the other. */
@@ -414,6 +414,8 @@ bool srv_decide_numbers(struct decision *decision); /* new documents have number
 /* ---- write.c, entry.c */
 bool srv_decide_write(struct decision *decision);   /* records, log rows, projections */
 bool srv_decide_entries(struct decision *decision); /* log rows only */
+/* Whether a changeset that has to wait may not, because too much of its author's waits already. */
+daybook_status srv_decide_is_full(struct decision *decision, bool *full);
 /* The decision itself, whatever it is, and what is kept for later ones. */
 daybook_status srv_decide_record(struct decision *decision);
 /* Nothing waits for this changeset any more, or counts as rejected by it. */

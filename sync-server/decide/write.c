@@ -149,9 +149,8 @@ bool srv_decide_write(struct decision *decision)
  * would have made, unless somebody else has; of a quarantined one any that it touches. */
 static bool has_claim(const struct decision *decision, const struct change *change)
 {
-    const struct work *work = decision->by_id == NULL
-                                  ? NULL
-                                  : srv_work_find(decision, change->entity, &change->id);
+    const struct work *work =
+        decision->by_id == NULL ? NULL : srv_work_find(decision, change->entity, &change->id);
     bool made = change->op == BLOCK_NEW && (work == NULL || !work->found);
     return made || decision->verdict->kind == VERDICT_QUARANTINED;
 }
@@ -201,6 +200,26 @@ static daybook_status keep_text(struct decision *decision)
     dk_log(&decision->decide->log, LOG_ERROR, "quarantined device=%u seq=%lld code=%s",
            (unsigned)row.device_no, (long long)row.seq, row.why);
     return srv_store_add_quarantine(decision->store, decision->org->org, &row);
+}
+
+/* See the header. */
+daybook_status srv_decide_is_full(struct decision *decision, bool *full)
+{
+    const char *bytes;
+    size_t length;
+    int64_t count = 0, size = 0;
+    *full = false;
+    if (decision->verdict->kind != VERDICT_QUARANTINED || decision->input->text == NULL) {
+        return DAYBOOK_OK;
+    }
+    daybook_status status = srv_store_measure_quarantine(
+        decision->store, decision->org->org, &decision->author->account.user, &count, &size);
+    if (status == DAYBOOK_OK) {
+        status = decision->input->text(decision->input->context, &bytes, &length);
+    }
+    *full = status == DAYBOOK_OK &&
+            (count >= LIMIT_QUARANTINED || size + (int64_t)length > LIMIT_QUARANTINE_BYTES);
+    return status;
 }
 
 /* What becomes of the text: kept where the changeset is to wait, forgotten where it has waited. */

@@ -40,8 +40,8 @@ struct sqlite_statements {
     struct statement *add_decision, *adopt_decision, *replace_verdict, *find_decision, *markers,
         *drop_verdicts;
     struct statement *add_claim, *find_claim, *remove_claim;
-    struct statement *add_quarantine, *has_quarantine, *list_quarantine, *find_quarantine,
-        *end_quarantine, *ended_quarantine, *move_quarantine, *drop_ended;
+    struct statement *add_quarantine, *has_quarantine, *list_quarantine, *measure_quarantine,
+        *find_quarantine, *end_quarantine, *ended_quarantine, *move_quarantine, *drop_ended;
     struct statement *find_bucket, *next_bucket, *add_bucket, *add_class, *buckets, *find_lane;
     struct statement *append_log, *add_eviction, *evictions;
     struct statement *get_floor, *raise_floor, *lanes_of, *log_time, *cut_log, *cut_evictions;
@@ -200,6 +200,8 @@ daybook_status srv_sqlite_replace_verdict(struct srv_store *store, int64_t org,
 daybook_status srv_sqlite_add_quarantine(struct srv_store *store, int64_t org,
                                          const struct srv_quarantined *row);
 daybook_status srv_sqlite_has_quarantine(struct srv_store *store, uint32_t device_no, bool *has);
+daybook_status srv_sqlite_measure_quarantine(struct srv_store *store, int64_t org,
+                                             const struct id *user, int64_t *count, int64_t *size);
 daybook_status srv_sqlite_list_quarantine(struct srv_store *store, int64_t org, uint32_t device_no,
                                           int limit, struct arena *arena,
                                           struct srv_quarantined **rows, int *count);

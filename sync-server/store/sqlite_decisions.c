@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What was decided: decisions with their verdicts, and records that wait for a changeset or were not
- * made by one. Written by the decider in the transaction of the effect. Invariant: a changeset id
- * and an (instance, seq) are decided at most once, and id and digest stay known when the verdict of
- * an acknowledged decision is dropped.
+ * What was decided: decisions with their verdicts, and records that wait for a changeset or were
+ * not made by one. Written by the decider in the transaction of the effect. Invariant: a changeset
+ * id and an (instance, seq) are decided at most once, and id and digest stay known when the verdict
+ * of an acknowledged decision is dropped.
  */
 #include "sync-server/store/sqlite.h"
 
@@ -240,10 +240,10 @@ daybook_status srv_sqlite_add_claim(struct srv_store *store, int64_t org, const 
 {
     struct sqlite_store *sqlite = srv_sqlite(store);
     daybook_status status;
-    struct statement *statement = claim_statement(
-        sqlite, &sqlite->statements.add_claim,
-        "INSERT OR IGNORE INTO claim(org, record, changeset) VALUES(?1, ?2, ?3)", org, record,
-        changeset, &status);
+    struct statement *statement =
+        claim_statement(sqlite, &sqlite->statements.add_claim,
+                        "INSERT OR IGNORE INTO claim(org, record, changeset) VALUES(?1, ?2, ?3)",
+                        org, record, changeset, &status);
     return statement == NULL ? status : srv_sqlite_run(sqlite, statement);
 }
 

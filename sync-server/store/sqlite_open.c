@@ -284,6 +284,7 @@ static const struct srv_store_operations operations = {
     .find_claim = srv_sqlite_find_claim,
     .add_quarantine = srv_sqlite_add_quarantine,
     .has_quarantine = srv_sqlite_has_quarantine,
+    .measure_quarantine = srv_sqlite_measure_quarantine,
     .list_quarantine = srv_sqlite_list_quarantine,
     .find_quarantine = srv_sqlite_find_quarantine,
     .end_quarantine = srv_sqlite_end_quarantine,

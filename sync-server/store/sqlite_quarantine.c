@@ -20,8 +20,8 @@ daybook_status srv_sqlite_add_quarantine(struct srv_store *store, int64_t org,
     daybook_status status;
     struct statement *statement =
         srv_sqlite_statement(sqlite, &sqlite->statements.add_quarantine,
-                             "INSERT INTO quarantine(" COLUMNS ", org, body, ended)"
-                             " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0)",
+                             "INSERT INTO quarantine(" COLUMNS ", org, body, size, ended)"
+                             " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 0)",
                              &status);
     if (statement == NULL) {
         return status;
@@ -36,6 +36,7 @@ daybook_status srv_sqlite_add_quarantine(struct srv_store *store, int64_t org,
     dk_bind_int(statement, 8, row->steady_ms);
     dk_bind_int(statement, 9, org);
     dk_bind_text(statement, 10, row->body, row->length);
+    dk_bind_int(statement, 11, (int64_t)row->length);
     return srv_sqlite_run(sqlite, statement);
 }
 
@@ -52,6 +53,32 @@ daybook_status srv_sqlite_has_quarantine(struct srv_store *store, uint32_t devic
     }
     dk_bind_int(statement, 1, device_no);
     status = srv_sqlite_step(sqlite, statement, has);
+    dk_reset(statement);
+    return status;
+}
+
+/* See store.h. Out of an index of what waits. */
+daybook_status srv_sqlite_measure_quarantine(struct srv_store *store, int64_t org,
+                                             const struct id *user, int64_t *count, int64_t *size)
+{
+    struct sqlite_store *sqlite = srv_sqlite(store);
+    bool row = false;
+    daybook_status status;
+    struct statement *statement =
+        srv_sqlite_statement(sqlite, &sqlite->statements.measure_quarantine,
+                             "SELECT count(*), coalesce(sum(size), 0) FROM quarantine"
+                             " WHERE org = ?1 AND user_id = ?2 AND ended = 0",
+                             &status);
+    if (statement == NULL) {
+        return status;
+    }
+    dk_bind_int(statement, 1, org);
+    dk_bind_id(statement, 2, user);
+    status = srv_sqlite_step(sqlite, statement, &row);
+    if (status == DAYBOOK_OK && row) {
+        *count = dk_column_int(statement, 0);
+        *size = dk_column_int(statement, 1);
+    }
     dk_reset(statement);
     return status;
 }

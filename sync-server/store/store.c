@@ -355,8 +355,8 @@ daybook_status srv_store_find_claim(struct srv_store *store, int64_t org, const 
 }
 
 /* See the header. */
-daybook_status srv_store_remove_claim(struct srv_store *store, int64_t org,
-                                      const struct id *record, const struct id *changeset)
+daybook_status srv_store_remove_claim(struct srv_store *store, int64_t org, const struct id *record,
+                                      const struct id *changeset)
 {
     assert(srv_store_is_writing(store));
     return store->operations->remove_claim(store, org, record, changeset);

@@ -290,8 +290,8 @@ daybook_status srv_store_list_devices(struct srv_store *store, int64_t org, stru
                                       struct srv_device **rows, int *count);
 /* The device's token is not accepted any more. NOT_FOUND. */
 daybook_status srv_store_revoke(struct srv_store *store, int64_t device);
-/* decided and settled marks of an instance, and when it was seen. Drops verdicts up to `settled`, at
- * most 2,000 per call; what is left goes with the calls that follow. NOT_FOUND. */
+/* decided and settled marks of an instance, and when it was seen. Drops verdicts up to `settled`,
+ * at most 2,000 per call; what is left goes with the calls that follow. NOT_FOUND. */
 daybook_status srv_store_mark_device(struct srv_store *store, uint32_t device_no, int64_t decided,
                                      int64_t settled, int64_t seen_ms);
 
@@ -332,8 +332,8 @@ daybook_status srv_store_find_claim(struct srv_store *store, int64_t org, const 
                                     uint32_t device_no, int64_t seq, struct srv_claim *claim,
                                     bool *found);
 /* The changeset has to do with the record no more. */
-daybook_status srv_store_remove_claim(struct srv_store *store, int64_t org,
-                                      const struct id *record, const struct id *changeset);
+daybook_status srv_store_remove_claim(struct srv_store *store, int64_t org, const struct id *record,
+                                      const struct id *changeset);
 
 /* ---- records */
 
@@ -458,6 +458,9 @@ daybook_status srv_store_add_quarantine(struct srv_store *store, int64_t org,
                                         const struct srv_quarantined *row);
 /* Whether any changeset of this instance waits. */
 daybook_status srv_store_has_quarantine(struct srv_store *store, uint32_t device_no, bool *has);
+/* How many changesets of a user wait, and the bytes of their texts. */
+daybook_status srv_store_measure_quarantine(struct srv_store *store, int64_t org,
+                                            const struct id *user, int64_t *count, int64_t *size);
 /* The changesets that wait, without their texts, by instance and seq, at most `limit`. device_no 0:
  * of all instances. */
 daybook_status srv_store_list_quarantine(struct srv_store *store, int64_t org, uint32_t device_no,

@@ -108,6 +108,8 @@ struct srv_store_operations {
                                       const struct srv_decision *decision);
     daybook_status (*add_quarantine)(struct srv_store *store, int64_t org,
                                      const struct srv_quarantined *row);
+    daybook_status (*measure_quarantine)(struct srv_store *store, int64_t org,
+                                         const struct id *user, int64_t *count, int64_t *size);
     daybook_status (*list_quarantine)(struct srv_store *store, int64_t org, uint32_t device_no,
                                       int limit, struct arena *arena, struct srv_quarantined **rows,
                                       int *count);

@@ -17,6 +17,15 @@ daybook_status srv_store_add_quarantine(struct srv_store *store, int64_t org,
 }
 
 /* See the header. */
+daybook_status srv_store_measure_quarantine(struct srv_store *store, int64_t org,
+                                            const struct id *user, int64_t *count, int64_t *size)
+{
+    *count = 0;
+    *size = 0;
+    return store->operations->measure_quarantine(store, org, user, count, size);
+}
+
+/* See the header. */
 daybook_status srv_store_list_quarantine(struct srv_store *store, int64_t org, uint32_t device_no,
                                          int limit, struct arena *arena,
                                          struct srv_quarantined **rows, int *count)

@@ -232,7 +232,8 @@ static void test_decide_redirect__work_of_before_is_kept_over_both(void **state)
     }
 }
 
-/* A customer and another one that it becomes; what a phone whose clock is ahead gave to the first. */
+/* A customer and another one that it becomes; what a phone whose clock is ahead gave to the first.
+ */
 struct pair {
     struct id from, into;
     int64_t seen;

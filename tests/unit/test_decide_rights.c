@@ -504,73 +504,6 @@ static void test_decide_rights__users_and_their_accounts(void **state)
     assert_string_equal(account.role, "back_office");
 }
 
-/* Given a disabled user, when their device sends work, then it is kept in the quarantine, and what
- * touches its records waits behind it. */
-static void test_decide_rights__work_of_a_disabled_user_is_kept(void **state)
-{
-    struct world *world = *state;
-    struct id known = make_customer(world, &world->li, "K");
-    world->li.author.account.disabled = true;
-    struct id customer = make_record(world, ENTITY_CUSTOMER);
-    put_text(world, CUSTOMER_NAME, "C");
-    edit_record(world, ENTITY_CUSTOMER, &known, world->org.head);
-    put_text(world, CUSTOMER_PREFS, "x");
-    struct verdict verdict = send_changeset(world, &world->li);
-    assert_int_equal(verdict.kind, VERDICT_QUARANTINED);
-    assert_int_equal(verdict.code, REJECT_AUTH);
-    struct id cause = world->last_changeset;
-    world->li.author.account.disabled = false;
-    (void)make_record(world, ENTITY_VISIT);
-    put_id(world, VISIT_CUSTOMER_ID, &customer);
-    verdict = send_changeset(world, &world->li);
-    assert_int_equal(verdict.kind, VERDICT_QUARANTINED);
-    assert_int_equal(verdict.code, REJECT_DEPENDS);
-    assert_memory_equal(&verdict.cause, &cause, sizeof cause);
-    edit_record(world, ENTITY_CUSTOMER, &known, world->org.head);
-    put_text(world, CUSTOMER_PREFS, "y");
-    verdict = send_changeset(world, &world->li);
-    assert_int_equal(verdict.kind, VERDICT_QUARANTINED);
-    edit_record(world, ENTITY_CUSTOMER, &known, world->org.head);
-    put_text(world, CUSTOMER_PREFS, "z");
-    (void)accept(world, &world->wang); /* others need not wait */
-    (void)make_customer(world, &world->li, "other");
-}
-
-/* Given a user who is disabled, when work comes that was recorded before, or so shortly after that
- * clocks may differ, then it waits for an operator; what was surely recorded later is refused, and
- * so it is where the record is changed again meanwhile. */
-static void test_decide_rights__what_is_recorded_after_the_disabling_is_refused(void **state)
-{
-    struct world *world = *state;
-    const struct id user = world->li.author.account.user;
-    int64_t since_ms = WORLD_NOW_MS + 1000;
-    for (int i = 0; i < 2; i++) {
-        bool found;
-        world->now_ms = since_ms + i * STAMP_AHEAD_MAX_MS * 4;
-        edit_record(world, ENTITY_USER, &user, world->org.head);
-        put_int(world, USER_DISABLED, 1);
-        if (i == 1) {
-            put_id(world, USER_TERRITORY_ID, &world->territories[WEST]);
-        }
-        (void)accept(world, &world->server);
-        assert_int_equal(
-            srv_store_get_account(world->store, &user, &world->li.author.account, &found),
-            DAYBOOK_OK);
-        const int64_t acts_ms[] = {since_ms - 1, since_ms + STAMP_AHEAD_MAX_MS - 1,
-                                   since_ms + STAMP_AHEAD_MAX_MS};
-        world->now_ms = since_ms + 10 * STAMP_AHEAD_MAX_MS;
-        for (int act = 0; act < 3; act++) {
-            (void)make_record(world, ENTITY_CUSTOMER);
-            put_text(world, CUSTOMER_NAME, "C");
-            world->hlc_ms = acts_ms[act];
-            struct verdict verdict = send_changeset(world, &world->li);
-            assert_int_equal(verdict.kind, act < 2 ? VERDICT_QUARANTINED : VERDICT_REJECTED);
-            assert_int_equal(verdict.code, REJECT_AUTH);
-            assert_string_equal(verdict.rule, "disabled");
-        }
-    }
-}
-
 /* Given a changeset on which the server runs out of its own bounds, when it comes, then it alone is
  * quarantined, its text is kept, and the next goes through. */
 static void test_decide_rights__a_failure_of_the_server_is_no_verdict_on_others(void **state)
@@ -618,8 +551,6 @@ int main(void)
         TEST(one_changeset_in_two_buckets),
         TEST(a_manager_sees_the_team),
         TEST(users_and_their_accounts),
-        TEST(work_of_a_disabled_user_is_kept),
-        TEST(what_is_recorded_after_the_disabling_is_refused),
         TEST(a_failure_of_the_server_is_no_verdict_on_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -158,8 +158,8 @@ static void test_decide_seen__an_id_is_known_for_ever(void **state)
     assert_int_equal(verdict.position, position);
 }
 
-/* Given a changeset whose verdict was acknowledged and dropped, when another content comes under its
- * id, then from the same instance it is a copy's, and from another it is refused. */
+/* Given a changeset whose verdict was acknowledged and dropped, when another content comes under
+ * its id, then from the same instance it is a copy's, and from another it is refused. */
 static void test_decide_seen__a_content_is_known_for_ever(void **state)
 {
     struct world *world = *state;

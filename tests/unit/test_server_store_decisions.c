@@ -222,8 +222,8 @@ static void assert_claim(struct world *world, int64_t seq, uint64_t changeset, b
 }
 
 /* Given changesets that were rejected and others that wait, all about one record, when it is asked
- * for, then what waits comes first, before it what the instance itself sent earlier; a claim that is
- * taken back leaves those of the others. */
+ * for, then what waits comes first, before it what the instance itself sent earlier; a claim that
+ * is taken back leaves those of the others. */
 static void test_server_store_decisions__claims_stand_beside_each_other(void **state)
 {
     struct world *world = *state;

@@ -323,6 +323,7 @@ static void run_lookups(struct world *world)
     ok(srv_store_markers(store, 1, 0, 0, 9, &world->arena, &decisions, &count));
     ok(srv_store_find_claim(store, world->org, &id, 1, 1, &claim, &found));
     ok(srv_store_has_quarantine(store, 1, &found));
+    ok(srv_store_measure_quarantine(store, world->org, &id, &bucket, &bucket));
     ok(srv_store_find_device(store, hash_of(1, hash), &device, &found));
     ok(srv_store_get_account(store, &id, &account, &found));
     ok(srv_store_find_login(store, world->org, "x", &id, &found));

@@ -124,6 +124,8 @@ static void test_document__limits_are_those_of_the_header(void **state)
         LIMIT(LIMIT_NUMBER),
         LIMIT(LIMIT_LABEL_BYTES),
         LIMIT(LIMIT_BUCKETS),
+        LIMIT(LIMIT_QUARANTINED),
+        LIMIT(LIMIT_QUARANTINE_BYTES),
     };
     struct buffer document, header;
     const char *text = load(&document, DOCUMENT);
