@@ -59,6 +59,12 @@ bool dk_sales_can_hold(int entity);
 /* The holds that the record deserves as it stands, at most SALES_HOLDS_MAX. */
 daybook_status dk_sales_holds(const struct sales_reader *reader, struct record *record,
                               struct arena *arena, struct sales_hold *holds, int *count);
+/* Whether a visit can count at all: completed, and long enough. */
+bool dk_visit_may_count(const struct record *visit);
+/* Whether a visit counts by itself: also at the customer, by a clock and a place that can be
+ * believed unless somebody has verified it, and with a result. */
+daybook_status dk_visit_counts(const struct sales_reader *reader, const struct record *visit,
+                               struct arena *arena, bool *counts);
 /* Checks required fields and rules between fields of the merged record. True where fine. */
 bool dk_sales_check(const struct record *record, struct refusal *refusal);
 

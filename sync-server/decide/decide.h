@@ -13,6 +13,7 @@
  *   redirect.c  what goes to another record than it names, because two were found to be one
  *   hold.c    what is applied and waits for somebody
  *   validate.c  fields of the server, domain rules, derived columns
+ *   effective.c  visits that count
  *   place.c   the bucket of each record; what moves takes its dependents along
  *   write.c   records, log rows, conflict entries, the decision
  *

@@ -370,6 +370,9 @@ bool srv_decide_revive_parents(struct decision *decision);
 bool srv_decide_fill(struct decision *decision);   /* fields of the server, domain rules */
 bool srv_decide_derive(struct decision *decision); /* derived columns, number of children */
 
+/* ---- effective.c */
+bool srv_decide_effective(struct decision *decision); /* visits that count */
+
 /* ---- redirect.c */
 /* The change with its references to customers led to where those are redirected. */
 bool srv_redirect_references(struct decision *decision, const struct change **change);

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Which visits count: what they say of themselves, and which of several at one customer. Called by
+ * the server's decision, which sets visit.effective. Invariant: pure, and whole numbers only, so
+ * that every end and every order of arrival comes to the same.
+ */
+#include "engine/sales/sales.h"
+
+#include "engine/base/text.h"
+#include "engine/sales/machines.h"
+
+#include <stdlib.h>
+
+#define MINUTES_MIN_MS ((int64_t)5 * 60 * 1000) /* from check-in to check-out */
+#define DISTANCE_MAX_CM 20000
+#define ACCURACY_MAX_M 100
+#define CM_PER_E7_TIMES_1E5 111319 /* along a meridian: 1.11319 cm per 10^-7 degree */
+#define FULL_CIRCLE_E7 INT64_C(3600000000)
+
+/* The cosine of a latitude × 10^6, good to 0.2 %: Bhaskara's formula,
+ * (32400 − 4 x²) / (32400 + x²) with x in degrees. */
+static int64_t cosine_e6(int64_t lat_e7)
+{
+    int64_t x = lat_e7 / 100000; /* hundredths of a degree */
+    int64_t square = x * x;
+    return (324000000 - 4 * square) * 1000000 / (324000000 + square);
+}
+
+/* True where two places are at most DISTANCE_MAX_CM apart. */
+static bool is_near(int64_t lat_a, int64_t lon_a, int64_t lat_b, int64_t lon_b)
+{
+    int64_t north = llabs(lat_a - lat_b), east = llabs(lon_a - lon_b);
+    east = east > FULL_CIRCLE_E7 / 2 ? FULL_CIRCLE_E7 - east : east;
+    int64_t north_cm = north * CM_PER_E7_TIMES_1E5 / 100000;
+    int64_t east_cm = east * CM_PER_E7_TIMES_1E5 / 100000 * cosine_e6(lat_a) / 1000000;
+    return north_cm <= DISTANCE_MAX_CM && east_cm <= DISTANCE_MAX_CM &&
+           north_cm * north_cm + east_cm * east_cm <= (int64_t)DISTANCE_MAX_CM * DISTANCE_MAX_CM;
+}
+
+/* The value of a field of an integer type; false: none. */
+static bool has_int(const struct record *record, int field, int64_t *integer)
+{
+    *integer = record->values[field].integer;
+    return record->values[field].kind == VALUE_INT;
+}
+
+/* True where the field says yes. */
+static bool is_set(const struct record *record, int field)
+{
+    int64_t flag;
+    return has_int(record, field, &flag) && flag != 0;
+}
+
+/* Whether place and time can be believed: a check-in at the customer by a device that knows where
+ * and when it is. */
+static bool is_sure(const struct record *visit, const struct record *customer)
+{
+    int64_t lat, lon, at_lat, at_lon, accuracy;
+    return !is_set(visit, VISIT_CHECKIN_MOCK) && !is_set(visit, VISIT_CHECKOUT_MOCK) &&
+           !is_set(visit, VISIT_CHECKIN_SUSPECT) && !is_set(visit, VISIT_CHECKOUT_SUSPECT) &&
+           has_int(visit, VISIT_CHECKIN_ACC, &accuracy) && accuracy <= ACCURACY_MAX_M &&
+           has_int(visit, VISIT_CHECKIN_LAT, &lat) && has_int(visit, VISIT_CHECKIN_LON, &lon) &&
+           has_int(customer, CUSTOMER_LAT, &at_lat) && has_int(customer, CUSTOMER_LON, &at_lon) &&
+           is_near(lat, lon, at_lat, at_lon);
+}
+
+/* True where the visit is in this state. */
+static bool is_in(const struct record *visit, const char *state)
+{
+    const struct value *status = &visit->values[VISIT_STATUS];
+    return status->kind == VALUE_TEXT && dk_text_equal(status->text, status->length, state);
+}
+
+/* See the header. */
+bool dk_visit_may_count(const struct record *visit)
+{
+    int64_t in, out;
+    return (is_in(visit, "completed") || is_in(visit, "verified")) &&
+           has_int(visit, VISIT_CHECKIN_TS, &in) && has_int(visit, VISIT_CHECKOUT_TS, &out) &&
+           out - in >= MINUTES_MIN_MS;
+}
+
+/* Whether something came of it: feedback, or an order or a stock count among its actions. */
+static daybook_status bore_fruit(const struct sales_reader *reader, const struct record *visit,
+                                 struct arena *arena, bool *fruit)
+{
+    static const char *const kinds[] = {"order", "stock_count"};
+    struct record *actions;
+    int count;
+    *fruit = visit->values[VISIT_FEEDBACK].kind == VALUE_TEXT &&
+             visit->values[VISIT_FEEDBACK].length > 0;
+    if (*fruit) {
+        return DAYBOOK_OK;
+    }
+    daybook_status status =
+        reader->children(reader->context, ENTITY_VISIT_ACTION, &visit->id, arena, &actions, &count);
+    for (int i = 0; status == DAYBOOK_OK && i < count; i++) {
+        const struct value *kind = &actions[i].values[VISIT_ACTION_KIND];
+        for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++) {
+            *fruit = *fruit || (kind->kind == VALUE_TEXT &&
+                                dk_text_equal(kind->text, kind->length, kinds[k]));
+        }
+    }
+    return status;
+}
+
+/* See the header. */
+daybook_status dk_visit_counts(const struct sales_reader *reader, const struct record *visit,
+                               struct arena *arena, bool *counts)
+{
+    struct record customer;
+    bool found;
+    *counts = false;
+    if (!dk_visit_may_count(visit) || visit->values[VISIT_CUSTOMER_ID].kind != VALUE_ID) {
+        return DAYBOOK_OK;
+    }
+    daybook_status status =
+        reader->get(reader->context, ENTITY_CUSTOMER, &visit->values[VISIT_CUSTOMER_ID].id, arena,
+                    &customer, &found);
+    if (status != DAYBOOK_OK || !found) {
+        return status;
+    }
+    /* A manager who verifies the visit vouches for place and time. */
+    if (!is_in(visit, "verified") && !is_sure(visit, &customer)) {
+        return DAYBOOK_OK;
+    }
+    return bore_fruit(reader, visit, arena, counts);
+}
