@@ -18,12 +18,21 @@ static void append_member(struct buffer *out, const char *name, size_t name_leng
     dk_buffer_append(out, raw, raw_length);
 }
 
+/* See the header. */
+bool dk_adopt_is_ours(const struct field *field)
+{
+    return field->policy == POLICY_SERVER || field->policy == POLICY_DERIVED;
+}
+
 /* Reads the value of a known field. False: damage. */
-static bool take_value(struct json_reader *json, struct record *record, int field,
+static bool take_value(struct json_reader *json, struct record *record, bool sent, int field,
                        struct arena *arena)
 {
     struct refusal refusal = {0, NULL, NULL};
     struct value *value = &record->values[field];
+    if (sent && dk_adopt_is_ours(&record->entity->fields[field])) {
+        return dk_json_skip(json, NULL, NULL);
+    }
     if (dk_value_read_decided(json, &record->entity->fields[field], arena, value, &refusal)) {
         return true;
     }
@@ -32,8 +41,8 @@ static bool take_value(struct json_reader *json, struct record *record, int fiel
 }
 
 /* Walks the members: known ones become values, the others go to `rest`. False: damage. */
-static bool sort_members(struct json_reader *json, struct record *record, struct arena *arena,
-                         struct buffer *rest, uint64_t *moved)
+static bool sort_members(struct json_reader *json, struct record *record, bool sent,
+                         struct arena *arena, struct buffer *rest, uint64_t *moved)
 {
     enum json_type type;
     if (dk_json_next(json) != JSON_OBJECT) {
@@ -45,7 +54,7 @@ static bool sort_members(struct json_reader *json, struct record *record, struct
         int field = dk_entity_field(record->entity, name, length, -1);
         if (field >= 0) {
             *moved |= (uint64_t)1 << field;
-            if (!take_value(json, record, field, arena)) {
+            if (!take_value(json, record, sent, field, arena)) {
                 return false;
             }
         } else if (dk_json_skip(json, &raw, &raw_length)) {
@@ -57,7 +66,7 @@ static bool sort_members(struct json_reader *json, struct record *record, struct
     return type == JSON_END;
 }
 
-bool dk_adopt_extra(struct record *record, struct arena *arena, uint64_t *moved)
+bool dk_adopt_extra(struct record *record, bool sent, struct arena *arena, uint64_t *moved)
 {
     struct json_reader json;
     struct buffer rest;
@@ -71,7 +80,7 @@ bool dk_adopt_extra(struct record *record, struct arena *arena, uint64_t *moved)
     }
     dk_buffer_init(&rest, (size_t)record->extra.length * 6 + 2);
     dk_json_open(&json, copy, record->extra.length);
-    bool fine = sort_members(&json, record, arena, &rest, moved);
+    bool fine = sort_members(&json, record, sent, arena, &rest, moved);
     if (fine && *moved != 0) {
         record->extra = (struct value){.kind = VALUE_NULL};
         if (rest.length > 0) {

@@ -15,7 +15,7 @@
 /* Moves members of extra that the schema knows now into their fields; *moved: which. */
 static daybook_status adopt_extra(struct store *store, struct record *record, uint64_t *moved)
 {
-    if (dk_adopt_extra(record, &store->work, moved)) {
+    if (dk_adopt_extra(record, false, &store->work, moved)) {
         return DAYBOOK_OK;
     }
     return store->work.failed ? DAYBOOK_NO_MEMORY : DAYBOOK_CORRUPT;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Owns what a server with a newer schema makes of the fields that it had kept as extra before it
- * knew them: they become columns, with the stamps of whoever wrote them, in tombstones too. Called
- * by sqlite_schema.c, in the transaction that upgrades. Invariant: nobody is told, because devices
- * have the same under the same names, and later changes merge as if the field had always been
- * there.
+ * knew them: they become columns, with the stamps of whoever wrote them, in tombstones too; but
+ * what devices had no business to send goes. Called by sqlite_schema.c, in the transaction that
+ * upgrades. Invariant: nobody is told, because devices have the same under the same names, and
+ * later changes merge as if the field had always been there.
  */
 #include "engine/protocol/adopt.h"
 #include "sync-server/store/sqlite.h"
@@ -60,7 +60,7 @@ static bool move_stamps(struct srv_record *row, struct arena *arena, bool *any)
             extra ? dk_entity_field(entity, key->key + skip, key->key_length - skip, -1) : -1;
         if (field < 0) {
             row->key_stamps[kept++] = *key;
-        } else {
+        } else if (!dk_adopt_is_ours(&entity->fields[field])) {
             row->stamps[field] = key->stamp;
         }
     }
@@ -87,7 +87,7 @@ static daybook_status adopt_record(struct sqlite_store *sqlite, const struct ent
     if (status != DAYBOOK_OK || !found) {
         return status;
     }
-    if (!dk_adopt_extra(&row.record, arena, &moved) || !move_stamps(&row, arena, &stamps)) {
+    if (!dk_adopt_extra(&row.record, true, arena, &moved) || !move_stamps(&row, arena, &stamps)) {
         return arena->failed ? DAYBOOK_NO_MEMORY : DAYBOOK_CORRUPT;
     }
     return moved != 0 || stamps ? srv_sqlite_put(&sqlite->base, org, &row, true) : DAYBOOK_OK;

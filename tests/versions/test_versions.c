@@ -281,6 +281,30 @@ test_versions__older_device_takes_choices_and_lengths_that_it_may_not_write(void
     assert_int_equal(rep_count(wang, "SELECT count(*) FROM inbox", NULL), 0);
 }
 
+/* Given an older server that has kept what a device sent under the name of a field that is the
+ * server's in the newer schema, when the server learns that, then the value is gone, and that of a
+ * field of people's stays. */
+static void test_versions__nobody_gives_what_is_the_servers(void **state)
+{
+    char path[400];
+    sqlite3 *store = NULL;
+    (void)state;
+    open_shop();
+    server_stop(&company.server);
+    (void)snprintf(path, sizeof path, "%s/server.db", company.server.data);
+    assert_int_equal(sqlite3_open(path, &store), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(store,
+                                  "UPDATE s_customer SET extra = '{\"credit_note\":\"a gift\","
+                                  "\"website\":\"theirs.example\"}'",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_close(store), SQLITE_OK);
+    company.server.program = NEWER_SERVER;
+    server_start(&company.server);
+    assert_server(&company, "customer", shop, "credit_note", "");
+    assert_server(&company, "customer", shop, "website", "theirs.example");
+}
+
 /* ---- what the older server cannot read */
 
 static int64_t quarantined(void)
@@ -407,6 +431,7 @@ int main(void)
         TEST(old_and_new_edit_of_one_thing_new_first),
         TEST(older_device_takes_choices_and_lengths_that_it_may_not_write),
         TEST(older_server_keeps_what_it_cannot_read),
+        TEST(nobody_gives_what_is_the_servers),
         TEST(what_waited_is_decided_by_the_newer_server),
         TEST(what_waits_for_an_operator_still_does),
         TEST(too_old_a_device_sends_and_waits_for_its_update),
