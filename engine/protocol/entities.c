@@ -8,26 +8,21 @@
 
 #include <assert.h>
 
-/* Choices in the order of their ranks (the rank is the index), which is the order that a state
- * register joins by. */
 static const char *const choices_role[] = {"rep",         "manager", "presales", "service",
                                            "back_office", "system",  NULL};
 static const char *const choices_customer_status[] = {"prospect", "active", "archived", NULL};
-static const char *const choices_opportunity_status[] = {"tracking", "suspended", "invalid",
-                                                         "lost",     "won",       NULL};
-static const char *const choices_visit_status[] = {"planned",     "cancelled", "missed",
-                                                   "in_progress", "abandoned", "completed",
-                                                   "rejected",    "verified",  NULL};
-static const char *const choices_quote_status[] = {
-    "draft",      "pending_approval", "rejected", "approved", "withdrawn", "sent",
-    "superseded", "expired",          "declined", "accepted", "converted", NULL};
-static const char *const choices_order_status[] = {
-    "draft",        "submitted",    "rejected", "confirmed", "picking", "cancelled",
-    "part_shipped", "short_closed", "shipped",  "delivered", "closed",  NULL};
-/* An acceptance stands against a refusal that had not seen it: what was applied is not taken back.
- */
-static const char *const choices_proposal_status[] = {"open", "withdrawn", "declined", "accepted",
-                                                      NULL};
+
+/* choices_VISIT … */
+#define STATES(NAME) static const char *const choices_##NAME[] = {
+#define STATE(NAME, state) #state,
+#define END(NAME)                                                                                  \
+    NULL                                                                                           \
+    }                                                                                              \
+    ;
+#include "engine/protocol/states.def"
+#undef STATES
+#undef STATE
+#undef END
 
 /* What the short words of entities.def stand for in this file. "_" means "none": -1 for field and
  * entity numbers. */
@@ -93,9 +88,13 @@ enum { REQUIRED = FIELD_REQUIRED, PERSONAL = FIELD_PERSONAL, PASSING = FIELD_PAS
     [ENTITY_##NAME] = {.name = #name_, .kind = ENTITY_##NAME, .writer = WRITER_##writer_,          \
                        .root = ROOT_##root_, .growth = GROWTH_##growth_,                           \
                        .root_field = root_field_, .parent_field = parent_field_,                   \
-                       .field_count = NAME##_FIELD_COUNT, .fields = fields_##NAME},
-#define FIELD(NAME, FIELD, name_, type_, policy_, group_, flags_, since_, limit_, target_)
-#define END(NAME)
+                       .field_count = NAME##_FIELD_COUNT, .fields = fields_##NAME,                 \
+                       .state_field = -1
+#define FIELD(NAME, FIELD, name_, type_, policy_, group_, flags_, since_, limit_, target_)         \
+    +(POLICY_##policy_ == POLICY_STATE ? NAME##_##FIELD + 1 : 0)
+#define END(NAME)                                                                                  \
+    }                                                                                              \
+    ,
 static const struct entity entities[ENTITY_COUNT] = {
 #include "engine/protocol/entities.def"
 };

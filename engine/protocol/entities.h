@@ -42,6 +42,17 @@ enum entity_kind {
 #undef FIELD
 #undef END
 
+/* Per machine one enum of its states: RANK_VISIT_planned, which is 0, … */
+#define STATES(NAME) enum {
+#define STATE(NAME, state) RANK_##NAME##_##state,
+#define END(NAME)                                                                                  \
+    }                                                                                              \
+    ;
+#include "engine/protocol/states.def"
+#undef STATES
+#undef STATE
+#undef END
+
 enum field_type {
     FIELD_TEXT, /* TEXT to CURRENCY: VALUE_TEXT, JSON string */
     FIELD_CHOICE,
@@ -103,6 +114,7 @@ struct entity {
     int root_field;   /* ROOT_RECORD, ROOT_USER: field whose record or user gives the bucket; other
                          roots: -1 */
     int parent_field; /* child rows: field that names the document; -1: none */
+    int state_field;  /* the one of policy STATE; -1: none */
     int field_count;  /* common fields included; <= LIMIT_FIELDS */
     const struct field *fields;
 };

@@ -20,23 +20,25 @@ enum {
 
 struct freeze_row {
     int entity;
-    const char *state;
+    int state;
     enum machine_freeze way;
     unsigned roles;
 };
 
 #define STEP(entity_, from_, to_, roles_, offline_, direction_, need_)                             \
-    {ENTITY_##entity_, #from_, #to_, roles_, offline_, MACHINE_##direction_, MACHINE_NEED_##need_},
+    {ENTITY_##entity_, RANK_##entity_##_##from_, RANK_##entity_##_##to_, roles_,                   \
+     offline_,         MACHINE_##direction_,     MACHINE_NEED_##need_},
 #define FREEZE(entity_, state_, way_, roles_)
 static const struct machine_step steps[] = {
 #include "engine/sales/machines.def"
-    {.from = NULL},
+    {.from = -1},
 };
 #undef STEP
 #undef FREEZE
 
 #define STEP(entity_, from_, to_, roles_, offline_, direction_, need_)
-#define FREEZE(entity_, state_, way_, roles_) {ENTITY_##entity_, #state_, FREEZE_##way_, roles_},
+#define FREEZE(entity_, state_, way_, roles_)                                                      \
+    {ENTITY_##entity_, RANK_##entity_##_##state_, FREEZE_##way_, roles_},
 static const struct freeze_row freezes[] = {
 #include "engine/sales/machines.def"
 };
@@ -61,12 +63,7 @@ unsigned dk_machine_roles(const char *role)
 
 int dk_machine_field(const struct entity *entity)
 {
-    for (int field = FIELD_COMMON_COUNT; field < entity->field_count; field++) {
-        if (entity->fields[field].policy == POLICY_STATE) {
-            return field;
-        }
-    }
-    return -1;
+    return entity->state_field;
 }
 
 int dk_machine_rank(const struct field *field, const struct value *value)
@@ -83,14 +80,6 @@ int dk_machine_state(const struct record *record)
 {
     int field = dk_machine_field(record->entity);
     return field < 0 ? -1 : dk_machine_rank(&record->entity->fields[field], &record->values[field]);
-}
-
-/* The rank of a name of the table. */
-static int rank_of(const struct entity *entity, const char *name)
-{
-    struct value value = {.kind = VALUE_TEXT, .length = (uint32_t)strlen(name)};
-    value.text = name;
-    return dk_machine_rank(&entity->fields[dk_machine_field(entity)], &value);
 }
 
 /* See the header. The civil calendar out of days since 1970, in eras of 400 years that begin on the
@@ -154,14 +143,14 @@ static uint64_t reach(const struct record *record, int from, unsigned roles, uns
     uint64_t before;
     do {
         before = reached;
-        for (const struct machine_step *step = steps; step->from != NULL; step++) {
+        for (const struct machine_step *step = steps; step->from >= 0; step++) {
             if (step->entity != (int)entity->kind || step->direction != MACHINE_UP ||
-                (step->roles & roles) == 0 || (reached >> rank_of(entity, step->from) & 1) == 0) {
+                (step->roles & roles) == 0 || (reached >> step->from & 1) == 0) {
                 continue;
             }
             const char *word = missing(record, step->need, barred);
             if (word == NULL || unmet != NULL) {
-                reached |= (uint64_t)1 << rank_of(entity, step->to);
+                reached |= (uint64_t)1 << step->to;
             }
             if (unmet != NULL && *unmet == NULL) {
                 *unmet = word;
@@ -175,11 +164,9 @@ static uint64_t reach(const struct record *record, int from, unsigned roles, uns
 static const struct machine_step *row_of(const struct entity *entity, int from, int to,
                                          enum machine_direction direction, unsigned roles)
 {
-    const struct field *field = &entity->fields[dk_machine_field(entity)];
-    for (const struct machine_step *step = steps; step->from != NULL; step++) {
+    for (const struct machine_step *step = steps; step->from >= 0; step++) {
         if (step->entity == (int)entity->kind && step->direction == direction &&
-            (step->roles & roles) != 0 && strcmp(step->from, field->choices[from]) == 0 &&
-            strcmp(step->to, field->choices[to]) == 0) {
+            (step->roles & roles) != 0 && step->from == from && step->to == to) {
             return step;
         }
     }
@@ -237,10 +224,9 @@ bool dk_machine_freezes(const struct entity *entity)
 
 enum machine_freeze dk_machine_freeze(const struct entity *entity, int state, unsigned roles)
 {
-    const char *name = state < 0 ? NULL : entity->fields[dk_machine_field(entity)].choices[state];
-    for (size_t i = 0; name != NULL && i < sizeof freezes / sizeof freezes[0]; i++) {
+    for (size_t i = 0; i < sizeof freezes / sizeof freezes[0]; i++) {
         const struct freeze_row *row = &freezes[i];
-        if (row->entity == (int)entity->kind && strcmp(row->state, name) == 0) {
+        if (row->entity == (int)entity->kind && row->state == state) {
             return (row->roles & roles) != 0 ? FREEZE_NOT : row->way;
         }
     }

@@ -35,7 +35,7 @@ enum machine_need {
 
 struct machine_step {
     int entity;
-    const char *from, *to;
+    int from, to; /* ranks */
     unsigned roles, offline;
     enum machine_direction direction;
     enum machine_need need;
@@ -52,7 +52,7 @@ enum machine_answer {
     MACHINE_REFUSED
 };
 
-/* The rows, for tests and documentation; a row after the last has from NULL. */
+/* The rows, for tests and documentation; a row after the last has from -1. */
 const struct machine_step *dk_machine_steps(void);
 /* The roles of a user, by the name that `app_user.user_role` has; unknown ones are a rep's. */
 unsigned dk_machine_roles(const char *role);

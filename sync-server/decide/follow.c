@@ -62,22 +62,13 @@ static bool walk_related(struct decision *decision, int kind, int field, const s
     return true;
 }
 
-/* The rank of a state by its name. */
-static int rank_of(const struct record *record, const char *name)
-{
-    const struct field *field = &record->entity->fields[dk_machine_field(record->entity)];
-    struct value value = {.kind = VALUE_TEXT, .length = (uint32_t)strlen(name)};
-    value.text = name;
-    return dk_machine_rank(field, &value);
-}
-
 /* ---- opportunities */
 
 /* A quote that the customer accepted. */
 static bool is_evidence(struct decision *decision, const struct record *quote, bool *met)
 {
     (void)decision;
-    *met = dk_machine_state(quote) >= rank_of(quote, "accepted");
+    *met = dk_machine_state(quote) >= RANK_QUOTE_accepted;
     return true;
 }
 
@@ -96,7 +87,7 @@ static bool is_standing(struct decision *decision, const struct record *order, b
 {
     int state = dk_machine_state(order);
     (void)decision;
-    *met = state != rank_of(order, "cancelled") && state != rank_of(order, "rejected");
+    *met = state != RANK_SALES_ORDER_cancelled && state != RANK_SALES_ORDER_rejected;
     return true;
 }
 
@@ -119,14 +110,13 @@ static struct id origin_of(const struct record *quote)
 /* True where the quote has gone out to the customer. */
 static bool was_sent(const struct record *quote)
 {
-    return dk_machine_state(quote) >= rank_of(quote, "sent");
+    return dk_machine_state(quote) >= RANK_QUOTE_sent;
 }
 
 /* Whether a quote comes to this state, or past it, with this changeset. What follows from that
  * follows once: a hold that was cleared does not come back with a later step. */
-static bool reaches(const struct work *quote, const char *state)
+static bool reaches(const struct work *quote, int rank)
 {
-    int rank = rank_of(&quote->row.record, state);
     return (quote->stepped || quote->effect == EFFECT_NEW) && quote->old_rank < rank &&
            dk_machine_state(&quote->row.record) >= rank;
 }
@@ -140,11 +130,11 @@ static bool compare(struct decision *decision, struct work *older, const struct 
         return true;
     }
     int state = dk_machine_state(record);
-    if (state == rank_of(record, "sent")) {
-        return srv_step_by_rule(decision, older, rank_of(record, "superseded"));
+    if (state == RANK_QUOTE_sent) {
+        return srv_step_by_rule(decision, older, RANK_QUOTE_superseded);
     }
-    bool stale = state >= rank_of(record, "accepted") &&
-                 (reaches(older, "accepted") || reaches(newer, "sent"));
+    bool stale = state >= RANK_QUOTE_accepted &&
+                 (reaches(older, RANK_QUOTE_accepted) || reaches(newer, RANK_QUOTE_sent));
     return !stale || srv_decide_hold(decision, older, &hold);
 }
 
@@ -215,9 +205,9 @@ static bool follow(struct decision *decision, struct work *work)
     const struct record *record = &work->row.record;
     int state = dk_machine_state(record);
     switch (record->entity->kind) {
-    case ENTITY_OPPORTUNITY: return state != rank_of(record, "won") || follow_won(decision, work);
+    case ENTITY_OPPORTUNITY: return state != RANK_OPPORTUNITY_won || follow_won(decision, work);
     case ENTITY_QUOTE:
-        if (reaches(work, "accepted") && !follow_accepted(decision, work)) {
+        if (reaches(work, RANK_QUOTE_accepted) && !follow_accepted(decision, work)) {
             return false;
         }
         return !was_sent(record) || follow_revisions(decision, work);
@@ -249,7 +239,7 @@ bool srv_decide_barred(struct decision *decision, struct work *work, unsigned *b
         return false;
     }
     if (kind == ENTITY_OPPORTUNITY &&
-        dk_machine_state(&work->row.record) == rank_of(&work->row.record, "won") &&
+        dk_machine_state(&work->row.record) == RANK_OPPORTUNITY_won &&
         !walk_related(decision, ENTITY_QUOTE, QUOTE_OPPORTUNITY_ID, &work->row.record.id,
                       gave_order, &ordered)) {
         return false;
