@@ -27,12 +27,26 @@ daybook_status srv_decider_load(struct decider *decider)
         return DAYBOOK_NO_MEMORY;
     }
     for (int i = 0; i < count; i++) {
-        orgs[i] = (struct decide_org){.org = rows[i].org, .id = rows[i].id, .head = rows[i].head};
+        orgs[i] = (struct decide_org){.org = rows[i].org,
+                                      .id = rows[i].id,
+                                      .head = rows[i].head,
+                                      .stored_head = rows[i].head};
     }
-    dk_memory_free(decider->orgs);
+    srv_decider_forget(decider);
     decider->orgs = orgs;
     decider->org_count = count;
     return DAYBOOK_OK;
+}
+
+/* See the header. */
+void srv_decider_forget(struct decider *decider)
+{
+    for (int i = 0; i < decider->org_count; i++) {
+        dk_memory_free(decider->orgs[i].sums);
+    }
+    dk_memory_free(decider->orgs);
+    decider->orgs = NULL;
+    decider->org_count = 0;
 }
 
 /* See the header. */
@@ -82,16 +96,28 @@ static void undo(struct decider *decider)
 {
     srv_store_rollback(decider->store);
     if (srv_decider_load(decider) != DAYBOOK_OK) {
-        decider->org_count = 0;
+        srv_decider_forget(decider);
     }
+}
+
+/* Stores what has moved, and commits. */
+static daybook_status commit(struct decider *decider)
+{
+    daybook_status status = DAYBOOK_OK;
+    for (int i = 0; i < decider->org_count && status == DAYBOOK_OK; i++) {
+        status = srv_decide_finish(decider->decide, &decider->orgs[i]);
+    }
+    return status == DAYBOOK_OK ? srv_store_commit(decider->store) : status;
 }
 
 /* Decides all jobs of a list in one transaction. On failure nothing of it is done. *committing: it
  * was the commit that failed. */
-static daybook_status run_group(struct decider *decider, struct job *jobs, bool *committing)
+static daybook_status run_group(struct decider *decider, struct job *jobs, bool savepoints,
+                                bool *committing)
 {
     daybook_status status = decider->org_count == 0 ? srv_decider_load(decider) : DAYBOOK_OK;
     *committing = false;
+    srv_decide_use_savepoints(decider->decide, savepoints);
     if (status == DAYBOOK_OK) {
         status = srv_store_begin(decider->store);
     }
@@ -102,8 +128,9 @@ static daybook_status run_group(struct decider *decider, struct job *jobs, bool 
     }
     if (status == DAYBOOK_OK) {
         *committing = true;
-        status = srv_store_commit(decider->store);
+        status = commit(decider);
     }
+    srv_decide_use_savepoints(decider->decide, true);
     if (status != DAYBOOK_OK) {
         dk_log(&decider->service->log, LOG_ERROR, "group failed status=%d commit=%d", (int)status,
                (int)*committing);
@@ -126,12 +153,16 @@ static void pass_on(struct decider *decider, struct job *jobs, daybook_status st
     }
 }
 
-/* Decides a group; when one of its jobs makes it fail, each goes alone, so that it does not take
- * the others with it. */
+/* Decides a group: without savepoints, which is enough for nearly all; where that fails, with them;
+ * and when one of its jobs makes it fail even so, each alone, so that it does not take the others
+ * with it. */
 static void decide_group(struct decider *decider, struct job *jobs)
 {
     bool committing;
-    daybook_status status = run_group(decider, jobs, &committing);
+    daybook_status status = run_group(decider, jobs, false, &committing);
+    if (status != DAYBOOK_OK && !committing) {
+        status = run_group(decider, jobs, true, &committing);
+    }
     if (status == DAYBOOK_OK || committing || jobs->next == NULL) {
         pass_on(decider, jobs, status);
         return;
@@ -140,7 +171,7 @@ static void decide_group(struct decider *decider, struct job *jobs)
         struct job *job = jobs;
         jobs = job->next;
         job->next = NULL;
-        status = run_group(decider, job, &committing);
+        status = run_group(decider, job, true, &committing);
         pass_on(decider, job, status);
     }
 }
@@ -181,7 +212,7 @@ static void run_task(struct decider *decider, struct task *task)
     if (status == DAYBOOK_OK) {
         status = task->run(decider, task->context);
         if (status == DAYBOOK_OK) {
-            status = srv_store_commit(decider->store);
+            status = commit(decider);
         }
         if (status != DAYBOOK_OK) {
             undo(decider);

@@ -266,6 +266,8 @@ daybook_status srv_run_task(struct service *service,
                             void *context);
 /* Reads the organisations and their heads again: at the start, and after a rollback. */
 daybook_status srv_decider_load(struct decider *decider);
+/* Frees them: none are known. */
+void srv_decider_forget(struct decider *decider);
 /* NULL: no such organisation. */
 struct decide_org *srv_decider_org(struct decider *decider, int64_t org);
 /* The author that the server itself is; scope in the arena. */

@@ -211,7 +211,7 @@ void srv_service_close(struct service *service)
     srv_decide_free(service->decider.decide);
     dk_frame_free(service->decider.codec);
     srv_store_close(service->decider.store);
-    dk_memory_free(service->decider.orgs);
+    srv_decider_forget(&service->decider);
     dk_arena_clear(&service->decider.arena);
     if (service->lock_file >= 0) {
         (void)close(service->lock_file);

@@ -277,6 +277,12 @@ int dk_database_changes(struct database *database)
     return sqlite3_changes(database->handle);
 }
 
+/* Of all of them; what was rolled back counts too. */
+int64_t dk_database_writes(struct database *database)
+{
+    return sqlite3_total_changes(database->handle);
+}
+
 /* ---- statements ---- */
 
 /* Makes room for one more pointer. */

@@ -97,4 +97,6 @@ bool dk_column_id(struct statement *statement, int column, struct id *id);
 
 /* Rows changed by the last statement. */
 int dk_database_changes(struct database *database);
+/* Rows changed since it was opened. */
+int64_t dk_database_writes(struct database *database);
 #endif

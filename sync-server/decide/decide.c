@@ -27,6 +27,7 @@ struct decide *srv_decide_new(struct srv_store *store, const struct log *log, si
     decide->store = store;
     decide->log = *log;
     decide->epoch = srv_store_epoch(store);
+    decide->savepoints = true;
     decide->memory_max = memory_max == 0 ? MEMORY_DEFAULT : memory_max;
     dk_arena_init(&decide->arena, decide->memory_max);
     dk_buffer_init(&decide->header, LIMIT_TEXT_BYTES);
@@ -51,6 +52,12 @@ void srv_decide_free(struct decide *decide)
     dk_buffer_clear(&decide->text);
     dk_arena_clear(&decide->arena);
     dk_memory_free(decide);
+}
+
+/* See the header. */
+void srv_decide_use_savepoints(struct decide *decide, bool use)
+{
+    decide->savepoints = use;
 }
 
 /* See the header. */
@@ -162,11 +169,25 @@ static void keep_for_newer(struct decision *decision)
     }
 }
 
-/* Runs the steps in a savepoint and sets the verdict. */
+/* Undoes what the steps have written. Without a savepoint that takes the whole transaction. */
+static daybook_status undo(struct decision *decision, int64_t writes)
+{
+    if (decision->decide->savepoints) {
+        return srv_store_rollback_to(decision->store);
+    }
+    bool clean = srv_store_writes(decision->store) == writes;
+    return clean                            ? DAYBOOK_OK
+           : decision->status != DAYBOOK_OK ? decision->status
+                                            : DAYBOOK_INTERNAL;
+}
+
+/* Runs the steps and sets the verdict. */
 static daybook_status attempt(struct decision *decision)
 {
     struct verdict *verdict = decision->verdict;
-    daybook_status status = srv_store_savepoint(decision->store);
+    int64_t writes = srv_store_writes(decision->store);
+    bool savepoints = decision->decide->savepoints;
+    daybook_status status = savepoints ? srv_store_savepoint(decision->store) : DAYBOOK_OK;
     if (status != DAYBOOK_OK) {
         return status;
     }
@@ -174,9 +195,10 @@ static daybook_status attempt(struct decision *decision)
         verdict->kind = decision->merged ? VERDICT_MERGED : VERDICT_ACCEPTED;
         verdict->position = decision->position;
         verdict->clock_suspect = decision->clamped;
-        return srv_store_release(decision->store);
+        status = savepoints ? srv_store_release(decision->store) : DAYBOOK_OK;
+        return status == DAYBOOK_OK ? srv_totals_keep(decision) : status;
     }
-    status = srv_store_rollback_to(decision->store);
+    status = undo(decision, writes);
     if (status != DAYBOOK_OK) {
         return status;
     }
@@ -229,9 +251,6 @@ static daybook_status decide_next(struct decision *decision, enum seen seen,
         return status;
     }
     decision->author->decided = decision->input->changeset.seq;
-    if (seen == SEEN_NEW && decision->verdict->position > 0) {
-        decision->org->head = decision->position;
-    }
     if (decision->verdict->kind == VERDICT_QUARANTINED) {
         decision->author->has_quarantine = true;
     }
@@ -298,11 +317,5 @@ daybook_status srv_decide_waiting(struct decide *decide, struct decide_org *org,
     if (status == DAYBOOK_OK) {
         status = attempt(&decision);
     }
-    if (status == DAYBOOK_OK) {
-        status = srv_decide_record(&decision);
-    }
-    if (status == DAYBOOK_OK && verdict->position > 0) {
-        org->head = decision.position;
-    }
-    return status;
+    return status == DAYBOOK_OK ? srv_decide_record(&decision) : status;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Deciding one changeset, once: seen before, may they, merge, validate, verdict. Runs on the thread
- * that owns the store's writer, inside a transaction that the caller began and commits; each
- * decision is in a savepoint of its own. The order of the steps:
+ * that owns the store's writer, inside a transaction that the caller began and commits. The
+ * order of the steps:
  *
  *   made.c    when it was made, and what its author knew of the log
  *   seen.c    decided before? then the stored answer
@@ -16,6 +16,7 @@
  *   effective.c  visits that count
  *   place.c   the bucket of each record; what moves takes its dependents along
  *   write.c   records, log rows, conflict entries, the decision
+ *   totals.c  the head and the sums of buckets, for the whole transaction
  *
  * Invariants: 1. A position is taken if and only if the changeset was accepted or merged. 2. All
  * records that an accepted changeset names and that are there afterwards have its position as their
@@ -30,11 +31,20 @@
 #include "sync-server/scope/scope.h"
 #include "sync-server/store/store.h"
 
-/* One organisation, as the decider holds it. */
+/* By how much a bucket's version sum has moved. */
+struct bucket_sum {
+    int64_t bucket;
+    uint64_t difference;
+};
+
+/* One organisation, as the decider holds it. What is not stored yet srv_decide_finish stores. */
 struct decide_org {
     int64_t org;
     struct id id;
     int64_t head; /* last position given, also in the transaction under way */
+    int64_t stored_head;
+    struct bucket_sum *sums; /* not stored yet, of dk_memory; the holder frees it */
+    int sum_count, sum_capacity;
 };
 
 /* Who sends changesets. */
@@ -81,6 +91,10 @@ struct decide;
  * memory. */
 struct decide *srv_decide_new(struct srv_store *store, const struct log *log, size_t memory_max);
 void srv_decide_free(struct decide *decide);
+/* Whether each decision is in a savepoint of its own, as it is at first. Without, the few that fail
+ * after they have written make the whole transaction fail, which is then to be decided once more
+ * with savepoints; all others are cheaper. */
+void srv_decide_use_savepoints(struct decide *decide, bool use);
 
 /* Decides the author's next changeset. OK: *answer, and with DECIDE_VERDICT the verdict, and all
  * that follows from it is written. Otherwise the transaction cannot go on (disk, memory) and must
@@ -98,6 +112,10 @@ daybook_status srv_decide_waiting(struct decide *decide, struct decide_org *org,
                                   struct decide_author *author, const struct decide_input *input,
                                   enum reject_code refused, int64_t now_ms,
                                   struct verdict *verdict);
+
+/* Stores what the decisions of the transaction have moved in the organisation: before its commit.
+ * Otherwise as srv_decide. */
+daybook_status srv_decide_finish(struct decide *decide, struct decide_org *org);
 
 /* SHA-256 of a changeset's text from its member "changes" on: what stands before it, the seq above
  * all, may be another when a device sends the changeset again under a new instance. False: no

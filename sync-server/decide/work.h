@@ -93,10 +93,9 @@ struct work {
 };
 
 /* What one changeset does to a bucket's version sum. */
-struct bucket_sum {
-    int64_t bucket;
-    uint64_t difference;
-    struct bucket_sum *next;
+struct moved_sum {
+    struct bucket_sum sum;
+    struct moved_sum *next;
 };
 
 /* What one changeset does in one bucket. */
@@ -137,7 +136,7 @@ struct decision {
     daybook_status status;
     struct verdict *verdict;
 
-    struct bucket_sum *sums; /* the one moved last is first */
+    struct moved_sum *sums; /* the one moved last is first */
     struct work *works, **works_end;
     int work_count;
     struct work **by_id, **by_parent; /* slots, a power of two */
@@ -150,6 +149,7 @@ struct decide {
     uint64_t epoch;
     struct arena arena;
     size_t memory_max;
+    bool savepoints;                  /* one per decision */
     uint64_t seeds[2];                /* random: slots of ids */
     struct buffer header, tail, text; /* being built */
     struct entry *entries;            /* reused; entry_count of them are in use */
@@ -423,5 +423,12 @@ daybook_status srv_decide_is_full(struct decision *decision, bool *full);
 daybook_status srv_decide_record(struct decision *decision);
 /* Nothing waits for this changeset any more, or counts as rejected by it. */
 daybook_status srv_decide_forget(struct decision *decision);
+
+/* ---- totals.c */
+/* What a record's new state does to the sums of the bucket where it was, and of that where it
+ * is. */
+bool srv_totals_count(struct decision *decision, const struct work *work);
+/* The changeset is applied: the organisation has moved. */
+daybook_status srv_totals_keep(struct decision *decision);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Puts an accepted changeset into the store: record rows, log rows, what the server projects from
- * records (accounts, buckets), the head; and the decision itself, accepted or not. Last step of the
- * decision. Invariant: all of it is in the caller's transaction.
+ * records (accounts, buckets); and the decision itself, accepted or not. Last step of the decision.
+ * Invariant: all of it is in the caller's transaction.
  */
 #include "sync-server/accounts/accounts.h"
 #include "sync-server/decide/work.h"
@@ -27,59 +27,6 @@ static bool project(struct decision *decision, const struct work *work)
     return true;
 }
 
-/* Adds to what the changeset does to a bucket's sum. */
-static bool move_sum(struct decision *decision, int64_t bucket, uint64_t difference)
-{
-    struct bucket_sum **place = &decision->sums;
-    while (*place != NULL && (*place)->bucket != bucket) {
-        place = &(*place)->next;
-    }
-    struct bucket_sum *sum = *place;
-    if (sum == NULL) {
-        sum = dk_arena_new(decision->arena, sizeof *sum);
-        if (sum == NULL) {
-            return srv_decision_out_of_memory(decision);
-        }
-        *sum = (struct bucket_sum){.bucket = bucket};
-    } else {
-        *place = sum->next;
-    }
-    sum->difference = dk_sum_add(sum->difference, difference);
-    sum->next = decision->sums;
-    decision->sums = sum;
-    return true;
-}
-
-/* What this record's new state does to the sums of the bucket where it was, and of that where it
- * is. Tombstones are in none. */
-static bool count_record(struct decision *decision, const struct work *work)
-{
-    const struct record *record = &work->row.record;
-    const char *name = record->entity->name;
-    size_t length = strlen(name);
-    if (work->old_version > 0) {
-        uint64_t old = dk_sum_version(name, length, &record->id, work->old_version);
-        if (!move_sum(decision, work->old_bucket, dk_sum_subtract(0, old))) {
-            return false;
-        }
-    }
-    return work->row.deleted ||
-           move_sum(decision, work->row.bucket,
-                    dk_sum_version(name, length, &record->id, record->version));
-}
-
-/* Adds what was gathered to the buckets. */
-static bool write_sums(struct decision *decision)
-{
-    daybook_status status = DAYBOOK_OK;
-    for (const struct bucket_sum *sum = decision->sums; sum != NULL && status == DAYBOOK_OK;
-         sum = sum->next) {
-        status =
-            srv_store_add_sum(decision->store, decision->org->org, sum->bucket, sum->difference);
-    }
-    return status == DAYBOOK_OK || srv_decision_fail(decision, status);
-}
-
 /* Stores one record. */
 static bool put(struct decision *decision, struct work *work)
 {
@@ -89,7 +36,7 @@ static bool put(struct decision *decision, struct work *work)
     if (work->effect != EFFECT_STORED) {
         work->row.record.version = decision->position;
     }
-    if (!count_record(decision, work)) {
+    if (!srv_totals_count(decision, work)) {
         return false;
     }
     srv_work_turn_later(decision, &work->row);
@@ -137,12 +84,7 @@ bool srv_decide_write(struct decision *decision)
             return false;
         }
     }
-    if (!append_log(decision) || !write_sums(decision)) {
-        return false;
-    }
-    daybook_status status =
-        srv_store_set_head(decision->store, decision->org->org, decision->position);
-    return status == DAYBOOK_OK || srv_decision_fail(decision, status);
+    return append_log(decision);
 }
 
 /* Whether a changeset that was not applied keeps others from the record of a change: one that it

@@ -170,6 +170,12 @@ static daybook_status sqlite_commit(struct srv_store *store)
     return DAYBOOK_OK;
 }
 
+/* Of all statements. */
+static int64_t sqlite_writes(struct srv_store *store)
+{
+    return dk_database_writes(&srv_sqlite(store)->database);
+}
+
 /* Notes what interns hold, for sqlite_rollback_to. */
 static daybook_status sqlite_savepoint(struct srv_store *store)
 {
@@ -246,6 +252,7 @@ static const struct srv_store_operations operations = {
     .begin = sqlite_begin,
     .commit = sqlite_commit,
     .rollback = sqlite_rollback,
+    .writes = sqlite_writes,
     .savepoint = sqlite_savepoint,
     .release = sqlite_release,
     .rollback_to = sqlite_rollback_to,

@@ -57,6 +57,12 @@ void srv_store_rollback(struct srv_store *store)
 }
 
 /* See the header. */
+int64_t srv_store_writes(struct srv_store *store)
+{
+    return store->operations->writes(store);
+}
+
+/* See the header. */
 daybook_status srv_store_savepoint(struct srv_store *store)
 {
     assert(store->phase == STORE_WRITING);

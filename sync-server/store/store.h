@@ -192,6 +192,9 @@ daybook_status srv_store_begin(struct srv_store *store);
 daybook_status srv_store_commit(struct srv_store *store);
 /* Also with a savepoint open; without a transaction it does nothing. */
 void srv_store_rollback(struct srv_store *store);
+/* How many rows this store has written since it was opened, those that were undone included: two
+ * equal numbers mean that nothing was written in between. */
+int64_t srv_store_writes(struct srv_store *store);
 daybook_status srv_store_savepoint(struct srv_store *store);
 daybook_status srv_store_release(struct srv_store *store);
 /* Undoes to the savepoint and removes it. On failure srv_store_rollback is all that is left. */

@@ -36,6 +36,7 @@ struct srv_store_operations {
     /* No transaction is open afterwards, whatever it returns. */
     daybook_status (*commit)(struct srv_store *store);
     void (*rollback)(struct srv_store *store);
+    int64_t (*writes)(struct srv_store *store);
     daybook_status (*savepoint)(struct srv_store *store);
     daybook_status (*release)(struct srv_store *store);
     daybook_status (*rollback_to)(struct srv_store *store);
