@@ -238,8 +238,7 @@ bool srv_decide_barred(struct decision *decision, struct work *work, unsigned *b
     if (kind == ENTITY_SALES_ORDER && !srv_decide_is_held(decision, work, &held)) {
         return false;
     }
-    if (kind == ENTITY_OPPORTUNITY &&
-        dk_machine_state(&work->row.record) == RANK_OPPORTUNITY_won &&
+    if (kind == ENTITY_OPPORTUNITY && dk_machine_state(&work->row.record) == RANK_OPPORTUNITY_won &&
         !walk_related(decision, ENTITY_QUOTE, QUOTE_OPPORTUNITY_ID, &work->row.record.id,
                       gave_order, &ordered)) {
         return false;

@@ -343,39 +343,6 @@ daybook_status srv_store_markers(struct srv_store *store, uint32_t device_no, in
     return store->operations->markers(store, device_no, settled, after, upto, arena, rows, count);
 }
 
-/* See the header. */
-daybook_status srv_store_add_claim(struct srv_store *store, int64_t org, const struct id *record,
-                                   const struct id *changeset)
-{
-    assert(srv_store_is_writing(store));
-    return store->operations->add_claim(store, org, record, changeset);
-}
-
-/* See the header. */
-daybook_status srv_store_find_claim(struct srv_store *store, int64_t org, const struct id *record,
-                                    uint32_t device_no, int64_t seq, struct srv_claim *claim,
-                                    bool *found)
-{
-    *found = false;
-    return store->operations->find_claim(store, org, record, device_no, seq, claim, found);
-}
-
-/* See the header. */
-daybook_status srv_store_remove_claim(struct srv_store *store, int64_t org, const struct id *record,
-                                      const struct id *changeset)
-{
-    assert(srv_store_is_writing(store));
-    return store->operations->remove_claim(store, org, record, changeset);
-}
-
-/* See the header. */
-daybook_status srv_store_replace_verdict(struct srv_store *store, int64_t org,
-                                         const struct srv_decision *decision)
-{
-    assert(srv_store_is_writing(store));
-    return store->operations->replace_verdict(store, org, decision);
-}
-
 /* ---- records ---- */
 
 /* See the header. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The operations on the quarantine, as store.c has the others: the caller is checked, and the
- * backend does it. Called by the decider, the commands and the workers. Invariant: what writes is
- * within a transaction of the writer.
+ * The operations on the quarantine and on what waits for it, as store.c has the others: the caller
+ * is checked, and the backend does it. Called by the decider, the commands and the workers.
+ * Invariant: what writes is within a transaction of the writer.
  */
 #include "sync-server/store/store_operations.h"
 
@@ -68,4 +68,37 @@ daybook_status srv_store_has_quarantine(struct srv_store *store, uint32_t device
 {
     *has = false;
     return store->operations->has_quarantine(store, device_no, has);
+}
+
+/* See the header. */
+daybook_status srv_store_add_claim(struct srv_store *store, int64_t org, const struct id *record,
+                                   const struct id *changeset)
+{
+    assert(srv_store_is_writing(store));
+    return store->operations->add_claim(store, org, record, changeset);
+}
+
+/* See the header. */
+daybook_status srv_store_find_claim(struct srv_store *store, int64_t org, const struct id *record,
+                                    uint32_t device_no, int64_t seq, struct srv_claim *claim,
+                                    bool *found)
+{
+    *found = false;
+    return store->operations->find_claim(store, org, record, device_no, seq, claim, found);
+}
+
+/* See the header. */
+daybook_status srv_store_remove_claim(struct srv_store *store, int64_t org, const struct id *record,
+                                      const struct id *changeset)
+{
+    assert(srv_store_is_writing(store));
+    return store->operations->remove_claim(store, org, record, changeset);
+}
+
+/* See the header. */
+daybook_status srv_store_replace_verdict(struct srv_store *store, int64_t org,
+                                         const struct srv_decision *decision)
+{
+    assert(srv_store_is_writing(store));
+    return store->operations->replace_verdict(store, org, decision);
 }

@@ -129,7 +129,7 @@ void figure_decide_batch(struct bench *bench)
     bench_path(folder, bench->folder, "batch");
     bench_path(copy, bench->folder, "batch-before");
     keep_requests(bench, loopback, folder, copy);
-    for (int run = 0; run < BENCH_RUNS; run++) {
+    for (int run = 0; run < bench->runs; run++) {
         (void)dk_text_format(name, sizeof name, "batch-%d", run);
         bench_path(folder, bench->folder, name);
         bench_copy_folder(copy, folder);

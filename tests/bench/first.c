@@ -46,7 +46,7 @@ void figure_first_sync_100k(struct bench *bench)
     struct series cold = {.count = 0}, warm = cold, waiting = cold, raw = cold;
     struct world *world = world_with_many(bench);
     struct device *device = bench_new(1, sizeof *device);
-    for (int run = 0; run < BENCH_RUNS; run++) {
+    for (int run = 0; run < bench->runs; run++) {
         server_stop(&world->server);
         server_start(&world->server);
         series_add(&cold, first_sync(bench, device));
@@ -88,7 +88,7 @@ void figure_rss_first_sync_mib(struct bench *bench)
     struct world *world = world_with_many(bench);
     char path[BENCH_PATH_MAX], code[SERVER_CODE_MAX], line[64];
     bench_path(path, bench->folder, "memory.db");
-    for (int run = 0; run < BENCH_RUNS; run++) {
+    for (int run = 0; run < bench->runs; run++) {
         server_code(&world->server, WORLD_MANY_USER, code);
         const char *const argv[] = {
             bench->self, CHILD_FIRST_SYNC, path, world->server.url, world->server.ca_file, code,

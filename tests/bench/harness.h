@@ -40,6 +40,7 @@ struct bench {
     const char *server; /* path of daybook-server; NULL: no figure over the network */
     const char *self;   /* path of this program, for figures measured in a process of their own */
     bool only_daybook;  /* no raw side and no ratios: for a profiler */
+    int runs;           /* of each figure */
     struct series raw[RAW_COUNT];
     struct world *world; /* NULL until a figure needs it */
 };

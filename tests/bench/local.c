@@ -43,7 +43,7 @@ static void run_insert(struct bench *bench, const struct insert_figure *figure)
 {
     struct series rates = {.count = 0}, raw = rates;
     struct device device;
-    for (int run = 0; run < BENCH_RUNS; run++) {
+    for (int run = 0; run < bench->runs; run++) {
         struct rows *rows = rows_new(0, figure->rows);
         open_new(bench, &device, figure->relaxed);
         series_add(&rates, figure->rows / device_insert(&device, rows, figure->per_transaction));
@@ -87,7 +87,7 @@ void figure_local_update_1000(struct bench *bench)
     int *order = rows_shuffled(ROWS_MANY, 1);
     char path[BENCH_PATH_MAX];
     bench_path(path, bench->folder, "update.db");
-    for (int run = 0; run < BENCH_RUNS; run++) {
+    for (int run = 0; run < bench->runs; run++) {
         struct device device;
         struct device_options options = {.path = path, .cache_kib = BENCH_CACHE_KIB};
         int count = 0;
@@ -122,7 +122,7 @@ static void print_size(struct bench *bench, const char *name, const struct serie
 void figure_db_unsent(struct bench *bench)
 {
     struct series bytes = {.count = 0};
-    for (int run = 0; run < BENCH_RUNS; run++) {
+    for (int run = 0; run < bench->runs; run++) {
         struct device device;
         struct rows *rows = rows_new((int64_t)run * ROWS_MANY, ROWS_MANY);
         open_new(bench, &device, true);

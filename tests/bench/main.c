@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * daybook-bench [--only-daybook] --folder FOLDER [--server PROGRAM] [NAME...]: measures the named
- * figures, or all, and prints their lines. Started by run.sh. Exit status 0: all were measured.
+ * daybook-bench [--only-daybook] [--once] --folder FOLDER [--server PROGRAM] [NAME...]: measures
+ * the named figures, or all, and prints their lines. Started by run.sh. --once: one run of each,
+ * which says that they work, not how fast. Exit status 0: all were measured.
  */
 #include "tests/bench/figures.h"
 
@@ -53,6 +54,8 @@ static void read_arguments(int argc, char **argv, struct asked *asked)
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--only-daybook") == 0) {
             asked->bench.only_daybook = true;
+        } else if (strcmp(argv[i], "--once") == 0) {
+            asked->bench.runs = 1;
         } else if (strcmp(argv[i], "--folder") == 0 && i + 1 < argc) {
             asked->bench.folder = argv[++i];
         } else if (strcmp(argv[i], "--server") == 0 && i + 1 < argc) {
@@ -104,7 +107,7 @@ static void measure_all(struct asked *asked)
 
 int main(int argc, char **argv)
 {
-    struct asked asked = {.name_count = 0};
+    struct asked asked = {.bench.runs = BENCH_RUNS};
     char self[BENCH_PATH_MAX];
     if (argc == 6 && strcmp(argv[1], CHILD_FIRST_SYNC) == 0) {
         return child_first_sync(argv + 2);

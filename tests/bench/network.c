@@ -68,7 +68,7 @@ static void run_push(struct bench *bench, const char *name, int count, int per_c
     struct device *author = bench_new(1, sizeof *author);
     char login[32];
     new_author(bench, author, "push.db", login);
-    for (int run = 0; run < BENCH_RUNS; run++) {
+    for (int run = 0; run < bench->runs; run++) {
         stage(bench, author, count, per_changeset);
         add_sync(bench, &syncs, author, count);
         device_expect_settled(author);
@@ -100,7 +100,7 @@ static void run_pull(struct bench *bench, const char *name, int count, int per_c
     new_author(bench, author, "pull_author.db", login);
     world_device(bench, reader, "pull.db", login, false);
     (void)device_sync(reader);
-    for (int run = 0; run < BENCH_RUNS; run++) {
+    for (int run = 0; run < bench->runs; run++) {
         stage(bench, author, count, per_changeset);
         (void)device_sync(author);
         bench_settle();
@@ -161,7 +161,7 @@ static void run_wire_insert(struct bench *bench, const char *push_name, const ch
     new_author(bench, author, "wire_author.db", login);
     world_device(bench, reader, "wire.db", login, true);
     (void)device_sync(reader);
-    for (int run = 0; run < BENCH_RUNS; run++) {
+    for (int run = 0; run < bench->runs; run++) {
         stage(bench, author, ROWS_PUSH, per_changeset);
         wire_reset(&author->wire);
         wire_reset(&reader->wire);
@@ -201,7 +201,7 @@ void figure_wire_update(struct bench *bench)
     if (count != ROWS_MANY) {
         bench_fail("the store has %d visits instead of %d", count, ROWS_MANY);
     }
-    for (int run = 0; run < BENCH_RUNS; run++) {
+    for (int run = 0; run < bench->runs; run++) {
         int first = run * ROWS_UPDATE;
         struct rows *updates = rows_new_updates(first, ROWS_UPDATE);
         (void)device_update(author, held, order + first, updates, ROWS_UPDATE);

@@ -87,7 +87,7 @@ void figure_one_change_ms(struct bench *bench)
     device_add_customers(device);
     (void)device_sync(device);
     bench_settle();
-    for (int run = 0; run < BENCH_RUNS; run++) {
+    for (int run = 0; run < bench->runs; run++) {
         series_add(&changes, run_changes(bench, device));
         series_add(&trips, run_round_trips(&world->server));
         raw_run(bench, RAW_INSERT_1_FULL, &raw);

@@ -208,7 +208,7 @@ double raw_median(struct bench *bench, enum raw_kind kind)
     if (bench->only_daybook) {
         return 0;
     }
-    int runs = kind == RAW_BYTES ? 1 : BENCH_RUNS; /* the size is the same in each run */
+    int runs = kind == RAW_BYTES ? 1 : bench->runs; /* the size is the same in each run */
     while (bench->raw[kind].count < runs) {
         struct series beside = {.count = 0};
         raw_run(bench, kind, &beside);

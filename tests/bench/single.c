@@ -126,7 +126,7 @@ void figure_decide_single(struct bench *bench)
     struct series rates = {.count = 0}, tails = rates, raw = rates;
     struct world *world = world_get(bench);
     struct caller *callers = open_callers(world);
-    for (int run = 0; run < BENCH_RUNS; run++) {
+    for (int run = 0; run < bench->runs; run++) {
         run_callers(world, callers, &rates, &tails);
         raw_run(bench, RAW_INSERT_1_FULL, &raw);
     }

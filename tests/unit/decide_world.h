@@ -29,8 +29,7 @@ enum { EAST, WEST, TERRITORIES };
 struct device {
     struct decide_author author;
     struct id instance;
-    int64_t seq; /* given out */
-    int64_t settled;
+    int64_t seq, settled; /* seq: given out */
 };
 
 struct world {
@@ -41,23 +40,21 @@ struct world {
     struct arena scopes; /* of the authors */
     struct decide_org org;
     struct id territories[TERRITORIES];
-    struct device li, wang; /* reps in the east */
-    struct device tom;      /* a rep in the west */
-    struct device office, server;
+    struct device li, wang;            /* reps in the east */
+    struct device tom, office, server; /* tom: a rep in the west */
     int64_t now_ms;
     uint32_t next_id;
     /* the changeset being built */
     struct change *changes;
-    int count;
+    int count, schema;
     int64_t hlc_ms; /* 0: now */
     uint64_t epoch; /* 0: the store's */
-    int schema;
     struct id last_changeset;
     char *last_text;
     size_t last_length;
     struct buffer page, rows;
     int64_t position; /* of the last page */
-    bool held;        /* the test holds one transaction for many decisions */
+    bool held;        /* one transaction for many decisions */
 };
 
 /* An id that no other call gives. */
@@ -151,29 +148,6 @@ static inline daybook_status give_text(void *context, const char **bytes, size_t
     return DAYBOOK_OK;
 }
 
-/* Stores what the decisions have moved, and commits. */
-static inline void commit_decisions(struct world *world)
-{
-    assert_int_equal(srv_decide_finish(world->decide, &world->org), DAYBOOK_OK);
-    assert_int_equal(srv_store_commit(world->store), DAYBOOK_OK);
-}
-
-/* Decides one input in a transaction of its own. */
-static inline enum decide_answer decide_input(struct world *world, struct device *device,
-                                              const struct decide_input *input,
-                                              struct verdict *verdict)
-{
-    enum decide_answer answer;
-    assert_int_equal(world->held ? DAYBOOK_OK : srv_store_begin(world->store), DAYBOOK_OK);
-    assert_int_equal(srv_decide(world->decide, &world->org, &device->author, input, world->now_ms,
-                                verdict, &answer),
-                     DAYBOOK_OK);
-    if (!world->held) {
-        commit_decisions(world);
-    }
-    return answer;
-}
-
 /* Many decisions in one transaction, because a commit waits for the disk. */
 static inline void hold_transaction(struct world *world)
 {
@@ -184,7 +158,27 @@ static inline void hold_transaction(struct world *world)
 static inline void let_go(struct world *world)
 {
     world->held = false;
-    commit_decisions(world);
+    assert_int_equal(srv_decide_finish(world->decide, &world->org), DAYBOOK_OK);
+    assert_int_equal(srv_store_commit(world->store), DAYBOOK_OK);
+}
+
+/* Decides one input in a transaction of its own. */
+static inline enum decide_answer decide_input(struct world *world, struct device *device,
+                                              const struct decide_input *input,
+                                              struct verdict *verdict)
+{
+    enum decide_answer answer;
+    bool alone = !world->held;
+    if (alone) {
+        hold_transaction(world);
+    }
+    assert_int_equal(srv_decide(world->decide, &world->org, &device->author, input, world->now_ms,
+                                verdict, &answer),
+                     DAYBOOK_OK);
+    if (alone) {
+        let_go(world);
+    }
+    return answer;
 }
 
 /* Decodes a changeset's text as the service does. */

@@ -31,11 +31,11 @@ static struct verdict release(struct world *world, struct device *device, struct
     struct decide_author author = device->author;
     decode_text(world, waiting->text, waiting->length, &input);
     author.decided = input.changeset.seq;
-    assert_int_equal(srv_store_begin(world->store), DAYBOOK_OK);
+    hold_transaction(world);
     assert_int_equal(srv_decide_waiting(world->decide, &world->org, &author, &input, REJECT_NONE,
                                         world->now_ms, &verdict),
                      DAYBOOK_OK);
-    assert_int_equal(srv_store_commit(world->store), DAYBOOK_OK);
+    let_go(world);
     free(waiting->text);
     return verdict;
 }

@@ -144,6 +144,48 @@ static void test_service_group__one_refused_among_many(void **state)
     free(crowd);
 }
 
+/* The server's database refuses to insert a customer of this name. */
+static void poison(struct world *world, const char *name)
+{
+    sqlite3 *database;
+    assert_int_equal(sqlite3_open(format(world, "%s/server.db", world->folder), &database),
+                     SQLITE_OK);
+    (void)sqlite3_busy_timeout(database, 5000);
+    assert_int_equal(
+        sqlite3_exec(database,
+                     format(world,
+                            "CREATE TRIGGER poison BEFORE INSERT ON s_customer"
+                            " WHEN new.name = '%s' BEGIN SELECT raise(ABORT, 'poison'); END",
+                            name),
+                     NULL, NULL, NULL),
+        SQLITE_OK);
+    assert_int_equal(sqlite3_close(database), SQLITE_OK);
+}
+
+/* Given a changeset of two records of which the server cannot write the second, when it comes
+ * among good ones, then it alone is quarantined, nothing of it is there, and the others are decided
+ * once. */
+static void test_service_group__one_that_cannot_be_written_among_many(void **state)
+{
+    struct world *world = *state;
+    struct crowd *crowd = calloc(1, sizeof *crowd);
+    assert_non_null(crowd);
+    enrol_crowd(world, crowd);
+    poison(world, "Poison");
+    send_all(world, crowd, 7,
+             "[{\"entity\":\"customer\",\"op\":\"new\",\"fields\":[\"name\"],"
+             "\"rows\":[[0,\"AZKfbDoAcACAAAAAAAAACg\",\"Good\"],"
+             "[0,\"AZKfbDoAcACAAAAAAAAACw\",\"Poison\"]]}]");
+    for (int i = 0; i < PHONES; i++) {
+        await(world, &crowd->answers[i]);
+        expect_status(&crowd->answers[i], 200, i == 7 ? "INTERNAL" : "accepted");
+    }
+    const char *reply = load_phone(world, &crowd->phones[3]);
+    expect_not_in(reply, "AZKfbDoAcACAAAAAAAAACg");
+    assert_int_equal(number_member(world, reply, "head"), 5 + PHONES - 1);
+    free(crowd);
+}
+
 /* Given a disk that fails, when many send, then all are told to come back and nothing is decided;
  * when it works again the same requests go through, once. */
 static void test_service_group__a_commit_that_fails_decides_nothing(void **state)
@@ -221,6 +263,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(positions_are_dense),
         TEST(one_refused_among_many),
+        TEST(one_that_cannot_be_written_among_many),
         TEST(a_commit_that_fails_decides_nothing),
         TEST(close_answers_what_was_accepted),
     };

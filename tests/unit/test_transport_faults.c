@@ -205,8 +205,8 @@ static void test_transport_faults__endless_header_is_a_bad_reply(void **state)
     free(answer);
 }
 
-#define STORY(name)                                                                        \
-    cmocka_unit_test_setup_teardown(test_transport_faults__##name, transport_world_set_up, \
+#define STORY(name)                                                                                \
+    cmocka_unit_test_setup_teardown(test_transport_faults__##name, transport_world_set_up,         \
                                     transport_world_tear_down)
 
 int main(void)

@@ -205,8 +205,8 @@ static void test_transport_time__close_of_nothing_is_fine(void **state)
     world->platform->transport_close(world->platform->context, NULL);
 }
 
-#define STORY(name)                                                                      \
-    cmocka_unit_test_setup_teardown(test_transport_time__##name, transport_world_set_up, \
+#define STORY(name)                                                                                \
+    cmocka_unit_test_setup_teardown(test_transport_time__##name, transport_world_set_up,           \
                                     transport_world_tear_down)
 
 int main(void)

@@ -306,8 +306,8 @@ static void test_transport_trust__environment_cannot_switch_it_off(void **state)
     certificate_clear(&other);
 }
 
-#define STORY(name)                                                                       \
-    cmocka_unit_test_setup_teardown(test_transport_trust__##name, transport_world_set_up, \
+#define STORY(name)                                                                                \
+    cmocka_unit_test_setup_teardown(test_transport_trust__##name, transport_world_set_up,          \
                                     transport_world_tear_down)
 
 int main(void)
