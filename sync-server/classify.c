@@ -336,9 +336,11 @@ daybook_status srv_service_night(struct service *service, bool (*stop)(void *con
     int64_t seen, moved;
     daybook_status status =
         srv_classify(service, &service->classes, srv_now_ms(), stop, context, &seen, &moved);
-    dk_log(&service->log, LOG_INFO, "classified seen=%lld moved=%lld", (long long)seen,
+    dk_log(&service->log, status == DAYBOOK_OK ? LOG_INFO : LOG_ERROR,
+           "classified status=%d seen=%lld moved=%lld", (int)status, (long long)seen,
            (long long)moved);
-    return status;
+    daybook_status cut = srv_compact_by_settings(service);
+    return status == DAYBOOK_OK ? cut : status;
 }
 
 /* ---- runs */

@@ -99,8 +99,8 @@ daybook_status srv_compact(struct service *service, int64_t log_days, int64_t lo
     return status;
 }
 
-/* See service.h. */
-daybook_status srv_service_compact(struct service *service)
+/* See the header. */
+daybook_status srv_compact_by_settings(struct service *service)
 {
     struct compact_report report;
     int64_t positions = service->log_positions > 0 ? service->log_positions : -1;

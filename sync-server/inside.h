@@ -345,6 +345,8 @@ struct compact_report {
  * head (-1: any number). On the caller's thread, which waits for each piece. */
 daybook_status srv_compact(struct service *service, int64_t log_days, int64_t log_positions,
                            struct compact_report *report);
+/* The same as the settings say; what it came to is logged. */
+daybook_status srv_compact_by_settings(struct service *service);
 
 /* ---- refused.c */
 /* True where the array under way has no further element. */

@@ -276,11 +276,7 @@ static void pass_night(struct server *server, int64_t *night_ms)
     if (wall_ms() < *night_ms) {
         return;
     }
-    daybook_status status = srv_service_night(server->service, is_stopping, NULL);
-    if (status != DAYBOOK_OK) {
-        dk_log(&server->log, LOG_ERROR, "classify failed status=%d", (int)status);
-    }
-    (void)srv_service_compact(server->service);
+    (void)srv_service_night(server->service, is_stopping, NULL);
     *night_ms = srv_service_next_night(server->service, hour, wall_ms());
 }
 

@@ -4,6 +4,8 @@
  */
 #include "tests/support/device.h"
 
+#include "tests/support/folder.h"
+
 #include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -31,11 +33,8 @@ void device_check(daybook_status status, const daybook_error *error, const char 
 void device_init(struct device *device, const daybook_platform *platform, const char *server_url,
                  const char *ca_file)
 {
-    const char *base = getenv("TMPDIR");
     memset(device, 0, sizeof *device);
-    (void)snprintf(device->folder, sizeof device->folder, "%s/daybook_device.XXXXXX",
-                   base == NULL ? "/tmp" : base);
-    assert_non_null(mkdtemp(device->folder));
+    folder_make(device->folder, sizeof device->folder, "daybook_device");
     (void)snprintf(device->path, sizeof device->path, "%s/store", device->folder);
     device->options = (daybook_options)DAYBOOK_OPTIONS_INIT;
     device->options.path = device->path;

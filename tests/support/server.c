@@ -4,6 +4,8 @@
  */
 #include "tests/support/server.h"
 
+#include "tests/support/folder.h"
+
 #include <sqlite3.h>
 
 #include <errno.h>
@@ -39,12 +41,9 @@ static const char *program(void)
 
 void server_init(struct server *server)
 {
-    const char *base = getenv("TMPDIR");
     (void)program();
     memset(server, 0, sizeof *server);
-    (void)snprintf(server->folder, sizeof server->folder, "%s/daybook_server.XXXXXX",
-                   base == NULL ? "/tmp" : base);
-    assert_non_null(mkdtemp(server->folder));
+    folder_make(server->folder, sizeof server->folder, "daybook_server");
     (void)snprintf(server->data, sizeof server->data, "%s/data", server->folder);
     (void)snprintf(server->database, sizeof server->database, "%s/server.db", server->data);
     (void)snprintf(server->ca_file, sizeof server->ca_file, "%s/ca.crt", server->data);

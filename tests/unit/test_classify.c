@@ -195,7 +195,24 @@ static void test_classify__the_night_is_the_organisations(void **state)
             assert_int_equal((night_ms + tz_ms) % CLASS_DAY_MS, 2 * HOUR_MS);
         }
     }
+}
+
+/* Given old documents and a log that is to be short, when a night has passed, then the documents
+ * have moved and the log begins where it should; without that setting it is whole. */
+static void test_classify__a_night_classifies_and_cuts_the_log(void **state)
+{
+    struct world *world = *state;
+    make_past(world);
+    world->service->classes = (struct class_rule){.open_days = 0, .recent_days = 90, .last = 3};
     assert_int_equal(srv_service_night(world->service, NULL, NULL), DAYBOOK_OK);
+    const char *whole = command(world, DAYBOOK_OK, "compact --json");
+    assert_int_equal(number_member(world, whole, "floor"), 0);
+    world->service->log_positions = 2;
+    assert_int_equal(srv_service_night(world->service, NULL, NULL), DAYBOOK_OK);
+    int64_t head = world->service->decider.orgs[0].head;
+    const char *again = command(world, DAYBOOK_OK, "compact --json");
+    assert_int_equal(number_member(world, again, "floor"), head - 2);
+    assert_int_equal(number_member(world, again, "removed"), 0);
 }
 
 /* Given commands with one thing wrong each, when they are run, then they say what, and change
@@ -240,6 +257,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_classify__large_documents_go_in_smaller_steps,
                                         setup_service, teardown_service),
         cmocka_unit_test_setup_teardown(test_classify__the_night_is_the_organisations,
+                                        setup_service, teardown_service),
+        cmocka_unit_test_setup_teardown(test_classify__a_night_classifies_and_cuts_the_log,
                                         setup_service, teardown_service),
         cmocka_unit_test_setup_teardown(test_classify__what_the_commands_refuse, setup_service,
                                         teardown_service),
