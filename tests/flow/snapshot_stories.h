@@ -113,22 +113,11 @@ static int64_t loading(struct rep *rep)
 
 /* ---- what happens meanwhile */
 
-static void move(const char *customer, const char *territory)
-{
-    char line[300];
-    (void)snprintf(line, sizeof line,
-                   "{\"entity\":\"customer\",\"id\":\"%s\",\"territory_id\":{\"key\":\"%s\"}}\n",
-                   customer, territory);
-    server_import(&company.server, line);
-}
-
 static void send_to(const char *login, const char *territory)
 {
-    char line[200];
-    (void)snprintf(line, sizeof line,
-                   "{\"entity\":\"app_user\",\"key\":\"%s\",\"territory_id\":{\"key\":\"%s\"}}\n",
-                   login, territory);
-    server_import(&company.server, line);
+    char members[100];
+    (void)snprintf(members, sizeof members, "\"territory_id\":{\"key\":\"%s\"}", territory);
+    company_change_user(&company, login, members);
 }
 
 /* Something that a page before, a page to come, or none has: made, changed, deleted, moved away and
@@ -145,7 +134,7 @@ static void something_happens(void)
         break;
     case 2: rep_put(wang, "customer", "{\"name\":\"new\"}", NULL); break;
     case 3: rep_patchf(wang, "visit", visits[i], "{\"feedback\":\"%d\"}", number); break;
-    case 4: move(shops[i], "South"); break;
+    case 4: company_reassign(&company, shops[i], "South"); break;
     case 5:
         rep_sync(tom);
         rep_patchf(tom, "customer", shops[i], "{\"channel\":\"%d\"}", number);
@@ -156,7 +145,7 @@ static void something_happens(void)
         break;
     case 7:
         rep_sync(tom);
-        move(shops[i], "East");
+        company_reassign(&company, shops[i], "East");
         break;
     case 8: rep_patchf(wang, "quote_line", lines[i], "{\"qty\":\"%d000\"}", number + 1); break;
     case 9: rep_delete(wang, "visit", visits[i]); break;
@@ -433,7 +422,7 @@ static void test_snapshot__too_far_behind_with_work_of_its_own(void **state)
     rep_patch(wang, "quote_line", lines[3], "{\"sort_key\":\"b\"}");
     rep_sync(wang);
     work_offline(li, made);
-    move(shops[2], "South");
+    company_reassign(&company, shops[2], "South");
     for (int i = 0; i < 8; i++) {
         something_happens();
     }

@@ -7,6 +7,7 @@
  * to who has lost it.
  */
 #include "tests/support/company.h"
+#include "tests/support/deal.h"
 
 #include <daybook/daybook.h>
 #include <daybook/posix.h>
@@ -61,87 +62,7 @@ static void some_time_passes(void)
     (void)nanosleep(&pause, NULL);
 }
 
-static void reassign(const char *customer, const char *territory)
-{
-    char line[300];
-    (void)snprintf(line, sizeof line,
-                   "{\"entity\":\"customer\",\"id\":\"%s\",\"territory_id\":{\"key\":\"%s\"}}\n",
-                   customer, territory);
-    server_import(&company.server, line);
-}
-
-/* Changes a user's record: members behind the key. */
-static void change_user(const char *login, const char *members)
-{
-    char line[300];
-    (void)snprintf(line, sizeof line, "{\"entity\":\"app_user\",\"key\":\"%s\",%s}\n", login,
-                   members);
-    server_import(&company.server, line);
-}
-
-/* How many items of this kind the inbox has about a record; then it is emptied. */
-static int64_t take_inbox(struct rep *rep, const char *kind, const char *record)
-{
-    char sql[200];
-    (void)snprintf(sql, sizeof sql,
-                   "SELECT count(*) FROM inbox WHERE kind = '%s' AND (?1 = '' OR record_id = ?1)",
-                   kind);
-    int64_t count = rep_count(rep, sql, record);
-    for (;;) {
-        int64_t item = device_int(&rep->device, "SELECT min(item) FROM inbox");
-        if (item < 0) {
-            return count;
-        }
-        device_must(daybook_inbox_discard(rep->device.engine, item), NULL);
-    }
-}
-
 /* ---- a draft order changes hands */
-
-/* A customer with a draft order of one line, on the server and with Wang. */
-struct deal {
-    char shop[DAYBOOK_ID_SIZE], order[DAYBOOK_ID_SIZE], line[DAYBOOK_ID_SIZE];
-    char fresh[DAYBOOK_ID_SIZE], visit[DAYBOOK_ID_SIZE];
-};
-
-static void order_line(struct rep *rep, const char *order, int qty, char *id)
-{
-    rep_putf(rep, "order_line", id,
-             "{\"order_id\":\"%s\",\"product_id\":\"" TEA "\",\"qty\":%d,\"uom\":\"box\","
-             "\"price_e4\":100000}",
-             order, qty);
-}
-
-static void make_deal(struct rep *rep, struct deal *deal)
-{
-    rep_put(rep, "customer", "{\"name\":\"shop\",\"prefs\":\"old\"}", deal->shop);
-    rep_putf(rep, "sales_order", deal->order,
-             "{\"customer_id\":\"%s\",\"cur\":\"CNY\",\"note\":\"old\"}", deal->shop);
-    order_line(rep, deal->order, 1000, deal->line);
-    rep_sync(rep);
-}
-
-/* What the old rep does offline: a new order, changes of the draft, a line more, a visit. */
-static void old_rep_works(struct rep *rep, struct deal *deal)
-{
-    rep_putf(rep, "sales_order", deal->fresh,
-             "{\"customer_id\":\"%s\",\"cur\":\"CNY\",\"note\":\"fresh\"}", deal->shop);
-    order_line(rep, deal->fresh, 7000, NULL);
-    rep_patch(rep, "sales_order", deal->order, "{\"note\":\"old rep\",\"deliver_by\":20270101}");
-    order_line(rep, deal->order, 2000, NULL);
-    rep_patch(rep, "order_line", deal->line, "{\"qty\":4000,\"uom\":\"box\"}");
-    rep_putf(rep, "visit", deal->visit, "{\"customer_id\":\"%s\",\"feedback\":\"old rep\"}",
-             deal->shop);
-    rep_patch(rep, "customer", deal->shop, "{\"prefs\":\"old rep\"}");
-}
-
-/* What the new rep does as soon as the customer is there. */
-static void new_rep_works(struct rep *rep, struct deal *deal)
-{
-    rep_patchf(rep, "sales_order", deal->order, "{\"note\":\"%s\"}", canary);
-    order_line(rep, deal->order, 16000, NULL);
-    rep_patchf(rep, "customer", deal->shop, "{\"prefs\":\"%s\"}", canary);
-}
 
 /* What the records are in the end, whoever came first. */
 static void deal_is_whole(const struct deal *deal)
@@ -172,17 +93,17 @@ static void test_handover__a_draft_order_in_every_order_of_arrival(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof orders / sizeof orders[0]; i++) {
         struct deal deal;
-        make_deal(wang, &deal);
+        deal_make(wang, &deal);
         tap_forget(&wang->tap);
-        old_rep_works(wang, &deal);
+        deal_old_rep_works(wang, &deal);
         some_time_passes();
         for (const char *step = orders[i]; *step != '\0'; step++) {
             switch (*step) {
             case 'W': rep_sync(wang); break;
-            case 'M': reassign(deal.shop, "South"); break;
+            case 'M': company_reassign(&company, deal.shop, "South"); break;
             case 'Z':
                 rep_sync(zhao);
-                new_rep_works(zhao, &deal);
+                deal_new_rep_works(zhao, &deal, canary);
                 break;
             default: rep_sync(zhao); break;
             }
@@ -192,7 +113,7 @@ static void test_handover__a_draft_order_in_every_order_of_arrival(void **state)
         assert_false(tap_has_received(&wang->tap, canary));
         bool late = orders[i][0] == 'M';
         /* Each of the seven was kept; the order that Wang made is below the customer that moved. */
-        assert_int_equal(take_inbox(wang, "moved", ""), late ? 7 : 0);
+        assert_int_equal(rep_take_inbox(wang, "moved", ""), late ? 7 : 0);
         /* Both of Wang's values that lost are known where the record is. */
         char sql[200];
         (void)snprintf(sql, sizeof sql,
@@ -211,11 +132,11 @@ static void test_handover__the_old_rep_is_told(void **state)
     struct deal deal;
     char later[DAYBOOK_ID_SIZE];
     (void)state;
-    make_deal(wang, &deal);
+    deal_make(wang, &deal);
     rep_putf(wang, "visit", deal.visit, "{\"customer_id\":\"%s\",\"feedback\":\"before\"}",
              deal.shop);
     some_time_passes();
-    reassign(deal.shop, "South");
+    company_reassign(&company, deal.shop, "South");
     some_time_passes();
     rep_putf(wang, "visit", later, "{\"customer_id\":\"%s\",\"feedback\":\"after\"}", deal.shop);
     tap_lose_replies(&wang->tap, 1);
@@ -239,7 +160,7 @@ static void test_handover__the_old_rep_is_told(void **state)
     assert_field(zhao, "visit", deal.visit, "feedback", "before");
     assert_field(zhao, "visit", later, "feedback", "");
     assert_int_equal(device_status(&wang->device).pending, 0);
-    (void)take_inbox(wang, "moved", "");
+    (void)rep_take_inbox(wang, "moved", "");
 }
 
 /* ---- every other change of scope, with work under way on both sides */
@@ -250,7 +171,7 @@ static void has_lost(struct rep *rep, const struct deal *deal, int64_t moved)
     assert_int_equal(rep_count(rep, "SELECT count(*) FROM customer WHERE id = ?1", deal->shop), 0);
     assert_int_equal(
         rep_count(rep, "SELECT count(*) FROM sales_order WHERE customer_id = ?1", deal->shop), 0);
-    assert_int_equal(take_inbox(rep, "moved", ""), moved);
+    assert_int_equal(rep_take_inbox(rep, "moved", ""), moved);
     assert_int_equal(device_status(&rep->device).pending, 0);
     assert_false(tap_has_received(&rep->tap, canary));
 }
@@ -262,14 +183,14 @@ static void test_handover__a_rep_is_sent_to_another_territory(void **state)
     char early[DAYBOOK_ID_SIZE], late[DAYBOOK_ID_SIZE], south[DAYBOOK_ID_SIZE];
     (void)state;
     struct rep *sun = company_hire(&company, "sun", "rep", "East");
-    make_deal(sun, &deal);
+    deal_make(sun, &deal);
     company_settle(&company);
     tap_forget(&sun->tap);
-    old_rep_works(sun, &deal);
+    deal_old_rep_works(sun, &deal);
     rep_put(sun, "customer", "{\"name\":\"early\"}", early);
     some_time_passes();
-    change_user("sun", "\"territory_id\":{\"key\":\"South\"}");
-    new_rep_works(wang, &deal);
+    company_change_user(&company, "sun", "\"territory_id\":{\"key\":\"South\"}");
+    deal_new_rep_works(wang, &deal, canary);
     rep_put(zhao, "customer", "{\"name\":\"in the South\"}", south);
     rep_sync(zhao);
     some_time_passes();
@@ -294,15 +215,15 @@ static void test_handover__a_manager_loses_a_member_and_the_role(void **state)
     struct deal deal;
     char first[DAYBOOK_ID_SIZE], second[DAYBOOK_ID_SIZE];
     (void)state;
-    make_deal(zhao, &deal);
-    change_user("zhao", "\"manager_id\":{\"key\":\"boss\"}");
+    deal_make(zhao, &deal);
+    company_change_user(&company, "zhao", "\"manager_id\":{\"key\":\"boss\"}");
     company_settle(&company);
     assert_field(boss, "customer", deal.shop, "name", "shop");
     tap_forget(&boss->tap);
-    old_rep_works(boss, &deal);
+    deal_old_rep_works(boss, &deal);
     some_time_passes();
-    change_user("zhao", "\"manager_id\":null");
-    new_rep_works(zhao, &deal);
+    company_change_user(&company, "zhao", "\"manager_id\":null");
+    deal_new_rep_works(zhao, &deal, canary);
     rep_sync(zhao);
     rep_sync(boss);
     company_settle(&company);
@@ -310,20 +231,20 @@ static void test_handover__a_manager_loses_a_member_and_the_role(void **state)
     assert_field(zhao, "sales_order", deal.order, "total", "22000");
     assert_field(zhao, "visit", deal.visit, "feedback", "old rep");
 
-    change_user("zhao", "\"manager_id\":{\"key\":\"boss\"}");
+    company_change_user(&company, "zhao", "\"manager_id\":{\"key\":\"boss\"}");
     company_settle(&company);
     assert_field(boss, "customer", deal.shop, "name", "shop");
     rep_putf(boss, "visit", first, "{\"customer_id\":\"%s\"}", deal.shop);
     rep_putf(zhao, "visit", second, "{\"customer_id\":\"%s\"}", deal.shop);
     some_time_passes();
     tap_forget(&boss->tap);
-    change_user("boss", "\"user_role\":\"rep\"");
+    company_change_user(&company, "boss", "\"user_role\":\"rep\"");
     rep_patchf(zhao, "customer", deal.shop, "{\"prefs\":\"%s again\"}", canary);
     company_settle(&company);
     has_lost(boss, &deal, 1);
     assert_int_equal(rep_count(zhao, "SELECT count(*) FROM visit WHERE id = ?1", first), 1);
-    change_user("boss", "\"user_role\":\"manager\"");
-    change_user("zhao", "\"manager_id\":null");
+    company_change_user(&company, "boss", "\"user_role\":\"manager\"");
+    company_change_user(&company, "zhao", "\"manager_id\":null");
 }
 
 /* The office hangs a contact on a customer elsewhere. */
@@ -346,7 +267,7 @@ static void test_handover__a_record_gets_another_root(void **state)
     assert_field(zhao, "contact", anna, "phone", "+861");
     assert_field(zhao, "contact", anna, "title", canary);
     assert_int_equal(rep_count(wang, "SELECT count(*) FROM contact WHERE id = ?1", anna), 0);
-    assert_int_equal(take_inbox(wang, "moved", anna), 1);
+    assert_int_equal(rep_take_inbox(wang, "moved", anna), 1);
     assert_false(tap_has_received(&wang->tap, canary));
 }
 
@@ -361,26 +282,26 @@ static void test_handover__a_bucket_is_gained_and_lost_again(void **state)
     company_settle(&company);
     rep_put(qian, "customer", "{\"name\":\"pending\"}", mine);
     some_time_passes();
-    change_user("qian", "\"territory_id\":{\"key\":\"South\"}");
-    change_user("qian", "\"territory_id\":{\"key\":\"East\"}");
+    company_change_user(&company, "qian", "\"territory_id\":{\"key\":\"South\"}");
+    company_change_user(&company, "qian", "\"territory_id\":{\"key\":\"East\"}");
     company_settle(&company);
     assert_field(qian, "customer", mine, "name", "pending");
     assert_field(wang, "customer", mine, "name", "pending");
-    assert_int_equal(take_inbox(qian, "moved", ""), 0);
+    assert_int_equal(rep_take_inbox(qian, "moved", ""), 0);
 
-    change_user("qian", "\"territory_id\":{\"key\":\"South\"}");
+    company_change_user(&company, "qian", "\"territory_id\":{\"key\":\"South\"}");
     rep_sync(qian);
     assert_field(qian, "customer", south, "name", "south");
     rep_putf(qian, "visit", visit, "{\"customer_id\":\"%s\",\"feedback\":\"seen\"}", south);
     some_time_passes();
-    change_user("qian", "\"territory_id\":{\"key\":\"East\"}");
+    company_change_user(&company, "qian", "\"territory_id\":{\"key\":\"East\"}");
     rep_patchf(zhao, "customer", south, "{\"prefs\":\"%s\"}", canary);
     rep_sync(zhao);
     tap_forget(&qian->tap);
     company_settle(&company);
     assert_field(zhao, "visit", visit, "feedback", "seen");
     assert_int_equal(rep_count(qian, "SELECT count(*) FROM customer WHERE id = ?1", south), 0);
-    assert_int_equal(take_inbox(qian, "moved", south), 1);
+    assert_int_equal(rep_take_inbox(qian, "moved", south), 1);
     assert_false(tap_has_received(&qian->tap, canary));
     qian->left = true;
 }
@@ -395,7 +316,7 @@ static void test_handover__a_disabled_user_hands_in_and_reads_nothing(void **sta
     rep_put(wu, "customer", "{\"name\":\"wu's\"}", shop);
     company_settle(&company);
     rep_putf(wu, "visit", visit, "{\"customer_id\":\"%s\",\"feedback\":\"the last\"}", shop);
-    change_user("wu", "\"disabled\":true");
+    company_change_user(&company, "wu", "\"disabled\":true");
     rep_putf(wang, "customer", NULL, "{\"name\":\"%s\"}", canary);
     rep_patchf(wang, "customer", shop, "{\"prefs\":\"%s\"}", canary);
     rep_sync(wang);
@@ -413,7 +334,7 @@ static void test_handover__a_disabled_user_hands_in_and_reads_nothing(void **sta
     rep_sync(wu);
     assert_int_equal(server_int(&company.server, "SELECT count(*) FROM quarantine"), 2);
     /* When they may again, all comes back. */
-    change_user("wu", "\"disabled\":false");
+    company_change_user(&company, "wu", "\"disabled\":false");
     rep_sync(wu);
     assert_field(wu, "customer", shop, "prefs", canary);
     wu->left = true;

@@ -54,22 +54,11 @@ static int tear_down(void **state)
     return 0;
 }
 
-static void move(const char *customer, const char *territory)
-{
-    char line[300];
-    (void)snprintf(line, sizeof line,
-                   "{\"entity\":\"customer\",\"id\":\"%s\",\"territory_id\":{\"key\":\"%s\"}}\n",
-                   customer, territory);
-    server_import(&company.server, line);
-}
-
 static void send_to(const char *login, const char *territory)
 {
-    char line[200];
-    (void)snprintf(line, sizeof line,
-                   "{\"entity\":\"app_user\",\"key\":\"%s\",\"territory_id\":{\"key\":\"%s\"}}\n",
-                   login, territory);
-    server_import(&company.server, line);
+    char members[100];
+    (void)snprintf(members, sizeof members, "\"territory_id\":{\"key\":\"%s\"}", territory);
+    company_change_user(&company, login, members);
 }
 
 /* One exchange of a device; true where nothing is left. */
@@ -164,7 +153,7 @@ static void test_rules__an_entry_says_what_has_come_of_it(void **state)
     expect_log(&east, "customer", "new", "\"name\"", CANARY);
 
     (void)next_log(&south);
-    move(id, "South");
+    company_reassign(&company, id, "South");
     expect_log(&east, "customer", "evict", "", "");
     assert_null(strstr(dk_buffer_text(&east.text), CANARY));
     expect_log(&south, "customer", "new", "\"name\"", CANARY);
@@ -336,7 +325,7 @@ static void test_rules__pages_that_are_kept(void **state)
     rep_sync(third);
     assert_true(tap_has_received(&third->tap, head));
     assert_true(tap_has_received(&third->tap, CANARY));
-    move(secret, "South");
+    company_reassign(&company, secret, "South");
     struct rep *fourth = newcomer("d", "East", 0);
     rep_sync(fourth);
     assert_false(tap_has_received(&fourth->tap, CANARY));

@@ -261,6 +261,37 @@ int64_t rep_count(struct rep *rep, const char *sql, const char *id)
     return count;
 }
 
+int64_t rep_take_inbox(struct rep *rep, const char *kind, const char *record)
+{
+    char sql[200];
+    int64_t item;
+    (void)snprintf(sql, sizeof sql,
+                   "SELECT count(*) FROM inbox WHERE kind = '%s' AND (?1 = '' OR record_id = ?1)",
+                   kind);
+    int64_t count = rep_count(rep, sql, record);
+    while ((item = device_int(&rep->device, "SELECT min(item) FROM inbox")) >= 0) {
+        device_must(daybook_inbox_discard(rep->device.engine, item), NULL);
+    }
+    return count;
+}
+
+void company_reassign(struct company *company, const char *customer, const char *territory)
+{
+    char line[300];
+    (void)snprintf(line, sizeof line,
+                   "{\"entity\":\"customer\",\"id\":\"%s\",\"territory_id\":{\"key\":\"%s\"}}\n",
+                   customer, territory);
+    server_import(&company->server, line);
+}
+
+void company_change_user(struct company *company, const char *login, const char *members)
+{
+    char line[300];
+    (void)snprintf(line, sizeof line, "{\"entity\":\"app_user\",\"key\":\"%s\",%s}\n", login,
+                   members);
+    server_import(&company->server, line);
+}
+
 int64_t company_visits(struct company *company, const char *feedback)
 {
     char sql[200];

@@ -20,7 +20,7 @@
 
 #include <stdint.h>
 
-#define COMPANY_REPS_MAX 8
+#define COMPANY_REPS_MAX 12
 #define TEA "0193f000-0000-7000-8000-000000000001" /* products of the catalogue */
 #define COOKIE "0193f000-0000-7000-8000-000000000002"
 
@@ -96,6 +96,13 @@ void rep_quote(struct rep *rep, const char *name, char *customer, char *quote, c
 /* A visit of a customer. The id may be NULL. */
 void rep_visit(struct rep *rep, const char *customer, const char *feedback, char *id);
 
+/* How many items of this kind the inbox has, about a record or, "", any; then it is emptied. */
+int64_t rep_take_inbox(struct rep *rep, const char *kind, const char *record);
+
+/* The operator gives a customer to another territory, or changes members of a user's record, JSON
+ * without braces. */
+void company_reassign(struct company *company, const char *customer, const char *territory);
+void company_change_user(struct company *company, const char *login, const char *members);
 /* How many visits with this feedback the server has. */
 int64_t company_visits(struct company *company, const char *feedback);
 /* The server's value of one field, "" for none. */
