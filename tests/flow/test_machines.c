@@ -247,12 +247,10 @@ static void run_race(const struct race *race, const int order[3])
 
 static void test_machines__races_end_the_same_in_every_order(void **state)
 {
-    static const int orders[6][3] = {{0, 1, 2}, {1, 0, 2}, {2, 1, 0},
-                                     {0, 2, 1}, {1, 2, 0}, {2, 0, 1}};
     (void)state;
     for (size_t i = 0; i < sizeof races / sizeof races[0]; i++) {
-        for (int order = 0; order < (races[i].steps[2].to == NULL ? 2 : 6); order++) {
-            run_race(&races[i], orders[order]);
+        for (int order = 0; order < (races[i].steps[2].to == NULL ? 2 : ARRIVAL_ORDERS); order++) {
+            run_race(&races[i], arrival_orders[order]);
         }
     }
 }

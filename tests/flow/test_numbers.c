@@ -101,6 +101,34 @@ static void test_numbers__are_there_at_once(void **state)
     check_unique(17);
 }
 
+/* What three devices, two of them the same rep's, give offline is what the documents have in the
+ * end, whoever comes first. */
+static void test_numbers__stay_in_every_order_of_arrival(void **state)
+{
+    struct rep *const people[] = {wang, li, company_second_device(&company, wang)};
+    (void)state;
+    for (int i = 0; i < ARRIVAL_ORDERS; i++) {
+        char visits[3][DAYBOOK_ID_SIZE], orders[3][DAYBOOK_ID_SIZE], given[3][2][40];
+        for (int k = 0; k < 3; k++) {
+            rep_visit(people[k], shop, "offline", visits[k]);
+            rep_putf(people[k], "sales_order", orders[k],
+                     "{\"customer_id\":\"%s\",\"cur\":\"CNY\"}", shop);
+            (void)number(people[k], "visit", visits[k], given[k][0]);
+            (void)number(people[k], "sales_order", orders[k], given[k][1]);
+        }
+        for (int k = 0; k < 3; k++) {
+            rep_sync(people[arrival_orders[i][k]]);
+        }
+        company_settle(&company);
+        for (int k = 0; k < 3; k++) {
+            assert_string_equal(company_field(&company, "visit", visits[k], "doc_no"), given[k][0]);
+            assert_string_equal(company_field(&company, "sales_order", orders[k], "doc_no"),
+                                given[k][1]);
+        }
+        check_unique((int64_t)6 * (i + 1));
+    }
+}
+
 /* Power goes after each commit; a number that was shown does not come again. */
 static void test_numbers__are_not_given_out_again_after_a_crash(void **state)
 {
@@ -253,6 +281,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(are_there_at_once),
+        TEST(stay_in_every_order_of_arrival),
         TEST(are_not_given_out_again_after_a_crash),
         TEST(are_not_given_back_by_a_rejection),
         TEST(come_with_the_first_sign_in),

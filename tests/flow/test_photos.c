@@ -156,36 +156,58 @@ static void test_photos__of_a_rejected_visit_are_kept_with_it(void **state)
     assert_int_equal(rep_count(phone, "SELECT count(*) FROM inbox", NULL), 0);
 }
 
-/* Li deletes the visit while Wang, offline, adds a photo: the visit is there with it, whoever comes
- * first; and a photo that Li deletes while its note is edited stays. */
-static void deleted_meanwhile(bool delete_first)
+/* Li deletes the visit while Wang, offline, adds a photo to it on the phone and edits the note of
+ * another on the tablet: the visit is there with both, whoever comes first. */
+static void test_photos__bring_a_deleted_visit_back_in_every_order(void **state)
 {
-    char id[DAYBOOK_ID_SIZE], old[DAYBOOK_ID_SIZE], added[DAYBOOK_ID_SIZE];
-    visit(phone, shop, id);
-    photo(phone, id, "old", old);
-    company_settle(&company);
-    photo(phone, id, "added", added);
-    rep_patch(phone, "photo", old, "{\"note\":\"edited\"}");
-    rep_delete(li, "visit", id);
-    struct rep *const order[] = {delete_first ? li : phone, delete_first ? phone : li};
-    rep_sync(order[0]);
-    rep_sync(order[1]);
-    expect_photo(added, "added");
-    expect_photo(old, "edited");
-    assert_field(li, "visit", id, "customer_id", shop);
-    assert_int_equal(server_int(&company.server, "SELECT count(*) FROM photo"), 2);
+    struct rep *const people[] = {phone, tablet, li};
+    (void)state;
+    for (int i = 0; i < ARRIVAL_ORDERS; i++) {
+        char id[DAYBOOK_ID_SIZE], old[DAYBOOK_ID_SIZE], added[DAYBOOK_ID_SIZE], sql[200];
+        visit(phone, shop, id);
+        photo(phone, id, "old", old);
+        company_settle(&company);
+        photo(phone, id, "added", added);
+        rep_patch(tablet, "photo", old, "{\"note\":\"edited\"}");
+        rep_delete(li, "visit", id);
+        for (int k = 0; k < 3; k++) {
+            rep_sync(people[arrival_orders[i][k]]);
+        }
+        expect_photo(added, "added");
+        expect_photo(old, "edited");
+        assert_field(li, "visit", id, "customer_id", shop);
+        (void)snprintf(sql, sizeof sql, "SELECT count(*) FROM photo WHERE visit_id = '%s'", id);
+        assert_int_equal(server_int(&company.server, sql), 2);
+        for (int k = 0; k < 3; k++) {
+            assert_int_equal(
+                rep_count(people[k], "SELECT count(*) FROM inbox WHERE kind = 'rejected'", NULL),
+                0);
+        }
+    }
 }
 
-static void test_photos__bring_a_deleted_visit_back_delete_first(void **state)
+/* The same picture of one visit by three devices, two of which are the same rep's: three records,
+ * whoever comes first, with one hash. */
+static void test_photos__of_one_picture_are_kept_in_every_order(void **state)
 {
+    struct rep *const people[] = {phone, tablet, li};
     (void)state;
-    deleted_meanwhile(true);
-}
-
-static void test_photos__bring_a_deleted_visit_back_photo_first(void **state)
-{
-    (void)state;
-    deleted_meanwhile(false);
+    for (int i = 0; i < ARRIVAL_ORDERS; i++) {
+        char id[DAYBOOK_ID_SIZE], photos[3][DAYBOOK_ID_SIZE], note[20];
+        visit(phone, shop, id);
+        company_settle(&company);
+        for (int k = 0; k < 3; k++) {
+            (void)snprintf(note, sizeof note, "by %d", k);
+            photo(people[k], id, note, photos[k]);
+        }
+        for (int k = 0; k < 3; k++) {
+            rep_sync(people[arrival_orders[i][k]]);
+        }
+        for (int k = 0; k < 3; k++) {
+            (void)snprintf(note, sizeof note, "by %d", k);
+            expect_photo(photos[k], note);
+        }
+    }
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(test_photos__##name, set_up, tear_down)
@@ -193,9 +215,12 @@ static void test_photos__bring_a_deleted_visit_back_photo_first(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(an_orphan_is_refused_where_it_is_made),   TEST(come_with_or_after_their_visit),
-        TEST(that_come_before_their_visit_wait),       TEST(of_a_rejected_visit_are_kept_with_it),
-        TEST(bring_a_deleted_visit_back_delete_first), TEST(bring_a_deleted_visit_back_photo_first),
+        TEST(an_orphan_is_refused_where_it_is_made),
+        TEST(come_with_or_after_their_visit),
+        TEST(that_come_before_their_visit_wait),
+        TEST(of_a_rejected_visit_are_kept_with_it),
+        TEST(bring_a_deleted_visit_back_in_every_order),
+        TEST(of_one_picture_are_kept_in_every_order),
     };
     return cmocka_run_group_tests_name("photos", tests, NULL, NULL);
 }

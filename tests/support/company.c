@@ -17,6 +17,9 @@
 #define JSON_SIZE 16384
 #define SETTLE_ROUNDS 3
 
+const int arrival_orders[ARRIVAL_ORDERS][3] = {{0, 1, 2}, {1, 0, 2}, {2, 1, 0},
+                                               {0, 2, 1}, {1, 2, 0}, {2, 0, 1}};
+
 static const char catalogue[] =
     "{\"entity\":\"product\",\"id\":\"" TEA "\",\"code\":\"TEA-250\",\"name\":\"龙井茶 250g\","
     "\"category\":\"tea\",\"uom\":\"box\",\"tax_bp\":1300,\"active\":true}\n"

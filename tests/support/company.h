@@ -24,6 +24,10 @@
 #define TEA "0193f000-0000-7000-8000-000000000001" /* products of the catalogue */
 #define COOKIE "0193f000-0000-7000-8000-000000000002"
 
+/* All orders in which three may arrive. */
+#define ARRIVAL_ORDERS 6
+extern const int arrival_orders[ARRIVAL_ORDERS][3];
+
 struct rep {
     char login[32];
     struct company *company;

@@ -246,6 +246,58 @@ static void test_versions__old_and_new_edit_of_one_thing_new_first(void **state)
     old_and_new_edit(false);
 }
 
+/* ---- in every order */
+
+/* Wang with the old app and Li with the new one work on the same records, each without knowing of
+ * the other, and the server learns the newer schema: whatever comes first, the end is the same. */
+static void every_order(const int order[3])
+{
+    char gone[DAYBOOK_ID_SIZE];
+    open_shop();
+    (void)pocket_run(&li, "put customer {\"name\":\"Gone\",\"website\":\"gone.example\"}\nsync\n"
+                          "echo $last");
+    (void)snprintf(gone, sizeof gone, "%.36s", li.out);
+    rep_sync(wang);
+    rep_patch(wang, "customer", shop, "{\"name\":\"of Wang\",\"kind\":\"store\"}");
+    rep_delete(wang, "customer", gone);
+    (void)pocket_runf(&li,
+                      "patch customer %s {\"name\":\"of Li\",\"website\":\"li.example\"}\n"
+                      "patch customer %s {\"website\":\"alive.example\"}",
+                      shop, gone);
+    for (int i = 0; i < 3; i++) {
+        switch (order[i]) {
+        case 0: rep_sync(wang); break;
+        case 1: (void)pocket_run(&li, "sync"); break;
+        default: server_become(&company.server, NEWER_SERVER); break;
+        }
+    }
+    world_settle(&company, everybody);
+    assert_server(&company, "customer", shop, "name", "of Li");
+    assert_server(&company, "customer", shop, "kind", "store");
+    assert_server(&company, "customer", shop, "website", "li.example");
+    assert_server(&company, "customer", shop, "segments", "[\"gold\",\"north\"]");
+    assert_server(&company, "customer", gone, "website", "alive.example");
+    assert_field(wang, "customer", gone, "name", "Gone");
+    assert_pocket(&li, "customer", shop, "kind", "store");
+    assert_string_equal(server_text(&company.server,
+                                    "SELECT group_concat(field_name || lost) FROM (SELECT DISTINCT"
+                                    " field_name, lost FROM field_conflict ORDER BY field_name)"),
+                        "*\"delete\",name\"of Wang\"");
+}
+
+#define ORDER(number)                                                                              \
+    static void test_versions__in_order_##number(void **state)                                     \
+    {                                                                                              \
+        (void)state;                                                                               \
+        every_order(arrival_orders[number]);                                                       \
+    }
+ORDER(0)
+ORDER(1)
+ORDER(2)
+ORDER(3)
+ORDER(4)
+ORDER(5)
+
 /* ---- more choices, larger limits */
 
 /* What a newer app may say and the older one may not: the older device shows it, carries it along
@@ -429,6 +481,12 @@ int main(void)
         TEST(what_an_old_app_recorded_is_converted),
         TEST(old_and_new_edit_of_one_thing_old_first),
         TEST(old_and_new_edit_of_one_thing_new_first),
+        TEST(in_order_0),
+        TEST(in_order_1),
+        TEST(in_order_2),
+        TEST(in_order_3),
+        TEST(in_order_4),
+        TEST(in_order_5),
         TEST(older_device_takes_choices_and_lengths_that_it_may_not_write),
         TEST(older_server_keeps_what_it_cannot_read),
         TEST(nobody_gives_what_is_the_servers),
