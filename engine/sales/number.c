@@ -30,14 +30,15 @@ int dk_number_field(int entity)
     return kinds[entity].prefix == NULL ? -1 : kinds[entity].field;
 }
 
+static const char base32[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"; /* Crockford's */
+
 /* The device number in base 32, into the end of `device`; returns its first digit. */
 static const char *write_device(uint32_t device_no, char device[DEVICE_DIGITS_MAX + 1])
 {
-    static const char digits[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
     int first = DEVICE_DIGITS_MAX;
     device[first] = '\0';
     while (device_no != 0 || first > DEVICE_DIGITS_MAX - DEVICE_DIGITS) {
-        device[--first] = digits[device_no & 31];
+        device[--first] = base32[device_no & 31];
         device_no >>= 5;
     }
     return device + first;
@@ -65,7 +66,22 @@ static size_t run_of(const char *text, size_t length, bool letters)
     return count;
 }
 
-bool dk_number_is_ours(int entity, const char *text, size_t length)
+/* The device number in these characters. False: they are not as write_device makes them. */
+static bool read_device(const char *text, size_t length, uint32_t *device_no)
+{
+    uint64_t number = 0;
+    for (size_t i = 0; i < length; i++) {
+        const char *digit = strchr(base32, text[i]);
+        if (digit == NULL) {
+            return false;
+        }
+        number = number << 5 | (uint64_t)(digit - base32);
+    }
+    *device_no = (uint32_t)number;
+    return number <= UINT32_MAX && (length == DEVICE_DIGITS || text[0] != '0');
+}
+
+bool dk_number_is_ours(int entity, const char *text, size_t length, uint32_t *device_no)
 {
     const char *prefix = kinds[entity].prefix;
     size_t at = prefix == NULL ? length : strlen(prefix);
@@ -73,8 +89,12 @@ bool dk_number_is_ours(int entity, const char *text, size_t length)
         return false;
     }
     size_t device = run_of(text + at, length - at, true);
+    if (device < DEVICE_DIGITS || device > DEVICE_DIGITS_MAX ||
+        !read_device(text + at, device, device_no)) {
+        return false;
+    }
     at += device;
-    if (device < DEVICE_DIGITS || device > DEVICE_DIGITS_MAX || at >= length || text[at++] != '-') {
+    if (at >= length || text[at++] != '-') {
         return false;
     }
     size_t counter = run_of(text + at, length - at, false);

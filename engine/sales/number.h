@@ -16,8 +16,9 @@ int dk_number_field(int entity);
 /* Writes the number of this kind of document; the device number in Crockford's base 32, five digits
  * or more, the counter in decimals, six or more. Returns the length. The entity has numbers. */
 size_t dk_number_write(int entity, uint32_t device_no, int64_t counter, char out[NUMBER_SIZE]);
-/* Whether the text is a number as dk_number_write makes them for this kind of document. */
-bool dk_number_is_ours(int entity, const char *text, size_t length);
+/* Whether the text is a number as dk_number_write makes them for this kind of document; then also
+ * for which device. */
+bool dk_number_is_ours(int entity, const char *text, size_t length, uint32_t *device_no);
 /* Another number out of one of ours that is taken: with the number of the device that came second
  * behind it. Returns the length; 0: it would not fit. */
 size_t dk_number_again(const char *text, size_t length, uint32_t device_no, char out[NUMBER_SIZE]);

@@ -6,6 +6,8 @@
  */
 #include "engine/store/inside.h"
 
+#include "engine/base/text.h"
+
 #include <string.h>
 
 #define TELL_TEXT_SIZE (LIMIT_LABEL_BYTES + 1)
@@ -46,6 +48,10 @@ struct told_value {
 static const struct told_value superseded = {"superseded",      CONFLICT_ENTITY,   CONFLICT_RECORD,
                                              CONFLICT_FIELD,    CONFLICT_LOST,     CONFLICT_KEPT,
                                              CONFLICT_LOST_DEV, CONFLICT_CHANGESET};
+/* What was done to a quote that had been sent is in another revision, which `mine` names. */
+static const struct told_value revision = {"revision",        CONFLICT_ENTITY,   CONFLICT_RECORD,
+                                           CONFLICT_FIELD,    CONFLICT_LOST,     CONFLICT_KEPT,
+                                           CONFLICT_LOST_DEV, CONFLICT_CHANGESET};
 /* A value that somebody has to decide on; the record shows what stands. */
 static const struct told_value proposed = {"proposed",      PROPOSAL_ENTITY,   PROPOSAL_RECORD,
                                            PROPOSAL_FIELD,  PROPOSAL_PROPOSED, PROPOSAL_BASE,
@@ -86,6 +92,15 @@ static daybook_status tell_value(struct apply *apply, const struct record *recor
     return dk_inbox_add(apply->store, &item);
 }
 
+/* Tells of a conflict entry. No field of an entity is named as a revision is. */
+static daybook_status tell_conflict(struct apply *apply, const struct record *record)
+{
+    const struct value *field = &record->values[CONFLICT_FIELD];
+    bool is_revision =
+        field->kind == VALUE_TEXT && dk_text_equal(field->text, field->length, "revision");
+    return tell_value(apply, record, is_revision ? &revision : &superseded);
+}
+
 /* A hold that stands because of something that the store's user did. When it does not any more,
  * dk_inbox_drop_holds takes its item away. */
 static daybook_status tell_held(struct apply *apply, const struct record *record)
@@ -122,7 +137,7 @@ static daybook_status tell_held(struct apply *apply, const struct record *record
 daybook_status dk_apply_tell(struct apply *apply, const struct record *record, bool inserted)
 {
     switch (record->entity->kind) {
-    case ENTITY_CONFLICT: return inserted ? tell_value(apply, record, &superseded) : DAYBOOK_OK;
+    case ENTITY_CONFLICT: return inserted ? tell_conflict(apply, record) : DAYBOOK_OK;
     case ENTITY_HOLD: return tell_held(apply, record);
     case ENTITY_PROPOSAL: return inserted ? tell_value(apply, record, &proposed) : DAYBOOK_OK;
     default: return DAYBOOK_OK;

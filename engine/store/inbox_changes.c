@@ -230,7 +230,8 @@ static daybook_status add_change(struct collected *collected, const struct chang
     return DAYBOOK_OK;
 }
 
-/* The changes of one body, which is copied into the arena. */
+/* The changes of one body, which is copied into the arena; what only says what was seen is written
+ * anew. */
 static daybook_status add_body(struct collected *collected, const char *body, size_t length,
                                bool first)
 {
@@ -244,7 +245,10 @@ static daybook_status add_body(struct collected *collected, const char *body, si
     }
     daybook_status status = DAYBOOK_OK;
     for (int i = 0; i < changeset.change_count && status == DAYBOOK_OK; i++) {
-        status = add_change(collected, &changeset.changes[i], first);
+        const struct change *change = &changeset.changes[i];
+        if (change->op != BLOCK_SET || change->value_count > 0) {
+            status = add_change(collected, change, first);
+        }
     }
     return status;
 }

@@ -56,7 +56,8 @@ daybook_status dk_write_check_frozen(struct write *write, const struct change *c
 /* Remembers a document that the change made stand. `from` is the state before. */
 daybook_status dk_write_note_step(struct write *write, const struct change *change, int from,
                                   const struct record *record);
-/* Adds to the changes that send documents how those look here. */
+/* Adds to the changes that send documents how those look here, and behind those that make others
+ * stand what was seen of their lines. */
 daybook_status dk_write_copies(struct write *write);
 
 /* ---- write_delete.c */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Documents whose content stands, on the device: refuses what would change one, and sends with the
- * step that makes it stand how the document looked here, so that the server can keep it so whatever
- * others have done to it meanwhile. Called by write.c and write_delete.c. Invariant: what a
- * document and its lines were before the transaction decides, so one transaction may still fill in
- * and send.
+ * step that makes it stand how the document looked here, or what was seen of its lines, so that the
+ * server can tell what others have done to it meanwhile. Called by write.c and write_delete.c.
+ * Invariant: what a document and its lines were before the transaction decides, so one transaction
+ * may still fill in and send.
  */
 #include "engine/store/write.h"
 
@@ -190,6 +190,50 @@ static daybook_status add_copy(struct write *write, struct change *change, int f
     return dk_write_put(write, change, &holding, &record);
 }
 
+/* ---- what was seen of the lines */
+
+/* Names a line that is shown in a later version than the one of its document that the step was
+ * based on, without a value. Others need not be named: they were seen with the document. */
+static daybook_status name_line(struct write *write, const struct entity *entity,
+                                const struct id *id, int64_t seen)
+{
+    struct holding holding;
+    struct change *added, change = {.op = BLOCK_SET, .entity = entity, .id = *id};
+    dk_arena_reset(&write->store->work);
+    daybook_status status =
+        dk_pending_load(write->store, entity, id, &write->store->work, &holding);
+    if (status != DAYBOOK_OK || !holding.has_row || holding.base_state == BASE_ABSENT ||
+        holding.row.record.version <= seen) {
+        return status;
+    }
+    change.seen = holding.row.record.version;
+    struct record record = holding.row.record;
+    status = dk_write_add_change(write, &change, &added);
+    return status == DAYBOOK_OK ? dk_write_put(write, added, &holding, &record) : status;
+}
+
+/* Names the lines of a document that the transaction does not change itself. */
+static daybook_status name_lines(struct write *write, const struct entity *document,
+                                 const struct id *id, int64_t seen)
+{
+    const struct entity *child;
+    daybook_status status = DAYBOOK_OK;
+    for (int n = 0; (child = dk_entity_child((int)document->kind, n)) != NULL; n++) {
+        struct id *ids;
+        int count;
+        status = dk_records_children(write->store, child, id, &write->store->arena, &ids, &count);
+        for (int i = 0; i < count && status == DAYBOOK_OK; i++) {
+            if (dk_write_find(write, child, &ids[i]) == NULL) {
+                status = name_line(write, child, &ids[i], seen);
+            }
+        }
+        if (status != DAYBOOK_OK) {
+            break;
+        }
+    }
+    return status;
+}
+
 daybook_status dk_write_copies(struct write *write)
 {
     daybook_status status = DAYBOOK_OK;
@@ -201,9 +245,12 @@ daybook_status dk_write_copies(struct write *write)
                (item->entity->fields[field].flags & FIELD_PASSING) == 0) {
             field++;
         }
-        if (change != NULL && change->op == BLOCK_SET && field < item->entity->field_count) {
-            status = add_copy(write, change, field);
+        if (change == NULL || change->op != BLOCK_SET) {
+            continue;
         }
+        status = field < item->entity->field_count
+                     ? add_copy(write, change, field)
+                     : name_lines(write, item->entity, &item->id, change->seen);
     }
     return status;
 }

@@ -4,7 +4,8 @@
  * did not know, becomes the next revision, a draft. Called by freeze.c. Invariants: 1. What was
  * sent stays as its sender had it, whoever came first: an edit that arrived before the sending,
  * unseen by the sender, is parted off. 2. Ids follow from the quote that was sent, so that all who
- * edited it meet in one draft, in any order of arrival.
+ * edited it meet in one draft, in any order of arrival. 3. Where two sent it, the first stands, and
+ * what the other had sent otherwise is noted.
  */
 #include "engine/sales/machines.h"
 #include "sync-server/decide/work.h"
@@ -108,8 +109,8 @@ static bool copy_children(struct decision *decision, struct work *document, cons
     return true;
 }
 
-/* Notes on what was sent that there is another revision: so its author sees "saved as revision 2,
- * not sent". */
+/* Notes on what was sent that what a device did to it is in another revision, once for each: so its
+ * user sees "saved as revision 2, not sent". */
 static bool note_fork(struct decision *decision, const struct work *document,
                       const struct work *fork, uint32_t device)
 {
@@ -129,14 +130,13 @@ static bool note_fork(struct decision *decision, const struct work *document,
                            document->row.stamps[QUOTE_STATUS].device_no, &lost, device);
 }
 
-/* The revision's header: a draft of the next number. */
+/* The revision's header: a draft of the next number that is free. */
 static bool begin_revision(struct decision *decision, const struct work *document,
                            struct work *fork)
 {
     static const char draft[] = "draft";
     const struct value *origin = &document->row.record.values[QUOTE_REVISION_OF];
     struct value *values = fork->row.record.values;
-    const struct field *rev = &document->row.record.entity->fields[QUOTE_REV];
     if (!copy_record(decision, document, document, fork)) {
         return false;
     }
@@ -148,21 +148,18 @@ static bool begin_revision(struct decision *decision, const struct work *documen
         origin->kind == VALUE_ID ? *origin
                                  : (struct value){.kind = VALUE_ID, .id = document->row.record.id};
     values[QUOTE_REV].integer++;
-    return values[QUOTE_REV].integer <= rev->limit ||
-           srv_decision_reject(decision, REJECT_LIMIT, document->row.record.entity,
-                               &document->row.record.id, rev->name, "range");
+    return srv_decide_revision(decision, fork, &values[QUOTE_REVISION_OF].id,
+                               &values[QUOTE_REV].integer);
 }
 
 /* The next revision of a quote, as it is or, with all content, made now. NULL: failed. */
-static struct work *fork_of(struct decision *decision, struct work *document, uint32_t device)
+static struct work *fork_of(struct decision *decision, struct work *document)
 {
     struct work *fork = twin_of(decision, document, document);
     if (fork == NULL || exists(fork)) {
         return fork;
     }
-    bool made = begin_revision(decision, document, fork) &&
-                copy_children(decision, document, fork) &&
-                note_fork(decision, document, fork, device);
+    bool made = begin_revision(decision, document, fork) && copy_children(decision, document, fork);
     return made ? fork : NULL;
 }
 
@@ -249,8 +246,8 @@ static bool redirect_set(struct decision *decision, struct work *work, struct wo
 bool srv_decide_fork(struct decision *decision, struct work *work, struct work *document)
 {
     struct change content = *work->change;
-    struct work *fork = fork_of(decision, document, decision->author->device_no);
-    if (fork == NULL) {
+    struct work *fork = fork_of(decision, document);
+    if (fork == NULL || !note_fork(decision, document, fork, decision->author->device_no)) {
         return false;
     }
     if (work == document) {
@@ -324,10 +321,12 @@ static bool differs(const struct work *work, const struct change *copy)
     return false;
 }
 
-/* Finds the works of the copy's children; their `copy` is what was sent of them. */
-static bool find_copied(struct decision *decision, const struct work *document,
+/* Finds the works of the copy, so that their `copy` is what was sent of them. A child that is
+ * another document's is as one that does not exist. */
+static bool find_copied(struct decision *decision, struct work *document,
                         const struct changeset *copy)
 {
+    document->copy = &copy->changes[0];
     for (int i = 1; i < copy->change_count; i++) {
         const struct change *change = &copy->changes[i];
         struct work *work = srv_work_load(decision, change->entity, &change->id);
@@ -335,65 +334,67 @@ static bool find_copied(struct decision *decision, const struct work *document,
             return false;
         }
         const struct id *parent = srv_work_parent(work);
-        if (!exists(work) || parent == NULL ||
-            dk_id_compare(parent, &document->row.record.id) != 0) {
-            return srv_decision_reject(decision, REJECT_SCHEMA, change->entity, &change->id,
-                                       "sent_copy", "copy");
+        if (parent == NULL || dk_id_compare(parent, &document->row.record.id) != 0) {
+            return srv_decide_missing(decision, document, "sent_copy", work);
         }
         work->copy = change;
     }
     return true;
 }
 
-/* Whether the document or a child is not as it was sent; *device: who wrote it so. */
-static bool is_parted(const struct decision *decision, const struct work *document,
-                      const struct changeset *copy, uint32_t *device)
+/* The next of the document (behind NULL) and its children, so far as they are works. */
+static struct work *next_part(const struct decision *decision, struct work *document,
+                              const struct work *after)
 {
-    uint32_t mine = decision->author->device_no;
-    bool parted = differs(document, &copy->changes[0]);
-    *device = srv_latest_other(&document->row, mine).device_no;
-    for (const struct work *work = decision->works; work != NULL; work = work->next) {
-        const struct id *parent = srv_work_parent(work);
-        if (parent == NULL || dk_id_compare(parent, &document->row.record.id) != 0) {
-            continue;
-        }
-        bool live = srv_work_is_live(work);
-        if (work->copy == NULL ? live : !live || differs(work, work->copy)) {
-            parted = true;
-            *device =
-                live ? srv_latest_other(&work->row, mine).device_no : work->row.deletion.device_no;
-        }
+    const struct id *id = &document->row.record.id;
+    struct work *work = after == NULL       ? document
+                        : after == document ? srv_work_children(decision, id)
+                                            : after->same_parent_slot;
+    while (work != NULL && work != document && dk_id_compare(srv_work_parent(work), id) != 0) {
+        work = work->same_parent_slot;
     }
-    return parted;
+    return work;
 }
 
-/* Puts the content of a record back to what was sent. */
-static void put_back(struct decision *decision, struct work *work, const struct change *copy)
+/* Whether the document or a child of it is not as it was sent; *device: who wrote it so. */
+static bool is_parted(const struct decision *decision, const struct work *work,
+                      const struct change *copy, uint32_t *device)
+{
+    bool live = srv_work_is_live(work);
+    *device = live ? srv_latest_other(&work->row, decision->author->device_no).device_no
+                   : work->row.deletion.device_no;
+    return copy == NULL ? live : !live || differs(work, copy);
+}
+
+/* Puts the content of a record back to what was sent. Everybody gets it whole: of a map, keys may
+ * go that no single change has named. */
+static bool put_back(struct decision *decision, struct work *work, const struct change *copy)
 {
     struct record *record = &work->row.record;
     for (int field = 0; field < record->entity->field_count; field++) {
+        const struct field *definition = &record->entity->fields[field];
         struct value value = copied(copy, field);
-        if (!dk_machine_is_content(&record->entity->fields[field]) ||
-            dk_value_equal(&value, &record->values[field])) {
+        if (!dk_machine_is_content(definition) || dk_value_equal(&value, &record->values[field])) {
             continue;
+        }
+        if (!srv_decide_reference(decision, work, definition, &value) ||
+            (definition->type == FIELD_MAP && !srv_stamp_keys(decision, work, field, &value))) {
+            return false;
         }
         record->values[field] = value;
         work->row.stamps[field] = srv_merge_stamp(decision, &work->row.stamps[field], true);
         work->changed |= (uint64_t)1 << field;
-        work->own |= (uint64_t)1 << field;
+        work->own_whole = true;
+        work->effect = work->effect == EFFECT_NEW ? EFFECT_NEW : EFFECT_WHOLE;
     }
-    work->own_whole = work->own_whole || work->change == NULL;
-    work->effect = work->effect == EFFECT_NONE ? EFFECT_SET : work->effect;
+    return true;
 }
 
-/* Puts the children back: those that were not sent go, those that were come back. */
-static void put_children_back(struct decision *decision, const struct work *document)
+/* Puts the document and its children back: those that were not sent go, those that were come back.
+ */
+static bool put_all_back(struct decision *decision, struct work *document)
 {
-    for (struct work *work = decision->works; work != NULL; work = work->next) {
-        const struct id *parent = srv_work_parent(work);
-        if (parent == NULL || dk_id_compare(parent, &document->row.record.id) != 0) {
-            continue;
-        }
+    for (struct work *work = NULL; (work = next_part(decision, document, work)) != NULL;) {
         bool live = srv_work_is_live(work);
         if (work->copy == NULL && live) {
             srv_delete_row(decision, work);
@@ -401,9 +402,12 @@ static void put_children_back(struct decision *decision, const struct work *docu
             if (!live) {
                 srv_revive_row(work);
             }
-            put_back(decision, work, work->copy);
+            if (!put_back(decision, work, work->copy)) {
+                return false;
+            }
         }
     }
+    return true;
 }
 
 /* See the header. */
@@ -411,6 +415,7 @@ bool srv_decide_part(struct decision *decision, struct work *document)
 {
     struct changeset copy;
     uint32_t device;
+    bool parted = false;
     if (document->sent_copy.kind != VALUE_TEXT || document->was_frozen) {
         return true;
     }
@@ -418,14 +423,69 @@ bool srv_decide_part(struct decision *decision, struct work *document)
         !find_copied(decision, document, &copy)) {
         return false;
     }
-    if (!is_parted(decision, document, &copy, &device)) {
+    for (struct work *work = NULL; (work = next_part(decision, document, work)) != NULL;) {
+        parted = parted || is_parted(decision, work, work->copy, &device);
+    }
+    if (!parted) {
         return true;
     }
-    const struct work *fork = fork_of(decision, document, device);
+    struct work *fork = fork_of(decision, document);
     if (fork == NULL || fork->found) {
         return fork != NULL;
     }
-    put_back(decision, document, &copy.changes[0]);
-    put_children_back(decision, document);
+    for (struct work *work = NULL; (work = next_part(decision, document, work)) != NULL;) {
+        if (is_parted(decision, work, work->copy, &device) &&
+            !note_fork(decision, document, fork, device)) {
+            return false;
+        }
+    }
+    return put_all_back(decision, document);
+}
+
+/* ---- sent by two */
+
+/* The values of the copy that are other than what stands; a record that is not there has none. */
+static int other_values(const struct work *work, const struct change *copy,
+                        struct field_value values[LIMIT_FIELDS])
+{
+    const struct record *record = &work->row.record;
+    int count = 0;
+    for (int field = 0; field < record->entity->field_count; field++) {
+        struct value value = copied(copy, field);
+        const struct value *stands = &record->values[field];
+        bool same =
+            srv_work_is_live(work) ? dk_value_equal(&value, stands) : value.kind == VALUE_NULL;
+        if (dk_machine_is_content(&record->entity->fields[field]) && !same) {
+            values[count++] = (struct field_value){.field = field, .value = value};
+        }
+    }
+    return count;
+}
+
+/* See the header. */
+bool srv_decide_sent_before(struct decision *decision, struct work *document)
+{
+    struct changeset copy;
+    struct field_value values[LIMIT_FIELDS];
+    uint32_t mine = decision->author->device_no;
+    if (!read_copy(decision, document, &copy) || !srv_decide_adopt_children(decision, document) ||
+        !find_copied(decision, document, &copy)) {
+        return false;
+    }
+    for (int i = 0; i < copy.change_count; i++) {
+        const struct change *change = &copy.changes[i];
+        struct work *work = srv_work_find(decision, change->entity, &change->id);
+        int count = other_values(work, change, values);
+        if ((count > 0 || !srv_work_is_live(work)) &&
+            !srv_note_standing(decision, work, document, values, count, mine)) {
+            return false;
+        }
+    }
+    for (struct work *work = NULL; (work = next_part(decision, document, work)) != NULL;) {
+        if (work->copy == NULL && srv_work_is_live(work) &&
+            !srv_note_standing(decision, work, document, NULL, 0, mine)) {
+            return false;
+        }
+    }
     return true;
 }

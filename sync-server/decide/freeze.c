@@ -95,7 +95,7 @@ static const char *first_edit(const struct work *work)
     return NULL;
 }
 
-/* See the header. */
+/* See the header. Of a map the author gets the whole: keys that it sent may not be there. */
 bool srv_split_content(struct decision *decision, struct work *work, struct change *content)
 {
     const struct change *change = work->change;
@@ -116,6 +116,7 @@ bool srv_split_content(struct decision *decision, struct work *work, struct chan
         if (field >= 0 && dk_machine_is_content(&entity->fields[field])) {
             content->values[content->value_count++] = change->values[i];
             work->own |= (uint64_t)1 << field;
+            work->own_whole = work->own_whole || entity->fields[field].type == FIELD_MAP;
         } else {
             rest->values[rest->value_count++] = change->values[i];
         }
@@ -134,7 +135,7 @@ static bool state_text(struct decision *decision, const struct work *document, s
     return srv_value_text(decision, &record->entity->fields[field], &record->values[field], text);
 }
 
-/* {"note":"…"}: some values of a record, as JSON. */
+/* {"note":"…"}: some values of a record, as JSON; those of newer schemas as they came. */
 static bool values_text(struct decision *decision, const struct entity *entity,
                         const struct field_value *values, int count, struct value *text)
 {
@@ -142,14 +143,16 @@ static bool values_text(struct decision *decision, const struct entity *entity,
     dk_buffer_reset(out);
     dk_buffer_append_char(out, '{');
     for (int i = 0; i < count; i++) {
-        if (values[i].field < 0) {
-            continue;
+        const struct field *field = values[i].field < 0 ? NULL : &entity->fields[values[i].field];
+        const char *name = field == NULL ? values[i].name : field->name;
+        dk_buffer_append_text(out, out->length > 1 ? "," : "");
+        dk_json_write_string(out, name, field == NULL ? values[i].name_length : strlen(name));
+        dk_buffer_append_char(out, ':');
+        if (field == NULL) {
+            dk_buffer_append(out, values[i].value.text, values[i].value.length);
+        } else {
+            dk_value_write(out, field, &values[i].value);
         }
-        const struct field *field = &entity->fields[values[i].field];
-        dk_buffer_append_text(out, out->length > 1 ? ",\"" : "\"");
-        dk_buffer_append_text(out, field->name);
-        dk_buffer_append_text(out, "\":");
-        dk_value_write(out, field, &values[i].value);
     }
     dk_buffer_append_char(out, '}');
     if (out->status != DAYBOOK_OK) {
@@ -160,16 +163,16 @@ static bool values_text(struct decision *decision, const struct entity *entity,
     return text->text != NULL || srv_decision_out_of_memory(decision);
 }
 
-/* Notes that the document's state stood against these values of a record: on the record ("*"), or,
- * where it is a child that is not there, on the document ("order_line.<its id>"). */
-static bool note_values(struct decision *decision, const struct work *work,
-                        const struct work *document, const struct field_value *values, int count,
-                        uint32_t lost_device)
+/* See the header. On the record ("*"), or, where it is a child that is not there, on the document
+ * ("order_line.<its id>"). */
+bool srv_note_standing(struct decision *decision, const struct work *work,
+                       const struct work *document, const struct field_value *values, int count,
+                       uint32_t lost_device)
 {
     struct value kept, lost;
     char name[LIMIT_LABEL_BYTES] = "*", id[ID_TEXT_SIZE];
     const struct entity *entity = work->row.record.entity;
-    bool gone = work->row.deleted || (work->change != NULL && work->change->op == BLOCK_NEW);
+    bool gone = !srv_work_is_live(work) || (work->change != NULL && work->change->op == BLOCK_NEW);
     int field = dk_machine_field(document->row.record.entity);
     if (gone) {
         dk_id_to_text(&work->row.record.id, id);
@@ -225,8 +228,9 @@ void srv_leave_deleted(struct work *work)
 static bool lose_gone(struct decision *decision, struct work *work, const struct work *document)
 {
     const struct change *change = work->change;
-    if (change->op == BLOCK_SET && !note_values(decision, work, document, change->values,
-                                                change->value_count, decision->author->device_no)) {
+    if (change->op == BLOCK_SET &&
+        !srv_note_standing(decision, work, document, change->values, change->value_count,
+                           decision->author->device_no)) {
         return false;
     }
     srv_leave_deleted(work);
@@ -241,26 +245,26 @@ static bool lose(struct decision *decision, struct work *work, const struct work
         return lose_gone(decision, work, document);
     }
     if (work->change->op == BLOCK_NEW) {
-        bool noted = note_values(decision, work, document, work->change->values,
-                                 work->change->value_count, decision->author->device_no);
+        bool noted = srv_note_standing(decision, work, document, work->change->values,
+                                       work->change->value_count, decision->author->device_no);
         srv_refuse_child(decision, work, document);
         return noted;
     }
     if (work->change->op == BLOCK_DELETE) {
         srv_refuse_delete(work);
-        return note_values(decision, work, document, NULL, 0, decision->author->device_no);
+        return srv_note_standing(decision, work, document, NULL, 0, decision->author->device_no);
     }
     return srv_split_content(decision, work, &content) &&
-           note_values(decision, work, document, content.values, content.value_count,
-                       decision->author->device_no);
+           srv_note_standing(decision, work, document, content.values, content.value_count,
+                             decision->author->device_no);
 }
 
 /* TAKES: it is merged as any change, and noted as having come too late. */
 static bool note_taken(struct decision *decision, struct work *work, const struct work *document)
 {
     const struct change *change = work->change;
-    return note_values(decision, work, document, change->values, change->value_count,
-                       decision->author->device_no);
+    return srv_note_standing(decision, work, document, change->values, change->value_count,
+                             decision->author->device_no);
 }
 
 /* Takes the copy of what was sent off a change: it is looked at once and kept nowhere. */
@@ -298,6 +302,7 @@ static bool freeze(struct decision *decision, struct work *work)
     if (!look(decision, work, &frozen) || (work == frozen.document && !take_copy(decision, work))) {
         return false;
     }
+    work->sent_before = work->sent_copy.kind == VALUE_TEXT && frozen.way != FREEZE_NOT;
     const char *field = frozen.way == FREEZE_NOT ? NULL : first_edit(work);
     if (field == NULL) {
         return true;
@@ -307,7 +312,8 @@ static bool freeze(struct decision *decision, struct work *work)
         return srv_decision_reject(decision, REJECT_RULE, record->entity, &record->id,
                                    field[0] == '\0' ? NULL : field, "frozen");
     }
-    if (work == frozen.document && work->change->op == BLOCK_DELETE) {
+    const struct change *whole = frozen.document->change;
+    if (work->change->op == BLOCK_DELETE && whole != NULL && whole->op == BLOCK_DELETE) {
         return true; /* the step that brought the state is an edit that it had not seen */
     }
     switch (frozen.way) {
@@ -352,29 +358,43 @@ static int unseen_values(const struct decision *decision, const struct work *wor
     return count;
 }
 
+/* Notes what one record of the document got that the author of the state had not seen; *any: there
+ * was something. The author had seen of a child what its own change says, and of one that is not
+ * named what could be seen of the document. */
+static bool note_unseen_of(struct decision *decision, struct work *work,
+                           const struct work *document, bool *any)
+{
+    struct field_value values[LIMIT_FIELDS];
+    const struct change *named = work->change != NULL ? work->change : document->change;
+    int64_t seen = srv_work_seen(decision, named);
+    const struct stamp *deletion = &work->row.deletion;
+    uint32_t device = deletion->device_no;
+    bool live = srv_work_is_live(work);
+    int count = live ? unseen_values(decision, work, seen, values, &device) : 0;
+    bool gone = !live && work->found && deletion->position > seen &&
+                deletion->position < decision->position &&
+                deletion->device_no != decision->author->device_no;
+    if (count == 0 && !(gone && work->change != NULL)) {
+        return true;
+    }
+    *any = true;
+    return srv_note_standing(decision, work, document, values, count, device);
+}
+
 /* Notes what the document and its children got that the author of the state had not seen. */
 static bool note_unseen(struct decision *decision, struct work *document, enum machine_freeze way)
 {
-    struct field_value values[LIMIT_FIELDS];
-    uint32_t device = 0;
-    int64_t seen = srv_work_seen(decision, document->change);
     bool any = false;
-    if (!srv_decide_adopt_children(decision, document)) {
+    if (!srv_decide_adopt_children(decision, document) ||
+        !note_unseen_of(decision, document, document, &any)) {
         return false;
     }
-    for (struct work *work = document; work != NULL;
-         work = work == document ? srv_work_children(decision, &document->row.record.id)
-                                 : work->same_parent_slot) {
-        const struct id *parent = srv_work_parent(work);
-        bool child = parent != NULL && dk_id_compare(parent, &document->row.record.id) == 0;
-        if ((work != document && !child) || !srv_work_is_live(work)) {
-            continue;
-        }
-        int count = unseen_values(decision, work, seen, values, &device);
-        if (count > 0 && !note_values(decision, work, document, values, count, device)) {
+    for (struct work *work = srv_work_children(decision, &document->row.record.id); work != NULL;
+         work = work->same_parent_slot) {
+        if (dk_id_compare(srv_work_parent(work), &document->row.record.id) == 0 &&
+            !note_unseen_of(decision, work, document, &any)) {
             return false;
         }
-        any = any || count > 0;
     }
     static const struct sales_hold hold = {"REV_STALE", "back_office", NULL, NULL};
     return !any || way != FREEZE_LOSES || srv_decide_hold(decision, document, &hold);
@@ -384,6 +404,9 @@ static bool note_unseen(struct decision *decision, struct work *document, enum m
 bool srv_decide_frozen(struct decision *decision)
 {
     for (struct work *work = decision->works; work != NULL; work = work->next) {
+        if (work->sent_before && !srv_decide_sent_before(decision, work)) {
+            return false;
+        }
         bool stepped = work->change != NULL && work->change->op == BLOCK_SET && work->found &&
                        work->stepped && dk_machine_freezes(work->row.record.entity);
         if (!stepped || !srv_work_is_live(work)) {

@@ -92,15 +92,18 @@ bool srv_value_text(struct decision *decision, const struct field *field, const 
     return true;
 }
 
-/* Notes what lost, field by field of the unit; fields that are equal on both sides lost nothing. */
+/* Notes what lost, field by field of the unit; fields that are equal on both sides lost nothing,
+ * and a flag about two equal values is nobody's. */
 static bool note_unit(struct decision *decision, const struct work *work, const struct unit *unit,
                       bool wins)
 {
     const struct entity *entity = work->row.record.entity;
+    bool same_first = dk_value_equal(&unit->stored[0], &unit->incoming[0]);
     for (int i = 0; i < unit->count; i++) {
         const struct field *field = &entity->fields[unit->fields[i]];
         struct value stored, incoming;
-        if (dk_value_equal(&unit->stored[i], &unit->incoming[i])) {
+        if (dk_value_equal(&unit->stored[i], &unit->incoming[i]) ||
+            (same_first && i == unit->doubt)) {
             continue;
         }
         if (!srv_value_text(decision, field, &unit->stored[i], &stored) ||
@@ -214,9 +217,11 @@ static bool merge_unit(struct decision *decision, struct work *work, const struc
 }
 
 /* Collects the group of a field: both sides' values, missing ones as they are stored, and the
- * latest stamp. A group's field of the server is about the first value and comes anew with it. */
+ * latest stamp. A group's field of the server is about the first value and comes anew with it, also
+ * with the same one where its author had not seen that: two clocks gave it. */
 static void collect_unit(const struct decision *decision, const struct work *work, uint64_t mask,
-                         const struct value *const sent[LIMIT_FIELDS], struct unit *unit)
+                         const struct value *const sent[LIMIT_FIELDS], int64_t seen,
+                         struct unit *unit)
 {
     const struct entity *entity = work->row.record.entity;
     unit->count = 0;
@@ -246,8 +251,10 @@ static void collect_unit(const struct decision *decision, const struct work *wor
         }
         unit->count++;
     }
-    bool moved = !dk_value_equal(&unit->stored[0], &unit->incoming[0]);
-    if (unit->doubt >= 0 && sent[unit->fields[unit->doubt]] == NULL && moved) {
+    bool given = sent[unit->fields[0]] != NULL &&
+                 (!dk_value_equal(&unit->stored[0], &unit->incoming[0]) ||
+                  !dk_merge_known(&unit->stamp, decision->author->device_no, seen));
+    if (unit->doubt >= 0 && sent[unit->fields[unit->doubt]] == NULL && given) {
         unit->incoming[unit->doubt] = doubt_of(decision, &unit->incoming[0]);
     }
 }
@@ -291,7 +298,7 @@ static bool merge_units(struct decision *decision, struct work *work,
         }
         uint64_t mask = dk_field_group_mask(entity, field);
         done |= mask;
-        collect_unit(decision, work, mask, sent, &unit);
+        collect_unit(decision, work, mask, sent, seen, &unit);
         date_unit(decision, seen, &unit);
         if (!merge_unit(decision, work, &unit)) {
             return false;
@@ -397,7 +404,8 @@ bool srv_decide_merge(struct decision *decision)
     /* Deletes and revivals draw in further works behind these; they carry no change to merge. */
     for (struct work *work = decision->works; work != NULL; work = work->next) {
         bool fine = true;
-        if (work->change == NULL || work->change->op == BLOCK_DELETE || work->remapped) {
+        if (work->change == NULL || work->change->op == BLOCK_DELETE || work->remapped ||
+            (work->row.deleted && srv_is_sight(work->change))) {
             continue;
         }
         if (work->change->op == BLOCK_NEW) {

@@ -161,6 +161,37 @@ static bool merge_key(struct decision *decision, struct work *work, const char *
                            winner->stamp.device_no, loser->values, loser->stamp.device_no);
 }
 
+/* Stamps those keys of `map` that are other in `than`, or not there. */
+static bool stamp_other_keys(struct decision *decision, struct work *work, int field,
+                             const struct value *map, const struct value *than)
+{
+    const char *head = work->row.record.entity->fields[field].name;
+    const char *key, *raw;
+    size_t cursor = 0, key_length, raw_length;
+    while (dk_map_next(map, &cursor, &key, &key_length, &raw, &raw_length)) {
+        char name[KEY_BYTES_MAX];
+        struct value here = {.kind = VALUE_TEXT, .length = (uint32_t)raw_length, .text = raw};
+        struct value there = srv_extra_get(than, key, key_length);
+        size_t length = join_key(name, head, key, key_length);
+        struct stamp stored = srv_key_stamp_get(&work->row, name, length);
+        struct stamp stamp = srv_merge_stamp(decision, &stored, true);
+        if (length > 0 && !dk_value_equal(&here, &there) &&
+            !srv_key_stamp_put(decision, &work->row, name, length, &stamp)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* See the header. */
+bool srv_stamp_keys(struct decision *decision, struct work *work, int field,
+                    const struct value *wanted)
+{
+    const struct value *stored = &work->row.record.values[field];
+    return stamp_other_keys(decision, work, field, stored, wanted) &&
+           stamp_other_keys(decision, work, field, wanted, stored);
+}
+
 /* A copy of a text as a value. */
 static struct value text_value(struct arena *arena, const char *text, size_t length)
 {
@@ -386,24 +417,27 @@ static bool note_id(struct decision *decision, const struct note_key *key, struc
 
 /* Whether an entry of this decision says the same. */
 static bool is_same_note(const struct work *entry, const struct value *kept,
-                         const struct value *lost)
+                         const struct value *lost, uint32_t lost_device)
 {
     const struct value *values = entry->row.record.values;
     return dk_value_equal(&values[CONFLICT_KEPT], kept) &&
-           dk_value_equal(&values[CONFLICT_LOST], lost);
+           dk_value_equal(&values[CONFLICT_LOST], lost) &&
+           values[CONFLICT_LOST_DEV].integer == (int64_t)lost_device;
 }
 
 /* The work of a new entry. It is never one that says something else: what a decision notes twice of
  * a field makes two entries. NULL: the decision has failed. */
 static struct work *new_note(struct decision *decision, struct note_key *key,
-                             const struct value *kept, const struct value *lost)
+                             const struct value *kept, const struct value *lost,
+                             uint32_t lost_device)
 {
     struct id id;
     for (;; key->again++) {
         struct work *work = note_id(decision, key, &id)
                                 ? srv_work_load(decision, dk_entity(ENTITY_CONFLICT), &id)
                                 : NULL;
-        if (work == NULL || work->effect != EFFECT_NEW || is_same_note(work, kept, lost)) {
+        if (work == NULL || work->effect != EFFECT_NEW ||
+            is_same_note(work, kept, lost, lost_device)) {
             return work;
         }
     }
@@ -421,7 +455,7 @@ static bool add_note(struct decision *decision, struct note_key *key, const stru
 {
     const struct record *record = &key->about->row.record;
     char text[ID_TEXT_SIZE];
-    struct work *work = new_note(decision, key, kept, lost);
+    struct work *work = new_note(decision, key, kept, lost, lost_device);
     if (work == NULL) {
         return false;
     }

@@ -100,7 +100,8 @@ static bool read_value(struct decision *decision, const struct field *field,
 }
 
 /* The accepted value onto the record, by LATEST, as of the acceptance: what was given meanwhile and
- * its author had not seen is in conflict with it. */
+ * its author had not seen is in conflict with it. Where the record was found to be another, it goes
+ * there, of which nothing was before the author's eyes. */
 static bool take_effect(struct decision *decision, const struct work *proposal)
 {
     const struct value *values = proposal->row.record.values;
@@ -112,16 +113,21 @@ static bool take_effect(struct decision *decision, const struct work *proposal)
     if (field < 0) {
         return srv_decision_fail(decision, DAYBOOK_CORRUPT); /* tables only grow */
     }
-    struct work *work = srv_work_load(decision, entity, &values[PROPOSAL_RECORD].id);
+    struct work *named = srv_work_load(decision, entity, &values[PROPOSAL_RECORD].id);
+    struct work *work = named == NULL ? NULL : srv_redirect_target(decision, named);
     if (work == NULL) {
         return false;
     }
-    if (!srv_work_is_live(work)) {
+    bool moved = work != named;
+    if (!srv_work_is_live(work) || (moved && !srv_decide_sees(decision, work->row.bucket))) {
         return srv_decide_missing(decision, proposal, "record_id", work);
+    }
+    if (moved) {
+        srv_redirect_tell(decision, named);
     }
     return read_value(decision, &entity->fields[field], &values[PROPOSAL_PROPOSED], &value) &&
            srv_merge_value(decision, work, field, &value,
-                           srv_work_seen(decision, proposal->change));
+                           moved ? 0 : srv_work_seen(decision, proposal->change));
 }
 
 /* True where the status has just become this one. */

@@ -15,11 +15,11 @@ static const char custom_prefix[] = "custom."; /* of the names of the app's own 
 
 #define REDIRECTS_MAX 8 /* steps from one customer to the next */
 
-/* The record that a customer's redirect leads to; the work itself where there is none. NULL: the
- * decision has failed. */
-static struct work *follow(struct decision *decision, struct work *work)
+/* See the header. */
+struct work *srv_redirect_target(struct decision *decision, struct work *work)
 {
-    for (int steps = 0; steps < REDIRECTS_MAX && work->found; steps++) {
+    bool redirects = work->row.record.entity->kind == ENTITY_CUSTOMER;
+    for (int steps = 0; redirects && steps < REDIRECTS_MAX && work->found; steps++) {
         const struct value *next = &work->row.record.values[CUSTOMER_REDIRECT_TO];
         if (next->kind != VALUE_ID) {
             break;
@@ -54,8 +54,8 @@ static bool follows(const struct entity *entity, int field)
            !(entity->kind == ENTITY_CUSTOMER && field == CUSTOMER_REDIRECT_TO);
 }
 
-/* The verdict says that something went to another record than was named: the first such one. */
-static void note_remapped(struct decision *decision, const struct work *from)
+/* See the header. The first such one is named. */
+void srv_redirect_tell(struct decision *decision, const struct work *from)
 {
     struct verdict *verdict = decision->verdict;
     if (!verdict->remapped && verdict->moved_ms == 0) {
@@ -93,7 +93,7 @@ bool srv_redirect_references(struct decision *decision, const struct change **ch
             continue;
         }
         struct work *named = srv_work_load(decision, dk_entity(ENTITY_CUSTOMER), &value->value.id);
-        struct work *target = named == NULL ? NULL : follow(decision, named);
+        struct work *target = named == NULL ? NULL : srv_redirect_target(decision, named);
         if (target == NULL) {
             return false;
         }
@@ -106,7 +106,7 @@ bool srv_redirect_references(struct decision *decision, const struct change **ch
         }
         copy->values[i].value.id = target->row.record.id;
         copy->added |= (uint64_t)1 << value->field; /* the author learns it behind the marker */
-        note_remapped(decision, named);
+        srv_redirect_tell(decision, named);
     }
     *change = copy != NULL ? copy : *change;
     return true;
@@ -141,7 +141,7 @@ bool srv_redirect_change(struct decision *decision, struct work *work)
         decision->author->is_server) {
         return true;
     }
-    struct work *target = follow(decision, work);
+    struct work *target = srv_redirect_target(decision, work);
     if (target == NULL || target == work) {
         return target != NULL;
     }
@@ -159,7 +159,7 @@ bool srv_redirect_change(struct decision *decision, struct work *work)
     work->effect = EFFECT_SET;
     target->own_whole = true;
     target->effect = EFFECT_SET;
-    note_remapped(decision, work);
+    srv_redirect_tell(decision, work);
     return add_late(decision, target, work, copy);
 }
 
@@ -206,7 +206,7 @@ bool srv_redirect_renames(struct decision *decision, struct work *work, int fiel
         return true;
     }
     struct work *named = srv_work_load(decision, dk_entity(ENTITY_CUSTOMER), &stored->id);
-    struct work *target = named == NULL ? NULL : follow(decision, named);
+    struct work *target = named == NULL ? NULL : srv_redirect_target(decision, named);
     if (target == NULL) {
         return false;
     }

@@ -144,6 +144,10 @@ static bool attach(struct decision *decision, const struct change *change)
         return false;
     }
     if (!visible) {
+        if (srv_is_sight(change)) {
+            work->change = NULL;
+            return true;
+        }
         return srv_decide_missing(decision, work, NULL, work);
     }
     return (change->entity->kind != ENTITY_HOLD || srv_decide_may_clear(decision, work)) &&
@@ -162,10 +166,14 @@ bool srv_decide_attach(struct decision *decision)
     return true;
 }
 
-/* One ID field of a change: the record named is live, and in scope unless it is being made here. */
-static bool check_reference(struct decision *decision, const struct work *work,
-                            const struct field *field, const struct id *target)
+/* See the header. */
+bool srv_decide_reference(struct decision *decision, const struct work *work,
+                          const struct field *field, const struct value *value)
 {
+    if (field->type != FIELD_ID || field->target < 0 || value->kind != VALUE_ID) {
+        return true;
+    }
+    const struct id *target = &value->id;
     struct work *named = srv_work_load(decision, dk_entity(field->target), target);
     if (named == NULL) {
         return false;
@@ -191,11 +199,7 @@ bool srv_decide_references(struct decision *decision)
             const struct field_value *value = &change->values[i];
             const struct field *field =
                 value->field < 0 ? NULL : &change->entity->fields[value->field];
-            if (field == NULL || field->type != FIELD_ID || field->target < 0 ||
-                value->value.kind != VALUE_ID) {
-                continue;
-            }
-            if (!check_reference(decision, work, field, &value->value.id)) {
+            if (field != NULL && !srv_decide_reference(decision, work, field, &value->value)) {
                 return false;
             }
         }

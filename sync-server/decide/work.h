@@ -69,7 +69,8 @@ struct work {
     int old_rank;              /* and was this before; of a record that is made, the first */
     bool was_frozen;           /* and its content stood before */
     struct value sent_copy;    /* of a quote that is sent: how its sender had it */
-    const struct change *copy; /* what was sent of a child */
+    bool sent_before;          /* somebody else had sent it */
+    const struct change *copy; /* what was sent of it or, of a child, with it */
     bool past;          /* out of the author's scope, but in it when the changeset was made */
     bool touched;       /* a document that this changeset is about, or something below it */
     bool placed;        /* row.bucket is final */
@@ -194,6 +195,8 @@ const struct id *srv_work_parent(const struct work *work);
 /* The position that the author had seen of the record when the change was made, as a position of
  * the present epoch: at most the last that the author's epoch and this one share. */
 int64_t srv_work_seen(const struct decision *decision, const struct change *change);
+/* True where a change changes nothing: it says what its author had seen of the record. */
+bool srv_is_sight(const struct change *change);
 /* The reader of the domain rules: works over the store. */
 struct sales_reader srv_work_reader(struct decision *decision);
 
@@ -241,6 +244,9 @@ bool srv_decide_keep_placement(struct decision *decision, const struct work *wor
 bool srv_decide_attach(struct decision *decision);
 /* After merging: every record named exists and is in scope. */
 bool srv_decide_references(struct decision *decision);
+/* A value that names a record: that is live, and in scope unless it is being made here. */
+bool srv_decide_reference(struct decision *decision, const struct work *work,
+                          const struct field *field, const struct value *value);
 /* Rejects for `named`, a record that is missing, deleted or out of scope; DEPENDS where its
  * creation was rejected. Returns false. */
 bool srv_decide_missing(struct decision *decision, const struct work *work, const char *field,
@@ -260,6 +266,9 @@ bool srv_merge_value(struct decision *decision, struct work *work, int field,
 bool srv_merge_map(struct decision *decision, struct work *work, int field,
                    const struct value *change);
 bool srv_merge_extra(struct decision *decision, struct work *work, const struct field_value *value);
+/* Stamps the keys of a MAP field that are about to become other than they are. */
+bool srv_stamp_keys(struct decision *decision, struct work *work, int field,
+                    const struct value *wanted);
 /* The change's elements of a SET field, one by one. */
 bool srv_merge_elements(struct decision *decision, struct work *work, int field,
                         const struct value *change);
@@ -325,6 +334,10 @@ bool srv_decide_proposals(struct decision *decision);
 bool srv_decide_freeze(struct decision *decision);
 /* Behind the merge: what documents that came to stand just now got from others, unseen. */
 bool srv_decide_frozen(struct decision *decision);
+/* Notes that the state of a document stood against these values of it or a child: a device's. */
+bool srv_note_standing(struct decision *decision, const struct work *work,
+                       const struct work *document, const struct field_value *values, int count,
+                       uint32_t lost_device);
 /* Splits the content off a work's change, groups whole: what is left stays the work's, *content
  * gets the values. The author's device learns that they are not as it sent them. */
 bool srv_split_content(struct decision *decision, struct work *work, struct change *content);
@@ -342,6 +355,9 @@ bool srv_decide_fork(struct decision *decision, struct work *work, struct work *
 /* A quote that was sent just now stays as its sender had it; what others had done to it, unseen,
  * goes to its next revision. */
 bool srv_decide_part(struct decision *decision, struct work *document);
+/* A quote that somebody else had sent before, unseen: how its second sender had it goes to the
+ * conflict log, so far as it is other than what stands. */
+bool srv_decide_sent_before(struct decision *decision, struct work *document);
 
 /* ---- follow.c */
 /* What follows from the steps of state machines: holds, older revisions that are superseded. */
@@ -374,6 +390,11 @@ bool srv_decide_derive(struct decision *decision); /* derived columns, number of
 bool srv_decide_effective(struct decision *decision); /* visits that count */
 
 /* ---- redirect.c */
+/* The record that a customer's redirect leads to; the work itself where there is none. NULL: the
+ * decision has failed. */
+struct work *srv_redirect_target(struct decision *decision, struct work *work);
+/* The verdict says that something went to another record than `from`. */
+void srv_redirect_tell(struct decision *decision, const struct work *from);
 /* The change with its references to customers led to where those are redirected. */
 bool srv_redirect_references(struct decision *decision, const struct change **change);
 /* Where the work's record, whose change is set, is redirected: the change goes to the other one. */
@@ -413,6 +434,10 @@ bool srv_decide_bucket(struct decision *decision, const char *label, int64_t *bu
 
 /* ---- number.c */
 bool srv_decide_numbers(struct decision *decision); /* new documents have numbers of their own */
+/* The revision of the quote `origin` that a new quote is: *rev, where it says one (not 0) and no
+ * other is that, else the next after all others. */
+bool srv_decide_revision(struct decision *decision, const struct work *quote,
+                         const struct id *origin, int64_t *rev);
 
 /* ---- write.c, entry.c */
 bool srv_decide_write(struct decision *decision);   /* records, log rows, projections */

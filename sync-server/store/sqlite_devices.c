@@ -228,6 +228,33 @@ daybook_status srv_sqlite_find_instance(struct srv_store *store, const struct id
     return status;
 }
 
+/* See store.h. */
+daybook_status srv_sqlite_owns_number(struct srv_store *store, uint32_t mine, uint32_t number,
+                                      bool *owns)
+{
+    struct sqlite_store *sqlite = srv_sqlite(store);
+    daybook_status status;
+    bool row;
+    struct statement *statement = srv_sqlite_statement(
+        sqlite, &sqlite->statements.owns_number,
+        "WITH holder(device_no, user_id) AS (SELECT i.device_no, d.user_id FROM device_instance i"
+        " JOIN device d USING(device)) SELECT coalesce((SELECT user_id FROM holder"
+        " WHERE device_no = ?2) = (SELECT user_id FROM holder WHERE device_no = ?1),"
+        " ?2 <= (SELECT seq FROM sqlite_sequence WHERE name = 'device_instance'), 0)",
+        &status);
+    if (statement == NULL) {
+        return status;
+    }
+    dk_bind_int(statement, 1, mine);
+    dk_bind_int(statement, 2, number);
+    status = srv_sqlite_step(sqlite, statement, &row);
+    if (status == DAYBOOK_OK && row) {
+        *owns = dk_column_int(statement, 0) != 0;
+        dk_reset(statement);
+    }
+    return status;
+}
+
 /* By device number of the row; org 0: of all organisations. Of copies that share the device, the
  * one seen last. */
 daybook_status srv_sqlite_list_devices(struct srv_store *store, int64_t org, struct arena *arena,

@@ -283,6 +283,10 @@ daybook_status srv_store_find_device(struct srv_store *store,
  * none of this id. */
 daybook_status srv_store_find_instance(struct srv_store *store, const struct id *instance,
                                        struct srv_device *device, bool *found);
+/* Whether documents numbered by the device number `number` can be the work of the instance `mine`:
+ * an instance of the same user has it, or a restore has forgotten who had. */
+daybook_status srv_store_owns_number(struct srv_store *store, uint32_t mine, uint32_t number,
+                                     bool *owns);
 /* Gives the device another instance and device number; decided and settled start at 0. An instance
  * that the device has had before: its number and marks. NOT_FOUND: no such device. TOO_LARGE: all
  * device numbers (2^31 - 1) are used up. */

@@ -79,6 +79,8 @@ struct srv_store_operations {
                                   struct srv_device *device, bool *found);
     daybook_status (*find_instance)(struct srv_store *store, const struct id *instance,
                                     struct srv_device *device, bool *found);
+    daybook_status (*owns_number)(struct srv_store *store, uint32_t mine, uint32_t number,
+                                  bool *owns);
     daybook_status (*lease)(struct srv_store *store, int64_t device, const struct id *instance,
                             uint32_t *device_no);
     daybook_status (*list_devices)(struct srv_store *store, int64_t org, struct arena *arena,

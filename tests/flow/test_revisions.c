@@ -75,6 +75,17 @@ static int64_t inbox_of(struct rep *rep, const char *field)
     return device_int(&rep->device, sql);
 }
 
+/* How many items tell that what was done to a quote is in this revision. */
+static int64_t told_of(struct rep *rep, const char *quote, const char *fork)
+{
+    char sql[400];
+    (void)snprintf(sql, sizeof sql,
+                   "SELECT count(*) FROM inbox WHERE kind = 'revision' AND record_id = '%s'"
+                   " AND mine = '{\"id\":\"%s\",\"rev\":2}' AND theirs = '\"sent\"'",
+                   quote, fork);
+    return device_int(&rep->device, sql);
+}
+
 /* ---- X4 */
 
 static void test_revisions__quote_is_sent_while_others_edit_it(void **state)
@@ -120,8 +131,62 @@ static void test_revisions__quote_is_sent_while_others_edit_it(void **state)
             "2 9000");
         assert_field(li, "quote", fork, "valid_to", "20270131");
         assert_field(wang, "quote", fork, "status", "draft");
-        /* Somebody of those who edited is told: saved as revision 2, not sent. */
-        assert_true(inbox_of(li, "revision") + inbox_of(boss, "revision") > 0);
+        /* Those who edited are told: saved as revision 2, not sent. */
+        assert_true(told_of(li, quote, fork) > 0);
+        assert_true(told_of(boss, quote, fork) > 0);
+        assert_int_equal(told_of(wang, quote, fork), 0);
+    }
+}
+
+/* Keys of the app's own that others gave to a quote, unseen by its sender, are on the revision
+ * alone, on every device. */
+static void test_revisions__keys_that_were_not_sent_go(void **state)
+{
+    char quote[DAYBOOK_ID_SIZE], line[DAYBOOK_ID_SIZE], fork[60];
+    (void)state;
+    for (int first = 0; first < 2; first++) {
+        rep_quote(wang, "shop", NULL, quote, line);
+        rep_patch(wang, "quote", quote, "{\"custom\":{\"floor\":3,\"lift\":true}}");
+        company_settle(&company);
+        rep_patch(wang, "quote", quote, "{\"custom\":{\"door\":1},\"status\":\"sent\"}");
+        rep_patch(li, "quote", quote,
+                  "{\"custom\":{\"colour\":\"red\",\"floor\":4,\"lift\":null}}");
+        rep_sync(first == 0 ? wang : li);
+        rep_sync(first == 0 ? li : wang);
+        company_settle(&company);
+        for (int i = 0; i < 3; i++) {
+            struct rep *people[] = {wang, li, boss};
+            assert_field(people[i], "quote", quote, "custom",
+                         "{\"door\":1,\"floor\":3,\"lift\":true}");
+        }
+        (void)snprintf(fork, sizeof fork, "%s",
+                       server_of("SELECT id FROM quote WHERE revision_of = '%s'", quote));
+        assert_field(boss, "quote", fork, "custom", "{\"colour\":\"red\",\"door\":1,\"floor\":4}");
+    }
+}
+
+/* Two send one quote offline, each with a note: the first stands, and the other's is in the
+ * conflict log and told. */
+static void test_revisions__two_send_one_quote(void **state)
+{
+    char quote[DAYBOOK_ID_SIZE], sql[300];
+    (void)state;
+    for (int first = 0; first < 2; first++) {
+        struct rep *winner = first == 0 ? wang : li, *other = first == 0 ? li : wang;
+        rep_quote(wang, "shop", NULL, quote, NULL);
+        company_settle(&company);
+        rep_patchf(wang, "quote", quote, "{\"note\":\"by wang %d\",\"status\":\"sent\"}", first);
+        rep_patchf(li, "quote", quote, "{\"note\":\"by li %d\",\"status\":\"sent\"}", first);
+        rep_sync(winner);
+        rep_sync(other);
+        company_settle(&company);
+        assert_string_equal(company_field(&company, "quote", quote, "status"), "sent");
+        assert_field(boss, "quote", quote, "note", first == 0 ? "by wang 0" : "by li 1");
+        (void)snprintf(sql, sizeof sql,
+                       "SELECT count(*) FROM inbox WHERE record_id = '%s' AND mine = "
+                       "'{\"note\":\"%s\"}' AND theirs = '\"sent\"'",
+                       quote, first == 0 ? "by li 0" : "by wang 1");
+        assert_int_equal(device_int(&other->device, sql), 1);
     }
 }
 
@@ -310,16 +375,50 @@ static void test_revisions__confirmed_order_stands(void **state)
                            " kept = '\"confirmed\"' AND lost LIKE '%70000%'") == 1);
 }
 
+/* The office confirms an order whose line a rep had changed: where it has seen that, it is
+ * confirmed and that is all, though the order itself is as it was; where it has not, it is held. */
+static void test_revisions__what_the_office_saw_of_the_lines_is_known(void **state)
+{
+    char shop[DAYBOOK_ID_SIZE], order[DAYBOOK_ID_SIZE], line[DAYBOOK_ID_SIZE];
+    (void)state;
+    rep_put(wang, "customer", "{\"name\":\"shop\"}", shop);
+    for (int saw = 0; saw < 2; saw++) {
+        rep_putf(wang, "sales_order", order,
+                 "{\"customer_id\":\"%s\",\"cur\":\"CNY\",\"status\":\"submitted\"}", shop);
+        rep_putf(wang, "order_line", line,
+                 "{\"order_id\":\"%s\",\"product_id\":\"" TEA "\",\"qty\":1000,\"price_e4\":50000}",
+                 order);
+        company_settle(&company);
+        rep_patch(wang, "order_line", line, "{\"qty\":3000}");
+        rep_sync(wang);
+        if (saw == 1) {
+            rep_sync(office);
+        }
+        rep_patch(office, "sales_order", order, "{\"status\":\"confirmed\"}");
+        company_settle(&company);
+        assert_string_equal(company_field(&company, "sales_order", order, "status"), "confirmed");
+        assert_string_equal(company_field(&company, "order_line", line, "qty"), "3000");
+        assert_string_equal(server_of("SELECT count(*) FROM hold WHERE record_id = '%s'", order),
+                            saw == 1 ? "0" : "1");
+        assert_string_equal(
+            server_of("SELECT count(*) FROM field_conflict WHERE record_id = '%s'", line),
+            saw == 1 ? "0" : "1");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_revisions__quote_is_sent_while_others_edit_it),
+        cmocka_unit_test(test_revisions__keys_that_were_not_sent_go),
+        cmocka_unit_test(test_revisions__two_send_one_quote),
         cmocka_unit_test(test_revisions__device_refuses_what_it_shows_as_sent),
         cmocka_unit_test(test_revisions__one_transaction_fills_in_and_sends),
         cmocka_unit_test(test_revisions__newer_revision_supersedes),
         cmocka_unit_test(test_revisions__order_is_cancelled_while_the_rep_changes_it),
         cmocka_unit_test(test_revisions__cancel_wins_against_the_confirmation),
         cmocka_unit_test(test_revisions__confirmed_order_stands),
+        cmocka_unit_test(test_revisions__what_the_office_saw_of_the_lines_is_known),
     };
     return cmocka_run_group_tests_name("revisions", tests, set_up, tear_down);
 }

@@ -4,7 +4,7 @@
  * orders of arrival; what had seen that is refused; revisions, holds, and what other records say
  * against a step.
  */
-#include "tests/unit/decide_world.h"
+#include "tests/unit/paper_world.h"
 
 static struct device boss;
 
@@ -15,113 +15,6 @@ static int set_up(void **state)
     make_user(world, &boss, "boss", "manager", NULL);
     boss.author.scope = world->office.author.scope;
     return 0;
-}
-
-/* A quote with two lines that everybody has. */
-struct paper {
-    struct id customer, product, quote, lines[2];
-    int64_t seen;
-};
-
-static struct paper make_paper(struct world *world)
-{
-    struct paper paper = {.customer = make_customer(world, &world->wang, "shop")};
-    static int number;
-    char code[20];
-    (void)snprintf(code, sizeof code, "P%d", ++number);
-    paper.product = make_product(world, code);
-    paper.quote = add_quote(world, &paper.customer);
-    put_text(world, QUOTE_NOTE, "first");
-    paper.lines[0] = add_line(world, &paper.quote, &paper.product, 1000);
-    paper.lines[1] = add_line(world, &paper.quote, &paper.product, 2000);
-    paper.seen = accept(world, &world->wang);
-    return paper;
-}
-
-/* One record of the copy, as it is stored. */
-static void copy_record(struct world *world, struct change *change, int entity, const struct id *id)
-{
-    struct srv_record row;
-    assert_true(read_row(world, entity, id, &row));
-    *change = (struct change){.op = BLOCK_NEW, .entity = dk_entity(entity), .id = *id};
-    change->values = dk_arena_new(&world->arena, LIMIT_FIELDS * sizeof *change->values);
-    for (int i = 0; i < change->entity->field_count; i++) {
-        enum merge_policy policy = change->entity->fields[i].policy;
-        if (policy == POLICY_LATEST && row.record.values[i].kind != VALUE_NULL) {
-            change->values[change->value_count++] =
-                (struct field_value){.field = i, .value = row.record.values[i]};
-        }
-    }
-}
-
-/* What a device sends with the step to "sent": the quote and its lines as they are now, or, kept by
- * the test, as they were. */
-static const char *copy_text(struct world *world, const struct paper *paper)
-{
-    struct buffer text;
-    struct change changes[3];
-    struct changeset copy = {
-        .id = paper->quote, .seq = 1, .schema = SCHEMA_VERSION, .change_count = 3};
-    copy.changes = changes;
-    copy_record(world, &changes[0], ENTITY_QUOTE, &paper->quote);
-    copy_record(world, &changes[1], ENTITY_QUOTE_LINE, &paper->lines[0]);
-    copy_record(world, &changes[2], ENTITY_QUOTE_LINE, &paper->lines[1]);
-    dk_buffer_init(&text, 1 << 20);
-    dk_changeset_encode(&text, &copy);
-    const char *kept = dk_arena_copy(&world->arena, text.bytes, text.length);
-    dk_buffer_clear(&text);
-    assert_non_null(kept);
-    return kept;
-}
-
-static void send_quote(struct world *world, const struct paper *paper, const char *copy)
-{
-    edit_record(world, ENTITY_QUOTE, &paper->quote, paper->seen);
-    put_text(world, QUOTE_STATUS, "sent");
-    put_text(world, QUOTE_SENT_COPY, copy);
-}
-
-/* The revision that was made of a quote; false: none. */
-static bool find_fork(struct world *world, const struct paper *paper, struct srv_record *fork)
-{
-    struct srv_record *rows;
-    int count;
-    struct id none = {{0}};
-    assert_int_equal(srv_store_related(world->store, world->org.org, dk_entity(ENTITY_QUOTE),
-                                       QUOTE_REVISION_OF, &paper->quote, &none, 10, false,
-                                       &world->arena, &rows, &count),
-                     DAYBOOK_OK);
-    assert_in_range(count, 0, 1);
-    if (count == 1) {
-        *fork = rows[0];
-    }
-    return count == 1;
-}
-
-/* Quantities of the live lines of a quote, sorted, as text. */
-static const char *quantities(struct world *world, const struct id *quote)
-{
-    struct srv_record *rows;
-    int count;
-    int64_t sorted[20];
-    char text[200] = "";
-    assert_int_equal(srv_store_children(world->store, world->org.org, dk_entity(ENTITY_QUOTE_LINE),
-                                        quote, &world->arena, &rows, &count),
-                     DAYBOOK_OK);
-    for (int i = 0; i < count; i++) {
-        int at = i;
-        int64_t qty = rows[i].record.values[QUOTE_LINE_QTY].integer;
-        while (at > 0 && sorted[at - 1] > qty) {
-            sorted[at] = sorted[at - 1];
-            at--;
-        }
-        sorted[at] = qty;
-    }
-    for (int i = 0; i < count; i++) {
-        (void)snprintf(text + strlen(text), sizeof text - strlen(text), "%s%lld", i == 0 ? "" : " ",
-                       (long long)sorted[i]);
-    }
-    return dk_arena_copy(&world->arena, text, strlen(text));
 }
 
 /* ---- X4: sent while others edit */
@@ -259,6 +152,7 @@ static void test_decide_freeze__delete_loses_against_the_sending(void **state)
     struct world *world = *state;
     for (int first = 0; first < 2; first++) {
         struct paper paper = make_paper(world);
+        struct srv_record fork;
         const char *copy = copy_text(world, &paper);
         for (int i = 0; i < 2; i++) {
             if (i == first) {
@@ -274,6 +168,7 @@ static void test_decide_freeze__delete_loses_against_the_sending(void **state)
         assert_true(is_live(world, ENTITY_QUOTE, &paper.quote));
         expect_text(world, ENTITY_QUOTE, &paper.quote, QUOTE_STATUS, "sent");
         assert_string_equal(quantities(world, &paper.quote), "1000 2000");
+        assert_false(find_fork(world, &paper, &fork));
     }
 }
 
@@ -514,11 +409,11 @@ static void test_decide_freeze__bad_copies_are_refused(void **state)
     /* Another quote's. */
     send_quote(world, &paper, copy_text(world, &other));
     reject(world, &world->wang, REJECT_SCHEMA, "sent_copy", "copy");
-    /* Another quote's lines. */
+    /* Another quote's lines are as such that do not exist. */
     struct paper mixed = paper;
     mixed.lines[1] = other.lines[1];
     send_quote(world, &paper, copy_text(world, &mixed));
-    reject(world, &world->wang, REJECT_SCHEMA, "sent_copy", "copy");
+    reject(world, &world->wang, REJECT_REF_MISSING, "sent_copy", "");
     expect_text(world, ENTITY_QUOTE, &paper.quote, QUOTE_STATUS, "draft");
 }
 

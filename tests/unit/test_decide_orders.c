@@ -212,6 +212,79 @@ static void test_decide_orders__edits_of_a_deleted_line_are_kept_aside(void **st
     }
 }
 
+/* ---- what was seen of the lines */
+
+static int64_t edit_line(struct world *world, struct device *who, const struct order *order,
+                         int64_t qty)
+{
+    edit_record(world, ENTITY_ORDER_LINE, &order->line, order->seen);
+    put_int(world, ORDER_LINE_QTY, qty);
+    put_null(world, ORDER_LINE_UOM);
+    return accept(world, who);
+}
+
+/* Given a line that somebody has changed, which leaves the order's version as it is, when the
+ * office confirms the order, then only a line that it does not name, or names as it was before, was
+ * not seen. */
+static void test_decide_orders__a_line_was_seen_as_it_is_named(void **state)
+{
+    struct world *world = *state;
+    enum { NOT_NAMED, NAMED_BEFORE, NAMED, CASES };
+    for (int what = 0; what < CASES; what++) {
+        struct order order = make_order(world);
+        int64_t edited = edit_line(world, &world->li, &order, 3000);
+        edit_record(world, ENTITY_SALES_ORDER, &order.id, order.seen);
+        put_text(world, SALES_ORDER_STATUS, "confirmed");
+        if (what != NOT_NAMED) {
+            edit_record(world, ENTITY_ORDER_LINE, &order.line, what == NAMED ? edited : order.seen);
+        }
+        struct verdict verdict = send_changeset(world, &world->office);
+        assert_int_equal(verdict.kind, what == NAMED ? VERDICT_ACCEPTED : VERDICT_MERGED);
+        const char *page = pull_all(world, &world->li, edited);
+        assert_int_equal(strstr(page, "\"REV_STALE\"") == NULL, what == NAMED);
+        expect_int(world, ENTITY_ORDER_LINE, &order.line, ORDER_LINE_QTY, 3000);
+        assert_int_equal(version_of(world, ENTITY_ORDER_LINE, &order.line),
+                         what == NOT_NAMED ? edited : verdict.position);
+    }
+}
+
+/* Given a line that somebody has deleted, when the office, which still saw it, confirms the order,
+ * then it stays deleted, and that is noted and held. A name of what is not there is nothing. */
+static void test_decide_orders__naming_a_line_does_not_bring_it_back(void **state)
+{
+    struct world *world = *state;
+    struct order order = make_order(world);
+    delete_record(world, ENTITY_ORDER_LINE, &order.line, order.seen);
+    int64_t deleted = accept(world, &world->li);
+    struct id none = new_id(world);
+    edit_record(world, ENTITY_SALES_ORDER, &order.id, order.seen);
+    put_text(world, SALES_ORDER_STATUS, "confirmed");
+    edit_record(world, ENTITY_ORDER_LINE, &order.line, order.seen);
+    edit_record(world, ENTITY_ORDER_LINE, &none, order.seen);
+    (void)merge(world, &world->office);
+    assert_false(is_live(world, ENTITY_ORDER_LINE, &order.line));
+    expect_text(world, ENTITY_SALES_ORDER, &order.id, SALES_ORDER_STATUS, "confirmed");
+    const char *page = pull_all(world, &world->li, deleted);
+    expect_in(page, "\"REV_STALE\"");
+    expect_in(page, "\"order_line.");
+    expect_not_in(page, "\"order_line\",\"op\"");
+}
+
+/* Given a line with a field of a newer schema, when it does not come to be because the order was
+ * confirmed, then that field is in the conflict log with the others. */
+static void test_decide_orders__newer_fields_of_a_refused_line_are_kept(void **state)
+{
+    struct world *world = *state;
+    struct order order = make_order(world);
+    int64_t confirmed = step_order(world, &world->office, &order, order.seen, "confirmed").position;
+    (void)add_order_line(world, &order, 4000);
+    put_extra(world, "shade", "[1,{\"dark\":true}]");
+    (void)merge(world, &world->li);
+    const char *page = pull_all(world, &world->office, confirmed);
+    expect_in(page, "\\\"qty\\\":\\\"4000\\\"");
+    expect_in(page, "\\\"shade\\\":[1,{\\\"dark\\\":true}]");
+}
+
 int main(void)
 {
 #define ORDER_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, teardown_world)
@@ -223,6 +296,9 @@ int main(void)
         ORDER_TEST(test_decide_orders__confirming_unseen_edits_is_held),
         ORDER_TEST(test_decide_orders__lines_that_did_not_come_to_be_stay_away),
         ORDER_TEST(test_decide_orders__edits_of_a_deleted_line_are_kept_aside),
+        ORDER_TEST(test_decide_orders__a_line_was_seen_as_it_is_named),
+        ORDER_TEST(test_decide_orders__naming_a_line_does_not_bring_it_back),
+        ORDER_TEST(test_decide_orders__newer_fields_of_a_refused_line_are_kept),
     };
     return cmocka_run_group_tests_name("decide_orders", tests, NULL, NULL);
 }

@@ -99,6 +99,57 @@ static void test_decide_policies__a_doubtful_clock_yields_to_a_good_one(void **s
     }
 }
 
+/* Given one time of a check-in by three, two good clocks and one that is years off, none knowing of
+ * another, then in every order the later of the good ones stands, with its stamp and without a
+ * flag. */
+static void test_decide_policies__equal_times_of_good_and_bad_clocks_in_every_order(void **state)
+{
+    static const int orders[6][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2},
+                                     {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
+    struct world *world = *state;
+    struct device *devices[] = {&world->li, &world->wang, &world->office};
+    for (int i = 0; i < 12; i++) {
+        bool alike = i >= 6; /* the rest of the group is equal, too */
+        struct srv_record row;
+        struct id visit = make_visit(world, 0);
+        int64_t base = accept(world, &world->li);
+        for (int turn = 0; turn < 3; turn++) {
+            int who = orders[i % 6][turn];
+            bool bad = who == 1;
+            put_checkin(world, &visit, base, WORLD_NOW_MS - 1000, alike ? 10 : 10 * (who + 1));
+            world->hlc_ms = world->now_ms + (bad ? INT64_C(400) * 24 * 3600 * 1000 : -who);
+            (void)send_changeset(world, devices[who]);
+        }
+        assert_true(read_row(world, ENTITY_VISIT, &visit, &row));
+        assert_int_equal(row.record.values[VISIT_CHECKIN_ACC].integer, 10);
+        assert_int_equal(row.record.values[VISIT_CHECKIN_SUSPECT].kind, VALUE_NULL);
+        for (int field = VISIT_CHECKIN_TS; field <= VISIT_CHECKIN_SUSPECT; field++) {
+            assert_int_equal(row.stamps[field].device_no, world->li.author.device_no);
+            assert_int_equal(row.stamps[field].time, (hlc)world->now_ms << 16);
+        }
+    }
+}
+
+/* Given a check-in by a doubtful clock, when its author mends the rest of it by a good one, then it
+ * stays doubtful; one by a good clock stays good. */
+static void test_decide_policies__mending_says_nothing_of_the_clock(void **state)
+{
+    struct world *world = *state;
+    for (int bad_first = 0; bad_first < 2; bad_first++) {
+        struct id visit = make_visit(world, 0);
+        int64_t base = accept(world, &world->li);
+        for (int turn = 0; turn < 2; turn++) {
+            bool bad = (turn == 0) == (bad_first == 1);
+            put_checkin(world, &visit, base, WORLD_NOW_MS - 1000, 10 + turn);
+            world->hlc_ms = world->now_ms + (bad ? INT64_C(400) * 24 * 3600 * 1000 : 0);
+            base = accept(world, &world->li);
+        }
+        expect_int(world, ENTITY_VISIT, &visit, VISIT_CHECKIN_ACC, 11);
+        assert_int_equal(value_of(world, ENTITY_VISIT, &visit, VISIT_CHECKIN_SUSPECT).kind,
+                         bad_first == 1 ? VALUE_INT : VALUE_NULL);
+    }
+}
+
 /* Given a visit that is made with a time in the future, when it arrives, then it is flagged and its
  * author is told; a device cannot set the flag. */
 static void test_decide_policies__a_time_in_the_future_is_flagged(void **state)
@@ -216,9 +267,14 @@ static void test_decide_policies__an_edit_that_lost_still_meets_a_delete(void **
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(the_earliest_check_in_stands),           TEST(a_check_in_is_mended_not_taken_away),
-        TEST(a_doubtful_clock_yields_to_a_good_one),  TEST(a_time_in_the_future_is_flagged),
-        TEST(an_addition_stands_against_a_removal),   TEST(a_whole_set_is_the_change_to_it),
+        TEST(the_earliest_check_in_stands),
+        TEST(a_check_in_is_mended_not_taken_away),
+        TEST(equal_times_of_good_and_bad_clocks_in_every_order),
+        TEST(mending_says_nothing_of_the_clock),
+        TEST(a_doubtful_clock_yields_to_a_good_one),
+        TEST(a_time_in_the_future_is_flagged),
+        TEST(an_addition_stands_against_a_removal),
+        TEST(a_whole_set_is_the_change_to_it),
         TEST(an_edit_that_lost_still_meets_a_delete),
     };
     return cmocka_run_group_tests_name("decide_policies", tests, NULL, NULL);

@@ -218,6 +218,34 @@ static void test_decide_proposals__nothing_is_accepted_for_what_is_gone(void **s
 #define TEST(name)                                                                                 \
     cmocka_unit_test_setup_teardown(test_decide_proposals__##name, setup_world, teardown_world)
 
+/* Given a proposal about a customer that was found to be another since, when it is accepted, then
+ * the other has the value, and who accepted is told; what was given to the other later stands. */
+static void test_decide_proposals__an_acceptance_follows_the_redirect(void **state)
+{
+    struct world *world = *state;
+    for (int later = 0; later < 2; later++) {
+        struct id from = make_taxed(world, "1"), into = make_taxed(world, "9");
+        struct id proposal = propose(world, &world->li, &from, world->org.head, "2");
+        edit_record(world, ENTITY_CUSTOMER, &from, world->org.head);
+        put_id(world, CUSTOMER_REDIRECT_TO, &into);
+        (void)accept(world, &world->server);
+        world->now_ms += 2000;
+        if (later == 1) {
+            put_tax(world, &into, world->org.head, "10");
+            (void)accept(world, &world->server);
+        }
+        answer(world, &proposal, world->org.head, "accepted");
+        world->hlc_ms = world->now_ms - 1000;
+        struct verdict verdict = send_changeset(world, &world->office);
+        assert_int_equal(verdict.kind, VERDICT_MERGED);
+        assert_true(verdict.remapped);
+        assert_memory_equal(&verdict.record, &from, sizeof from);
+        expect_text(world, ENTITY_CUSTOMER, &from, CUSTOMER_TAX_NO, "1");
+        expect_text(world, ENTITY_CUSTOMER, &into, CUSTOMER_TAX_NO, later == 1 ? "10" : "2");
+        expect_text(world, ENTITY_PROPOSAL, &proposal, PROPOSAL_STATUS, "accepted");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -228,6 +256,7 @@ int main(void)
         TEST(a_value_given_meanwhile_is_not_lost),
         TEST(an_acceptance_stands_against_a_refusal),
         TEST(nothing_is_accepted_for_what_is_gone),
+        TEST(an_acceptance_follows_the_redirect),
     };
     return cmocka_run_group_tests_name("decide_proposals", tests, NULL, NULL);
 }

@@ -359,6 +359,9 @@ DAYBOOK_API daybook_status daybook_pending_count(daybook *engine, int64_t *count
  *  - superseded: a value of this device lost against somebody else's; subject = the field_conflict
  *    record. daybook_inbox_keep_mine writes `mine` once more, over what stands now;
  *    daybook_inbox_use_theirs leaves what stands.
+ *  - revision: what this device did to a quote that had been sent is in its next revision, a draft;
+ *    record_id = the quote that was sent, mine = the revision's {"id":"…","rev":2}, field =
+ *    revision, subject = the field_conflict record.
  *  - held: something of this user is applied and waits for somebody: code = why, theirs = the
  *    details, subject = the hold record. It goes by itself when the hold is cleared or goes.
  *  - proposed: a value that others have to decide on; subject = the proposal record.
