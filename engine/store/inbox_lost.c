@@ -6,6 +6,8 @@
  */
 #include "engine/store/inside.h"
 
+#include "engine/base/text.h"
+
 #include <string.h>
 
 #define LOST_MAX (2 * LIMIT_FIELDS) /* values of one record that one changeset lost */
@@ -192,8 +194,11 @@ daybook_status dk_inbox_lost_change(struct store *store, int64_t item, struct ar
     (*items)[0] = first->item;
     *item_count = 1;
     if (strcmp(first->field, "*") == 0) {
-        change->op = BLOCK_DELETE; /* what loses as a whole is a delete */
-        return DAYBOOK_OK;
+        /* What loses as a whole is a delete, or values against a state in which content stands. */
+        change->op = BLOCK_DELETE;
+        return dk_text_equal(first->mine.text, first->mine.length, "\"delete\"")
+                   ? DAYBOOK_OK
+                   : DAYBOOK_INVALID;
     }
     return add_fields(list, arena, change, *items, item_count);
 }

@@ -183,10 +183,17 @@ static void test_revisions__two_send_one_quote(void **state)
         assert_string_equal(company_field(&company, "quote", quote, "status"), "sent");
         assert_field(boss, "quote", quote, "note", first == 0 ? "by wang 0" : "by li 1");
         (void)snprintf(sql, sizeof sql,
-                       "SELECT count(*) FROM inbox WHERE record_id = '%s' AND mine = "
+                       "SELECT item FROM inbox WHERE record_id = '%s' AND mine = "
                        "'{\"note\":\"%s\"}' AND theirs = '\"sent\"'",
                        quote, first == 0 ? "by li 0" : "by wang 1");
-        assert_int_equal(device_int(&other->device, sql), 1);
+        int64_t item = device_int(&other->device, sql);
+        assert_true(item > 0);
+        /* It can be read, and is no change of what stands. */
+        assert_int_equal(
+            daybook_inbox_keep_mine(other->device.engine, item, &other->device.error),
+            DAYBOOK_INVALID);
+        assert_field(other, "quote", quote, "status", "sent");
+        assert_int_equal(device_int(&other->device, sql), item);
     }
 }
 

@@ -378,7 +378,8 @@ DAYBOOK_API daybook_status daybook_inbox_use_theirs(daybook *engine, int64_t ite
 /* Writes what the item says was lost once more, as a new change based on what stands now, and takes
  * the item away: all in one commit. The fields of a group come back together. A rejected item is
  * sent anew as it was, with its chain. NOT_FOUND: no such item, one that holds nothing to write, or
- * its record is not here any more; INVALID: a value that this version cannot write; else as
+ * its record is not here any more; INVALID: a value that this version cannot write, or values that
+ * lost against a document's state (field = *, an object), which can only go into another; else as
  * daybook_commit, and then the item stays. */
 DAYBOOK_API daybook_status daybook_inbox_keep_mine(daybook *engine, int64_t item,
                                                    daybook_error *error);
