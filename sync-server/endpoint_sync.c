@@ -496,7 +496,8 @@ static daybook_status read_reply(struct worker *worker, struct job *job, struct 
     if (status != DAYBOOK_OK) {
         return status;
     }
-    if (!srv_scope_equals(&scope, job->sync.held, job->sync.held_count)) {
+    /* After a reset the same numbers may be other buckets. */
+    if (reply->reset || !srv_scope_equals(&scope, job->sync.held, job->sync.held_count)) {
         srv_scope_write(scope_text, &scope);
     }
     reply->upgrade = request->schema < worker->service->oldest_schema;

@@ -60,6 +60,9 @@ struct snapshot_key {
 struct snapshot_place {
     int64_t bucket;
     struct snapshot_key after;
+    const char *unknown; /* entity of a newer schema, for which `after` is the beginning; or NULL */
+    size_t unknown_length;
+    struct id unknown_id;
 };
 
 /* What a sync call carries between its steps. */

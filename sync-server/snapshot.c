@@ -20,26 +20,34 @@
 
 /* ---- what the device asks for */
 
-/* One [bucket] or [bucket,"entity","id"], whose bracket was entered. */
+/* One [bucket] or [bucket,"entity","id"], whose bracket was entered. A key of an entity that this
+ * server does not know, since it had a newer schema when it gave that out, is nowhere in its order:
+ * the bucket begins again, in the device's place. */
 static bool read_place(struct json_reader *json, struct snapshot_place *place)
 {
+    struct id id;
     if (dk_json_next(json) != JSON_INTEGER || json->integer < 1) {
         return false;
     }
-    place->bucket = json->integer;
-    place->after = (struct snapshot_key){.kind = SNAPSHOT_NO_KEY};
+    *place = (struct snapshot_place){.bucket = json->integer, .after = {.kind = SNAPSHOT_NO_KEY}};
     enum json_type type = dk_json_next(json);
-    if (type != JSON_STRING) {
+    if (type != JSON_STRING || json->length > LIMIT_LABEL_BYTES) {
         return type == JSON_END;
     }
-    const struct entity *entity = dk_entity_by_name(json->text, json->length);
-    if (entity == NULL) {
+    const char *name = json->text;
+    size_t length = json->length;
+    const struct entity *entity = dk_entity_by_name(name, length);
+    if (dk_json_next(json) != JSON_STRING || !dk_id_from_wire(json->text, json->length, &id)) {
         return false;
     }
-    place->after.kind = (int)entity->kind;
-    return dk_json_next(json) == JSON_STRING &&
-           dk_id_from_wire(json->text, json->length, &place->after.id) &&
-           dk_json_next(json) == JSON_END;
+    if (entity != NULL) {
+        place->after = (struct snapshot_key){(int)entity->kind, id};
+    } else {
+        place->unknown = name;
+        place->unknown_length = length;
+        place->unknown_id = id;
+    }
+    return dk_json_next(json) == JSON_END;
 }
 
 /* See the header. */
@@ -194,21 +202,28 @@ daybook_status srv_snapshot_rows(struct srv_store *reader, int64_t org, int64_t 
 
 /* ---- all pages of a reply */
 
-/* ,"name":["entity","id"]; nothing where there is no key. */
-static void write_key(struct buffer *out, const char *name, const struct snapshot_key *key)
+/* ,"name":["entity","id"] */
+static void write_raw_key(struct buffer *out, const char *name, const char *entity, size_t length,
+                          const struct id *id)
 {
-    char id[ID_WIRE_LENGTH];
-    if (key->kind == SNAPSHOT_NO_KEY) {
-        return;
-    }
-    dk_id_to_wire(&key->id, id);
+    char wire[ID_WIRE_LENGTH];
+    dk_id_to_wire(id, wire);
     dk_buffer_append_text(out, ",\"");
     dk_buffer_append_text(out, name);
-    dk_buffer_append_text(out, "\":[\"");
-    dk_buffer_append_text(out, dk_entity(key->kind)->name);
-    dk_buffer_append_text(out, "\",\"");
-    dk_buffer_append(out, id, sizeof id);
+    dk_buffer_append_text(out, "\":[");
+    dk_json_write_string(out, entity, length);
+    dk_buffer_append_text(out, ",\"");
+    dk_buffer_append(out, wire, sizeof wire);
     dk_buffer_append_text(out, "\"]");
+}
+
+/* The same for a key of this server's; nothing where there is none. */
+static void write_key(struct buffer *out, const char *name, const struct snapshot_key *key)
+{
+    if (key->kind != SNAPSHOT_NO_KEY) {
+        const char *entity = dk_entity(key->kind)->name;
+        write_raw_key(out, name, entity, strlen(entity), &key->id);
+    }
 }
 
 /* Whether a record has left the bucket behind this position, so that a page read there shows more
@@ -335,7 +350,12 @@ static void write_page(const struct page *page, const struct made_page *made, st
     dk_buffer_append_int(out, made->place->bucket);
     dk_buffer_append_text(out, ",\"head\":");
     dk_buffer_append_int(out, made->head);
-    write_key(out, "after", &made->place->after);
+    if (made->place->unknown != NULL) {
+        write_raw_key(out, "after", made->place->unknown, made->place->unknown_length,
+                      &made->place->unknown_id);
+    } else {
+        write_key(out, "after", &made->place->after);
+    }
     write_key(out, "next", &made->next);
     dk_buffer_append_text(out, ",\"rows\":");
     dk_buffer_append(out, page->rows->bytes, page->rows->length);
@@ -379,7 +399,8 @@ daybook_status srv_snapshot_write(const struct page *page, const struct snapshot
         write_page(page, &made, out);
         *more = *more || made.next.kind != SNAPSHOT_NO_KEY;
         if (made.next.kind != SNAPSHOT_NO_KEY && made.kept && page->full_size) {
-            *page->ahead = (struct snapshot_ahead){page->org, {places[i].bucket, made.next}};
+            *page->ahead = (struct snapshot_ahead){
+                page->org, {.bucket = places[i].bucket, .after = made.next}};
         }
     }
     if (out->length > 0) {

@@ -8,10 +8,10 @@
 
 #include "engine/protocol/sum.h"
 
-/* Appends [bucket,"sum"] to the array under way. */
+/* Appends [bucket,"sum"] to the array under way, whose bracket stands. */
 static void append_row(struct buffer *out, int64_t bucket, uint64_t sum)
 {
-    dk_buffer_append_text(out, out->length == 0 ? "[[" : ",[");
+    dk_buffer_append_text(out, out->length == 1 ? "[" : ",[");
     dk_buffer_append_int(out, bucket);
     dk_buffer_append_char(out, ',');
     dk_json_write_int64(out, (int64_t)sum);
@@ -72,15 +72,13 @@ daybook_status srv_sums_read(struct worker *worker, const struct sync_request *r
                              const struct scope *scope, struct sync_reply *reply)
 {
     daybook_status status = DAYBOOK_OK;
+    dk_buffer_append_text(&worker->sums, request->sums ? "[" : "");
+    dk_buffer_append_text(&worker->contents, request->contents ? "[" : "");
     for (int i = 0; i < scope->count && status == DAYBOOK_OK; i++) {
         status = read_bucket(worker, request, org, scope->buckets[i].bucket, reply);
     }
-    if (worker->sums.length > 0) {
-        dk_buffer_append_char(&worker->sums, ']');
-    }
-    if (worker->contents.length > 0) {
-        dk_buffer_append_char(&worker->contents, ']');
-    }
+    dk_buffer_append_text(&worker->sums, request->sums ? "]" : "");
+    dk_buffer_append_text(&worker->contents, request->contents ? "]" : "");
     if (status == DAYBOOK_OK) {
         status = worker->sums.status != DAYBOOK_OK ? worker->sums.status : worker->contents.status;
     }

@@ -87,10 +87,11 @@ static daybook_status compare(struct apply *apply)
     if (status == DAYBOOK_OK) {
         status = dk_sums_scope(store, &sum);
     }
-    apply->applied->differs = status == DAYBOOK_OK && sum != reply->sum;
-    return status == DAYBOOK_OK && apply->applied->differs && reply->sums.bytes != NULL
-               ? dk_apply_divergence(apply)
-               : status;
+    if (status != DAYBOOK_OK || sum == reply->sum) {
+        return status == DAYBOOK_OK ? dk_diverged_none(apply) : status;
+    }
+    apply->applied->differs = true;
+    return reply->sums.bytes != NULL ? dk_apply_divergence(apply) : DAYBOOK_OK;
 }
 
 /* Position and all that goes with it, when everything else is in place. */

@@ -101,6 +101,26 @@ daybook_status dk_store_collect(struct store *store, int64_t after, size_t max_b
     return status;
 }
 
+daybook_status dk_store_ask_again(struct store *store)
+{
+    struct outbox_row *rows;
+    int count = 0;
+    daybook_status status = dk_store_begin(store);
+    if (status != DAYBOOK_OK) {
+        return status;
+    }
+    if (store->memory.state.unsettled > 0) {
+        status = dk_outbox_list(store, &store->arena, &rows, &count);
+    }
+    for (int i = 0; i < count && status == DAYBOOK_OK; i++) {
+        if (rows[i].verdict == OUTBOX_QUARANTINED) {
+            store->changed |= STORE_CHANGED_SYNC;
+            status = dk_outbox_note(store, rows[i].seq, rows[i].verdict, OUTBOX_NONE, 0);
+        }
+    }
+    return dk_store_end(store, status == DAYBOOK_OK ? dk_outbox_refresh(store) : status);
+}
+
 daybook_status dk_store_write_scope(struct store *store, struct buffer *out)
 {
     daybook_status status;

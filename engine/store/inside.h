@@ -111,8 +111,9 @@ struct store_memory {
     uint64_t stale_epoch; /* of the versions of stale rows, or earlier; 0: the present one */
     bool stale;           /* there may be stale rows */
     struct number_range numbers[ENTITY_COUNT];
-    int64_t paging;  /* buckets that wait for pages */
-    bool meta_dirty; /* clock or last_synced_ms differ from the file */
+    int64_t paging;   /* buckets that wait for pages */
+    int64_t repaired; /* buckets that were repaired, and have not agreed since */
+    bool meta_dirty;  /* clock or last_synced_ms differ from the file */
 };
 
 struct store {
@@ -523,6 +524,10 @@ daybook_status dk_apply_own(struct apply *apply, const struct row *row);
 daybook_status dk_apply_settle(struct apply *apply, const struct outbox_row *outbox,
                                int64_t position, int64_t bucket);
 /* diverged.c */
+/* Begins a bucket anew that is not what the server has. */
+daybook_status dk_diverged_repair(struct store *store, int64_t bucket);
+/* The scope's sum is the server's: whatever was repaired is right. */
+daybook_status dk_diverged_none(struct apply *apply);
 /* Compares the sums of the buckets one by one; the rows of those that differ become stale, and are
  * read anew. */
 daybook_status dk_apply_divergence(struct apply *apply);
@@ -557,7 +562,7 @@ struct page_key {
     size_t entity_length;
     struct id id;
 };
-/* Counts the buckets that are loading, from the table into memory. */
+/* Counts the buckets that are loading, or under repair, from the table into memory. */
 daybook_status dk_loading_count(struct store *store);
 /* Every bucket of the scope begins to load from its first page. */
 daybook_status dk_loading_all(struct store *store);

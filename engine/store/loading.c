@@ -25,8 +25,8 @@ daybook_status dk_loading_count(struct store *store)
     bool row;
     struct statement *count =
         dk_statement(&store->database, &store->slots.loading_count,
-                     "SELECT count(*) FILTER(WHERE loading<>0), count(*) FILTER(WHERE loading=1)"
-                     " FROM scope",
+                     "SELECT count(*) FILTER(WHERE loading<>0), count(*) FILTER(WHERE loading=1),"
+                     " count(*) FILTER(WHERE repaired_ms<>0) FROM scope",
                      &status);
     if (count == NULL) {
         return status;
@@ -37,6 +37,7 @@ daybook_status dk_loading_count(struct store *store)
     }
     store->memory.state.loading = dk_column_int(count, 0);
     store->memory.paging = dk_column_int(count, 1);
+    store->memory.repaired = dk_column_int(count, 2);
     dk_reset(count);
     return DAYBOOK_OK;
 }

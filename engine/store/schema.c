@@ -10,7 +10,7 @@
  *   per record that it makes, entity number (1) and id (16); others: number of its other changes.
  * - pending: records that unsettled changesets touch, but for those whose version says all. base:
  *   JSON of the base values of the fields in `touched`; of all fields where there is no row.
- * - scope: the buckets held, with their version sums; see sums.c.
+ * - scope: the buckets held, with their version sums; see sums.c, diverged.c.
  * - hidden: the slots in pending of records that have no row.
  * - raw_record: rows of entities that this schema does not know, as JSON objects.
  * - meta: one row, who this store is and where it stands. entity_number: short stable numbers.
@@ -51,7 +51,8 @@ static const char tables_sql[] =
     " stamp INTEGER NOT NULL, stamp_seq INTEGER NOT NULL, offset_ms INTEGER NOT NULL,"
     " synced_ms INTEGER NOT NULL, verified_ms INTEGER NOT NULL);"
     "CREATE TABLE scope(bucket INTEGER PRIMARY KEY, label TEXT NOT NULL, loading INTEGER NOT NULL,"
-    " after_entity TEXT, after_id BLOB, until INTEGER NOT NULL, sum INTEGER NOT NULL DEFAULT 0);"
+    " after_entity TEXT, after_id BLOB, until INTEGER NOT NULL, sum INTEGER NOT NULL DEFAULT 0,"
+    " repaired_ms INTEGER NOT NULL DEFAULT 0);"
     "CREATE TABLE past_epoch(epoch INTEGER PRIMARY KEY, shared INTEGER NOT NULL);"
     "CREATE TABLE entity_number(number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);"
     "CREATE TABLE outbox(seq INTEGER PRIMARY KEY, id BLOB NOT NULL, verdict INTEGER NOT NULL,"

@@ -131,6 +131,9 @@ struct store_batch {
  * (sync.md 3.4). */
 daybook_status dk_store_collect(struct store *store, int64_t after, size_t max_bytes, int max_count,
                                 struct buffer *out, struct store_batch *batch);
+/* Changesets that are in quarantine, as far as this store knows, count as undecided and go up
+ * again: the answer is the verdict that they have by now. */
+daybook_status dk_store_ask_again(struct store *store);
 /* Array of the bucket numbers held. */
 daybook_status dk_store_write_scope(struct store *store, struct buffer *out);
 /* Array of where the pages of buckets go on, [bucket] or [bucket,"entity","id"]; nothing at all
@@ -147,6 +150,7 @@ struct store_applied {
     int pages;    /* that were taken */
     bool differs; /* the scope's version sum is not the server's: ask for those of the buckets */
     int diverged; /* buckets that were found to differ: their rows are stale, to be read anew */
+    int repaired; /* buckets that were found to differ earlier, and agree now */
     bool copy_detected; /* a marker or verdict is of a changeset that this file never sent: nothing
                            was applied; take a new instance */
 };

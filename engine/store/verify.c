@@ -221,7 +221,7 @@ static daybook_status repair(struct store *store, const struct verify *verify, i
                (long long)row->bucket,
                row->versions == row->their_versions ? "contents" : "versions");
         (*diverged)++;
-        status = dk_loading_begin(store, row->bucket);
+        status = dk_diverged_repair(store, row->bucket);
     }
     if (status == DAYBOOK_OK && *diverged > 0) {
         store->changed |= STORE_CHANGED_SYNC;

@@ -257,17 +257,16 @@ static bool is_progress(struct sync_run *run, const struct store_state *before,
     return run->sent_count == 0 && !reply->more;
 }
 
-/* What the comparison of the sums gave. Buckets that differ are repaired once in a run; where they
- * differ after that too, the next run tries again. */
+/* What the comparison of the sums gave. Buckets that differ are repaired once in a run; which of
+ * those that differ after that too a later run tries again is the store's to say. */
 static void note_sums(struct sync_run *run, const struct sync_request *request,
                       const struct store_applied *applied)
 {
     struct syncer *syncer = run->syncer;
-    bool repaired = run->diverged > 0 && run->done && !applied->differs;
     syncer->unreported += applied->diverged - request->diverged;
     pthread_mutex_lock(&syncer->status_lock);
     syncer->status.divergences += applied->diverged;
-    syncer->status.repaired += repaired ? run->diverged : 0;
+    syncer->status.repaired += applied->repaired;
     pthread_mutex_unlock(&syncer->status_lock);
     if (applied->differs && run->diverged > 0) {
         dk_log(&syncer->options.log, LOG_ERROR, "sync: still differs from the server");
@@ -279,7 +278,9 @@ static void note_sums(struct sync_run *run, const struct sync_request *request,
 }
 
 /* Once a day, and where somebody asked, a run does not end without comparing what every record
- * says: one more round at the head, and then the store looks. */
+ * says: one more round at the head, and then the store looks. That round also asks what became of
+ * changesets that wait in quarantine: the server tells whoever has them now, and that is another
+ * file where a copy of this one has sent them again. */
 static daybook_status verify_contents(struct sync_run *run, const struct sync_request *request,
                                       const struct sync_reply *reply, struct store_applied *applied)
 {
@@ -292,7 +293,7 @@ static daybook_status verify_contents(struct sync_run *run, const struct sync_re
     if (!request->contents) {
         run->contents = true;
         run->done = false;
-        return DAYBOOK_OK;
+        return dk_store_ask_again(syncer->options.store);
     }
     run->contents = false;
     syncer->verify = false;

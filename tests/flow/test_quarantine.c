@@ -318,6 +318,62 @@ static void test_quarantine__a_copy_that_only_reads_hears_of_the_original(void *
     rep_leave(copy);
 }
 
+/* Given two copies of a store at work with the same changeset in quarantine, when it is let through
+ * or turned down, then the one that sent it again is told at once, and the one that sent it first
+ * when it asks, as it does once a day. */
+static void test_quarantine__both_copies_hear_how_it_ended(void **state)
+{
+    char made[DAYBOOK_ID_SIZE], id[DAYBOOK_ID_SIZE], out[4000];
+    (void)state;
+    for (int rejected = 0; rejected < 2; rejected++) {
+        set_disabled("li", true);
+        rep_put(li, "customer", "{\"name\":\"of both\"}", made);
+        rep_sync(li);
+        set_disabled("li", false);
+        struct rep *copy = company_copy(&company, li);
+        rep_put(li, "customer", "{\"name\":\"of the original\"}", NULL);
+        rep_sync(li);
+        device_open(&copy->device);
+        rep_sync(copy);
+        waiting_id(0, id);
+        assert_int_equal(quarantine(rejected != 0 ? "reject" : "release", id, NULL, out), 0);
+        rep_sync(li);
+        rep_sync(copy);
+        assert_string_equal(state_of(copy, made), "");
+        assert_string_equal(state_of(li, made), "quarantined");
+        device_must(daybook_verify(li->device.engine), NULL);
+        rep_sync(li);
+        assert_string_equal(state_of(li, made), "");
+        assert_int_equal(device_status(&li->device).divergences, 0);
+        company_settle(&company);
+        for (int i = 0; i < 2; i++) {
+            struct rep *rep = i == 0 ? li : copy;
+            assert_field(rep, "customer", made, "name", rejected != 0 ? "" : "of both");
+            assert_int_equal(device_status(&rep->device).inbox, rejected);
+        }
+        rep_leave(copy);
+    }
+    device_must(
+        daybook_inbox_discard(li->device.engine, device_int(&li->device, "SELECT item FROM inbox")),
+        NULL);
+}
+
+/* Given a user who reads nothing any more, when the day's comparison is due, then there is nothing
+ * to compare, and the sync ends well. */
+static void test_quarantine__who_reads_nothing_compares_nothing(void **state)
+{
+    (void)state;
+    set_disabled("li", true);
+    for (int i = 0; i < 2; i++) {
+        device_must(daybook_verify(li->device.engine), NULL);
+        rep_sync(li);
+        assert_int_equal(device_int(&li->device, "SELECT count(*) FROM buckets"), 0);
+    }
+    assert_true(tap_has_received(&li->tap, "\"sums\":[],\"contents\":[]"));
+    set_disabled("li", false);
+    company_settle(&company);
+}
+
 static void test_quarantine__goes_over_to_a_new_instance(void **state)
 {
     (void)state;
@@ -334,6 +390,8 @@ int main(void)
         cmocka_unit_test(test_quarantine__released_while_the_server_is_stopped),
         cmocka_unit_test(test_quarantine__sent_again_after_a_lost_reply),
         cmocka_unit_test(test_quarantine__a_copy_that_only_reads_hears_of_the_original),
+        cmocka_unit_test(test_quarantine__both_copies_hear_how_it_ended),
+        cmocka_unit_test(test_quarantine__who_reads_nothing_compares_nothing),
         cmocka_unit_test(test_quarantine__goes_over_to_a_new_instance),
     };
     return cmocka_run_group_tests_name("quarantine", tests, set_up, tear_down);

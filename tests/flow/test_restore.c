@@ -85,6 +85,15 @@ static int64_t kept(struct rep *rep)
     return number;
 }
 
+/* Runs SQL on the closed store of a device. */
+static void execute(struct rep *rep, const char *sql)
+{
+    sqlite3 *database = NULL;
+    assert_int_equal(sqlite3_open(rep->device.path, &database), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(database, sql, NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_close(database), SQLITE_OK);
+}
+
 /* Given a server without a backup, when a changeset settles, then the device forgets it; with one,
  * it keeps what came later until the next. */
 static void test_restore__devices_keep_what_the_backup_lacks(void **state)
@@ -244,11 +253,17 @@ static void test_restore__a_new_instance_keeps_what_the_backup_lacks(void **stat
                      instances + 1);
     company_settle(&company);
     assert_int_equal(kept(wang), 2);
+    /* What its number stood for before, a bucket may not be any more. */
+    device_close(&li->device);
+    execute(li, "UPDATE scope SET label = 'of before'");
+    device_open(&li->device);
     restore(8);
     assert_int_equal(company_visits(&company, "before the copy"), 0);
     company_settle(&company);
     expect_everywhere("before the copy");
     expect_everywhere("on the copy");
+    assert_int_equal(rep_count(li, "SELECT count(*) FROM buckets WHERE label = 'of before'", NULL),
+                     0);
 }
 
 /* Given a running server, a folder that is there, a damaged copy, or none, when somebody backs up

@@ -475,6 +475,7 @@ static void sync_reply_pages(struct buffer *out)
 
 static void sync_reply_reset(struct buffer *out)
 {
+    char scope[] = "[[1,\"organisation\"],[2,\"territory:01929f6c-3a00-7000-8000-000000000003\"]]";
     struct sync_reply message = {.protocol = 1,
                                  .epoch = UINT64_C(6129484611666145821),
                                  .server_ms = INT64_C(1731000000000),
@@ -483,7 +484,8 @@ static void sync_reply_reset(struct buffer *out)
                                  .safe_position = 802,
                                  .more = true,
                                  .reset = true,
-                                 .shared = 790};
+                                 .shared = 790,
+                                 .scope = {scope, sizeof scope - 1}};
     dk_message_encode(out, &dk_sync_reply_table, &message);
 }
 

@@ -289,9 +289,10 @@ DAYBOOK_API daybook_status daybook_enrol(daybook *engine, const char *code, cons
  * call again; what was done stays; 0: no bound). BUSY while the sync thread runs. OFFLINE, TIMEOUT,
  * SIGN_IN, UPGRADE_NEEDED … change nothing. */
 DAYBOOK_API daybook_status daybook_sync(daybook *engine, int64_t budget_ms, daybook_error *error);
-/* Makes the next sync compare what every record says with the server, which it does by itself once
- * a day. What differs is counted in the status (divergences, repaired) and loaded anew. Waits for a
- * sync that is under way. MISUSE: no server_url. */
+/* Makes the next sync compare what every record says with the server, and ask again what became of
+ * changesets in quarantine; it does both by itself once a day. What differs is counted in the
+ * status (divergences, repaired) and loaded anew. Waits for a sync that is under way. MISUSE: no
+ * server_url. */
 DAYBOOK_API daybook_status daybook_verify(daybook *engine);
 /* A thread that syncs after each commit and every `interval_ms` (0: 60,000), with exponential
  * backoff after failures. BUSY: it runs already. */
