@@ -58,7 +58,7 @@ static daybook_status find_or_add(struct daybook_transaction *transaction,
         status = dk_stage_load(transaction, change->entity, &change->id, &base);
     }
     if (status == DAYBOOK_OK && kind == STAGE_SET && change->seen < 0 && base == NULL) {
-        status = dk_stage_fail(transaction, DAYBOOK_NOT_FOUND, change->entity, NULL, NULL, NULL);
+        status = dk_stage_missing(transaction, change->entity, &change->id);
     }
     if (status == DAYBOOK_OK) {
         status = dk_stage_add(transaction, change->entity, &change->id, kind, record);

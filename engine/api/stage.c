@@ -200,6 +200,23 @@ daybook_status dk_stage_load(struct daybook_transaction *transaction, const stru
 }
 
 /* See staged.h. */
+daybook_status dk_stage_missing(struct daybook_transaction *transaction,
+                                const struct entity *entity, const struct id *id)
+{
+    struct daybook *engine = transaction->engine;
+    bool fetched = false;
+    if (!dk_engine_enter(engine)) {
+        return dk_stage_fail(transaction, DAYBOOK_MISUSE, NULL, NULL, NULL, "the engine is closed");
+    }
+    daybook_status status = dk_store_fetched_has(engine->store, entity, id, &fetched);
+    dk_engine_leave(engine);
+    if (status == DAYBOOK_OK) {
+        status = fetched ? DAYBOOK_READONLY : DAYBOOK_NOT_FOUND;
+    }
+    return dk_stage_fail(transaction, status, entity, NULL, fetched ? "fetched" : NULL, NULL);
+}
+
+/* See staged.h. */
 daybook_status dk_stage_need_base(struct daybook_record *record)
 {
     const struct record *base = NULL;
@@ -208,8 +225,7 @@ daybook_status dk_stage_need_base(struct daybook_record *record)
     }
     daybook_status status = dk_stage_load(record->transaction, record->entity, &record->id, &base);
     if (status == DAYBOOK_OK && base == NULL) {
-        return dk_stage_fail(record->transaction, DAYBOOK_NOT_FOUND, record->entity, NULL, NULL,
-                             NULL);
+        return dk_stage_missing(record->transaction, record->entity, &record->id);
     }
     if (status == DAYBOOK_OK) {
         record->base = base;

@@ -93,8 +93,11 @@ daybook_status dk_stage_drop_children(struct daybook_transaction *transaction,
 /* The store's view of a record in the arena, or *base NULL. */
 daybook_status dk_stage_load(struct daybook_transaction *transaction, const struct entity *entity,
                              const struct id *id, const struct record **base);
-/* Reads the base of a patch that has done without it until now; NOT_FOUND where there is none. A
- * plain patch never needs it, and so costs no read before the commit's. */
+/* Fails because the store has no such record: NOT_FOUND, or READONLY for what was only fetched. */
+daybook_status dk_stage_missing(struct daybook_transaction *transaction,
+                                const struct entity *entity, const struct id *id);
+/* Reads the base of a patch that has done without it until now; fails where there is none. A plain
+ * patch never needs it, and so costs no read before the commit's. */
 daybook_status dk_stage_need_base(struct daybook_record *record);
 
 /* ---- record.c */

@@ -152,15 +152,14 @@ static int64_t older(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-/* Loads the record; NOT_FOUND where the store has none. */
+/* Loads the record; NOT_FOUND where the store has none, READONLY where it is a fetched one. */
 static daybook_status load_existing(struct daybook_transaction *transaction,
                                     const struct target *target, const struct record **base)
 {
     daybook_status status = dk_stage_load(transaction, target->entity, &target->id, base);
-    if (status == DAYBOOK_OK && *base == NULL) {
-        status = dk_stage_fail(transaction, DAYBOOK_NOT_FOUND, target->entity, NULL, NULL, NULL);
-    }
-    return status;
+    return status == DAYBOOK_OK && *base == NULL
+               ? dk_stage_missing(transaction, target->entity, &target->id)
+               : status;
 }
 
 /* Stages a record that is made. With an id of the caller's it must be a new one, and none of those

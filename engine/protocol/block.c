@@ -29,6 +29,7 @@ void dk_block_open(struct block_reader *reader, char *bytes, size_t length, stru
     reader->arena = arena;
     reader->in_rows = false;
     reader->decided = false;
+    reader->inner = false;
     reader->block.column_count = 0;
     reader->refusal = (struct refusal){0, NULL, NULL};
 }
@@ -346,7 +347,7 @@ static int find_row(struct block_reader *reader, bool *new_block)
         }
         enum json_type type = dk_json_next(json);
         if (type == JSON_END) {
-            return dk_json_finish(json) ? 0 : -1;
+            return reader->inner || dk_json_finish(json) ? 0 : -1;
         }
         if (type != JSON_OBJECT || !enter_block(reader)) {
             (void)dk_json_fail(json, "a block is no object");

@@ -67,6 +67,7 @@ struct block_reader {
     struct block block;  /* header under way */
     bool in_rows;
     bool decided; /* rows of the log: of values only the type is checked; false at first */
+    bool inner;   /* the array ends before the bytes do: json.next is behind it then; likewise */
     struct refusal refusal; /* set where a value does not fit: the row then is unusable */
 };
 

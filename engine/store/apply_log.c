@@ -442,15 +442,14 @@ static daybook_status check_row(struct page *page, bool new_block)
     return DAYBOOK_OK;
 }
 
-/* Applies all rows of an array of blocks. */
-static daybook_status apply_blocks(struct page *page, const struct span *blocks)
+/* Applies all rows of the array of blocks that the page's reader was opened for. */
+static daybook_status apply_blocks(struct page *page)
 {
     struct apply *apply = page->apply;
     struct store *store = apply->store;
     bool new_block;
     int result;
     daybook_status status = DAYBOOK_OK;
-    dk_block_open(&page->reader, blocks->bytes, blocks->length, &store->row_arena);
     page->reader.decided = true;
     while (status == DAYBOOK_OK &&
            (result = dk_block_next(&page->reader, &page->row, &new_block)) != 0) {
@@ -473,12 +472,22 @@ static daybook_status apply_blocks(struct page *page, const struct span *blocks)
 daybook_status dk_apply_log(struct apply *apply)
 {
     struct page page = {.apply = apply};
-    return apply->reply->log.bytes == NULL ? DAYBOOK_OK : apply_blocks(&page, &apply->reply->log);
+    const struct span *log = &apply->reply->log;
+    if (log->bytes == NULL) {
+        return DAYBOOK_OK;
+    }
+    dk_block_open(&page.reader, log->bytes, log->length, &apply->store->row_arena);
+    return apply_blocks(&page);
 }
 
-daybook_status dk_apply_rows(struct apply *apply, const struct span *rows, int64_t bucket,
+daybook_status dk_apply_rows(struct apply *apply, struct json_reader *json, int64_t bucket,
                              int64_t head)
 {
     struct page page = {.apply = apply, .bucket = bucket, .head = head};
-    return apply_blocks(&page, rows);
+    dk_block_open(&page.reader, json->next, (size_t)(json->end - json->next),
+                  &apply->store->row_arena);
+    page.reader.inner = true;
+    daybook_status status = apply_blocks(&page);
+    json->next = page.reader.json.next;
+    return status;
 }

@@ -15,7 +15,7 @@ struct snapshot_page {
     int64_t bucket;
     int64_t head;
     struct page_key after, next; /* entity NULL: from the beginning; to the end */
-    struct span rows;
+    bool has_rows;               /* the reader stands before them */
 };
 
 /* ["entity","id"]; the text in the arena. False: it is none. */
@@ -31,24 +31,14 @@ static bool read_key(struct json_reader *json, struct arena *arena, struct page_
            dk_id_from_wire(json->text, json->length, &key->id) && dk_json_next(json) == JSON_END;
 }
 
-/* The rows, unread; they stand in the reply's bytes. */
-static bool read_rows(struct json_reader *json, struct span *rows)
-{
-    const char *raw;
-    if (!dk_json_skip(json, &raw, &rows->length) || *raw != '[') {
-        return false;
-    }
-    rows->bytes = json->next - rows->length;
-    return true;
-}
-
-/* The members of one page, whose brace was entered. False: it is none. */
+/* The members of one page, whose brace was entered, up to its rows, which are the last. False: it
+ * is none. */
 static bool read_page(struct json_reader *json, struct arena *arena, struct snapshot_page *page)
 {
     enum json_type type;
     memset(page, 0, sizeof *page);
-    while ((type = dk_json_key(json)) == JSON_STRING) {
-        bool fine;
+    while (!page->has_rows && (type = dk_json_key(json)) == JSON_STRING) {
+        bool fine = true;
         if (dk_text_equal(json->text, json->length, "bucket")) {
             fine = dk_json_next(json) == JSON_INTEGER;
             page->bucket = json->integer;
@@ -60,7 +50,7 @@ static bool read_page(struct json_reader *json, struct arena *arena, struct snap
         } else if (dk_text_equal(json->text, json->length, "next")) {
             fine = read_key(json, arena, &page->next);
         } else if (dk_text_equal(json->text, json->length, "rows")) {
-            fine = read_rows(json, &page->rows);
+            page->has_rows = true;
         } else {
             fine = dk_json_skip(json, NULL, NULL);
         }
@@ -68,7 +58,7 @@ static bool read_page(struct json_reader *json, struct arena *arena, struct snap
             return false;
         }
     }
-    return type == JSON_END && page->bucket > 0 && page->head > 0;
+    return (page->has_rows || type == JSON_END) && page->bucket > 0 && page->head > 0;
 }
 
 /* Whether two keys are the same place. */
@@ -82,13 +72,15 @@ static bool same_key(const struct page_key *a, const struct page_key *b)
            dk_id_compare(&a->id, &b->id) == 0;
 }
 
-/* Takes a page where its bucket stands at its key; passes over it where that waits for another, as
- * after a bucket was begun anew while the reply was under way. */
-static daybook_status take_page(struct apply *apply, const struct snapshot_page *page)
+/* Takes a page where its bucket stands at its key, with its rows; passes over it, *taken false,
+ * where that waits for another, as after a bucket was begun anew while the reply was under way. */
+static daybook_status take_page(struct apply *apply, const struct snapshot_page *page,
+                                struct json_reader *json, bool *taken)
 {
     struct store *store = apply->store;
     struct page_key after;
     bool found;
+    *taken = false;
     if (page->head < apply->start || page->head > apply->reply->head) {
         return dk_apply_bad(apply, "a page was read at a position that does not fit");
     }
@@ -99,8 +91,9 @@ static daybook_status take_page(struct apply *apply, const struct snapshot_page 
     if (page->next.entity != NULL && same_key(&page->next, &page->after)) {
         return dk_apply_bad(apply, "a page goes on where it began");
     }
-    if (page->rows.bytes != NULL) {
-        status = dk_apply_rows(apply, &page->rows, page->bucket, page->head);
+    *taken = true;
+    if (page->has_rows) {
+        status = dk_apply_rows(apply, json, page->bucket, page->head);
     }
     if (status == DAYBOOK_OK) {
         status = dk_loading_advance(store, page->bucket, &page->next, page->head);
@@ -108,6 +101,19 @@ static daybook_status take_page(struct apply *apply, const struct snapshot_page 
     apply->bucket_ended = apply->bucket_ended || page->next.entity == NULL;
     apply->applied->pages++;
     return status;
+}
+
+/* Reads on behind a page that was taken, or passes over its rows. False: it is damaged. */
+static bool leave_page(struct json_reader *json, const struct snapshot_page *page, bool taken)
+{
+    const char *raw;
+    if (!page->has_rows) {
+        return true;
+    }
+    if (!taken && (!dk_json_skip(json, &raw, NULL) || *raw != '[')) {
+        return false;
+    }
+    return dk_json_key(json) == JSON_END;
 }
 
 daybook_status dk_apply_pages(struct apply *apply)
@@ -124,13 +130,17 @@ daybook_status dk_apply_pages(struct apply *apply)
         return dk_apply_bad(apply, "pages are no array");
     }
     while ((type = dk_json_next(&json)) == JSON_OBJECT) {
+        bool taken = false;
         if (!read_page(&json, &apply->store->arena, &page)) {
             return apply->store->arena.failed ? DAYBOOK_NO_MEMORY
                                               : dk_apply_bad(apply, "a page is damaged");
         }
-        daybook_status status = take_page(apply, &page);
+        daybook_status status = take_page(apply, &page, &json, &taken);
         if (status != DAYBOOK_OK) {
             return status;
+        }
+        if (!leave_page(&json, &page, taken)) {
+            return dk_apply_bad(apply, "a page does not end with its rows");
         }
     }
     if (type != JSON_END || !dk_json_finish(&json)) {

@@ -269,6 +269,24 @@ daybook_status dk_fetched_drop_where(struct store *store, const char *condition)
     return status;
 }
 
+daybook_status dk_fetched_has(struct store *store, const struct entity *entity, const struct id *id,
+                              bool *fetched)
+{
+    daybook_status status;
+    struct statement *find =
+        dk_statement(&store->database, &store->slots.fetched_has,
+                     "SELECT 1 FROM fetched_record WHERE entity=? AND id=?", &status);
+    *fetched = false;
+    if (find == NULL) {
+        return status;
+    }
+    dk_bind_text(find, 1, entity->name, strlen(entity->name));
+    dk_bind_id(find, 2, id);
+    status = dk_step(find, fetched);
+    dk_reset(find);
+    return status;
+}
+
 /* ---- from outside */
 
 /* The steps of a put, inside of its transaction. */
@@ -305,6 +323,15 @@ daybook_status dk_store_fetched_put(struct store *store, const struct entity *en
     }
     status = dk_store_end(store, put(store, entity, document, rows));
     return status == DAYBOOK_OK && rows->bytes == NULL ? DAYBOOK_NOT_FOUND : status;
+}
+
+daybook_status dk_store_fetched_has(struct store *store, const struct entity *entity,
+                                    const struct id *id, bool *fetched)
+{
+    (void)pthread_mutex_lock(&store->lock);
+    daybook_status status = dk_fetched_has(store, entity, id, fetched);
+    (void)pthread_mutex_unlock(&store->lock);
+    return status;
 }
 
 daybook_status dk_store_fetched_forget(struct store *store, const struct id *document)

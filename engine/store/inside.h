@@ -157,7 +157,7 @@ struct store {
             *pending_last, *pending_stale, *pending_stale_mark;
         struct statement *raw_load, *raw_put, *raw_remove, *raw_bucket, *raw_stale, *raw_list,
             *raw_clear;
-        struct statement *fetched_add, *fetched_remove, *fetched_old, *fetched_below;
+        struct statement *fetched_add, *fetched_has, *fetched_remove, *fetched_old, *fetched_below;
         struct statement *past_epoch, *former_device;
         struct statement *number_load, *number_save, *number_rewrite;
         struct statement *inbox_add, *inbox_by_changeset, *inbox_remove, *inbox_root, *inbox_chain,
@@ -474,6 +474,9 @@ daybook_status dk_inbox_lost_change(struct store *store, int64_t item, struct ar
                                     struct change *change, int64_t **items, int *item_count);
 
 /* ---- fetched.c, inside a transaction */
+/* Whether this is a document, or a child row of one, that was fetched. */
+daybook_status dk_fetched_has(struct store *store, const struct entity *entity, const struct id *id,
+                              bool *fetched);
 /* All fetched documents go: what they belonged to may be out of scope. */
 daybook_status dk_fetched_drop_all(struct store *store);
 /* Those go that hang from this record. */
@@ -548,8 +551,9 @@ daybook_status dk_stale_reopen(struct store *store, const struct outbox_row *row
 daybook_status dk_stale_seen(struct store *store, uint64_t epoch, int64_t *seen);
 /* apply_log.c */
 daybook_status dk_apply_log(struct apply *apply);
-/* Whole records of one bucket out of a page of its snapshot, read at this head. */
-daybook_status dk_apply_rows(struct apply *apply, const struct span *rows, int64_t bucket,
+/* Whole records of one bucket out of a page of its snapshot, read at this head: the array of blocks
+ * that is the next value of `json`, which stands behind it afterwards. Each row is read once. */
+daybook_status dk_apply_rows(struct apply *apply, struct json_reader *json, int64_t bucket,
                              int64_t head);
 /* apply_page.c */
 daybook_status dk_apply_pages(struct apply *apply);

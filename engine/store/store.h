@@ -197,6 +197,9 @@ bool dk_store_check(struct store *store, char *problem, size_t problem_size);
  * there before is gone. BAD_REPLY: damaged, or not this document. */
 daybook_status dk_store_fetched_put(struct store *store, const struct entity *entity,
                                     const struct id *document, struct span *rows);
+/* Whether this is a document, or a child row of one, that was fetched. */
+daybook_status dk_store_fetched_has(struct store *store, const struct entity *entity,
+                                    const struct id *id, bool *fetched);
 /* NOT_FOUND. */
 daybook_status dk_store_fetched_forget(struct store *store, const struct id *document);
 

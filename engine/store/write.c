@@ -244,6 +244,19 @@ static daybook_status write_new(struct write *write, struct change *change)
 
 /* ---- set and delete */
 
+/* There is no such record. A document that was fetched is none: it can be read only. */
+static daybook_status missing(struct write *write, const struct change *change)
+{
+    bool fetched = false;
+    daybook_status status = dk_fetched_has(write->store, change->entity, &change->id, &fetched);
+    if (status != DAYBOOK_OK) {
+        return status;
+    }
+    return fetched
+               ? dk_write_fail(write, change, DAYBOOK_READONLY, REJECT_READONLY, NULL, "fetched")
+               : dk_write_fail(write, change, DAYBOOK_NOT_FOUND, REJECT_NONE, NULL, NULL);
+}
+
 /* Loads the record that a change is about and settles what version it has seen. */
 daybook_status dk_write_load_seen(struct write *write, struct change *change,
                                   struct holding *holding)
@@ -254,7 +267,7 @@ daybook_status dk_write_load_seen(struct write *write, struct change *change,
         return status;
     }
     if (!holding->has_row) {
-        return dk_write_fail(write, change, DAYBOOK_NOT_FOUND, REJECT_NONE, NULL, NULL);
+        return missing(write, change);
     }
     if (holding->is_pending && holding->last == write->changeset.seq) {
         return dk_write_fail(write, change, DAYBOOK_MISUSE, REJECT_SCHEMA, NULL, "twice");

@@ -171,6 +171,44 @@ static void test_fetch__what_leaves_the_scope_is_gone(void **state)
     }
 }
 
+/* Given a visit of the archive that was fetched, when somebody changes or deletes it or its action,
+ * then that is refused, in one word; an action more brings it back, and then it can be changed. */
+static void test_fetch__what_was_fetched_is_read_only(void **state)
+{
+    char shop[DAYBOOK_ID_SIZE], visit[DAYBOOK_ID_SIZE], action[DAYBOOK_ID_SIZE];
+    const char *const classify[] = {"classify", "--open-days", "0", "--recent-days",
+                                    "0",        "--last",      "0", NULL};
+    daybook_transaction *transaction = NULL;
+    (void)state;
+    rep_put(wang, "customer", "{\"name\":\"shop\"}", shop);
+    rep_putf(wang, "visit", visit, "{\"customer_id\":\"%s\",\"status\":\"cancelled\"}", shop);
+    rep_putf(wang, "visit_action", action, "{\"visit_id\":\"%s\",\"kind\":\"photo\"}", visit);
+    company_settle(&company);
+    server_must(&company.server, classify);
+    company_settle(&company);
+    device_must(fetch(wang, "visit", visit), &wang->device.error);
+    for (int child = 0; child < 2; child++) {
+        const char *entity = child != 0 ? "visit_action" : "visit";
+        const char *id = child != 0 ? action : visit;
+        assert_int_equal(
+            rep_try_patch(wang, entity, id, DAYBOOK_ANY_VERSION, "{\"custom\":{\"a\":1}}"),
+            DAYBOOK_READONLY);
+        assert_string_equal(wang->device.error.rule, "fetched");
+        device_must(daybook_begin(wang->device.engine, &transaction), NULL);
+        assert_int_equal(daybook_delete(transaction, entity, id, DAYBOOK_ANY_VERSION),
+                         DAYBOOK_READONLY);
+        daybook_end(&transaction);
+    }
+    assert_int_equal(device_status(&wang->device).pending, 0);
+    rep_putf(wang, "visit_action", NULL, "{\"visit_id\":\"%s\",\"kind\":\"survey\"}", visit);
+    company_settle(&company);
+    rep_patch(wang, "visit", visit, "{\"feedback\":\"back\"}");
+    company_settle(&company);
+    assert_string_equal(company_field(&company, "visit", visit, "feedback"), "back");
+    assert_int_equal(
+        rep_count(wang, "SELECT count(*) FROM visit_action WHERE visit_id = ?1", visit), 2);
+}
+
 /* A failed fetch leaves what was fetched before. */
 static void test_fetch__without_a_connection_it_says_so(void **state)
 {
@@ -194,6 +232,7 @@ int main(void)
         cmocka_unit_test(test_fetch__a_document_of_the_archive),
         cmocka_unit_test(test_fetch__what_is_out_of_scope_does_not_exist),
         cmocka_unit_test(test_fetch__what_leaves_the_scope_is_gone),
+        cmocka_unit_test(test_fetch__what_was_fetched_is_read_only),
         cmocka_unit_test(test_fetch__without_a_connection_it_says_so),
     };
     return cmocka_run_group_tests_name("fetch", tests, set_up, tear_down);

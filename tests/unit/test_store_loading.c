@@ -149,7 +149,15 @@ static void test_store_loading__pages_that_break_the_protocol(void **state)
         "[{\"bucket\":2,\"head\":5,\"after\":[]}]",
         "[{\"bucket\":2,\"head\":5,\"after\":[\"customer\"]}]",
         "[{\"bucket\":2,\"head\":5,\"next\":[\"customer\",\"A\"]}]",
-        "[{\"bucket\":2,\"head\":5,\"rows\":{}}]"};
+        "[{\"bucket\":2,\"head\":5,\"rows\":{}}]",
+        "[{\"bucket\":2,\"head\":5,\"rows\":[],\"after\":[\"customer\",\"AQEBAQEBAQEBAQEBAQEBAQ\"]}"
+        "]",
+        "[{\"bucket\":2,\"head\":5,\"after\":[\"customer\",\"AQEBAQEBAQEBAQEBAQEBAQ\"],\"rows\":[]"
+        ",\"a\":1}]",
+        "[{\"bucket\":2,\"head\":5,\"after\":[\"customer\",\"AQEBAQEBAQEBAQEBAQEBAQ\"],\"rows\":{}}"
+        "]",
+        "[{\"bucket\":2,\"head\":5,\"after\":[\"customer\",\"AQEBAQEBAQEBAQEBAQEBAQ\"],\"rows\":[]"
+        "x}]"};
     for (size_t i = 0; i < sizeof damaged / sizeof damaged[0]; i++) {
         dk_buffer_append(&desk.pages, damaged[i], strlen(damaged[i]) - 1);
         desk_apply_expect(&desk, 5, DAYBOOK_BAD_REPLY);
