@@ -308,8 +308,9 @@ DAYBOOK_API void daybook_stop(daybook *engine);
  * the view fetched(entity, id, id_key, document, version, fetched_ms, body) shows the document and
  * each child row as JSON, and how old that is, for at most 30 days, or until it leaves the user's
  * scope. Changing or deleting it is READONLY, rule "fetched"; a new child row, where the document's
- * state takes one, brings all of it back among the records. NOT_FOUND: there is no such document for this user. Waits while the sync thread is in an
- * exchange; fails as daybook_sync does. Not from within a callback: BUSY. */
+ * state takes one, brings all of it back among the records. NOT_FOUND: there is no such document
+ * for this user. Waits while the sync thread is in an exchange; fails as daybook_sync does. Not
+ * from within a callback: BUSY. */
 DAYBOOK_API daybook_status daybook_fetch(daybook *engine, const char *entity, const char *id,
                                          daybook_error *error);
 /* Takes a fetched document away. NOT_FOUND. */
