@@ -363,23 +363,13 @@ static bool needs_reset(const struct worker *worker, const struct job *job, int6
  * acknowledged them; behind those of the request. */
 static daybook_status add_ended(struct worker *worker, struct job *job, uint32_t device_no)
 {
-    struct buffer *out = &job->sync.verdicts;
     struct srv_decision *rows;
     int count;
     daybook_status status =
         srv_store_ended_quarantine(worker->reader, device_no, job->sync.request.settled,
                                    LIMIT_CHANGESETS, &worker->arena, &rows, &count);
     for (int i = 0; i < count && status == DAYBOOK_OK; i++) {
-        struct json_reader json;
-        struct verdict verdict;
-        dk_json_open(&json, (char *)rows[i].verdict, rows[i].verdict_length);
-        if (dk_verdict_read(&json, &verdict) != 1) {
-            return DAYBOOK_CORRUPT;
-        }
-        verdict.seq = rows[i].seq; /* it may have gone over to another instance */
-        dk_buffer_append_text(out, out->length == 0 ? "" : ",");
-        dk_verdict_write(out, &verdict);
-        status = out->status;
+        status = srv_page_verdict(&job->sync.verdicts, &rows[i]);
     }
     return status;
 }
@@ -502,6 +492,9 @@ static daybook_status read_reply(struct worker *worker, struct job *job, struct 
     }
     reply->upgrade = request->schema < worker->service->oldest_schema;
     struct page page = page_of(worker, request, &caller, &scope, reply->head);
+    page.verdicts = &job->sync.verdicts;
+    page.answered = job->sync.count;
+    page.answered_first = job->sync.count > 0 ? job->sync.inputs[0].changeset.seq : 0;
     if (reply->reset) {
         reply->more = !reply->upgrade;
         status = srv_snapshot_start(&page, floor, &reply->position);

@@ -297,9 +297,14 @@ struct page {
     struct snapshot_ahead *ahead; /* out: the page behind the last one */
     const struct scope *scope;
     struct arena *arena;
-    struct buffer *rows; /* scratch */
-    struct buffer *out;  /* the array of blocks */
+    struct buffer *rows;     /* scratch */
+    struct buffer *out;      /* the array of blocks */
+    struct buffer *verdicts; /* rows of the reply, with commas between */
+    int64_t answered_first;  /* changesets whose verdicts are among them already */
+    int answered;
 };
+/* Appends the decision's verdict, under its seq, to rows of verdicts. */
+daybook_status srv_page_verdict(struct buffer *verdicts, const struct srv_decision *decision);
 /* Builds a page; *position is the reader's new cursor. */
 daybook_status srv_page_build(const struct page *page, int64_t *position);
 

@@ -330,6 +330,33 @@ static void write_marker(struct walk *walk, const struct srv_decision *marker, i
     dk_buffer_append_char(out, ']');
 }
 
+/* See the header. A decision may have gone over to another instance since its verdict was written.
+ */
+daybook_status srv_page_verdict(struct buffer *verdicts, const struct srv_decision *decision)
+{
+    struct json_reader json;
+    struct verdict verdict;
+    dk_json_open(&json, (char *)decision->verdict, decision->verdict_length);
+    if (dk_verdict_read(&json, &verdict) != 1) {
+        return DAYBOOK_CORRUPT;
+    }
+    verdict.seq = decision->seq;
+    dk_buffer_append_text(verdicts, verdicts->length == 0 ? "" : ",");
+    dk_verdict_write(verdicts, &verdict);
+    return verdicts->status;
+}
+
+/* A marker settles a changeset whose verdict was lost, and the device does not ask for that again:
+ * what the verdict has to say comes with it. */
+static daybook_status add_verdict(struct walk *walk, const struct srv_decision *marker)
+{
+    const struct page *page = walk->page;
+    bool answered =
+        marker->seq >= page->answered_first && marker->seq < page->answered_first + page->answered;
+    return marker->verdict == NULL || answered ? DAYBOOK_OK
+                                               : srv_page_verdict(page->verdicts, marker);
+}
+
 /* Writes all of the next position, which is there; *position is that one. */
 static daybook_status write_position(struct walk *walk, int64_t *position)
 {
@@ -344,8 +371,9 @@ static daybook_status write_position(struct walk *walk, int64_t *position)
     if (own) {
         walk->marker_next++;
         write_marker(walk, marker, walk->row_count == 1 ? walk->rows[0].marked : 0);
+        status = add_verdict(walk, marker);
     }
-    return write_parts(walk, *position);
+    return status == DAYBOOK_OK ? write_parts(walk, *position) : status;
 }
 
 /* See the header. */

@@ -144,8 +144,9 @@ static int compare_positions(const void *a, const void *b)
     return first->position < second->position ? -1 : first->position > second->position;
 }
 
-/* Only what a marker needs: number, seq, changeset and position. Rejections have no position and
- * are never among them. What has left the quarantine stands behind later ones. */
+/* What a marker needs: number, seq, changeset and position; and its verdict, where that has
+ * details. Rejections have no position and are never among them. What has left the quarantine
+ * stands behind later ones. */
 daybook_status srv_sqlite_markers(struct srv_store *store, uint32_t device_no, int64_t settled,
                                   int64_t after, int64_t upto, struct arena *arena,
                                   struct srv_decision **rows, int *count)
@@ -159,7 +160,7 @@ daybook_status srv_sqlite_markers(struct srv_store *store, uint32_t device_no, i
     daybook_status status;
     struct statement *statement = srv_sqlite_statement(
         sqlite, &sqlite->statements.markers,
-        "SELECT seq, changeset, position FROM decision WHERE device_no = ?1 AND seq > ?2"
+        "SELECT seq, changeset, position, verdict FROM decision WHERE device_no = ?1 AND seq > ?2"
         " AND position > max(?3, 0) AND position <= ?4 ORDER BY seq",
         &status);
     if (statement == NULL) {
@@ -183,6 +184,10 @@ daybook_status srv_sqlite_markers(struct srv_store *store, uint32_t device_no, i
         if (!dk_column_id(statement, 1, &list[used].changeset)) {
             status = DAYBOOK_CORRUPT;
             break;
+        }
+        const char *verdict = dk_column_text(statement, 3, &list[used].verdict_length);
+        if (verdict != NULL && memchr(verdict, '{', list[used].verdict_length) != NULL) {
+            list[used].verdict = dk_arena_copy(arena, verdict, list[used].verdict_length);
         }
         sorted = sorted && (used == 0 || list[used - 1].position < list[used].position);
         used++;

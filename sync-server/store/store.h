@@ -325,7 +325,7 @@ daybook_status srv_store_find_decision(struct srv_store *store, int64_t org,
                                        const struct id *changeset, struct arena *arena,
                                        struct srv_decision *decision, bool *found);
 /* The instance's decisions with a position in (after, upto], seq > settled, by position: its
- * markers. Digest and verdict are left out. */
+ * markers. The digest is left out, and the verdict where it says no more than the position. */
 daybook_status srv_store_markers(struct srv_store *store, uint32_t device_no, int64_t settled,
                                  int64_t after, int64_t upto, struct arena *arena,
                                  struct srv_decision **rows, int *count);

@@ -341,11 +341,42 @@ static void test_handover__a_disabled_user_hands_in_and_reads_nothing(void **sta
     company_settle(&company);
 }
 
+/* Given visits that a rep recorded before the customer changed hands, when the reply to them is
+ * lost and the next request has no room for the last, then the marker of that settles it, and the
+ * rep is told of all of them all the same. */
+static void test_handover__is_told_by_the_marker_where_the_verdict_was_lost(void **state)
+{
+    char shop[DAYBOOK_ID_SIZE], visit[DAYBOOK_ID_SIZE], wire[CLIENT_ID_SIZE];
+    char text[12001];
+    (void)state;
+    rep_put(wang, "customer", "{\"name\":\"shop\"}", shop);
+    company_settle(&company);
+    memset(text, 'x', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    for (int i = 0; i < 3; i++) {
+        rep_putf(wang, "visit", visit, "{\"customer_id\":\"%s\",\"custom\":{\"a\":\"%s\"}}", shop,
+                 text);
+    }
+    client_id(visit, wire);
+    some_time_passes();
+    reassign(shop, "South");
+    tap_forget(&wang->tap);
+    tap_lose_replies(&wang->tap, 1);
+    assert_int_equal(daybook_sync(wang->device.engine, 0, &wang->device.error), DAYBOOK_OFFLINE);
+    assert_true(tap_has_sent(&wang->tap, wire));
+    tap_forget(&wang->tap);
+    rep_sync(wang);
+    assert_false(tap_has_sent(&wang->tap, wire));
+    company_settle(&company);
+    assert_int_equal(take_inbox(wang, "moved", shop), 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_handover__a_draft_order_in_every_order_of_arrival, new_canary),
         cmocka_unit_test_setup(test_handover__the_old_rep_is_told, new_canary),
+        cmocka_unit_test(test_handover__is_told_by_the_marker_where_the_verdict_was_lost),
         cmocka_unit_test_setup(test_handover__a_rep_is_sent_to_another_territory, new_canary),
         cmocka_unit_test_setup(test_handover__a_manager_loses_a_member_and_the_role, new_canary),
         cmocka_unit_test_setup(test_handover__a_record_gets_another_root, new_canary),

@@ -116,6 +116,31 @@ static void test_inbox__keep_mine_of_a_key_and_of_a_delete(void **state)
     assert_int_equal(inbox(li) + inbox(wang), 0);
 }
 
+/* Given an element of a set that li takes away while wang, who has not seen that, takes it away and
+ * puts it back, then it stays, and li may take it away once more; other elements are not touched.
+ */
+static void test_inbox__keep_mine_of_an_element(void **state)
+{
+    char shop[DAYBOOK_ID_SIZE];
+    (void)state;
+    rep_put(wang, "customer", "{\"name\":\"shop\",\"tags\":[\"gold\",\"north\"]}", shop);
+    company_settle(&company);
+    rep_patch(li, "customer", shop, "{\"tags\":[\"north\"]}");
+    rep_patch(wang, "customer", shop, "{\"tags\":[\"north\"]}");
+    rep_patch(wang, "customer", shop, "{\"tags\":[\"gold\",\"north\"]}");
+    rep_sync(wang);
+    company_settle(&company);
+    assert_field(li, "customer", shop, "tags", "[\"gold\",\"north\"]");
+    assert_int_equal(inbox(li), 1);
+    rep_patch(wang, "customer", shop, "{\"tags\":[\"gold\",\"north\",\"web\"]}");
+    company_settle(&company);
+    keep_mine(li, item_of(li, "tags"));
+    assert_int_equal(inbox(li), 0);
+    company_settle(&company);
+    assert_field(wang, "customer", shop, "tags", "[\"north\",\"web\"]");
+    assert_int_equal(inbox(li) + inbox(wang), 0);
+}
+
 /* Theirs: the item goes and nothing else; not for what would be lost. Mended: staged, changed,
  * committed. Gone: the record is not there any more, and the item stays. */
 static void test_inbox__theirs_mended_and_gone(void **state)
@@ -265,6 +290,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_inbox__keep_mine_writes_the_whole_group),
         cmocka_unit_test(test_inbox__keep_mine_of_a_key_and_of_a_delete),
+        cmocka_unit_test(test_inbox__keep_mine_of_an_element),
         cmocka_unit_test(test_inbox__theirs_mended_and_gone),
         cmocka_unit_test(test_inbox__the_hook_tells_what_arrives),
         cmocka_unit_test(test_inbox__a_hold_is_cleared_by_its_role),
