@@ -299,7 +299,7 @@ struct page {
     struct arena *arena;
     struct buffer *rows;     /* scratch */
     struct buffer *out;      /* the array of blocks */
-    struct buffer *verdicts; /* rows of the reply, with commas between */
+    struct buffer *verdicts; /* rows of the reply, with commas between; NULL: not wanted */
     int64_t answered_first;  /* changesets whose verdicts are among them already */
     int answered;
 };

@@ -353,8 +353,8 @@ static daybook_status add_verdict(struct walk *walk, const struct srv_decision *
     const struct page *page = walk->page;
     bool answered =
         marker->seq >= page->answered_first && marker->seq < page->answered_first + page->answered;
-    return marker->verdict == NULL || answered ? DAYBOOK_OK
-                                               : srv_page_verdict(page->verdicts, marker);
+    bool wanted = marker->verdict != NULL && page->verdicts != NULL && !answered;
+    return wanted ? srv_page_verdict(page->verdicts, marker) : DAYBOOK_OK;
 }
 
 /* Writes all of the next position, which is there; *position is that one. */

@@ -359,7 +359,7 @@ static void test_handover__is_told_by_the_marker_where_the_verdict_was_lost(void
     }
     client_id(visit, wire);
     some_time_passes();
-    reassign(shop, "South");
+    company_reassign(&company, shop, "South");
     tap_forget(&wang->tap);
     tap_lose_replies(&wang->tap, 1);
     assert_int_equal(daybook_sync(wang->device.engine, 0, &wang->device.error), DAYBOOK_OFFLINE);
@@ -368,7 +368,7 @@ static void test_handover__is_told_by_the_marker_where_the_verdict_was_lost(void
     rep_sync(wang);
     assert_false(tap_has_sent(&wang->tap, wire));
     company_settle(&company);
-    assert_int_equal(take_inbox(wang, "moved", shop), 3);
+    assert_int_equal(rep_take_inbox(wang, "moved", shop), 3);
 }
 
 int main(void)

@@ -210,11 +210,7 @@ static void test_holds__an_operator_clears_one(void **state)
 /* Lets the customer and all that hangs from it belong to another territory. */
 static void reassign(const char *customer, const char *territory)
 {
-    char line[300];
-    (void)snprintf(line, sizeof line,
-                   "{\"entity\":\"customer\",\"id\":\"%s\",\"territory_id\":{\"key\":\"%s\"}}\n",
-                   customer, territory);
-    server_import(&company.server, line);
+    company_reassign(&company, customer, territory);
     company_settle(&company);
 }
 

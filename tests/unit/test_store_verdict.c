@@ -283,7 +283,19 @@ static void test_store_verdict__a_quarantine_keeps_what_is_seen_until_it_is_deci
     dk_buffer_init(&out, 100000);
     assert_int_equal(dk_store_collect(desk.store, 0, 100000, 10, &out, &batch), DAYBOOK_OK);
     assert_int_equal(batch.first_seq, 2);
+    /* but when it is asked for again, in its place, and waits on */
+    assert_int_equal(dk_store_ask_again(desk.store), DAYBOOK_OK);
+    desk_check(&desk);
+    assert_int_equal(desk_state(&desk).pending, 2);
+    dk_buffer_reset(&out);
+    assert_int_equal(dk_store_collect(desk.store, 0, 100000, 10, &out, &batch), DAYBOOK_OK);
+    assert_int_equal(batch.first_seq, 1);
+    assert_int_equal(batch.last_seq, 2);
     dk_buffer_clear(&out);
+    struct verdict verdict = {.seq = 1, .kind = VERDICT_QUARANTINED, .code = REJECT_INTERNAL};
+    desk_verdict(&desk, &verdict);
+    desk_apply(&desk, 4);
+    assert_int_equal(desk_state(&desk).unsettled, 1);
     desk_own(&desk, 5, 2, 2);
     desk_apply(&desk, 5);
     assert_int_equal(desk_state(&desk).settled, 0);
