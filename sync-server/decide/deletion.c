@@ -57,9 +57,9 @@ void srv_revive_row(struct work *work)
     work->effect = EFFECT_WHOLE;
 }
 
-/* Brings back the children of one entity that were deleted together with their document. */
-static bool revive_children(struct decision *decision, const struct work *document,
-                            const struct entity *entity, int64_t deleted_at)
+/* Draws in the children of one entity that were deleted from a position on up to another. */
+static bool adopt_deleted(struct decision *decision, const struct work *document,
+                          const struct entity *entity, int64_t position, int64_t upto)
 {
     struct id after = {{0}};
     struct srv_record *rows;
@@ -73,36 +73,56 @@ static bool revive_children(struct decision *decision, const struct work *docume
         }
         for (int i = 0; i < count; i++) {
             after = rows[i].record.id;
-            if (!rows[i].deleted || rows[i].deletion.position != deleted_at) {
-                continue;
-            }
-            struct work *work = srv_work_adopt(decision, &rows[i]);
-            if (work == NULL) {
+            bool meant = rows[i].deleted && rows[i].deletion.position >= position &&
+                         rows[i].deletion.position <= upto;
+            if (meant && srv_work_adopt(decision, &rows[i]) == NULL) {
                 return false;
-            }
-            bool deleted_again = work->change != NULL && work->change->op == BLOCK_DELETE;
-            if (work->row.deleted && !deleted_again) {
-                srv_revive_row(work);
             }
         }
     } while (count == CHILD_PAGE);
     return true;
 }
 
+/* See the header. */
+bool srv_decide_adopt_deleted(struct decision *decision, const struct work *document,
+                              int64_t position, int64_t upto)
+{
+    const struct entity *child;
+    for (int n = 0; (child = dk_entity_child(document->row.record.entity->kind, n)) != NULL; n++) {
+        if (!adopt_deleted(decision, document, child, position, upto)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Brings back the children that were deleted together with their document. */
+static void revive_children(struct decision *decision, const struct work *document,
+                            int64_t deleted_at)
+{
+    const struct id *id = &document->row.record.id;
+    for (struct work *work = srv_work_children(decision, id); work != NULL;
+         work = work->same_parent_slot) {
+        const struct id *parent = srv_work_parent(work);
+        bool meant = parent != NULL && dk_id_compare(parent, id) == 0 && work->found &&
+                     work->row.deleted && work->row.deletion.position == deleted_at;
+        bool deleted_again = work->change != NULL && work->change->op == BLOCK_DELETE;
+        if (meant && !deleted_again) {
+            srv_revive_row(work);
+        }
+    }
+}
+
 /* Revives a tombstone and what was deleted with it. */
 static bool revive(struct decision *decision, struct work *work)
 {
     struct stamp deletion = work->row.deletion;
-    const struct entity *child;
     srv_revive_row(work);
-    if (!note_delete(decision, work, decision->author->device_no, deletion.device_no)) {
+    if (!note_delete(decision, work, decision->author->device_no, deletion.device_no) ||
+        !srv_decide_adopt_deleted(decision, work, deletion.position, deletion.position)) {
         return false;
     }
-    for (int n = 0; (child = dk_entity_child(work->row.record.entity->kind, n)) != NULL; n++) {
-        if (!revive_children(decision, work, child, deletion.position)) {
-            return false;
-        }
-    }
+    revive_children(decision, work, deletion.position);
     return true;
 }
 

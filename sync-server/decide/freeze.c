@@ -371,21 +371,26 @@ static bool note_unseen_of(struct decision *decision, struct work *work,
     uint32_t device = deletion->device_no;
     bool live = srv_work_is_live(work);
     int count = live ? unseen_values(decision, work, seen, values, &device) : 0;
+    int parent = work->row.record.entity->parent_field;
     bool gone = !live && work->found && deletion->position > seen &&
                 deletion->position < decision->position &&
-                deletion->device_no != decision->author->device_no;
-    if (count == 0 && !(gone && work->change != NULL)) {
+                deletion->device_no != decision->author->device_no &&
+                work->row.stamps[parent].position <= seen; /* else it was never seen */
+    if (count == 0 && !gone) {
         return true;
     }
     *any = true;
     return srv_note_standing(decision, work, document, values, count, device);
 }
 
-/* Notes what the document and its children got that the author of the state had not seen. */
+/* Notes what the document and its children got that the author of the state had not seen, and which
+ * children it has lost. */
 static bool note_unseen(struct decision *decision, struct work *document, enum machine_freeze way)
 {
+    int64_t seen = srv_work_seen(decision, document->change);
     bool any = false;
     if (!srv_decide_adopt_children(decision, document) ||
+        !srv_decide_adopt_deleted(decision, document, seen + 1, decision->position - 1) ||
         !note_unseen_of(decision, document, document, &any)) {
         return false;
     }

@@ -374,6 +374,9 @@ void srv_revive_row(struct work *work);
 void srv_delete_row(struct decision *decision, struct work *work);
 /* Draws in the live children of a document that the store has. */
 bool srv_decide_adopt_children(struct decision *decision, const struct work *document);
+/* Draws in its children that were deleted, from one position on up to another. */
+bool srv_decide_adopt_deleted(struct decision *decision, const struct work *document,
+                              int64_t position, int64_t upto);
 /* An edit, or an added child, meets a tombstone: revives it, or rejects where the author had seen
  * the delete. */
 bool srv_decide_revive(struct decision *decision, struct work *work);
