@@ -271,6 +271,83 @@ static void test_handover__a_record_gets_another_root(void **state)
     assert_false(tap_has_received(&wang->tap, canary));
 }
 
+/* A customer is taken out of all territories: only the back office has it then. */
+static void test_handover__a_customer_loses_its_territory(void **state)
+{
+    (void)state;
+    for (int late = 0; late < 2; late++) {
+        struct deal deal;
+        char line[200];
+        deal_make(wang, &deal);
+        company_settle(&company);
+        tap_forget(&wang->tap);
+        deal_old_rep_works(wang, &deal);
+        some_time_passes();
+        deal_new_rep_works(office, &deal, canary);
+        (void)snprintf(line, sizeof line,
+                       "{\"entity\":\"customer\",\"id\":\"%s\",\"territory_id\":null}\n",
+                       deal.shop);
+        if (late == 0) {
+            rep_sync(wang);
+        }
+        server_import(&company.server, line);
+        rep_sync(office);
+        company_settle(&company);
+        has_lost(wang, &deal, late == 0 ? 0 : DEAL_WORKS);
+        assert_field(office, "sales_order", deal.order, "note", canary);
+        assert_field(office, "sales_order", deal.order, "total", "22000");
+        assert_field(office, "sales_order", deal.fresh, "total", "7000");
+        assert_field(office, "visit", deal.visit, "feedback", "old rep");
+        assert_field(office, "customer", deal.shop, "prefs", canary);
+    }
+}
+
+/* A customer turns out to be one that another rep has in another territory: what the old rep
+ * recorded is the other's, whoever comes first. */
+static void test_handover__a_customer_is_joined_with_one_elsewhere(void **state)
+{
+    (void)state;
+    for (int late = 0; late < 2; late++) {
+        struct deal deal;
+        char twin[DAYBOOK_ID_SIZE];
+        deal_make(wang, &deal);
+        rep_put(zhao, "customer", "{\"name\":\"shop\",\"prefs\":\"old\"}", twin);
+        company_settle(&company);
+        tap_forget(&wang->tap);
+        deal_old_rep_works(wang, &deal);
+        some_time_passes();
+        rep_patchf(zhao, "customer", twin, "{\"prefs\":\"%s\"}", canary);
+        if (late == 0) {
+            rep_sync(wang);
+        }
+        company_reassign(&company, deal.shop, "South");
+        server_must(&company.server, (const char *[]){"customer", "merge", deal.shop, twin, NULL});
+        rep_sync(zhao);
+        company_settle(&company);
+        assert_field(zhao, "customer", twin, "prefs", canary);
+        assert_field(zhao, "sales_order", deal.order, "customer_id", twin);
+        assert_field(zhao, "sales_order", deal.order, "note", "old rep");
+        assert_field(zhao, "sales_order", deal.order, "total", "6000");
+        assert_field(zhao, "sales_order", deal.fresh, "customer_id", twin);
+        assert_field(zhao, "sales_order", deal.fresh, "total", "7000");
+        assert_field(zhao, "visit", deal.visit, "feedback", "old rep");
+        assert_int_equal(rep_count(zhao,
+                                   "SELECT count(*) FROM field_conflict WHERE record_id = ?1 AND"
+                                   " lost = '\"old rep\"'",
+                                   twin),
+                         1);
+        assert_int_equal(
+            rep_count(wang, "SELECT count(*) FROM sales_order WHERE id = ?1", deal.order), 0);
+        assert_int_equal(rep_count(wang, "SELECT count(*) FROM visit WHERE id = ?1", deal.visit),
+                         0);
+        assert_int_equal(
+            rep_count(wang, "SELECT count(*) FROM inbox WHERE kind = 'rejected'", NULL), 0);
+        assert_int_equal(device_status(&wang->device).pending, 0);
+        assert_false(tap_has_received(&wang->tap, canary));
+        (void)rep_take_inbox(wang, "moved", "");
+    }
+}
+
 /* A territory is gained and lost again before the device hears of it, and once more after it has
  * heard; work of the time between stands. */
 static void test_handover__a_bucket_is_gained_and_lost_again(void **state)
@@ -380,6 +457,8 @@ int main(void)
         cmocka_unit_test_setup(test_handover__a_rep_is_sent_to_another_territory, new_canary),
         cmocka_unit_test_setup(test_handover__a_manager_loses_a_member_and_the_role, new_canary),
         cmocka_unit_test_setup(test_handover__a_record_gets_another_root, new_canary),
+        cmocka_unit_test_setup(test_handover__a_customer_loses_its_territory, new_canary),
+        cmocka_unit_test_setup(test_handover__a_customer_is_joined_with_one_elsewhere, new_canary),
         cmocka_unit_test_setup(test_handover__a_bucket_is_gained_and_lost_again, new_canary),
         cmocka_unit_test_setup(test_handover__a_disabled_user_hands_in_and_reads_nothing,
                                new_canary),
