@@ -82,12 +82,13 @@ static const struct entity *root_entity(const struct record *record)
  * with a new one up to the moment at which the other left. */
 static bool below_past(struct decision *decision, struct work *work, const struct work *root)
 {
+    const struct work *seen = root->past_as == NULL ? root : root->past_as;
     work->past = true;
     if (work->found) {
         return true;
     }
     daybook_status status =
-        srv_store_inherit_placements(decision->store, decision->org->org, &root->row.record.id,
+        srv_store_inherit_placements(decision->store, decision->org->org, &seen->row.record.id,
                                      &work->row.record.id, decision->true_ms);
     return status == DAYBOOK_OK || srv_decision_fail(decision, status);
 }

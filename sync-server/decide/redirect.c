@@ -43,7 +43,10 @@ static bool lead_on(struct decision *decision, struct work *named, struct work *
     if (!saw && !srv_decide_saw(decision, named, &saw)) {
         return false;
     }
-    target->past = target->past || saw;
+    if (saw && !target->past) {
+        target->past = true;
+        target->past_as = named;
+    }
     return true;
 }
 

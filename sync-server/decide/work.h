@@ -71,16 +71,17 @@ struct work {
     struct value sent_copy;    /* of a quote that is sent: how its sender had it */
     bool sent_before;          /* somebody else had sent it */
     const struct change *copy; /* what was sent of it or, of a child, with it */
-    bool past;          /* out of the author's scope, but in it when the changeset was made */
-    bool touched;       /* a document that this changeset is about, or something below it */
-    bool placed;        /* row.bucket is final */
-    bool relocated;     /* so are those of its dependents */
-    bool derive;        /* derived columns are to be computed */
-    bool grows;         /* a document that gets children */
-    bool judged;        /* holds of the domain rules are made */
-    bool remapped;      /* its change goes to the record that it is redirected to */
-    bool own_whole;     /* the author needs the whole record */
-    int64_t old_bucket; /* 0: none */
+    bool past; /* out of the author's scope, but in it when the changeset was made */
+    const struct work *past_as; /* past: what its author saw in its place; NULL: itself */
+    bool touched;               /* a document that this changeset is about, or something below it */
+    bool placed;                /* row.bucket is final */
+    bool relocated;             /* so are those of its dependents */
+    bool derive;                /* derived columns are to be computed */
+    bool grows;                 /* a document that gets children */
+    bool judged;                /* holds of the domain rules are made */
+    bool remapped;              /* its change goes to the record that it is redirected to */
+    bool own_whole;             /* the author needs the whole record */
+    int64_t old_bucket;         /* 0: none */
     /* of the row as it was; 0: none, or a tombstone's */
     int64_t old_version;
     enum effect effect;
