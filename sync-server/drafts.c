@@ -80,13 +80,14 @@ static bool make_input(struct draft *draft, int64_t now_ms, struct decide_input 
     if (!srv_random(random, sizeof random)) {
         return false;
     }
-    input->changeset = (struct changeset){.id = dk_id_make(&maker, now_ms, random),
-                                          .seq = draft->author.decided + 1,
-                                          .epoch = srv_store_epoch(draft->decider->store),
-                                          .time = (hlc)now_ms << 16,
-                                          .schema = SCHEMA_VERSION,
-                                          .change_count = draft->count,
-                                          .changes = draft->changes};
+    input->changeset =
+        (struct changeset){.id = dk_id_make(&maker, now_ms, random),
+                           .seq = draft->author.decided + 1,
+                           .epoch = srv_store_epoch(draft->decider->store),
+                           .time = (hlc)(draft->time_ms > 0 ? draft->time_ms : now_ms) << 16,
+                           .schema = SCHEMA_VERSION,
+                           .change_count = draft->count,
+                           .changes = draft->changes};
     return srv_hash(input->changeset.id.bytes, ID_SIZE, input->digest);
 }
 
@@ -115,6 +116,7 @@ daybook_status srv_draft_decide(struct draft *draft)
     draft->count = 0;
     draft->capacity = 0;
     draft->class = CLASS_OPEN;
+    draft->time_ms = 0;
     return status;
 }
 

@@ -285,6 +285,7 @@ static void wait_for_stop(struct server *server, const sigset_t *signals)
 {
     int64_t hour = srv_options_number(server->options, OPTION_night_hour);
     int64_t night_ms = srv_service_next_night(server->service, hour, wall_ms());
+    (void)srv_service_convert(server->service, is_stopping, NULL);
     for (;;) {
         int64_t left_s = (night_ms - wall_ms()) / 1000 + 1;
         struct timespec period = {.tv_sec = left_s < RENEWAL_S ? left_s : RENEWAL_S};

@@ -88,6 +88,11 @@ daybook_status srv_service_night(struct service *service, bool (*stop)(void *con
 daybook_status srv_service_command(struct service *service, int argc, const char *const *argv,
                                    bool json, char **text);
 
+/* Gives the records that were decided under an older schema what they need to have under this one
+ * (protocol/convert.h), while devices are served. `stop` as above: the next start begins anew. */
+daybook_status srv_service_convert(struct service *service, bool (*stop)(void *context),
+                                   void *context);
+
 /* Decides what waits in the quarantine for a schema that this server has by now. Before it serves;
  * what it came to is logged. */
 daybook_status srv_service_learn(struct service *service);

@@ -27,8 +27,8 @@ enum sqlite_intern {
 /* Statements whose SQL stands where they are used; see dk_statement. */
 struct sqlite_statements {
     struct statement *savepoint, *release, *rollback_to, *begin_read, *end_read;
-    struct statement *set_epoch, *end_epoch, *epoch_end, *cover_all, *skip_numbers, *set_backup,
-        *get_backup;
+    struct statement *get_converted, *set_converted, *set_epoch, *end_epoch, *epoch_end, *cover_all,
+        *skip_numbers, *set_backup, *get_backup;
     struct statement *add_organisation, *organisations, *set_head, *get_head;
     struct statement *put_account, *get_account, *find_login;
     struct statement *add_placement, *placed_at, *inherit_placements, *add_account_state,
@@ -115,6 +115,8 @@ bool srv_sqlite_is_indexed(const struct entity *entity, int field);
 /* Random, 1 to 2^63 - 1. */
 uint64_t srv_sqlite_make_epoch(void);
 daybook_status srv_sqlite_new_epoch(struct srv_store *store);
+daybook_status srv_sqlite_get_converted(struct srv_store *store, int64_t *schema);
+daybook_status srv_sqlite_set_converted(struct srv_store *store, int64_t schema);
 daybook_status srv_sqlite_epoch_end(struct srv_store *store, int64_t org, uint64_t epoch,
                                     int64_t *head);
 daybook_status srv_sqlite_set_backup(struct srv_store *store, int64_t org, int64_t head);

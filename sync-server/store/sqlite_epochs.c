@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The epoch of the store, those before it, and how far backups cover the log. A copy that takes the
+ * The epoch of the store, those before it, how far backups cover the log, and the schema that the
+ * records have been converted to. A copy that takes the
  * place of its original is a prefix of the original's log, so what an earlier epoch called a
  * position still means the same up to the head that the copy had. Called at open, by a restore, and
  * by decisions on changesets of an earlier epoch. Invariant: an epoch is never taken twice, and one
@@ -59,6 +60,39 @@ daybook_status srv_sqlite_new_epoch(struct srv_store *store)
         sqlite->epoch = epoch;
     }
     return status;
+}
+
+/* See store.h. */
+daybook_status srv_sqlite_get_converted(struct srv_store *store, int64_t *schema)
+{
+    struct sqlite_store *sqlite = srv_sqlite(store);
+    bool row = false;
+    daybook_status status;
+    struct statement *statement =
+        srv_sqlite_statement(sqlite, &sqlite->statements.get_converted,
+                             "SELECT value FROM meta WHERE name = 'converted'", &status);
+    if (statement == NULL) {
+        return status;
+    }
+    status = srv_sqlite_step(sqlite, statement, &row);
+    *schema = status == DAYBOOK_OK && row ? dk_column_int(statement, 0) : 0;
+    dk_reset(statement);
+    return status == DAYBOOK_OK && !row ? DAYBOOK_CORRUPT : status;
+}
+
+/* See store.h. */
+daybook_status srv_sqlite_set_converted(struct srv_store *store, int64_t schema)
+{
+    struct sqlite_store *sqlite = srv_sqlite(store);
+    daybook_status status;
+    struct statement *statement =
+        srv_sqlite_statement(sqlite, &sqlite->statements.set_converted,
+                             "UPDATE meta SET value = ?1 WHERE name = 'converted'", &status);
+    if (statement == NULL) {
+        return status;
+    }
+    dk_bind_int(statement, 1, schema);
+    return srv_sqlite_run(sqlite, statement);
 }
 
 /* See store.h. */

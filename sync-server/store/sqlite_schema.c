@@ -5,7 +5,8 @@
  * Invariant: the columns of s_<entity> behind `extra` are the entity's fields in the table's order;
  * stamps count on it, so new fields stand at the end of their entity.
  *
- *   meta             epoch: random number of this store
+ *   meta             epoch: random number of this store; converted: the schema that all records
+ *                    have been converted to
  *   lineage          epochs that ended, and the heads that this file had then
  *   org              organisations, the heads of their logs, up to where these may be cut, and how
  *                    far a backup covers them
@@ -387,15 +388,15 @@ daybook_status srv_sqlite_check_file(struct sqlite_store *sqlite, int64_t *versi
 /* The fixed tables and the epoch. */
 static daybook_status create(struct sqlite_store *sqlite)
 {
-    char sql[160];
+    char sql[200];
     daybook_status status = dk_database_run(&sqlite->database, fixed_tables);
     if (status != DAYBOOK_OK) {
         return status;
     }
     (void)dk_text_format(sql, sizeof sql,
-                         "INSERT INTO meta(name, value) VALUES('epoch', %lld);"
+                         "INSERT INTO meta(name, value) VALUES('epoch', %lld), ('converted', %d);"
                          "PRAGMA application_id = %d",
-                         (long long)srv_sqlite_make_epoch(), APPLICATION_ID);
+                         (long long)srv_sqlite_make_epoch(), SCHEMA_VERSION, APPLICATION_ID);
     return dk_database_run(&sqlite->database, sql);
 }
 

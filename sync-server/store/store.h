@@ -177,6 +177,9 @@ uint64_t srv_store_epoch(struct srv_store *store);
  * the next 100,000 device numbers, which the original may have given since. In a transaction;
  * readers are opened after it. */
 daybook_status srv_store_new_epoch(struct srv_store *store);
+/* Up to which schema the records are converted (protocol/convert.h). Set in a transaction. */
+daybook_status srv_store_get_converted(struct srv_store *store, int64_t *schema);
+daybook_status srv_store_set_converted(struct srv_store *store, int64_t schema);
 /* The last position that an earlier epoch has in common with this one: a restored copy is a prefix
  * of the log that it was made from. 0: not an epoch of this store's past. */
 daybook_status srv_store_epoch_end(struct srv_store *store, int64_t org, uint64_t epoch,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The store's functions about epochs and backups for all backends; see store.c.
+ * The store's functions about epochs, backups and what its records are converted to, for all
+ * backends; see store.c.
  */
 #include "sync-server/store/store_operations.h"
 
@@ -17,6 +18,20 @@ daybook_status srv_store_new_epoch(struct srv_store *store)
 {
     assert(srv_store_is_writing(store));
     return store->operations->new_epoch(store);
+}
+
+/* See the header. */
+daybook_status srv_store_get_converted(struct srv_store *store, int64_t *schema)
+{
+    *schema = 0;
+    return store->operations->get_converted(store, schema);
+}
+
+/* See the header. */
+daybook_status srv_store_set_converted(struct srv_store *store, int64_t schema)
+{
+    assert(srv_store_is_writing(store));
+    return store->operations->set_converted(store, schema);
 }
 
 /* See the header. */

@@ -357,6 +357,54 @@ static void test_versions__nobody_gives_what_is_the_servers(void **state)
     assert_server(&company, "customer", shop, "website", "theirs.example");
 }
 
+/* Waits until the server has gone over all that it had. */
+static void wait_for_conversion(void)
+{
+    const struct timespec moment = {.tv_nsec = 20000000};
+    for (int i = 0; i < 1000; i++) {
+        if (server_int(&company.server, "SELECT value FROM meta WHERE name = 'converted'") == 2) {
+            return;
+        }
+        (void)nanosleep(&moment, NULL);
+    }
+    fail_msg("the server does not end converting");
+}
+
+/* Given records that an older server decided, when it learns the newer schema, then what follows
+ * from their values is added, for the newer and the older devices; what somebody gave already
+ * stays, and it is done once. */
+static void test_versions__what_was_decided_before_is_converted(void **state)
+{
+    char anna[DAYBOOK_ID_SIZE], bo[DAYBOOK_ID_SIZE], deal[DAYBOOK_ID_SIZE];
+    static const char sql[] = "SELECT count(*) FROM log";
+    (void)state;
+    open_shop();
+    rep_putf(wang, "contact", anna,
+             "{\"customer_id\":\"%s\",\"name\":\"Anna Maria Li\",\"phone\":\"+861\"}", shop);
+    rep_putf(wang, "contact", bo, "{\"customer_id\":\"%s\",\"name\":\"Bo\",\"phone\":\"+862\"}",
+             shop);
+    rep_putf(wang, "opportunity", deal, "{\"customer_id\":\"%s\",\"subject\":\"deal\"}", shop);
+    world_settle(&company, everybody);
+    (void)pocket_runf(&li, "patch contact %s {\"phone_e164\":\"+863\"}\nsync", bo);
+    int64_t before = server_int(&company.server, sql);
+    server_become(&company.server, NEWER_SERVER);
+    wait_for_conversion();
+    assert_server(&company, "contact", anna, "phone_e164", "+861");
+    assert_server(&company, "contact", anna, "first_name", "Anna Maria");
+    assert_server(&company, "contact", anna, "last_name", "Li");
+    assert_server(&company, "contact", bo, "phone_e164", "+863");
+    assert_server(&company, "opportunity", deal, "source", "unknown");
+    assert_int_equal(server_int(&company.server, sql), before + 3);
+    world_settle(&company, everybody);
+    assert_pocket(&li, "contact", anna, "first_name", "Anna Maria");
+    assert_pocket(&li, "opportunity", deal, "source", "unknown");
+    assert_non_null(strstr(store_extra(wang->device.path, "contact", anna), "\"Anna Maria\""));
+    /* Once is enough. */
+    server_become(&company.server, NEWER_SERVER);
+    wait_for_conversion();
+    assert_int_equal(server_int(&company.server, sql), before + 3);
+}
+
 /* ---- what the older server cannot read */
 
 static int64_t quarantined(void)
@@ -490,6 +538,7 @@ int main(void)
         TEST(older_device_takes_choices_and_lengths_that_it_may_not_write),
         TEST(older_server_keeps_what_it_cannot_read),
         TEST(nobody_gives_what_is_the_servers),
+        TEST(what_was_decided_before_is_converted),
         TEST(what_waited_is_decided_by_the_newer_server),
         TEST(what_waits_for_an_operator_still_does),
         TEST(too_old_a_device_sends_and_waits_for_its_update),
