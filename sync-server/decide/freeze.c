@@ -79,6 +79,26 @@ static bool is_edit(const struct work *work, const struct field_value *value)
            !dk_value_equal(&value->value, &record->values[value->field]);
 }
 
+/* Whether a change gives a field of a newer schema another value. */
+static bool edits_unknown(const struct work *work)
+{
+    const struct change *change = work->change;
+    for (int i = 0; change->op == BLOCK_SET && i < change->value_count; i++) {
+        const struct field_value *value = &change->values[i];
+        const struct value *sent = &value->value;
+        if (value->field >= 0) {
+            continue;
+        }
+        struct value stored =
+            srv_extra_get(&work->row.record.extra, value->name, value->name_length);
+        bool null = sent->length == 4 && memcmp(sent->text, "null", 4) == 0;
+        if (null ? stored.kind != VALUE_NULL : !dk_value_equal(&stored, sent)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* The first edit of content in a change; NULL: there is none. A child that comes or goes is one by
  * itself. */
 static const char *first_edit(const struct work *work)
@@ -303,6 +323,11 @@ static bool freeze(struct decision *decision, struct work *work)
         return false;
     }
     work->sent_before = work->sent_copy.kind == VALUE_TEXT && frozen.way != FREEZE_NOT;
+    if ((frozen.way == FREEZE_FORKS || frozen.way == FREEZE_LOSES) && edits_unknown(work)) {
+        /* Whether it is content, the newer schema knows: it waits for that. */
+        return srv_decision_reject(decision, REJECT_SCHEMA, work->row.record.entity,
+                                   &work->row.record.id, NULL, "newer");
+    }
     const char *field = frozen.way == FREEZE_NOT ? NULL : first_edit(work);
     if (field == NULL) {
         return true;

@@ -332,6 +332,31 @@ static struct id make_deal(struct world *world, const struct id *customer)
     return id;
 }
 
+/* Given a quote, when somebody gives it a field of a newer schema, then it has it as long as it is
+ * a draft; once it was sent, the change waits for a server that knows whether that is content. */
+static void test_decide_freeze__unknown_fields_wait_where_content_stands(void **state)
+{
+    struct world *world = *state;
+    struct id customer = make_customer(world, &world->li, "shop");
+    for (int sent = 0; sent < 2; sent++) {
+        struct id quote = add_quote(world, &customer);
+        put_text(world, QUOTE_STATUS, sent == 1 ? "sent" : "draft");
+        int64_t made = accept(world, &world->li);
+        for (int seen = 0; seen < 2; seen++) {
+            edit_record(world, ENTITY_QUOTE, &quote, seen == 1 ? made : 0);
+            put_extra(world, "colour", seen == 1 ? "\"red\"" : "\"blue\"");
+            struct verdict verdict = send_changeset(world, &world->wang);
+            assert_int_equal(verdict.kind, sent == 1 ? VERDICT_QUARANTINED : VERDICT_ACCEPTED);
+            assert_int_equal(verdict.code, sent == 1 && seen == 0   ? REJECT_SCHEMA
+                                           : sent == 1 && seen == 1 ? REJECT_DEPENDS
+                                                                    : REJECT_NONE);
+        }
+        struct srv_record row;
+        assert_true(read_row(world, ENTITY_QUOTE, &quote, &row));
+        assert_int_equal(row.record.extra.kind, sent == 1 ? VALUE_NULL : VALUE_TEXT);
+    }
+}
+
 /* Gives the deal to another customer, whom its quotes and orders do not name. */
 static void move_deal(struct world *world, const struct id *deal)
 {
@@ -430,6 +455,7 @@ int main(void)
         FREEZE_TEST(test_decide_freeze__accepting_a_stale_revision_is_held_in_both_orders),
         FREEZE_TEST(test_decide_freeze__accepted_too_late_is_held),
         FREEZE_TEST(test_decide_freeze__converted_at_once_is_held),
+        FREEZE_TEST(test_decide_freeze__unknown_fields_wait_where_content_stands),
         FREEZE_TEST(test_decide_freeze__win_needs_evidence_or_is_held),
         FREEZE_TEST(test_decide_freeze__won_is_reopened_when_its_order_is_cancelled),
         FREEZE_TEST(test_decide_freeze__bad_copies_are_refused),
