@@ -132,7 +132,7 @@ static daybook_status run_group(struct decider *decider, struct job *jobs, bool 
     }
     srv_decide_use_savepoints(decider->decide, true);
     if (status != DAYBOOK_OK) {
-        dk_log(&decider->service->log, savepoints ? LOG_ERROR : LOG_INFO,
+        dk_log(&decider->service->log, savepoints || *committing ? LOG_ERROR : LOG_INFO,
                "group failed status=%d commit=%d", (int)status, (int)*committing);
         undo(decider);
     }
