@@ -37,6 +37,7 @@ for argument in "$@"; do
 done
 [ -n "$labels" ] || labels=$all_labels
 jobs=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+test_jobs=$((2 * jobs)) # half of the time a test waits, for a disk or a server
 
 # ---- build and run -------------------------------------------------------------------------------
 # Builds one preset once; says so in built_<preset>. Arguments: preset.
@@ -45,7 +46,13 @@ build() {
     eval "state=\${$state_name:-}"
     if [ -z "$state" ]; then
         echo "== build $1"
-        if { cmake --preset "$1" && cmake --build --preset "$1" -j "$jobs"; } \
+        linker=""
+        if command -v mold >/dev/null 2>&1; then
+            linker="-DCMAKE_EXE_LINKER_FLAGS=-fuse-ld=mold"
+            linker="$linker -DCMAKE_SHARED_LINKER_FLAGS=-fuse-ld=mold"
+        fi
+        # shellcheck disable=SC2086
+        if { cmake --preset "$1" $linker && cmake --build --preset "$1" -j "$jobs"; } \
             >"build/$1.log" 2>&1; then
             state=good
         else
@@ -73,7 +80,8 @@ run_tests() {
     echo "== $1"
     report="$PWD/build/$1.xml"
     rm -f "$report"
-    $no_aslr ctest --test-dir "build/$2" -L "$3" -j "$jobs" --output-on-failure --no-tests=ignore \
+    $no_aslr ctest --test-dir "build/$2" -L "$3" -j "$test_jobs" --output-on-failure \
+        --no-tests=ignore \
         --test-output-size-passed 1000000 --test-output-size-failed 1000000 \
         --output-junit "$report" >"build/$1.ctest.log" 2>&1
     grep -E '^ *[0-9]+/[0-9]+ ' "build/$1.ctest.log"
