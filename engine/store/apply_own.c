@@ -244,7 +244,8 @@ daybook_status dk_apply_settle(struct apply *apply, const struct outbox_row *out
 /* ---- changesets whose records a snapshot has not brought yet */
 
 /* Whether a change is to a record that is stale or not there, while buckets are loading: a page may
- * bring it with the change in it, and until then only the overlay shows it. */
+ * bring it with the change in it, and until then only the overlay shows it. Behind one that waits
+ * so, what came later to the same record waits too: else the older one would show on top of it. */
 static daybook_status waits_for_pages(struct store *store, const struct outbox_row *outbox,
                                       bool *waits)
 {
@@ -265,8 +266,9 @@ static daybook_status waits_for_pages(struct store *store, const struct outbox_r
         }
         dk_arena_reset(&store->work);
         status = dk_pending_load(store, change->entity, &change->id, &store->work, &holding);
-        *waits =
-            status == DAYBOOK_OK && (holding.base_state == BASE_ABSENT || holding.base_bucket < 0);
+        bool follows = holding.is_pending && holding.first < outbox->seq;
+        *waits = status == DAYBOOK_OK &&
+                 (follows || holding.base_state == BASE_ABSENT || holding.base_bucket < 0);
     }
     dk_outbox_unpin(decoded);
     return status;
