@@ -169,6 +169,28 @@ daybook_status dk_inbox_drop_holds(struct store *store)
     return status;
 }
 
+/* An item with its chain; of a value that lost also what the rest of its group lost, so that no
+ * part of it comes back without the others. */
+static daybook_status remove_whole(struct store *store, int64_t item, bool *found)
+{
+    struct change change = {.value_count = 0};
+    int64_t *items = &item;
+    int count = 1;
+    bool other;
+    dk_arena_reset(&store->work);
+    daybook_status status =
+        dk_inbox_lost_change(store, item, &store->work, &change, &items, &count);
+    if (status == DAYBOOK_NOT_FOUND || status == DAYBOOK_INVALID) {
+        items = &item; /* it holds no value that could be written */
+        count = 1;
+        status = DAYBOOK_OK;
+    }
+    for (int i = 0; i < count && status == DAYBOOK_OK; i++) {
+        status = dk_inbox_remove(store, items[i], i == 0 ? found : &other);
+    }
+    return status;
+}
+
 daybook_status dk_store_inbox_discard(struct store *store, int64_t item)
 {
     bool found = false;
@@ -176,7 +198,7 @@ daybook_status dk_store_inbox_discard(struct store *store, int64_t item)
     if (status != DAYBOOK_OK) {
         return status;
     }
-    status = dk_inbox_remove(store, item, &found);
+    status = remove_whole(store, item, &found);
     if (status == DAYBOOK_OK && !found) {
         status = DAYBOOK_NOT_FOUND;
     }
@@ -215,7 +237,7 @@ daybook_status dk_store_inbox_acknowledge(struct store *store, int64_t item)
         status = rejected ? DAYBOOK_INVALID : DAYBOOK_NOT_FOUND;
     }
     if (status == DAYBOOK_OK) {
-        status = dk_inbox_remove(store, item, &found);
+        status = remove_whole(store, item, &found);
     }
     return dk_store_end(store, status);
 }

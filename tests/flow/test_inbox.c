@@ -88,6 +88,18 @@ static void test_inbox__keep_mine_writes_the_whole_group(void **state)
     assert_field(wang, "opportunity", chance, "amount", "130");
     assert_field(wang, "opportunity", chance, "cur", "USD");
     assert_int_equal(inbox(li) + inbox(wang), 0);
+    /* It goes as a group, too: no part stays that could come back alone. */
+    for (int discards = 0; discards < 2; discards++) {
+        lose("opportunity", chance, "{\"amount\":\"7\",\"cur\":\"JPY\"}",
+             discards == 0 ? "{\"amount\":\"8\",\"cur\":\"EUR\"}"
+                           : "{\"amount\":\"9\",\"cur\":\"USD\"}");
+        assert_int_equal(inbox(li), 2);
+        int64_t item = item_of(li, "amount");
+        device_must(discards == 1 ? daybook_inbox_discard(li->device.engine, item)
+                                  : daybook_inbox_use_theirs(li->device.engine, item),
+                    NULL);
+        assert_int_equal(inbox(li), 0);
+    }
 }
 
 /* Own keys, and a delete that lost; what the other side has written stands where it is left. */

@@ -373,7 +373,8 @@ DAYBOOK_API daybook_status daybook_pending_count(daybook *engine, int64_t *count
  *  - others inform; daybook_inbox_use_theirs takes them away. Newer versions may add kinds.
  */
 
-/* Takes the item away, with its chain; what it held is dropped for good. NOT_FOUND. */
+/* Takes the item away, with its chain; what it held is dropped for good. Those of one group of
+ * fields go together, also with the next. NOT_FOUND. */
 DAYBOOK_API daybook_status daybook_inbox_discard(daybook *engine, int64_t item);
 /* Takes an item away that only informs, and leaves what stands. INVALID: the item holds a rejected
  * change; discard, mend or keep it. NOT_FOUND. */
