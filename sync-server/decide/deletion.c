@@ -211,8 +211,18 @@ static bool is_stored_child(const struct work *work, const struct work *document
            dk_id_compare(parent, &document->row.record.id) == 0;
 }
 
-/* The latest edit of the document or a child that the author had not seen; position 0: none. An
- * unknown child counts by what the author had seen of the document. */
+/* Up to where the author knew a child that the changeset does not name. A device names all children
+ * that it shows, so it did not show this one, whatever it had seen of the document: its page may
+ * have been on the way. Children of a kind that it does not know count by the document. */
+static int64_t seen_unnamed(struct decision *decision, const struct work *document,
+                            const struct work *child)
+{
+    const struct entity *entity = child->row.record.entity;
+    bool knows = entity->fields[entity->parent_field].since <= decision->input->changeset.schema;
+    return decision->author->is_server || !knows ? srv_work_seen(decision, document->change) : 0;
+}
+
+/* The latest edit of the document or a child that the author had not seen; position 0: none. */
 static struct stamp unseen_edit(struct decision *decision, const struct work *document)
 {
     uint32_t mine = decision->author->device_no;
@@ -228,7 +238,8 @@ static struct stamp unseen_edit(struct decision *decision, const struct work *do
             continue;
         }
         latest = srv_latest_other(&work->row, mine);
-        int64_t bound = work->change == NULL ? seen : srv_work_seen(decision, work->change);
+        int64_t bound = work->change == NULL ? seen_unnamed(decision, document, work)
+                                             : srv_work_seen(decision, work->change);
         if (latest.position > bound && latest.position > unseen.position) {
             unseen = latest;
         }
