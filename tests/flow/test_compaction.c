@@ -174,8 +174,7 @@ static void make_history(struct history *history, bool works)
         reader->saved = NULL;
     }
     history->head = server_head(history);
-    srv_service_close(history->lab.service);
-    history->lab.service = NULL;
+    lab_stop(&history->lab);
     history->server = read_file(history->lab.database);
 }
 
@@ -184,8 +183,7 @@ static void open_server(struct history *history, int64_t floor)
 {
     char keep[24], *text = NULL;
     const char *const argv[] = {"compact", "--positions", keep};
-    srv_service_close(history->lab.service);
-    history->lab.service = NULL;
+    lab_stop(&history->lab);
     FILE *stream = fopen(history->lab.database, "wb");
     assert_non_null(stream);
     assert_int_equal(fwrite(history->server.bytes, 1, history->server.size, stream),

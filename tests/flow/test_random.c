@@ -125,7 +125,9 @@ static void sync_badly(struct day *day, struct lab_device *device)
 {
     struct lab *lab = &day->lab;
     if (!device->enrolled) {
-        lab_enrol(device);
+        if (!lab->users[device->user].disabled) { /* whose codes are not good */
+            lab_enrol(device);
+        }
         return;
     }
     int64_t budget_ms = lab_chance(lab, 25) ? 1 + lab_random(lab, 1000) : 0;
@@ -172,14 +174,20 @@ static void step(struct day *day)
     struct lab *lab = &day->lab;
     struct lab_device *device = some_device(lab);
     int what = lab_random(lab, 1000);
-    if (what < 560) {
+    if (what < 510) {
         people_act(&day->people, device);
-    } else if (what < 820) {
+    } else if (what < 770) {
         sync_badly(day, device);
-    } else if (what < 870) {
-        people_import(&day->people);
-    } else if (what < 910) {
+    } else if (what < 820) {
+        people_office(&day->people);
+    } else if (what < 850) {
+        people_operate(&day->people);
+    } else if (what < 890) {
         people_read_inbox(&day->people, device);
+    } else if (what < 900) {
+        people_fetch(&day->people, device);
+    } else if (what < 910) {
+        people_clear_hold(&day->people, device);
     } else if (what < 930) {
         lab_reopen(device);
     } else if (what < 940) {
@@ -205,10 +213,14 @@ static void settle(struct day *day)
     struct lab *lab = &day->lab;
     lab->faults = false;
     lab_trace(lab, "faults stop");
+    people_calm(&day->people);
     for (int i = 0; i < lab->device_count; i++) {
         if (!lab->devices[i].enrolled) {
             lab_enrol(&lab->devices[i]);
         }
+    }
+    for (int i = 0; i < lab->device_count; i++) { /* as each does once a day */
+        (void)daybook_verify(lab->devices[i].engine);
     }
     for (int round = 0; round < ROUNDS; round++) {
         for (int i = 0; i < lab->device_count; i++) {

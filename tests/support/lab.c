@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * See lab.h. Life of the laboratory, its server and its devices; the network is in lab_network.c.
+ * See lab.h. Life of the laboratory and of its devices; its server is in lab_server.c, the network
+ * in lab_network.c.
  */
 #include "tests/support/lab.h"
 
 #include "engine/api/engine.h"
 #include "engine/base/memory.h"
 #include "sync-server/service.h"
-#include "tests/support/lab_network.h"
+#include "tests/support/lab_inside.h"
 #include "tests/support/replica.h"
 
 #include <sqlite3.h>
@@ -25,8 +26,6 @@
 
 #define TEXT_SIZE 65536
 #define FILE_SIZE_MAX (64 * 1024 * 1024)
-
-const char *const lab_territories[3] = {"Main", "East", "West"};
 
 /* ---- chance, and words */
 
@@ -63,21 +62,9 @@ void lab_fail(struct lab *lab, const char *format, ...)
     abort();
 }
 
-/* Keeps the first line that tells of an error; it is met at the end of the step. */
-static void note_log(void *context, int level, const char *line)
-{
-    struct lab *lab = context;
-    if (lab->trace) {
-        (void)fprintf(stderr, "    log %d: %s\n", level, line);
-    }
-    if (level <= LOG_ERROR && lab->errors[0] == '\0') {
-        (void)snprintf(lab->errors, sizeof lab->errors, "%s", line);
-    }
-}
-
 /* ---- files */
 
-static void remove_folder(const char *path)
+void lab_remove_folder(const char *path)
 {
     char name[700];
     DIR *folder = opendir(path);
@@ -89,7 +76,7 @@ static void remove_folder(const char *path)
         }
         (void)snprintf(name, sizeof name, "%s/%s", path, entry->d_name);
         if (stat(name, &status) == 0 && S_ISDIR(status.st_mode)) {
-            remove_folder(name);
+            lab_remove_folder(name);
         } else {
             (void)unlink(name);
         }
@@ -113,7 +100,7 @@ static char *read_file(struct lab *lab, const char *path, size_t *size)
     return fitting == NULL ? bytes : fitting;
 }
 
-static void write_file(struct lab *lab, const char *path, const void *bytes, size_t size)
+void lab_write_file(struct lab *lab, const char *path, const void *bytes, size_t size)
 {
     FILE *file = fopen(path, "wb");
     if (file == NULL || fwrite(bytes, 1, size, file) != size || fclose(file) != 0) {
@@ -123,17 +110,42 @@ static void write_file(struct lab *lab, const char *path, const void *bytes, siz
 
 /* ---- looking into databases */
 
+/* Opening a database costs more than most queries, so that each stays open. */
+sqlite3 *lab_reader(struct lab *lab, const char *path)
+{
+    struct lab_reader *reader = lab->readers;
+    while (reader->path[0] != '\0' && strcmp(reader->path, path) != 0) {
+        reader++;
+        assert_in_range(reader - lab->readers, 0, LAB_READERS - 1);
+    }
+    if (reader->database == NULL) {
+        (void)snprintf(reader->path, sizeof reader->path, "%s", path);
+        if (sqlite3_open_v2(path, &reader->database, SQLITE_OPEN_READONLY, NULL) != SQLITE_OK) {
+            lab_fail(lab, "%s: %s", path, sqlite3_errmsg(reader->database));
+        }
+        (void)sqlite3_busy_timeout(reader->database, 10000);
+    }
+    return reader->database;
+}
+
+/* Before the file is closed by its owner, who is to leave one file without a journal. */
+void lab_close_reader(struct lab *lab, const char *path)
+{
+    for (int i = 0; i < LAB_READERS; i++) {
+        if (strcmp(lab->readers[i].path, path) == 0) {
+            (void)sqlite3_close(lab->readers[i].database);
+            lab->readers[i].database = NULL;
+        }
+    }
+}
+
 static const char *first_text(struct lab *lab, const char *path, const char *sql)
 {
     static char text[TEXT_SIZE];
-    sqlite3 *database = NULL;
+    sqlite3 *database = lab_reader(lab, path);
     sqlite3_stmt *statement = NULL;
     text[0] = '\0';
-    int result = sqlite3_open_v2(path, &database, SQLITE_OPEN_READONLY, NULL);
-    if (result == SQLITE_OK) {
-        (void)sqlite3_busy_timeout(database, 10000);
-        result = sqlite3_prepare_v2(database, sql, -1, &statement, NULL);
-    }
+    int result = sqlite3_prepare_v2(database, sql, -1, &statement, NULL);
     if (result == SQLITE_OK) {
         result = sqlite3_step(statement);
     }
@@ -144,7 +156,6 @@ static const char *first_text(struct lab *lab, const char *path, const char *sql
         lab_fail(lab, "%s: %s: %s", path, sql, sqlite3_errmsg(database));
     }
     (void)sqlite3_finalize(statement);
-    (void)sqlite3_close(database);
     return text;
 }
 
@@ -156,138 +167,6 @@ const char *lab_device_text(struct lab_device *device, const char *sql)
 const char *lab_server_text(struct lab *lab, const char *sql)
 {
     return first_text(lab, lab->database, sql);
-}
-
-/* ---- the server */
-
-static void open_service(struct lab *lab)
-{
-    char problem[400] = "";
-    struct service_options options = {.data_folder = lab->data,
-                                      .worker_threads = 1,
-                                      .page_bytes = lab->page_bytes,
-                                      .log = {note_log, lab, LOG_WARN}};
-    if (srv_service_open(&options, &lab->service, problem, sizeof problem) != DAYBOOK_OK) {
-        lab_fail(lab, "the server does not open: %s", problem);
-    }
-}
-
-/* Runs a command; its answer is valid until the next. */
-static daybook_status command(struct lab *lab, char *out, size_t size, int argc,
-                              const char *const *argv)
-{
-    char *text = NULL;
-    daybook_status status = srv_service_command(lab->service, argc, argv, false, &text);
-    (void)snprintf(out, size, "%s", text == NULL ? "" : text);
-    dk_memory_free(text);
-    return status;
-}
-
-static void must_command(struct lab *lab, int argc, const char *const *argv)
-{
-    char text[1000];
-    if (command(lab, text, sizeof text, argc, argv) != DAYBOOK_OK) {
-        lab_fail(lab, "%s %s: %s", argv[0], argc > 1 ? argv[1] : "", text);
-    }
-}
-
-daybook_status lab_import(struct lab *lab, const char *lines)
-{
-    char path[400], text[1000];
-    const char *const argv[] = {"import", path};
-    (void)snprintf(path, sizeof path, "%s/import", lab->folder);
-    write_file(lab, path, lines, strlen(lines));
-    daybook_status status = command(lab, text, sizeof text, 2, argv);
-    lab_trace(lab, "  import %s  -> %d %s", lines, (int)status, text);
-    if (status != DAYBOOK_OK && status != DAYBOOK_RULE && status != DAYBOOK_NOT_FOUND) {
-        lab_fail(lab, "import %s: status %d: %s", lines, (int)status, text);
-    }
-    lab_look(lab);
-    return status;
-}
-
-static void make_organisation(struct lab *lab)
-{
-    static const char catalogue[] =
-        "{\"entity\":\"product\",\"id\":\"0193f000-0000-7000-8000-000000000001\",\"code\":\"A\","
-        "\"name\":\"Tea\",\"uom\":\"box\",\"tax_bp\":1300}\n"
-        "{\"entity\":\"product\",\"id\":\"0193f000-0000-7000-8000-000000000002\",\"code\":\"B\","
-        "\"name\":\"Rice\",\"uom\":\"bag\",\"tax_bp\":600}\n";
-    static const struct {
-        const char *login, *role, *manager;
-        int territory;
-    } users[LAB_USERS] = {{"boss", "manager", NULL, 0},
-                          {"li", "rep", "boss", 1},
-                          {"wang", "rep", "boss", 1},
-                          {"tom", "rep", NULL, 2},
-                          {"office", "office", NULL, 0}};
-    const char *const init[] = {"init", "--name", "Lab", "--currency", "CNY"};
-    must_command(lab, 5, init);
-    for (int i = 0; i < LAB_USERS; i++) {
-        const char *const argv[] = {"user",
-                                    "add",
-                                    users[i].login,
-                                    "--role",
-                                    users[i].role,
-                                    "--territory",
-                                    lab_territories[users[i].territory],
-                                    "--manager",
-                                    users[i].manager};
-        must_command(lab, users[i].manager == NULL ? 7 : 9, argv);
-        lab->users[i] =
-            (struct lab_user){users[i].login, users[i].territory, users[i].manager != NULL};
-    }
-    if (lab_import(lab, catalogue) != DAYBOOK_OK) {
-        lab_fail(lab, "the catalogue was refused");
-    }
-}
-
-void lab_restart(struct lab *lab)
-{
-    lab_trace(lab, "server restarts");
-    srv_service_close(lab->service);
-    lab->service = NULL;
-    open_service(lab);
-    lab->counts[LAB_RESTARTED]++;
-}
-
-/* The customer with this id, or NULL. */
-static struct lab_customer *find_customer(struct lab *lab, const char *id)
-{
-    for (int i = 0; i < lab->customer_count; i++) {
-        if (strcmp(lab->customers[i].id, id) == 0) {
-            return &lab->customers[i];
-        }
-    }
-    return NULL;
-}
-
-void lab_look(struct lab *lab)
-{
-    /* The table, not the view: a customer that was deleted was somewhere too. */
-    static const char sql[] =
-        "SELECT lower(substr(h,1,8)||'-'||substr(h,9,4)||'-'||substr(h,13,4)||'-'||substr(h,17,4)"
-        "||'-'||substr(h,21)), name FROM (SELECT hex(c.id) AS h, t.name AS name FROM s_customer c"
-        " JOIN s_territory t ON t.id = c.territory_id)";
-    sqlite3 *database = NULL;
-    sqlite3_stmt *statement = NULL;
-    if (sqlite3_open_v2(lab->database, &database, SQLITE_OPEN_READONLY, NULL) != SQLITE_OK ||
-        sqlite3_prepare_v2(database, sql, -1, &statement, NULL) != SQLITE_OK) {
-        lab_fail(lab, "looking for customers: %s", sqlite3_errmsg(database));
-    }
-    while (sqlite3_step(statement) == SQLITE_ROW) {
-        struct lab_customer *customer =
-            find_customer(lab, (const char *)sqlite3_column_text(statement, 0));
-        const char *name = (const char *)sqlite3_column_text(statement, 1);
-        for (int t = 0; customer != NULL && t < 3; t++) {
-            if (strcmp(name, lab_territories[t]) == 0) {
-                customer->territory = t;
-                customer->been |= 1U << t;
-            }
-        }
-    }
-    (void)sqlite3_finalize(statement);
-    (void)sqlite3_close(database);
 }
 
 /* ---- life */
@@ -318,26 +197,33 @@ void lab_open(struct lab *lab, uint64_t seed, int64_t *counts)
     }
     static const int64_t pages[] = {1, 200, 2000, 20000, 0};
     lab->page_bytes = pages[lab_random(lab, 5)];
+    lab->cache_mib = lab_chance(lab, 50) ? 4 : 0;
     lab->codec = dk_frame_new();
     dk_buffer_init(&lab->text, (size_t)64 * 1024 * 1024);
-    open_service(lab);
-    make_organisation(lab);
+    lab_open_server(lab);
+    lab_make_organisation(lab);
+}
+
+static void close_engine(struct lab_device *device)
+{
+    lab_close_reader(device->lab, device->path);
+    daybook_close(&device->engine);
 }
 
 void lab_close(struct lab *lab)
 {
     for (int i = 0; i < lab->device_count; i++) {
         struct lab_device *device = &lab->devices[i];
-        daybook_close(&device->engine);
+        close_engine(device);
         free(device->saved);
         free(device->late.body);
         dk_memory_free(device->reply);
     }
-    srv_service_close(lab->service);
+    lab_stop(lab);
     dk_frame_free(lab->codec);
     dk_buffer_clear(&lab->text);
     if (lab->folder[0] != '\0') {
-        remove_folder(lab->folder);
+        lab_remove_folder(lab->folder);
     }
 }
 
@@ -399,7 +285,7 @@ void lab_enrol(struct lab_device *device)
     const char *const argv[] = {"enrol", lab->users[device->user].login};
     bool faults = lab->faults;
     lab->faults = false;
-    if (command(lab, code, sizeof code, 2, argv) != DAYBOOK_OK) {
+    if (lab_command(lab, code, sizeof code, 2, argv) != DAYBOOK_OK) {
         lab_fail(lab, "no code: %s", code);
     }
     code[strcspn(code, "\n")] = '\0';
@@ -415,7 +301,7 @@ void lab_enrol(struct lab_device *device)
 void lab_reopen(struct lab_device *device)
 {
     lab_trace(device->lab, "device %d reopens", device->number);
-    daybook_close(&device->engine);
+    close_engine(device);
     device->boot = lab_next(&device->random);
     open_engine(device);
     device->lab->counts[LAB_REOPENED]++;
@@ -423,7 +309,7 @@ void lab_reopen(struct lab_device *device)
 
 void lab_save(struct lab_device *device)
 {
-    daybook_close(&device->engine);
+    close_engine(device);
     free(device->saved);
     device->saved = read_file(device->lab, device->path, &device->saved_size);
     open_engine(device);
@@ -432,8 +318,8 @@ void lab_save(struct lab_device *device)
 void lab_restore(struct lab_device *device)
 {
     lab_trace(device->lab, "device %d restores its file", device->number);
-    daybook_close(&device->engine);
-    write_file(device->lab, device->path, device->saved, device->saved_size);
+    close_engine(device);
+    lab_write_file(device->lab, device->path, device->saved, device->saved_size);
     open_engine(device);
     device->lab->counts[LAB_RESTORED]++;
 }
@@ -447,13 +333,14 @@ struct lab_device *lab_clone(struct lab_device *device)
         return NULL;
     }
     lab_trace(lab, "device %d is cloned as %d", device->number, clone->number);
-    daybook_close(&device->engine);
+    close_engine(device);
     char *bytes = read_file(lab, device->path, &size);
     open_engine(device);
-    write_file(lab, clone->path, bytes, size);
+    lab_write_file(lab, clone->path, bytes, size);
     free(bytes);
     open_engine(clone);
     clone->enrolled = device->enrolled;
+    lab->covered |= (lab->covered >> device->number & 1) << clone->number;
     lab->counts[LAB_CLONED]++;
     return clone;
 }
@@ -507,23 +394,5 @@ void lab_compare(struct lab_device *device)
     const struct replica replica = {device->path, lab->database, lab->users[device->user].login};
     if (replica_compare(&replica) < 0) {
         lab_fail(lab, "the replica of device %d is not what the server has", device->number);
-    }
-}
-
-void lab_check_server(struct lab *lab)
-{
-    static const char *const nothing[] = {
-        "SELECT count(*) FROM quarantine",
-        "SELECT count(*) FROM (SELECT position FROM decision WHERE position > 0"
-        " GROUP BY position HAVING count(*) > 1)",
-        "SELECT count(*) FROM decision, org WHERE position > head",
-        "SELECT (SELECT count(DISTINCT position) FROM decision WHERE position > 0)"
-        " - (SELECT head FROM org)",
-    };
-    for (size_t i = 0; i < sizeof nothing / sizeof nothing[0]; i++) {
-        const char *text = lab_server_text(lab, nothing[i]);
-        if (strcmp(text, "0") != 0) {
-            lab_fail(lab, "server: %s gives %s", nothing[i], text);
-        }
     }
 }

@@ -23,6 +23,7 @@
 #define LAB_DEVICES 6
 #define LAB_USERS 5
 #define LAB_CUSTOMERS 200
+#define LAB_READERS (LAB_DEVICES + 1)
 #define LAB_START_MS INT64_C(1795000000000)
 
 /* What the laboratory does to a device or to the server; each is counted. */
@@ -46,7 +47,19 @@
     X(SCOPE, "scope changed")                                                                      \
     X(MOVED, "customer moved")                                                                     \
     X(REJECTED, "changeset rejected")                                                              \
-    X(SUPERSEDED, "value superseded")
+    X(SUPERSEDED, "value superseded")                                                              \
+    X(BACKUP, "backup made")                                                                       \
+    X(RECOVERED, "server restored")                                                                \
+    X(COMPACTED, "log cut")                                                                        \
+    X(CLASSED, "documents classified")                                                             \
+    X(FETCHED, "document fetched")                                                                 \
+    X(JOINED, "customers merged")                                                                  \
+    X(ROLE, "role changed")                                                                        \
+    X(DISABLED, "user disabled")                                                                   \
+    X(RELEASED, "quarantine released")                                                             \
+    X(TURNED_DOWN, "quarantine turned down")                                                       \
+    X(CLEARED, "hold cleared")                                                                     \
+    X(KEPT, "value kept")
 
 enum lab_fault {
 #define LAB_FAULT_ENUM(name, text) LAB_##name,
@@ -59,8 +72,10 @@ struct lab;
 
 struct lab_user {
     const char *login;
-    int territory; /* place in lab_territories */
-    bool reports;  /* to the manager */
+    char role[20]; /* as app_user.user_role */
+    int territory; /* place in lab_territories; -1: none */
+    int manager;   /* place in lab->users; -1: none */
+    bool disabled;
 };
 
 struct lab_device {
@@ -88,11 +103,17 @@ struct lab_device {
     int depth;   /* exchanges under way */
 };
 
-/* A customer and where it has been: its number is in its name and in what hangs from it. */
+/* A customer: its number is in its name and in what hangs from it. */
 struct lab_customer {
     char id[DAYBOOK_ID_SIZE];
-    unsigned been; /* bits by territory */
-    int territory; /* now; -1: not on the server */
+    int territory; /* -1: not on the server */
+    int into;      /* the customer that it was merged into; -1: none */
+};
+
+/* A read-only connection to a database of a device or the server. */
+struct lab_reader {
+    char path[320];
+    struct sqlite3 *database; /* NULL: not open now */
 };
 
 struct lab {
@@ -100,11 +121,15 @@ struct lab {
     char folder[256];
     char data[300], database[320];
     struct service *service;
-    int64_t page_bytes;
-    bool faults; /* the network misbehaves */
+    int64_t page_bytes, cache_mib;
+    char backup[300]; /* the last one's folder; "": none */
+    int backups;
+    unsigned covered; /* bits by device: enrolled when it was made */
+    bool faults;      /* the network misbehaves */
     struct lab_user users[LAB_USERS];
     struct lab_device devices[LAB_DEVICES];
     int device_count;
+    struct lab_reader readers[LAB_READERS];
     struct lab_customer customers[LAB_CUSTOMERS];
     int customer_count;
     struct frame_codec *codec;
@@ -143,14 +168,30 @@ void lab_enrol(struct lab_device *device);
 daybook_status lab_sync(struct lab_device *device, int64_t budget_ms);
 void lab_reopen(struct lab_device *device);
 void lab_restart(struct lab *lab);
+/* The server stops, and nobody has its file open; lab_restart starts it again. */
+void lab_stop(struct lab *lab);
 /* Keeps a copy of the device's file; puts it back; makes another device out of the present file. */
 void lab_save(struct lab_device *device);
 void lab_restore(struct lab_device *device);
 struct lab_device *lab_clone(struct lab_device *device);
+/* Runs a command of the server; `out` gets what it says. */
+daybook_status lab_command(struct lab *lab, char *out, size_t size, int argc,
+                           const char *const *argv);
 /* Imports lines on the server; OK or RULE. */
 daybook_status lab_import(struct lab *lab, const char *lines);
-/* Remembers where customers are now. */
+/* A backup, which takes the place of the one before; the server is restored from it. False: there
+ * is none that would do. */
+void lab_backup(struct lab *lab);
+bool lab_recover(struct lab *lab);
+/* Looks where customers and users are now. */
 void lab_look(struct lab *lab);
+/* The customer with this id, -1: none; and the one that it is by now. */
+int lab_find_customer(const struct lab *lab, const char *id);
+int lab_root(const struct lab *lab, int customer);
+/* The territories that a user sees, as bits; and whether the user may be sent what has the
+ * customer's number: that customer's, or of one that it is the same as. */
+unsigned lab_scope(const struct lab *lab, int user);
+bool lab_may_see(const struct lab *lab, int user, int customer);
 
 /* The store's invariants, and those that SQL over the views can see. */
 void lab_check(struct lab_device *device);
@@ -159,6 +200,8 @@ void lab_compare(struct lab_device *device);
 /* What must hold of the server at any time. */
 void lab_check_server(struct lab *lab);
 
+/* A connection to the database in this file, the laboratory's. */
+struct sqlite3 *lab_reader(struct lab *lab, const char *path);
 /* The first column of the first row, "" for none. Valid until the next call. */
 const char *lab_device_text(struct lab_device *device, const char *sql);
 const char *lab_server_text(struct lab *lab, const char *sql);

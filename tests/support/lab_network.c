@@ -3,7 +3,7 @@
  * The network of a laboratory: an exchange is a call into the server, with what networks do to it.
  * Each reply that reaches a device is searched for what its user may not see.
  */
-#include "tests/support/lab_network.h"
+#include "tests/support/lab_inside.h"
 
 #include "engine/base/memory.h"
 #include "sync-server/service.h"
@@ -103,25 +103,10 @@ static struct service_answer call_server(struct lab *lab, const char *path, cons
 
 /* ---- what may be seen */
 
-/* The territories that a user sees, as bits; one without a territory is none. */
-static unsigned scope_of(const struct lab *lab, int user)
-{
-    const struct lab_user *who = &lab->users[user];
-    unsigned scope = 1U << who->territory;
-    if (strcmp(who->login, "office") == 0) {
-        return 7;
-    }
-    for (int i = 0; strcmp(who->login, "boss") == 0 && i < LAB_USERS; i++) {
-        scope |= lab->users[i].reports ? 1U << lab->users[i].territory : 0;
-    }
-    return scope;
-}
-
 /* Customers' numbers stand in texts as c<number>! */
 static void search_reply(struct lab_device *device, const struct service_answer *answer)
 {
     struct lab *lab = device->lab;
-    unsigned scope = scope_of(lab, device->user);
     dk_buffer_reset(&lab->text);
     if (answer->body_size == 0 ||
         dk_frame_expand(lab->codec, answer->body, answer->body_size, &lab->text) != DAYBOOK_OK) {
@@ -139,8 +124,7 @@ static void search_reply(struct lab_device *device, const struct service_answer 
         if (!canary) {
             continue;
         }
-        const struct lab_customer *customer = &lab->customers[number];
-        if (customer->territory < 0 || (1U << customer->territory & scope) == 0) {
+        if (!lab_may_see(lab, device->user, (int)number)) {
             lab_fail(lab, "device %d of %s was sent something of customer %ld", device->number,
                      lab->users[device->user].login, number);
         }
@@ -265,7 +249,7 @@ static daybook_status exchange(void *context, void *connection,
         dk_memory_free(answer.body);
         answer = call_server(lab, path, token, request->body, request->body_size);
     }
-    if (answer.http_status == 200 && strcmp(path, "/v1/sync") == 0) {
+    if (answer.http_status == 200) {
         search_reply(device, &answer);
     }
     lab_trace(lab, "    %s: %d, %zu bytes up, %zu down", path, answer.http_status,

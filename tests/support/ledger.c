@@ -4,6 +4,8 @@
  */
 #include "tests/support/ledger.h"
 
+#include "engine/base/id.h"
+
 #include <sqlite3.h>
 
 #include <ctype.h>
@@ -18,6 +20,7 @@
 #define QTY_BASE INT64_C(8800000000)
 #define PRICE_BASE INT64_C(77000000)
 
+/* In which a new one may be made. */
 static const char opportunity_states[] = "tracking suspended invalid won";
 static const char visit_states[] = "planned cancelled in_progress completed";
 static const char quote_states[] = "draft sent declined accepted";
@@ -55,7 +58,7 @@ const struct kind ledger_kinds[] = {
       {FEATURE_AMOUNT, "amount", NULL, 0},
       {FEATURE_INT, "priority", NULL, 9},
       {FEATURE_SIGN, "expected_sign", NULL, 0},
-      {FEATURE_CHOICE, "status", opportunity_states, 0},
+      {FEATURE_STATE, "status", opportunity_states, 0},
       {FEATURE_SET, "competitors", NULL, 0},
       {FEATURE_REF, "customer_id", "customer", 0}}},
     {"visit",
@@ -65,7 +68,7 @@ const struct kind ledger_kinds[] = {
       {FEATURE_TEXT, "verified", NULL, 0},
       {FEATURE_KEY, "k1", NULL, 0},
       {FEATURE_DAY, "plan_day", NULL, 0},
-      {FEATURE_CHOICE, "status", visit_states, 0},
+      {FEATURE_STATE, "status", visit_states, 0},
       {FEATURE_CHECKIN, "checkin_ts", NULL, 0},
       {FEATURE_SET, "outcome", NULL, 0}}},
     {"visit_action", "visit", "visit_id", {{FEATURE_TEXT, "note", NULL, 0}}},
@@ -73,10 +76,10 @@ const struct kind ledger_kinds[] = {
      "customer",
      "customer_id",
      {{FEATURE_TEXT, "note", NULL, 1},
-      {FEATURE_TEXT, "sent_hash", NULL, 0},
+      {FEATURE_WORD, "sent_hash", NULL, 0},
       {FEATURE_INT, "header_disc_bp", NULL, 3000},
       {FEATURE_DAY, "valid_to", NULL, 0},
-      {FEATURE_CHOICE, "status", quote_states, 0},
+      {FEATURE_STATE, "status", quote_states, 0},
       {FEATURE_REF, "opportunity_id", "opportunity", 0}}},
     {"quote_line",
      "quote",
@@ -91,7 +94,7 @@ const struct kind ledger_kinds[] = {
       {FEATURE_TEXT, "terms", NULL, 0},
       {FEATURE_ADDRESS, "ship_to_", NULL, 0},
       {FEATURE_DAY, "deliver_by", NULL, 0},
-      {FEATURE_CHOICE, "status", order_states, 0},
+      {FEATURE_STATE, "status", order_states, 0},
       {FEATURE_SET, "cancel_req", NULL, 1}}},
     {"order_line",
      "sales_order",
@@ -99,6 +102,8 @@ const struct kind ledger_kinds[] = {
      {{FEATURE_TEXT, "sort_key", NULL, 0},
       {FEATURE_QTY, "qty", NULL, 0},
       {FEATURE_PRICE, "price_e4", NULL, 0}}},
+    {"proposal", NULL, NULL, {{FEATURE_TEXT, "note", NULL, 0}}},
+    {"hold", NULL, NULL, {{FEATURE_TEXT, "note", NULL, 0}}},
     {NULL, NULL, NULL, {{FEATURE_NONE, NULL, NULL, 0}}},
 };
 
@@ -112,6 +117,37 @@ const struct kind *ledger_kind(const char *name)
     return kind;
 }
 
+/* Whether a field is of this feature's. */
+static bool has_field(const struct feature *feature, const char *field)
+{
+    static const char *const of_price[] = {"disc_bp", "list_ver", "promo_id"};
+    bool same = strcmp(field, feature->field) == 0;
+    switch (feature->kind) {
+    case FEATURE_ADDRESS: return strncmp(field, feature->field, strlen(feature->field)) == 0;
+    case FEATURE_QTY: return same || strcmp(field, "uom") == 0;
+    case FEATURE_AMOUNT: return same || strcmp(field, "cur") == 0;
+    case FEATURE_PRICE:
+        return same || strcmp(field, of_price[0]) == 0 || strcmp(field, of_price[1]) == 0 ||
+               strcmp(field, of_price[2]) == 0;
+    default: return same;
+    }
+}
+
+int ledger_feature(const struct kind *kind, const char *field)
+{
+    static const char custom[] = "custom.";
+    bool is_key = strncmp(field, custom, sizeof custom - 1) == 0;
+    const char *name = is_key ? field + sizeof custom - 1 : field;
+    for (int i = 0; i < LEDGER_FEATURES; i++) {
+        const struct feature *feature = &kind->features[i];
+        if (feature->kind != FEATURE_NONE && (feature->kind == FEATURE_KEY) == is_key &&
+            has_field(feature, name)) {
+            return i;
+        }
+    }
+    return -1;
+}
+
 /* ---- numbers in values */
 
 int ledger_number(const struct feature *feature, const char *text)
@@ -123,6 +159,7 @@ int ledger_number(const struct feature *feature, const char *text)
     switch (feature->kind) {
     case FEATURE_TEXT:
     case FEATURE_KEY: number = text[0] == 't' ? strtoll(text + 1, NULL, 10) : 0; break;
+    case FEATURE_SET: number = text[0] == 'e' ? strtoll(text + 1, NULL, 10) : 0; break;
     case FEATURE_ADDRESS: number = text[0] == 'a' ? strtoll(text + 1, NULL, 10) : 0; break;
     case FEATURE_AMOUNT: number = strtoll(text, NULL, 10) - AMOUNT_BASE; break;
     case FEATURE_QTY: number = strtoll(text, NULL, 10) - QTY_BASE; break;
@@ -140,17 +177,21 @@ static void number_text(const struct feature *feature, int number, char out[40])
     case FEATURE_QTY: (void)snprintf(out, 40, "%lld", (long long)(QTY_BASE + number)); break;
     case FEATURE_PRICE: (void)snprintf(out, 40, "%lld", (long long)(PRICE_BASE + number)); break;
     case FEATURE_ADDRESS: (void)snprintf(out, 40, "a%d~", number); break;
+    case FEATURE_SET: (void)snprintf(out, 40, "e%d~", number); break;
     default: (void)snprintf(out, 40, "t%d~", number); break;
     }
 }
 
-static bool has_number(const struct entry *entry, const char *text)
+bool ledger_has_number(const struct entry *entry, const char *text)
 {
     char form[40];
     number_text(&ledger_kinds[entry->kind].features[entry->feature], entry->number, form);
     size_t length = strlen(form);
     for (const char *at = text; entry->number != 0 && (at = strstr(at, form)) != NULL; at++) {
         bool begins = at == text || !isalnum((unsigned char)at[-1]);
+        if (at - text > 1 && at[-1] == '"' && at[-2] == '\\') {
+            continue; /* of a sent_copy: how the quote looked */
+        }
         if (begins && !isdigit((unsigned char)at[length])) {
             return true;
         }
@@ -160,7 +201,7 @@ static bool has_number(const struct entry *entry, const char *text)
 
 /* ---- writing the book */
 
-static bool same_place(const struct entry *a, const struct entry *b)
+bool ledger_same_place(const struct entry *a, const struct entry *b)
 {
     return a->kind == b->kind && a->feature == b->feature && strcmp(a->id, b->id) == 0;
 }
@@ -172,27 +213,60 @@ void ledger_open(struct ledger *ledger, struct lab *lab)
     ledger->entries = calloc(LEDGER_ENTRIES, sizeof *ledger->entries);
     ledger->removals = calloc(LEDGER_ENTRIES, sizeof *ledger->removals);
     assert_non_null(ledger->entries);
+    ledger->steps = calloc(LEDGER_ENTRIES, sizeof *ledger->steps);
     assert_non_null(ledger->removals);
+    assert_non_null(ledger->steps);
 }
 
 void ledger_close(struct ledger *ledger)
 {
     free(ledger->entries);
     free(ledger->removals);
+    free(ledger->steps);
+    free(ledger->log.text);
+}
+
+struct entry *ledger_stage_number(struct ledger *ledger, int kind, const char *id, int feature,
+                                  int device, int number)
+{
+    assert_in_range(ledger->staged_count, 0, LEDGER_STAGED - 1);
+    struct entry *entry = &ledger->staged[ledger->staged_count++];
+    bool one_of_many = ledger_kinds[kind].features[feature].kind == FEATURE_SET;
+    *entry = (struct entry){.number = number, .kind = kind, .feature = feature, .device = device};
+    (void)snprintf(entry->id, sizeof entry->id, "%s", id);
+    for (int i = 0; i < ledger->staged_count - 1 && !one_of_many; i++) {
+        ledger->staged[i].lost =
+            ledger->staged[i].lost || ledger_same_place(&ledger->staged[i], entry);
+    }
+    return entry;
 }
 
 struct entry *ledger_stage(struct ledger *ledger, int kind, const char *id, int feature, int device)
 {
-    assert_in_range(ledger->staged_count, 0, LEDGER_STAGED - 1);
     assert_in_range(ledger->last_number, 0, LEDGER_ENTRIES - 2);
-    struct entry *entry = &ledger->staged[ledger->staged_count++];
-    *entry = (struct entry){
-        .number = ++ledger->last_number, .kind = kind, .feature = feature, .device = device};
-    (void)snprintf(entry->id, sizeof entry->id, "%s", id);
-    for (int i = 0; i < ledger->staged_count - 1; i++) {
-        ledger->staged[i].lost = ledger->staged[i].lost || same_place(&ledger->staged[i], entry);
-    }
-    return entry;
+    return ledger_stage_number(ledger, kind, id, feature, device, ++ledger->last_number);
+}
+
+void ledger_stage_taking(struct ledger *ledger, int number)
+{
+    assert_in_range(ledger->staged_taking_count, 0, LEDGER_STAGED - 1);
+    ledger->staged_takings[ledger->staged_taking_count++] = number;
+}
+
+/* An id as changesets have it. */
+static void write_wire(const char *text, char wire[LEDGER_WIRE_SIZE])
+{
+    struct id id;
+    assert_true(dk_id_from_text(text, strlen(text), &id));
+    dk_id_to_wire(&id, wire);
+    wire[ID_WIRE_LENGTH] = '\0';
+}
+
+void ledger_stage_step(struct ledger *ledger, const struct step *step)
+{
+    assert_in_range(ledger->staged_step_count, 0, LEDGER_STAGED - 1);
+    ledger->staged_steps[ledger->staged_step_count] = *step;
+    write_wire(step->id, ledger->staged_steps[ledger->staged_step_count++].wire);
 }
 
 struct removal *ledger_stage_removal(struct ledger *ledger, int kind, const char *id, int device)
@@ -201,6 +275,7 @@ struct removal *ledger_stage_removal(struct ledger *ledger, int kind, const char
     struct removal *removal = &ledger->staged_removals[ledger->staged_removal_count++];
     *removal = (struct removal){.kind = kind, .device = device};
     (void)snprintf(removal->id, sizeof removal->id, "%s", id);
+    write_wire(id, removal->wire);
     return removal;
 }
 
@@ -211,6 +286,16 @@ static struct entry *add_entry(struct ledger *ledger, const struct entry *entry)
     *added = *entry;
     added->order = ledger->order;
     return added;
+}
+
+/* Elements are taken out of sets by those who see them. */
+static void take(struct ledger *ledger, int number)
+{
+    for (int i = 0; i < ledger->count; i++) {
+        struct entry *entry = &ledger->entries[i];
+        bool is_element = ledger_kinds[entry->kind].features[entry->feature].kind == FEATURE_SET;
+        entry->discarded = entry->discarded || (is_element && entry->number == number);
+    }
 }
 
 void ledger_commit(struct ledger *ledger)
@@ -225,6 +310,14 @@ void ledger_commit(struct ledger *ledger)
         *removal = ledger->staged_removals[i];
         removal->order = ledger->order;
     }
+    for (int i = 0; i < ledger->staged_taking_count; i++) {
+        take(ledger, ledger->staged_takings[i]);
+    }
+    for (int i = 0; i < ledger->staged_step_count; i++) {
+        assert_in_range(ledger->step_count, 0, LEDGER_ENTRIES - 1);
+        ledger->steps[ledger->step_count] = ledger->staged_steps[i];
+        ledger->steps[ledger->step_count++].order = ledger->order;
+    }
     ledger_drop(ledger);
 }
 
@@ -232,6 +325,8 @@ void ledger_drop(struct ledger *ledger)
 {
     ledger->staged_count = 0;
     ledger->staged_removal_count = 0;
+    ledger->staged_taking_count = 0;
+    ledger->staged_step_count = 0;
 }
 
 /* A later value in the same place of the same chain has taken the entry's. */
@@ -239,24 +334,53 @@ static bool is_joined(const struct ledger *ledger, const struct entry *entry, co
 {
     for (int i = 0; i < ledger->count; i++) {
         const struct entry *later = &ledger->entries[i];
-        if (same_place(entry, later) && later->number > entry->number && has_number(later, text)) {
+        if (ledger_same_place(entry, later) && later->number > entry->number &&
+            ledger_has_number(later, text)) {
             return true;
         }
     }
     return false;
 }
 
+/* Whether the step is in the text of an inbox item: both ends say the record's id and the state. */
+static bool has_step(const struct step *step, const char *text)
+{
+    char state[40];
+    (void)snprintf(state, sizeof state, "\"%s\"", step->to);
+    return strstr(text, step->wire) != NULL && strstr(text, state) != NULL;
+}
+
 void ledger_again(struct ledger *ledger, const char *text, int device)
 {
-    int count = ledger->count;
+    int count = ledger->count, steps = ledger->step_count, removals = ledger->removal_count;
     ledger->order++;
     for (int i = 0; i < count; i++) {
         struct entry *entry = &ledger->entries[i];
-        if (has_number(entry, text)) {
+        if (ledger_has_number(entry, text)) {
             entry->lost = entry->lost || is_joined(ledger, entry, text);
             struct entry *again = add_entry(ledger, entry);
             again->device = device;
             again->discarded = false;
+        }
+    }
+    for (int i = 0; i < removals; i++) {
+        if (strstr(text, ledger->removals[i].wire) != NULL && strstr(text, "\"delete\"") != NULL) {
+            assert_in_range(ledger->removal_count, 0, LEDGER_ENTRIES - 1);
+            struct removal *again = &ledger->removals[ledger->removal_count++];
+            *again = ledger->removals[i];
+            again->device = device;
+            again->order = ledger->order;
+        }
+    }
+    for (int i = 0; i < steps; i++) {
+        if (has_step(&ledger->steps[i], text)) {
+            assert_in_range(ledger->step_count, 0, LEDGER_ENTRIES - 1);
+            ledger->steps[i].lost = true; /* the one that is taken anew stands for it */
+            struct step *again = &ledger->steps[ledger->step_count++];
+            *again = ledger->steps[i];
+            again->device = device;
+            again->order = ledger->order;
+            again->lost = false;
         }
     }
 }
@@ -265,7 +389,10 @@ void ledger_discard(struct ledger *ledger, const char *text)
 {
     for (int i = 0; i < ledger->count; i++) {
         ledger->entries[i].discarded =
-            ledger->entries[i].discarded || has_number(&ledger->entries[i], text);
+            ledger->entries[i].discarded || ledger_has_number(&ledger->entries[i], text);
+    }
+    for (int i = 0; i < ledger->step_count; i++) {
+        ledger->steps[i].lost = ledger->steps[i].lost || has_step(&ledger->steps[i], text);
     }
 }
 
@@ -275,188 +402,8 @@ void ledger_lose(struct ledger *ledger, int device, int64_t after)
         struct entry *entry = &ledger->entries[i];
         entry->lost = entry->lost || (entry->device == device && entry->order > after);
     }
-}
-
-/* ---- what has become of it */
-
-struct found { /* of all places outside of records */
-    char *text;
-    size_t length, capacity;
-};
-
-static void add_text(struct found *found, const char *text)
-{
-    size_t length = strlen(text);
-    if (found->length + length + 2 > found->capacity) {
-        found->capacity = (found->length + length + 2) * 2;
-        found->text = realloc(found->text, found->capacity);
-        assert_non_null(found->text);
-    }
-    memcpy(found->text + found->length, text, length);
-    found->length += length;
-    found->text[found->length++] = ' ';
-    found->text[found->length] = '\0';
-}
-
-/* All values of all columns of a query. */
-static void add_query(struct ledger *ledger, struct found *found, const char *path, const char *sql)
-{
-    sqlite3 *database = NULL;
-    sqlite3_stmt *statement = NULL;
-    if (sqlite3_open_v2(path, &database, SQLITE_OPEN_READONLY, NULL) != SQLITE_OK ||
-        sqlite3_prepare_v2(database, sql, -1, &statement, NULL) != SQLITE_OK) {
-        lab_fail(ledger->lab, "%s: %s", sql, sqlite3_errmsg(database));
-    }
-    while (sqlite3_step(statement) == SQLITE_ROW) {
-        for (int i = 0; i < sqlite3_column_count(statement); i++) {
-            const char *text = (const char *)sqlite3_column_text(statement, i);
-            add_text(found, text == NULL ? "" : text);
-        }
-    }
-    (void)sqlite3_finalize(statement);
-    (void)sqlite3_close(database);
-}
-
-/* The server's value in the entry's place, tombstones included. */
-static int stands(struct ledger *ledger, const struct entry *entry, bool *deleted)
-{
-    const struct kind *kind = &ledger_kinds[entry->kind];
-    const struct feature *feature = &kind->features[entry->feature];
-    const char *id = entry->id;
-    char column[100], sql[400];
-    (void)snprintf(column, sizeof column,
-                   feature->kind == FEATURE_KEY       ? "json_extract(custom,'$.%s')"
-                   : feature->kind == FEATURE_ADDRESS ? "%sregion"
-                                                      : "%s",
-                   feature->field);
-    (void)snprintf(sql, sizeof sql,
-                   "SELECT deleted || coalesce(%s,'') FROM s_%s WHERE id = x'%.8s%.4s%.4s%.4s%s'",
-                   column, kind->name, id, id + 9, id + 14, id + 19, id + 24);
-    const char *text = lab_server_text(ledger->lab, sql);
-    *deleted = text[0] == '1';
-    return text[0] == '\0' ? -1 : ledger_number(feature, text + 1);
-}
-
-/* Whether the number seen in the entry's place is the entry's, or of a value whose author saw that
- * when he replaced it, and so on. */
-static bool was_seen(const struct ledger *ledger, const struct entry *entry, int shown)
-{
-    for (int i = ledger->count - 1; i >= 0 && shown != 0 && shown != entry->number; i--) {
-        const struct entry *before = &ledger->entries[i];
-        if (before->number == shown && same_place(before, entry)) {
-            shown = before->shown;
-        }
-    }
-    return shown == entry->number;
-}
-
-/* Whether the record's delete was by somebody who had seen the value. */
-static bool removal_saw(const struct ledger *ledger, const struct entry *entry)
-{
-    for (int i = 0; i < ledger->removal_count; i++) {
-        const struct removal *removal = &ledger->removals[i];
-        bool same = removal->kind == entry->kind &&
-                    (strcmp(removal->id, entry->id) == 0 ||
-                     (entry->number != 0 && removal->shown[entry->feature] == entry->number));
-        if (same && (removal->blind || was_seen(ledger, entry, removal->shown[entry->feature]) ||
-                     (removal->device == entry->device && removal->order > entry->order))) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Whether the server has the value: it stands, or is in the conflict log, or what replaced it by
- * right is there in turn; or it never came there, because its author deleted the record before. */
-static bool on_server(struct ledger *ledger, const struct entry *entry, const struct found *log,
-                      const struct found *revisions, int depth)
-{
-    bool deleted;
-    int number = stands(ledger, entry, &deleted);
-    if (has_number(entry, revisions->text)) {
-        return true; /* it came when the quote had been sent, and went to the next revision */
-    }
-    if (number >= 0 && number == entry->number) {
-        return !deleted || entry->device < 0 || removal_saw(ledger, entry);
-    }
-    if (number < 0 ? removal_saw(ledger, entry) : has_number(entry, log->text)) {
-        return true;
-    }
-    for (int i = 0; number >= 0 && depth < 60 && i < ledger->count; i++) {
-        const struct entry *later = &ledger->entries[i];
-        bool is_later = later->order > entry->order ||
-                        (later->order == entry->order && later->number > entry->number);
-        /* The revision of a quote is another record; a number is the value's own. */
-        bool moved = entry->kind == later->kind && entry->feature == later->feature &&
-                     later->shown == entry->number;
-        bool by_right =
-            (same_place(entry, later) || moved) && is_later && later->number != entry->number &&
-            (later->blind || later->shown == entry->number || later->device == entry->device);
-        if (by_right && on_server(ledger, later, log, revisions, depth + 1)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-void ledger_check(struct ledger *ledger)
-{
-    struct found inbox = {NULL, 0, 0}, log = {NULL, 0, 0}, revisions = {NULL, 0, 0};
-    struct lab *lab = ledger->lab;
-    add_text(&inbox, " ");
-    add_text(&log, " ");
-    add_query(ledger, &log, lab->database, "SELECT kept, lost FROM field_conflict");
-    add_text(&revisions, " ");
-    add_query(ledger, &revisions, lab->database,
-              "SELECT note, sent_hash FROM s_quote WHERE revision_of IS NOT NULL");
-    add_query(ledger, &revisions, lab->database,
-              "SELECT l.sort_key, l.qty, l.price_e4 FROM s_quote_line AS l JOIN s_quote AS q"
-              " ON q.id = l.quote_id WHERE q.revision_of IS NOT NULL");
-    for (int i = 0; i < lab->device_count; i++) {
-        add_query(ledger, &inbox, lab->devices[i].path,
-                  "SELECT mine, theirs, body FROM inbox_item");
-    }
-    for (int i = 0; i < ledger->count; i++) {
-        const struct entry *entry = &ledger->entries[i];
-        if (entry->number == 0 || entry->discarded || entry->lost ||
-            has_number(entry, inbox.text) || on_server(ledger, entry, &log, &revisions, 0)) {
-            continue;
-        }
-        bool deleted;
-        lab_fail(lab, "value %d of device %d is lost: %s %s %s, the server has %d (-1: no record)",
-                 entry->number, entry->device, ledger_kinds[entry->kind].name, entry->id,
-                 ledger_kinds[entry->kind].features[entry->feature].field,
-                 stands(ledger, entry, &deleted));
-    }
-    free(inbox.text);
-    free(log.text);
-    free(revisions.text);
-}
-
-void ledger_check_groups(struct ledger *ledger, const char *path)
-{
-    static const char *const mixed[] = {
-        "SELECT id FROM opportunity WHERE amount IS NOT NULL AND cur IS NOT"
-        " substr('CNYUSDJPY', amount % 3 * 3 + 1, 3)",
-        "SELECT id FROM opportunity WHERE expected_sign % 9000 IS NOT win_override_bp",
-        "SELECT id FROM quote_line WHERE list_ver IS NOT price_e4 - 77000000"
-        " OR promo_id IS NOT 'p' || list_ver OR disc_bp IS NOT list_ver % 10001",
-        "SELECT id FROM order_line WHERE list_ver IS NOT price_e4 - 77000000"
-        " OR promo_id IS NOT 'p' || list_ver OR disc_bp IS NOT list_ver % 10001",
-        "SELECT id FROM quote_line WHERE uom IS NOT 'u' || (qty - 8800000000)",
-        "SELECT id FROM order_line WHERE uom IS NOT 'u' || (qty - 8800000000)",
-        "SELECT id FROM customer WHERE lon_e7 IS NOT lat_e7 + 1",
-        "SELECT id FROM customer WHERE address_city IS NOT address_region"
-        " OR address_street IS NOT address_region OR address_postcode IS NOT address_region",
-        "SELECT id FROM sales_order WHERE ship_to_city IS NOT ship_to_region"
-        " OR ship_to_street IS NOT ship_to_region OR ship_to_postcode IS NOT ship_to_region",
-        "SELECT id FROM visit WHERE checkin_ts % 1000 IS NOT checkin_tz_min",
-    };
-    for (size_t i = 0; i < sizeof mixed / sizeof mixed[0]; i++) {
-        struct found found = {NULL, 0, 0};
-        add_query(ledger, &found, path, mixed[i]);
-        if (found.length > 0) {
-            lab_fail(ledger->lab, "%s: a mixed group: %s gives %s", path, mixed[i], found.text);
-        }
+    for (int i = 0; i < ledger->step_count; i++) {
+        struct step *step = &ledger->steps[i];
+        step->lost = step->lost || (step->device == device && step->order > after);
     }
 }

@@ -12,6 +12,7 @@
 #define LEDGER_FEATURES 12 /* of one entity */
 #define LEDGER_ENTRIES 40000
 #define LEDGER_STAGED 128
+#define LEDGER_WIRE_SIZE 24
 
 /* What a feature of an entity is, and how its values carry their number n. */
 enum feature_kind {
@@ -27,11 +28,12 @@ enum feature_kind {
     FEATURE_DAY,
     FEATURE_WORD, /* a short text, or none */
     FEATURE_CHOICE,
+    FEATURE_STATE,   /* a state machine's; words: in which a new record may be */
     FEATURE_PLACE,   /* lat_e7 and lon_e7 */
     FEATURE_SIGN,    /* expected_sign and win_override_bp */
     FEATURE_CHECKIN, /* a group under MIN */
     FEATURE_REF,     /* another record */
-    FEATURE_SET
+    FEATURE_SET      /* elements "e<n>~" */
 };
 
 struct feature {
@@ -50,17 +52,22 @@ struct kind { /* an entity that devices write */
 
 /* Ends with a NULL name. Customers come first; parents come before their children. */
 extern const struct kind ledger_kinds[];
-#define LEDGER_KINDS 9
+#define LEDGER_KINDS 9    /* that people make */
+#define LEDGER_PROPOSAL 9 /* what the server makes, and people write a note to */
+#define LEDGER_HOLD 10
 const struct kind *ledger_kind(const char *name);
+/* The feature that a field, or "custom.<key>", belongs to; -1: none. */
+int ledger_feature(const struct kind *kind, const char *field);
 
 struct entry {
     int number; /* 0: a value taken away */
     int kind, feature;
     char id[DAYBOOK_ID_SIZE];
-    int device; /* -1: the server */
-    int shown;  /* the number that its author saw in this place; 0: none */
+    char before[DAYBOOK_ID_SIZE]; /* in the end: the id of a customer that was merged into `id` */
+    int device;                   /* -1: the server */
+    int shown;                    /* the number that its author saw in this place; 0: none */
     bool blind;
-    bool discarded; /* by a person, out of the inbox */
+    bool discarded; /* by a person, out of the inbox or a set */
     bool lost;      /* it went with its file, or never left its transaction */
     int64_t order;  /* of commits */
 };
@@ -68,11 +75,29 @@ struct entry {
 /* A delete, with what its author saw. */
 struct removal {
     char id[DAYBOOK_ID_SIZE];
+    char wire[LEDGER_WIRE_SIZE];
     int kind;
     int device;
     bool blind;
     int64_t order;
     int shown[LEDGER_FEATURES];
+};
+
+/* A document brought from one state to another. */
+struct step {
+    int kind;
+    char id[DAYBOOK_ID_SIZE];
+    char wire[LEDGER_WIRE_SIZE]; /* the id as changesets have it */
+    char from[20], to[20];
+    int device;
+    bool blind, lost;
+    int64_t order;
+};
+
+/* Texts one after the other; a row of a table is a line. */
+struct ledger_text {
+    char *text;
+    size_t length, capacity;
 };
 
 struct ledger {
@@ -87,6 +112,13 @@ struct ledger {
     int removal_count;
     struct removal staged_removals[LEDGER_STAGED];
     int staged_removal_count;
+    int staged_takings[LEDGER_STAGED];
+    int staged_taking_count;
+    struct step *steps;
+    int step_count;
+    struct step staged_steps[LEDGER_STAGED];
+    int staged_step_count;
+    struct ledger_text log; /* what the conflict log and the proposals had before the log was cut */
 };
 
 void ledger_open(struct ledger *ledger, struct lab *lab);
@@ -94,6 +126,12 @@ void ledger_close(struct ledger *ledger);
 /* A value is about to be written; the entry is the caller's to fill in further. */
 struct entry *ledger_stage(struct ledger *ledger, int kind, const char *id, int feature,
                            int device);
+/* The same for a value that is there already. */
+struct entry *ledger_stage_number(struct ledger *ledger, int kind, const char *id, int feature,
+                                  int device, int number);
+/* The element of this number is about to be taken out of its set; a step to be taken. */
+void ledger_stage_taking(struct ledger *ledger, int number);
+void ledger_stage_step(struct ledger *ledger, const struct step *step);
 struct removal *ledger_stage_removal(struct ledger *ledger, int kind, const char *id, int device);
 /* What was staged was written, or not. */
 void ledger_commit(struct ledger *ledger);
@@ -106,6 +144,12 @@ void ledger_discard(struct ledger *ledger, const char *text);
 void ledger_lose(struct ledger *ledger, int device, int64_t after);
 /* The number in a value of this feature as text; 0: none. */
 int ledger_number(const struct feature *feature, const char *text);
+/* For ledger*.c only: whether two values were of one field of one record; whether a text has the
+ * value. */
+bool ledger_same_place(const struct entry *a, const struct entry *b);
+bool ledger_has_number(const struct entry *entry, const char *text);
+/* Keeps what the conflict log says: tombstones, and what is about them, are about to be cut. */
+void ledger_keep(struct ledger *ledger);
 /* Accounts for every value. */
 void ledger_check(struct ledger *ledger);
 /* No group of fields is mixed of two, in the file of a device or of the server. */

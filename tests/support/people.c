@@ -2,7 +2,7 @@
  *
  * See people.h.
  */
-#include "tests/support/people.h"
+#include "tests/support/people_inside.h"
 
 #include <setjmp.h>
 #include <stdio.h>
@@ -11,40 +11,21 @@
 
 #include <cmocka.h>
 
-#define JSON_SIZE 4000
-
-/* A transaction under way. */
-struct act {
-    struct people *people;
-    struct lab *lab;
-    struct lab_device *device;
-    daybook_transaction *transaction;
-    int made_customers[4], made_count; /* to be forgotten where it fails */
-};
-
-/* A JSON object being written. */
-struct json {
-    char text[JSON_SIZE];
-    int length;
-};
-
-static void add(struct json *json, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static void add(struct json *json, const char *format, ...)
+void people_add(struct json *json, const char *format, ...)
 {
     va_list list;
-    json->length += snprintf(json->text + json->length, (size_t)(JSON_SIZE - json->length), "%s",
-                             json->length == 0 ? "{" : ",");
+    json->length += snprintf(json->text + json->length, (size_t)(PEOPLE_JSON_SIZE - json->length),
+                             "%s", json->length == 0 ? "{" : ",");
     va_start(list, format);
-    json->length +=
-        vsnprintf(json->text + json->length, (size_t)(JSON_SIZE - json->length), format, list);
+    json->length += vsnprintf(json->text + json->length, (size_t)(PEOPLE_JSON_SIZE - json->length),
+                              format, list);
     va_end(list);
-    assert_in_range(json->length, 1, JSON_SIZE - 3);
+    assert_in_range(json->length, 1, PEOPLE_JSON_SIZE - 3);
 }
 
-static const char *finish(struct json *json)
+const char *people_finish(struct json *json)
 {
-    (void)snprintf(json->text + json->length, (size_t)(JSON_SIZE - json->length), "%s",
+    (void)snprintf(json->text + json->length, (size_t)(PEOPLE_JSON_SIZE - json->length), "%s",
                    json->length == 0 ? "{}" : "}");
     return json->text;
 }
@@ -68,18 +49,8 @@ void people_check_status(struct lab *lab, daybook_status status, const char *wha
 
 /* ---- looking */
 
-static int find_customer(const struct lab *lab, const char *id)
-{
-    for (int i = 0; id != NULL && i < lab->customer_count; i++) {
-        if (strcmp(lab->customers[i].id, id) == 0) {
-            return i;
-        }
-    }
-    return -1;
-}
-
 /* A random record of this kind that the device shows; false where there is none. */
-static bool pick(struct act *act, const char *entity, char id[DAYBOOK_ID_SIZE])
+bool people_pick(struct act *act, const char *entity, char id[DAYBOOK_ID_SIZE])
 {
     char sql[200];
     (void)snprintf(sql, sizeof sql, "SELECT count(*) FROM %s", entity);
@@ -133,7 +104,7 @@ static int shown_number(struct act *act, daybook_record *record, const struct fe
 }
 
 /* Reads a record into a form, whose own id may be the one given; false where there is none. */
-static bool look(struct act *act, int kind, const char *name, struct form *form)
+bool people_look(struct act *act, int kind, const char *name, struct form *form)
 {
     char id[DAYBOOK_ID_SIZE];
     const struct kind *what = &ledger_kinds[kind];
@@ -145,17 +116,24 @@ static bool look(struct act *act, int kind, const char *name, struct form *form)
     if (status != DAYBOOK_OK) {
         return false;
     }
+    struct store_state state;
+    dk_store_state(act->device->engine->store, &state);
     memset(form, 0, sizeof *form);
+    form->epoch = state.epoch;
     form->kind = kind;
     (void)snprintf(form->id, sizeof form->id, "%s", id);
     form->version = daybook_record_version(record);
-    form->customer = kind == 0 ? find_customer(act->lab, id) : -1;
+    form->customer = kind == 0 ? lab_find_customer(act->lab, id) : -1;
     if (what->parent != NULL && strcmp(what->parent, "customer") == 0) {
         (void)daybook_get_text(record, what->parent_field, &text);
-        form->customer = find_customer(act->lab, text);
+        form->customer = lab_find_customer(act->lab, text);
     }
     for (int i = 0; i < LEDGER_FEATURES; i++) {
         form->shown[i] = shown_number(act, record, &what->features[i]);
+        if (what->features[i].kind == FEATURE_STATE) {
+            (void)daybook_get_text(record, "status", &text);
+            (void)snprintf(form->state, sizeof form->state, "%s", text == NULL ? "" : text);
+        }
     }
     return true;
 }
@@ -163,7 +141,7 @@ static bool look(struct act *act, int kind, const char *name, struct form *form)
 /* ---- values */
 
 /* Stages an entry in the ledger and gives its number. */
-static int number_of(struct act *act, const struct form *form, int feature, bool blind)
+int people_number(struct act *act, const struct form *form, int feature, bool blind)
 {
     struct entry *entry = ledger_stage(&act->people->ledger, form->kind, form->id, feature,
                                        act->device == NULL ? -1 : act->device->number);
@@ -175,12 +153,15 @@ static int number_of(struct act *act, const struct form *form, int feature, bool
 static void add_reference(struct act *act, struct json *json, const struct feature *feature)
 {
     char id[DAYBOOK_ID_SIZE];
-    if (pick(act, feature->words, id)) {
-        add(json, "\"%s\":\"%s\"", feature->field, id);
+    if (people_pick(act, feature->words, id)) {
+        people_add(json, "\"%s\":\"%s\"", feature->field, id);
     }
 }
 
-static void add_choice(struct lab *lab, struct json *json, const struct feature *feature)
+/* A new document may be made in another state than its first; an old one is brought there by
+ * people_step. */
+static void add_choice(struct act *act, struct json *json, const struct form *form,
+                       const struct feature *feature)
 {
     char words[200];
     char *all[12];
@@ -193,7 +174,11 @@ static void add_choice(struct lab *lab, struct json *json, const struct feature 
             *at++ = '\0';
         }
     }
-    add(json, "\"%s\":\"%s\"", feature->field, all[lab_random(lab, count)]);
+    const char *word = all[lab_random(act->lab, count)];
+    people_add(json, "\"%s\":\"%s\"", feature->field, word);
+    if (feature->kind == FEATURE_STATE) {
+        people_note_step(act, form, word, false);
+    }
 }
 
 static void add_text(struct act *act, struct json *json, const struct feature *feature, int number,
@@ -202,10 +187,23 @@ static void add_text(struct act *act, struct json *json, const struct feature *f
     static const char *const tails[] = {"", " \\\"q\\\"", "\\n龙井", "\\\\", "😀", "\\u0001"};
     const char *tail = tails[lab_random(act->lab, 6)];
     if (feature->bound == 1 && customer >= 0) {
-        add(json, "\"%s\":\"t%d~c%d!%s\"", feature->field, number, customer, tail);
+        people_add(json, "\"%s\":\"t%d~c%d!%s\"", feature->field, number, customer, tail);
     } else {
-        add(json, "\"%s\":\"t%d~%s\"", feature->field, number, tail);
+        people_add(json, "\"%s\":\"t%d~%s\"", feature->field, number, tail);
     }
+}
+
+/* The value that is shown is taken away, and nothing comes in its place. */
+static void take_away(struct act *act, struct json *json, const struct form *form, int index,
+                      bool blind)
+{
+    const struct feature *feature = &ledger_kinds[form->kind].features[index];
+    struct entry *entry = ledger_stage_number(&act->people->ledger, form->kind, form->id, index,
+                                              act->device->number, 0);
+    entry->shown = form->shown[index];
+    entry->blind = blind;
+    people_add(json, feature->kind == FEATURE_KEY ? "\"custom\":{\"%s\":null}" : "\"%s\":null",
+               feature->field);
 }
 
 /* Features whose values have numbers. */
@@ -213,31 +211,38 @@ static void add_numbered(struct act *act, struct json *json, const struct form *
                          bool blind)
 {
     const struct feature *feature = &ledger_kinds[form->kind].features[index];
-    int n = number_of(act, form, index, blind);
+    bool empties = (feature->kind == FEATURE_KEY || feature->kind == FEATURE_TEXT) && index > 0 &&
+                   form->shown[index] != 0 && lab_chance(act->lab, 10);
+    if (empties) {
+        take_away(act, json, form, index, blind);
+        return;
+    }
+    int n = people_number(act, form, index, blind);
     static const char *const currencies[] = {"CNY", "USD", "JPY"};
     const char *f = feature->field;
     switch (feature->kind) {
     case FEATURE_TEXT: add_text(act, json, feature, n, form->customer); break;
-    case FEATURE_KEY: add(json, "\"custom\":{\"%s\":\"t%d~\"}", f, n); break;
+    case FEATURE_KEY: people_add(json, "\"custom\":{\"%s\":\"t%d~\"}", f, n); break;
     case FEATURE_AMOUNT:
-        add(json, "\"amount\":%lld,\"cur\":\"%s\"", 9900000000LL + n,
-            currencies[(9900000000LL + n) % 3]);
+        people_add(json, "\"amount\":%lld,\"cur\":\"%s\"", 9900000000LL + n,
+                   currencies[(9900000000LL + n) % 3]);
         break;
-    case FEATURE_QTY: add(json, "\"qty\":%lld,\"uom\":\"u%d\"", 8800000000LL + n, n); break;
+    case FEATURE_QTY: people_add(json, "\"qty\":%lld,\"uom\":\"u%d\"", 8800000000LL + n, n); break;
     case FEATURE_PRICE:
-        add(json, "\"price_e4\":%d,\"disc_bp\":%d,\"list_ver\":%d,\"promo_id\":\"p%d\"",
-            77000000 + n, n % 10001, n, n);
+        people_add(json, "\"price_e4\":%d,\"disc_bp\":%d,\"list_ver\":%d,\"promo_id\":\"p%d\"",
+                   77000000 + n, n % 10001, n, n);
         break;
     default:
-        add(json,
-            "\"%sregion\":\"a%d~\",\"%scity\":\"a%d~\",\"%sstreet\":\"a%d~\","
-            "\"%spostcode\":\"a%d~\"",
-            f, n, f, n, f, n, f, n);
+        people_add(json,
+                   "\"%sregion\":\"a%d~\",\"%scity\":\"a%d~\",\"%sstreet\":\"a%d~\","
+                   "\"%spostcode\":\"a%d~\"",
+                   f, n, f, n, f, n, f, n);
         break;
     }
 }
 
-static void add_plain(struct act *act, struct json *json, const struct feature *feature)
+static void add_plain(struct act *act, struct json *json, const struct form *form,
+                      const struct feature *feature)
 {
     struct lab *lab = act->lab;
     const char *f = feature->field;
@@ -245,21 +250,24 @@ static void add_plain(struct act *act, struct json *json, const struct feature *
     bool empty = lab_chance(lab, 25);
     switch (feature->kind) {
     case FEATURE_INT:
-        add(json, empty ? "\"%s\":null" : "\"%s\":%d", f, lab_random(lab, feature->bound + 1));
+        people_add(json, empty ? "\"%s\":null" : "\"%s\":%d", f,
+                   lab_random(lab, feature->bound + 1));
         break;
     case FEATURE_DAY:
-        add(json, empty ? "\"%s\":null" : "\"%s\":%d", f, 20260101 + lab_random(lab, 28));
+        people_add(json, empty ? "\"%s\":null" : "\"%s\":%d", f, 20260101 + lab_random(lab, 28));
         break;
-    case FEATURE_WORD: add(json, empty ? "\"%s\":null" : "\"%s\":\"w%d\"", f, n); break;
-    case FEATURE_CHOICE: add_choice(lab, json, feature); break;
-    case FEATURE_PLACE: add(json, "\"lat_e7\":%d,\"lon_e7\":%d", n, n + 1); break;
+    case FEATURE_WORD: people_add(json, empty ? "\"%s\":null" : "\"%s\":\"w%d\"", f, n); break;
+    case FEATURE_CHOICE:
+    case FEATURE_STATE: add_choice(act, json, form, feature); break;
+    case FEATURE_PLACE: people_add(json, "\"lat_e7\":%d,\"lon_e7\":%d", n, n + 1); break;
     case FEATURE_SIGN: {
         int day = 20260101 + lab_random(lab, 28);
-        add(json, "\"expected_sign\":%d,\"win_override_bp\":%d", day, day % 9000);
+        people_add(json, "\"expected_sign\":%d,\"win_override_bp\":%d", day, day % 9000);
         break;
     }
     case FEATURE_CHECKIN:
-        add(json, "\"checkin_ts\":%lld,\"checkin_tz_min\":%d", 1795000000000LL + n % 900, n % 900);
+        people_add(json, "\"checkin_ts\":%lld,\"checkin_tz_min\":%d", 1795000000000LL + n % 900,
+                   n % 900);
         break;
     case FEATURE_REF: add_reference(act, json, feature); break;
     default: break;
@@ -294,14 +302,15 @@ static void add_features(struct act *act, struct json *json, const struct form *
         bool given = is_new && kind->parent_field != NULL &&
                      strcmp(kind->features[i].field, kind->parent_field) == 0;
         bool twice = custom && what == FEATURE_KEY;
-        if ((wanted >> i & 1) == 0 || what == FEATURE_SET || given || twice) {
+        bool other = what == FEATURE_SET || (what == FEATURE_STATE && !is_new);
+        if ((wanted >> i & 1) == 0 || other || given || twice) {
             continue;
         }
         custom = custom || what == FEATURE_KEY;
         if (what < FEATURE_INT) {
             add_numbered(act, json, form, i, blind);
         } else {
-            add_plain(act, json, &kind->features[i]);
+            add_plain(act, json, form, &kind->features[i]);
         }
     }
 }
@@ -315,16 +324,21 @@ static void add_parent(struct act *act, struct json *json, int kind, const char 
 {
     const struct kind *what = &ledger_kinds[kind];
     if (what->parent != NULL) {
-        add(json, "\"%s\":\"%s\"", what->parent_field, parent);
+        people_add(json, "\"%s\":\"%s\"", what->parent_field, parent);
     }
     if (strcmp(what->name, "quote_line") == 0 || strcmp(what->name, "order_line") == 0) {
-        add(json, "\"product_id\":\"%s\"", lab_chance(act->lab, 50) ? PEOPLE_TEA : PEOPLE_RICE);
+        people_add(json, "\"product_id\":\"%s\"",
+                   lab_chance(act->lab, 50) ? PEOPLE_TEA : PEOPLE_RICE);
     }
     if (strcmp(what->name, "quote") == 0 || strcmp(what->name, "sales_order") == 0) {
-        add(json, "\"cur\":\"%s\"", lab_chance(act->lab, 50) ? "CNY" : "JPY");
+        people_add(json, "\"cur\":\"%s\"", lab_chance(act->lab, 50) ? "CNY" : "JPY");
+    }
+    bool numbered = strcmp(what->name, "visit") == 0 || strcmp(what->name, "sales_order") == 0;
+    if (numbered && lab_chance(act->lab, 3)) {
+        people_add(json, "\"doc_no\":\"H-%d\"", lab_random(act->lab, 20)); /* by hand */
     }
     if (strcmp(what->name, "visit_action") == 0) {
-        add(json, "\"kind\":\"stock\"");
+        people_add(json, "\"kind\":\"stock\"");
     }
 }
 
@@ -351,7 +365,7 @@ static bool make(struct act *act, int kind, const char *parent, char id[DAYBOOK_
 {
     struct lab *lab = act->lab;
     const struct kind *what = &ledger_kinds[kind];
-    struct form form = {.kind = kind, .customer = find_customer(lab, parent)};
+    struct form form = {.kind = kind, .customer = lab_find_customer(lab, parent)};
     struct json json = {.length = 0};
     daybook_record *record = NULL;
     daybook_status status = daybook_put(act->transaction, what->name, NULL, DAYBOOK_NEW, &record);
@@ -363,14 +377,14 @@ static bool make(struct act *act, int kind, const char *parent, char id[DAYBOOK_
     (void)snprintf(id, DAYBOOK_ID_SIZE, "%s", form.id);
     if (kind == 0 && lab->customer_count < LAB_CUSTOMERS) {
         form.customer = lab->customer_count++;
-        lab->customers[form.customer] = (struct lab_customer){.territory = -1};
+        lab->customers[form.customer] = (struct lab_customer){.territory = -1, .into = -1};
         (void)snprintf(lab->customers[form.customer].id, DAYBOOK_ID_SIZE, "%s", form.id);
     }
     add_parent(act, &json, kind, parent);
     add_features(act, &json, &form, true, false);
     lab_trace(lab, "  %d makes %s %s %s", act->device->number, what->name, form.id, json.text);
-    status = daybook_patch_json(act->transaction, what->name, form.id, DAYBOOK_NEW, finish(&json),
-                                &act->device->error);
+    status = daybook_patch_json(act->transaction, what->name, form.id, DAYBOOK_NEW,
+                                people_finish(&json), &act->device->error);
     people_check_status(act->lab, status, "patch_json");
     return status == DAYBOOK_OK && make_lines(act, kind, form.id);
 }
@@ -380,52 +394,27 @@ static bool act_make(struct act *act)
     int kind = lab_random(act->lab, LEDGER_KINDS);
     char parent[DAYBOOK_ID_SIZE] = "", id[DAYBOOK_ID_SIZE];
     const char *above = ledger_kinds[kind].parent;
-    if (above != NULL && !pick(act, above, parent)) {
+    if (above != NULL && !people_pick(act, above, parent)) {
         kind = 0;
     }
     return make(act, kind, kind == 0 ? NULL : parent, id);
 }
 
-/* An element more or less in each set of a record. */
-static bool change_sets(struct act *act, const struct form *form, int64_t version)
-{
-    const struct kind *kind = &ledger_kinds[form->kind];
-    daybook_status status = DAYBOOK_OK;
-    for (int i = 0; i < LEDGER_FEATURES && status == DAYBOOK_OK; i++) {
-        daybook_record *record = NULL;
-        char element[20];
-        if (kind->features[i].kind != FEATURE_SET || !lab_chance(act->lab, 30)) {
-            continue;
-        }
-        (void)snprintf(element, sizeof element, "e%d", lab_random(act->lab, 12));
-        status = daybook_patch(act->transaction, kind->name, form->id, version, &record);
-        people_check_status(act->lab, status, "patch");
-        if (status == DAYBOOK_OK) {
-            bool grows = kind->features[i].bound == 1;
-            lab_trace(act->lab, "  %d changes %s %s: %s %s", act->device->number, kind->name,
-                      form->id, kind->features[i].field, element);
-            status = grows || lab_chance(act->lab, 60)
-                         ? daybook_set_add(record, kind->features[i].field, element)
-                         : daybook_set_remove(record, kind->features[i].field, element);
-            people_check_status(act->lab, status, "set_add");
-        }
-    }
-    return status == DAYBOOK_OK;
-}
-
 /* Opens a form, or takes one that has been open for long. */
-static bool open_form(struct act *act, struct form *form)
+bool people_open_form(struct act *act, struct form *form)
 {
     struct people *people = act->people;
     char id[DAYBOOK_ID_SIZE];
     struct form *kept = &people->forms[act->device->number][lab_random(act->lab, PEOPLE_FORMS)];
     int kind = lab_random(act->lab, LEDGER_KINDS);
     if (kept->kind >= 0 && lab_chance(act->lab, 50)) {
+        struct store_state state;
+        dk_store_state(act->device->engine->store, &state);
         *form = *kept;
         kept->kind = -1;
-        return true;
+        return form->epoch == state.epoch; /* a version of another epoch is another's number */
     }
-    if (!pick(act, ledger_kinds[kind].name, id) || !look(act, kind, id, form)) {
+    if (!people_pick(act, ledger_kinds[kind].name, id) || !people_look(act, kind, id, form)) {
         return false;
     }
     if (kept->kind < 0 && lab_chance(act->lab, 40)) {
@@ -439,29 +428,29 @@ static bool act_patch(struct act *act)
     struct form form, now;
     struct json json = {.length = 0};
     bool blind = lab_chance(act->lab, 8);
-    if (!open_form(act, &form)) {
+    if (!people_open_form(act, &form)) {
         return true;
     }
-    if (blind && !look(act, form.kind, form.id, &form)) {
+    if (blind && !people_look(act, form.kind, form.id, &form)) {
         return true;
     }
     int64_t version = blind ? DAYBOOK_ANY_VERSION : form.version;
     const char *name = ledger_kinds[form.kind].name;
     add_features(act, &json, &form, false, blind);
     if (json.length == 0) {
-        return change_sets(act, &form, version);
+        return people_change_sets(act, &form, version);
     }
     lab_trace(act->lab, "  %d patches %s %s at %lld%s %s%s", act->device->number, name, form.id,
-              (long long)version, !look(act, form.kind, form.id, &now) ? " (gone)" : "", json.text,
-              "}");
+              (long long)version, !people_look(act, form.kind, form.id, &now) ? " (gone)" : "",
+              json.text, "}");
     daybook_status status = daybook_patch_json(act->transaction, name, form.id, version,
-                                               finish(&json), &act->device->error);
+                                               people_finish(&json), &act->device->error);
     people_check_status(act->lab, status, "patch_json");
-    return status == DAYBOOK_OK && change_sets(act, &form, version);
+    return status == DAYBOOK_OK && people_change_sets(act, &form, version);
 }
 
 /* Notes what the author of a delete saw, lines included. */
-static void see_removed(struct act *act, const struct form *form, bool blind)
+void people_see_removed(struct act *act, const struct form *form, bool blind)
 {
     const struct kind *what = &ledger_kinds[form->kind];
     struct removal *removal =
@@ -483,7 +472,7 @@ static void see_removed(struct act *act, const struct form *form, bool blind)
             if (id[0] == '\0') {
                 break;
             }
-            if (look(act, child, id, &seen)) {
+            if (people_look(act, child, id, &seen)) {
                 struct removal *also =
                     ledger_stage_removal(&act->people->ledger, child, id, act->device->number);
                 memcpy(also->shown, seen.shown, sizeof also->shown);
@@ -497,14 +486,14 @@ static bool act_delete(struct act *act)
 {
     struct form form;
     bool blind = lab_chance(act->lab, 8);
-    if (!open_form(act, &form) || (form.kind == 0 && !lab_chance(act->lab, 25))) {
+    if (!people_open_form(act, &form) || (form.kind == 0 && !lab_chance(act->lab, 25))) {
         return true;
     }
-    if (blind && !look(act, form.kind, form.id, &form)) {
+    if (blind && !people_look(act, form.kind, form.id, &form)) {
         return true;
     }
     int64_t version = blind ? DAYBOOK_ANY_VERSION : form.version;
-    see_removed(act, &form, blind);
+    people_see_removed(act, &form, blind);
     lab_trace(act->lab, "  %d deletes %s %s at %lld", act->device->number,
               ledger_kinds[form.kind].name, form.id, (long long)version);
     daybook_status status =
@@ -525,6 +514,13 @@ static void forget_deleted(struct act *act)
         const char *name = ledger_kinds[entry->kind].name;
         entry->lost =
             entry->lost || daybook_read(act->transaction, name, entry->id, &record) != DAYBOOK_OK;
+    }
+    for (int i = 0; i < ledger->staged_step_count; i++) {
+        struct step *step = &ledger->staged_steps[i];
+        daybook_record *record = NULL;
+        const char *name = ledger_kinds[step->kind].name;
+        step->lost =
+            step->lost || daybook_read(act->transaction, name, step->id, &record) != DAYBOOK_OK;
     }
 }
 
@@ -557,7 +553,11 @@ void people_act(struct people *people, struct lab_device *device)
     people_check_status(lab, daybook_begin(device->engine, &act.transaction), "begin");
     for (int i = lab_chance(lab, 60) ? 1 : 1 + lab_random(lab, 3); i > 0 && fine; i--) {
         int what = lab_random(lab, 100);
-        fine = what < 40 ? act_make(&act) : what < 85 ? act_patch(&act) : act_delete(&act);
+        fine = what < 35   ? act_make(&act)
+               : what < 70 ? act_patch(&act)
+               : what < 85 ? people_step(&act)
+               : what < 90 ? people_decide(&act)
+                           : act_delete(&act);
     }
     end_act(&act, fine);
 }

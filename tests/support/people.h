@@ -9,6 +9,7 @@
 #include "tests/support/ledger.h"
 
 #define PEOPLE_FORMS 5
+#define PEOPLE_WAITING_MAX 1000                           /* changesets in quarantine */
 #define PEOPLE_TEA "0193f000-0000-7000-8000-000000000001" /* products of the catalogue */
 #define PEOPLE_RICE "0193f000-0000-7000-8000-000000000002"
 
@@ -17,7 +18,9 @@ struct form {
     int kind; /* -1: no form */
     char id[DAYBOOK_ID_SIZE];
     int64_t version;
-    int customer; /* its number; -1: none */
+    uint64_t epoch; /* of the version */
+    int customer;   /* its number; -1: none */
+    char state[20]; /* of a document with a state machine */
     int shown[LEDGER_FEATURES];
 };
 
@@ -26,6 +29,7 @@ struct people {
     struct ledger ledger;
     struct form forms[LAB_DEVICES][PEOPLE_FORMS]; /* open for long */
     int64_t saved_order[LAB_DEVICES];             /* when the device's file was copied */
+    int64_t backup_order;                         /* when the server's was */
     int64_t committed, refused;                   /* transactions */
 };
 
@@ -34,10 +38,19 @@ void people_close(struct people *people);
 
 /* One transaction of one to three acts, which the engine may refuse. */
 void people_act(struct people *people, struct lab_device *device);
-/* Opens an inbox item again, or throws it away, if there is one. */
+/* Does something about an inbox item, if there is one. */
 void people_read_inbox(struct people *people, struct lab_device *device);
-/* Changes on the server: catalogue, customers, who has which territory. */
-void people_import(struct people *people);
+/* Clears a hold, where the device's user may. */
+void people_clear_hold(struct people *people, struct lab_device *device);
+/* Fetches a document that the server has, which the device may hold or not, or may not even see. */
+void people_fetch(struct people *people, struct lab_device *device);
+/* Changes on the server: catalogue, customers, who has which territory and role. */
+void people_office(struct people *people);
+/* Work of the server's operator: disabled users and what waits because of them, the classes of
+ * documents, the log's retention, backups and a restore. */
+void people_operate(struct people *people);
+/* Nobody is disabled any more, and nothing waits. */
+void people_calm(struct people *people);
 /* The test fails where an engine answers what it never should. */
 void people_check_status(struct lab *lab, daybook_status status, const char *what);
 /* What is open on the device is closed, because its file is another. */

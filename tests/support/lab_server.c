@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * See lab.h. The server of a laboratory: its life, its backups, the commands that it is given, and
+ * what is known of it: where each customer is, and what each user may see.
+ */
+#include "tests/support/lab.h"
+
+#include "engine/base/memory.h"
+#include "sync-server/backup.h"
+#include "sync-server/service.h"
+#include "tests/support/lab_inside.h"
+
+#include <sqlite3.h>
+
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+const char *const lab_territories[3] = {"Main", "East", "West"};
+
+/* ---- life */
+
+/* Keeps the first line that tells of an error; it is met at the end of the step. */
+static void note_log(void *context, int level, const char *line)
+{
+    struct lab *lab = context;
+    if (lab->trace) {
+        (void)fprintf(stderr, "    log %d: %s\n", level, line);
+    }
+    /* An operator is told of what waits, which is no error of the server's. */
+    bool waits = strncmp(line, "quarantined ", 12) == 0 && strstr(line, "INTERNAL") == NULL;
+    if (level <= LOG_ERROR && lab->errors[0] == '\0' && !waits) {
+        (void)snprintf(lab->errors, sizeof lab->errors, "%s", line);
+    }
+}
+
+void lab_stop(struct lab *lab)
+{
+    lab_close_reader(lab, lab->database);
+    srv_service_close(lab->service);
+    lab->service = NULL;
+}
+
+void lab_open_server(struct lab *lab)
+{
+    char problem[400] = "";
+    struct service_options options = {.data_folder = lab->data,
+                                      .worker_threads = 1,
+                                      .page_bytes = lab->page_bytes,
+                                      .snapshot_cache_mib = lab->cache_mib,
+                                      .backups = true,
+                                      .log = {note_log, lab, LOG_WARN}};
+    if (srv_service_open(&options, &lab->service, problem, sizeof problem) != DAYBOOK_OK) {
+        lab_fail(lab, "the server does not open: %s", problem);
+    }
+}
+
+daybook_status lab_command(struct lab *lab, char *out, size_t size, int argc,
+                           const char *const *argv)
+{
+    char *text = NULL;
+    daybook_status status = srv_service_command(lab->service, argc, argv, false, &text);
+    (void)snprintf(out, size, "%s", text == NULL ? "" : text);
+    dk_memory_free(text);
+    return status;
+}
+
+static void must_command(struct lab *lab, int argc, const char *const *argv)
+{
+    char text[1000];
+    if (lab_command(lab, text, sizeof text, argc, argv) != DAYBOOK_OK) {
+        lab_fail(lab, "%s %s: %s", argv[0], argc > 1 ? argv[1] : "", text);
+    }
+}
+
+daybook_status lab_import(struct lab *lab, const char *lines)
+{
+    char path[400], text[1000];
+    const char *const argv[] = {"import", path};
+    (void)snprintf(path, sizeof path, "%s/import", lab->folder);
+    lab_write_file(lab, path, lines, strlen(lines));
+    daybook_status status = lab_command(lab, text, sizeof text, 2, argv);
+    lab_trace(lab, "  import %s  -> %d %s", lines, (int)status, text);
+    if (status != DAYBOOK_OK && status != DAYBOOK_RULE && status != DAYBOOK_NOT_FOUND) {
+        lab_fail(lab, "import %s: status %d: %s", lines, (int)status, text);
+    }
+    lab_look(lab);
+    return status;
+}
+
+void lab_make_organisation(struct lab *lab)
+{
+    static const char catalogue[] =
+        "{\"entity\":\"product\",\"id\":\"0193f000-0000-7000-8000-000000000001\",\"code\":\"A\","
+        "\"name\":\"Tea\",\"uom\":\"box\",\"tax_bp\":1300}\n"
+        "{\"entity\":\"product\",\"id\":\"0193f000-0000-7000-8000-000000000002\",\"code\":\"B\","
+        "\"name\":\"Rice\",\"uom\":\"bag\",\"tax_bp\":600}\n";
+    static const struct {
+        const char *login, *role, *manager;
+        int territory;
+    } users[LAB_USERS] = {{"boss", "manager", NULL, 0},
+                          {"li", "rep", "boss", 1},
+                          {"wang", "rep", "boss", 1},
+                          {"tom", "rep", NULL, 2},
+                          {"office", "office", NULL, 0}};
+    const char *const init[] = {"init", "--name", "Lab", "--currency", "CNY"};
+    must_command(lab, 5, init);
+    for (int i = 0; i < LAB_USERS; i++) {
+        const char *const argv[] = {"user",
+                                    "add",
+                                    users[i].login,
+                                    "--role",
+                                    users[i].role,
+                                    "--territory",
+                                    lab_territories[users[i].territory],
+                                    "--manager",
+                                    users[i].manager};
+        must_command(lab, users[i].manager == NULL ? 7 : 9, argv);
+        lab->users[i].login = users[i].login;
+    }
+    if (lab_import(lab, catalogue) != DAYBOOK_OK) {
+        lab_fail(lab, "the catalogue was refused");
+    }
+}
+
+void lab_restart(struct lab *lab)
+{
+    lab_trace(lab, "server restarts");
+    lab_stop(lab);
+    lab_open_server(lab);
+    lab->counts[LAB_RESTARTED]++;
+}
+
+/* ---- backups */
+
+/* Makes a backup, which takes the place of the one before. */
+void lab_backup(struct lab *lab)
+{
+    char folder[sizeof lab->backup];
+    const char *const argv[] = {"backup", folder};
+    (void)snprintf(folder, sizeof folder, "%s/backup%d", lab->folder, ++lab->backups);
+    must_command(lab, 2, argv);
+    if (lab->backup[0] != '\0') {
+        lab_remove_folder(lab->backup);
+    }
+    (void)snprintf(lab->backup, sizeof lab->backup, "%s", folder);
+    lab->covered = 0;
+    for (int i = 0; i < lab->device_count; i++) {
+        lab->covered |= lab->devices[i].enrolled ? 1U << i : 0;
+    }
+    lab_trace(lab, "backup %d", lab->backups);
+    lab->counts[LAB_BACKUP]++;
+}
+
+/* Devices that enrolled after the backup would have to do so again; then it is not used. */
+bool lab_recover(struct lab *lab)
+{
+    char problem[400] = "";
+    int64_t position;
+    for (int i = 0; i < lab->device_count; i++) {
+        if (lab->devices[i].enrolled && (lab->covered >> i & 1) == 0) {
+            return false;
+        }
+    }
+    if (lab->backup[0] == '\0') {
+        return false;
+    }
+    lab_stop(lab);
+    if (srv_restore(lab->backup, lab->data, &position, problem, sizeof problem) != DAYBOOK_OK) {
+        lab_fail(lab, "restore: %s", problem);
+    }
+    lab_open_server(lab);
+    lab_trace(lab, "the server is restored from backup %d, position %lld", lab->backups,
+              (long long)position);
+    for (int i = 0; i < lab->customer_count; i++) {
+        lab->customers[i].territory = -1;
+    }
+    lab_look(lab);
+    lab->counts[LAB_RECOVERED]++;
+    return true;
+}
+
+/* ---- what is known of it */
+
+/* Calls `row` with each row of a query over the server's file. */
+static void each_row(struct lab *lab, const char *sql,
+                     void (*row)(struct lab *lab, sqlite3_stmt *statement))
+{
+    sqlite3 *database = lab_reader(lab, lab->database);
+    sqlite3_stmt *statement = NULL;
+    if (sqlite3_prepare_v2(database, sql, -1, &statement, NULL) != SQLITE_OK) {
+        lab_fail(lab, "%s: %s", sql, sqlite3_errmsg(database));
+    }
+    while (sqlite3_step(statement) == SQLITE_ROW) {
+        row(lab, statement);
+    }
+    (void)sqlite3_finalize(statement);
+}
+
+static const char *column(sqlite3_stmt *statement, int number)
+{
+    const char *text = (const char *)sqlite3_column_text(statement, number);
+    return text == NULL ? "" : text;
+}
+
+static int find_territory(const char *name)
+{
+    int found = 2;
+    while (found >= 0 && strcmp(name, lab_territories[found]) != 0) {
+        found--;
+    }
+    return found;
+}
+
+int lab_find_customer(const struct lab *lab, const char *id)
+{
+    for (int i = 0; id != NULL && i < lab->customer_count; i++) {
+        if (strcmp(lab->customers[i].id, id) == 0) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+static void look_at_customer(struct lab *lab, sqlite3_stmt *statement)
+{
+    int number = lab_find_customer(lab, column(statement, 0));
+    if (number >= 0) {
+        lab->customers[number].territory = find_territory(column(statement, 1));
+        lab->customers[number].into = lab_find_customer(lab, column(statement, 2));
+    }
+}
+
+static void look_at_user(struct lab *lab, sqlite3_stmt *statement)
+{
+    for (int i = 0; i < LAB_USERS; i++) {
+        struct lab_user *user = &lab->users[i];
+        if (strcmp(user->login, column(statement, 0)) == 0) {
+            user->territory = find_territory(column(statement, 1));
+            (void)snprintf(user->role, sizeof user->role, "%s", column(statement, 2));
+            user->manager = -1;
+            for (int j = 0; j < LAB_USERS; j++) {
+                bool reports = strcmp(lab->users[j].login, column(statement, 3)) == 0;
+                user->manager = reports ? j : user->manager;
+            }
+            user->disabled = strcmp(column(statement, 4), "1") == 0;
+        }
+    }
+}
+
+static void look_at_users(struct lab *lab)
+{
+    each_row(lab,
+             "SELECT u.login, t.name, u.user_role, m.login, u.disabled FROM app_user u"
+             " LEFT JOIN territory t ON t.id_key = u.territory_id_key"
+             " LEFT JOIN app_user m ON m.id_key = u.manager_id_key",
+             look_at_user);
+}
+
+#define ID_TEXT(h)                                                                                 \
+    "lower(substr(" h ",1,8)||'-'||substr(" h ",9,4)||'-'||substr(" h ",13,4)||'-'||substr(" h     \
+    ",17,4)||'-'||substr(" h ",21))"
+
+/* The table, not the view: a customer that was deleted was somewhere too. */
+void lab_look(struct lab *lab)
+{
+    each_row(lab,
+             "SELECT " ID_TEXT("h") ", name, " ID_TEXT(
+                 "r") " FROM (SELECT hex(c.id) AS h,"
+                      " t.name AS name, hex(c.redirect_to) AS r FROM s_customer c"
+                      " JOIN s_territory t ON t.id = c.territory_id)",
+             look_at_customer);
+    look_at_users(lab);
+}
+
+int lab_root(const struct lab *lab, int customer)
+{
+    for (int steps = 0; steps < 10 && lab->customers[customer].into >= 0; steps++) {
+        customer = lab->customers[customer].into;
+    }
+    return customer;
+}
+
+unsigned lab_scope(const struct lab *lab, int user)
+{
+    const struct lab_user *who = &lab->users[user];
+    unsigned team = 1U << user, before = 0, scope = 0;
+    if (who->disabled) {
+        return 0;
+    }
+    if (strcmp(who->role, "back_office") == 0) {
+        return 7;
+    }
+    while (team != before) { /* those who report to a manager of the team belong to it */
+        before = team;
+        for (int i = 0; i < LAB_USERS; i++) {
+            int manager = lab->users[i].manager;
+            bool reports = manager >= 0 && (team >> manager & 1) != 0 &&
+                           strcmp(lab->users[manager].role, "manager") == 0;
+            team |= reports ? 1U << i : 0;
+        }
+    }
+    for (int i = 0; i < LAB_USERS; i++) {
+        bool placed = (team >> i & 1) != 0 && lab->users[i].territory >= 0;
+        scope |= placed ? 1U << lab->users[i].territory : 0;
+    }
+    return scope;
+}
+
+bool lab_may_see(const struct lab *lab, int user, int customer)
+{
+    unsigned scope = lab_scope(lab, user);
+    int root = lab_root(lab, customer);
+    for (int i = 0; i < lab->customer_count; i++) {
+        int territory = lab->customers[i].territory;
+        if (territory >= 0 && (scope >> territory & 1) != 0 && lab_root(lab, i) == root) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void lab_check_server(struct lab *lab)
+{
+    static const char *const nothing[] = {
+        "SELECT count(*) FROM quarantine WHERE ended = 0",
+        "SELECT count(*) FROM quarantine WHERE why = 'INTERNAL'",
+        "SELECT count(*) FROM (SELECT position FROM decision WHERE position > 0"
+        " GROUP BY position HAVING count(*) > 1)",
+        "SELECT count(*) FROM decision, org WHERE position > head",
+        "SELECT (SELECT count(DISTINCT position) FROM decision WHERE position > 0)"
+        " - (SELECT head FROM org)",
+    };
+    for (size_t i = 0; i < sizeof nothing / sizeof nothing[0]; i++) {
+        const char *text = lab_server_text(lab, nothing[i]);
+        if (strcmp(text, "0") != 0) {
+            lab_fail(lab, "server: %s gives %s", nothing[i], text);
+        }
+    }
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the files about people need of each other; see people.h. For people*.c only.
+ */
+#ifndef DAYBOOK_TESTS_SUPPORT_PEOPLE_INSIDE_H
+#define DAYBOOK_TESTS_SUPPORT_PEOPLE_INSIDE_H
+
+#include "engine/api/engine.h"
+#include "tests/support/people.h"
+
+#define PEOPLE_JSON_SIZE 4000
+
+/* A transaction under way. */
+struct act {
+    struct people *people;
+    struct lab *lab;
+    struct lab_device *device;
+    daybook_transaction *transaction;
+};
+
+/* A JSON object being written. */
+struct json {
+    char text[PEOPLE_JSON_SIZE];
+    int length;
+};
+
+void people_add(struct json *json, const char *format, ...) __attribute__((format(printf, 2, 3)));
+const char *people_finish(struct json *json);
+
+/* A random record of this kind that the device shows; false where there is none. */
+bool people_pick(struct act *act, const char *entity, char id[DAYBOOK_ID_SIZE]);
+/* Reads a record into a form, whose own id may be the one given; false where there is none. */
+bool people_look(struct act *act, int kind, const char *name, struct form *form);
+/* Opens a form, or takes one that has been open for long. */
+bool people_open_form(struct act *act, struct form *form);
+/* Stages an entry in the ledger and gives its number. */
+int people_number(struct act *act, const struct form *form, int feature, bool blind);
+/* Notes what the author of a delete saw, lines included. */
+void people_see_removed(struct act *act, const struct form *form, bool blind);
+
+/* Acts of a transaction; false where the engine refused one. */
+bool people_change_sets(struct act *act, const struct form *form, int64_t version);
+bool people_step(struct act *act);
+bool people_decide(struct act *act);
+/* Notes in the ledger that the form's document is brought to this state. */
+void people_note_step(struct act *act, const struct form *form, const char *to, bool blind);
+
+#endif
