@@ -285,9 +285,35 @@ static bool delete_single(struct decision *decision, struct work *work)
     return note_delete(decision, work, latest.device_no, decision->author->device_no);
 }
 
+/* A child that went with its document is deleted on its own as well: then it stays away when the
+ * document comes back, as where its own delete came first. One that had not seen the latest edit of
+ * the child loses here too. */
+static void delete_alone(struct decision *decision, struct work *child)
+{
+    const struct id *parent = srv_work_parent(child);
+    struct stamp latest = srv_latest_other(&child->row, decision->author->device_no);
+    if (latest.position > srv_work_seen(decision, child->change)) {
+        return;
+    }
+    for (const struct work *work = decision->works; work != NULL; work = work->next) {
+        bool document = parent != NULL && dk_id_compare(&work->row.record.id, parent) == 0;
+        if (document && work->change != NULL && work->change->op == BLOCK_DELETE) {
+            return; /* it is deleted with its document once more */
+        }
+    }
+    child->row.deletion = srv_merge_stamp(decision, &child->row.deletion, false);
+    child->effect = EFFECT_STORED;
+}
+
 /* See the header. */
 bool srv_decide_deletes(struct decision *decision)
 {
+    for (struct work *work = decision->works; work != NULL; work = work->next) {
+        if (work->change != NULL && work->change->op == BLOCK_DELETE && work->found &&
+            work->row.deleted && work->effect == EFFECT_NONE && srv_work_parent(work) != NULL) {
+            delete_alone(decision, work);
+        }
+    }
     for (int documents = 1; documents >= 0; documents--) {
         for (struct work *work = decision->works; work != NULL; work = work->next) {
             bool waits = work->change != NULL && work->change->op == BLOCK_DELETE &&
