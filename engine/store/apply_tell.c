@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Owns what the inbox is told of records that the server makes beside its decisions: values that
- * lost, holds, and proposals. Called by apply for each of their rows. Invariant: one item per such
+ * lost, holds, and proposals; and what the store takes over from its user's record. Called by apply
+ * for each of their rows. Invariant: one item per such
  * record, on each device whose work it is about.
  */
 #include "engine/store/inside.h"
@@ -133,6 +134,27 @@ static daybook_status tell_held(struct apply *apply, const struct record *record
     return dk_inbox_add(store, &item);
 }
 
+/* The store's own user: role and territory are what the server says by now, and what is recorded
+ * from now on goes by them. */
+static daybook_status take_user(struct store *store, const struct record *record)
+{
+    struct store_state *state = &store->memory.state;
+    const struct value *role = &record->values[USER_ROLE];
+    const struct value *territory = &record->values[USER_TERRITORY_ID];
+    if (dk_id_compare(&record->id, &state->user) != 0) {
+        return DAYBOOK_OK;
+    }
+    if (role->kind == VALUE_TEXT && role->length < sizeof state->role) {
+        memcpy(state->role, role->text, role->length);
+        state->role[role->length] = '\0';
+    }
+    memset(&state->territory, 0, sizeof state->territory);
+    if (territory->kind == VALUE_ID) {
+        state->territory = territory->id;
+    }
+    return DAYBOOK_OK;
+}
+
 /* See inside.h. */
 daybook_status dk_apply_tell(struct apply *apply, const struct record *record, bool inserted)
 {
@@ -140,6 +162,7 @@ daybook_status dk_apply_tell(struct apply *apply, const struct record *record, b
     case ENTITY_CONFLICT: return inserted ? tell_conflict(apply, record) : DAYBOOK_OK;
     case ENTITY_HOLD: return tell_held(apply, record);
     case ENTITY_PROPOSAL: return inserted ? tell_value(apply, record, &proposed) : DAYBOOK_OK;
+    case ENTITY_USER: return take_user(apply->store, record);
     default: return DAYBOOK_OK;
     }
 }
@@ -148,7 +171,7 @@ daybook_status dk_apply_tell(struct apply *apply, const struct record *record, b
 bool dk_apply_tells(const struct entity *entity)
 {
     return entity->kind == ENTITY_CONFLICT || entity->kind == ENTITY_HOLD ||
-           entity->kind == ENTITY_PROPOSAL;
+           entity->kind == ENTITY_PROPOSAL || entity->kind == ENTITY_USER;
 }
 
 /* See inside.h. */

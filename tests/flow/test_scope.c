@@ -267,6 +267,36 @@ static void revoke_devices_of(const char *login)
     server_must(&company.server, revoke);
 }
 
+/* Given a rep who becomes a manager of another territory, when the device has synced, then it goes
+ * by both: it lets its user take a manager's step, and what is made there is of the new territory.
+ */
+static void test_scope__role_and_territory_are_those_of_now(void **state)
+{
+    static const char approve[] = "{\"status\":\"approved\"}";
+    const char *const rise[] = {"user", "change", "mei", "--role", "manager", NULL};
+    const char *const move[] = {"user", "change", "mei", "--territory", "South", NULL};
+    char shop[DAYBOOK_ID_SIZE], quote[DAYBOOK_ID_SIZE], line[DAYBOOK_ID_SIZE], out[400];
+    (void)state;
+    struct rep *mei = company_hire(&company, "mei", "rep", "East");
+    rep_quote(mei, "to be approved", shop, quote, line);
+    rep_patch(mei, "quote", quote, "{\"status\":\"pending_approval\"}");
+    company_settle(&company);
+    assert_int_equal(rep_try_patch(mei, "quote", quote, DAYBOOK_ANY_VERSION, approve),
+                     DAYBOOK_RULE);
+    assert_int_equal(server_run(&company.server, out, sizeof out, rise), 0);
+    rep_sync(mei);
+    rep_patch(mei, "quote", quote, approve);
+    company_settle(&company);
+    assert_string_equal(company_field(&company, "quote", quote, "status"), "approved");
+    assert_int_equal(server_run(&company.server, out, sizeof out, move), 0);
+    rep_sync(mei);
+    rep_put(mei, "customer", "{\"name\":\"in the South\"}", shop);
+    rep_sync(mei);
+    company_settle(&company);
+    assert_field(tom, "customer", shop, "name", "in the South");
+    rep_leave(mei);
+}
+
 static void test_scope__revoked_device_keeps_its_work_and_can_come_back(void **state)
 {
     char shop[DAYBOOK_ID_SIZE], code[64];
@@ -301,6 +331,7 @@ int main(void)
         cmocka_unit_test(test_scope__record_stays_where_its_maker_sees_it),
         cmocka_unit_test(test_scope__unknown_token_and_none),
         cmocka_unit_test(test_scope__enrolment_code_works_once),
+        cmocka_unit_test(test_scope__role_and_territory_are_those_of_now),
         cmocka_unit_test(test_scope__revoked_device_keeps_its_work_and_can_come_back),
     };
     return cmocka_run_group_tests_name("scope", tests, set_up, tear_down);
