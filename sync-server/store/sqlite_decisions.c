@@ -280,7 +280,9 @@ daybook_status srv_sqlite_find_claim(struct srv_store *store, int64_t org, const
                              " coalesce(q.device_no = ?3 AND q.seq < ?4, 0)"
                              " FROM claim c LEFT JOIN quarantine q"
                              " ON q.org = c.org AND q.changeset = c.changeset AND q.ended = 0"
-                             " WHERE c.org = ?1 AND c.record = ?2 ORDER BY c.changeset DESC",
+                             " WHERE c.org = ?1 AND c.record = ?2"
+                             " AND NOT coalesce(q.device_no = ?3 AND q.seq >= ?4, 0)"
+                             " ORDER BY c.changeset DESC",
                              &status);
     if (statement == NULL) {
         return status;

@@ -337,7 +337,8 @@ daybook_status srv_store_markers(struct srv_store *store, uint32_t device_no, in
 daybook_status srv_store_add_claim(struct srv_store *store, int64_t org, const struct id *record,
                                    const struct id *changeset);
 /* The claim on a record that counts for this changeset (instance and seq): of one that waits and
- * that this instance sent before it, else of any that waits, else of the last that was rejected. */
+ * that this instance sent before it, else of any that waits, else of the last that was rejected.
+ * One that waits behind it in the same instance does not count. */
 daybook_status srv_store_find_claim(struct srv_store *store, int64_t org, const struct id *record,
                                     uint32_t device_no, int64_t seq, struct srv_claim *claim,
                                     bool *found);

@@ -265,6 +265,10 @@ static void write_wire(const char *text, char wire[LEDGER_WIRE_SIZE])
 void ledger_stage_step(struct ledger *ledger, const struct step *step)
 {
     assert_in_range(ledger->staged_step_count, 0, LEDGER_STAGED - 1);
+    for (int i = 0; i < ledger->staged_step_count; i++) { /* of one transaction the last counts */
+        struct step *earlier = &ledger->staged_steps[i];
+        earlier->lost = earlier->lost || strcmp(earlier->id, step->id) == 0;
+    }
     ledger->staged_steps[ledger->staged_step_count] = *step;
     write_wire(step->id, ledger->staged_steps[ledger->staged_step_count++].wire);
 }

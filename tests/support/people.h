@@ -49,7 +49,8 @@ void people_office(struct people *people);
 /* Work of the server's operator: disabled users and what waits because of them, the classes of
  * documents, the log's retention, backups and a restore. */
 void people_operate(struct people *people);
-/* Nobody is disabled any more, and nothing waits. */
+/* Nobody is disabled any more, and nothing waits: what goes on waiting for each other, of two
+ * copies of a device, is turned down in the end. */
 void people_calm(struct people *people);
 /* The test fails where an engine answers what it never should. */
 void people_check_status(struct lab *lab, daybook_status status, const char *what);

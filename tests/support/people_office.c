@@ -226,7 +226,7 @@ void people_calm(struct people *people)
     for (int i = 0; i < LAB_USERS; i++) {
         set_disabled(lab, i, false);
     }
-    for (int i = 0; answer_waiting(people, false, true); i++) {
+    for (int i = 0; answer_waiting(people, i > PEOPLE_WAITING_MAX / 2, true); i++) {
         if (i == PEOPLE_WAITING_MAX) {
             lab_fail(lab, "the quarantine does not get empty");
         }
