@@ -32,7 +32,8 @@
 #include <cmocka.h>
 
 #define DEFAULT_SECONDS 12
-#define DEFAULT_LEAST 5 /* seeds, however slow the machine */
+#define DEFAULT_LEAST 5  /* seeds, however slow the machine */
+#define SEEDS_OF_ALL 300 /* in so many everything happens */
 #define STEPS_LEAST 40
 #define STEPS_MORE 160
 #define ROUNDS 3 /* in which everything must come to rest */
@@ -316,7 +317,7 @@ static void test_random__everybody_ends_with_the_same(void **state)
                   first, (long long)committed, (long long)refused);
     for (int i = 0; i < LAB_FAULT_COUNT; i++) {
         print_message("%8lld %s\n", (long long)counts[i], fault_texts[i]);
-        if (done >= 50) {
+        if (done >= SEEDS_OF_ALL) {
             assert_true(counts[i] > 0);
         }
     }
