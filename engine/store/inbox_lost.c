@@ -196,9 +196,8 @@ daybook_status dk_inbox_lost_change(struct store *store, int64_t item, struct ar
     if (strcmp(first->field, "*") == 0) {
         /* What loses as a whole is a delete, or values against a state in which content stands. */
         change->op = BLOCK_DELETE;
-        return dk_text_equal(first->mine.text, first->mine.length, "\"delete\"")
-                   ? DAYBOOK_OK
-                   : DAYBOOK_INVALID;
+        return dk_text_equal(first->mine.text, first->mine.length, "\"delete\"") ? DAYBOOK_OK
+                                                                                 : DAYBOOK_INVALID;
     }
     return add_fields(list, arena, change, *items, item_count);
 }

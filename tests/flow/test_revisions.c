@@ -189,9 +189,8 @@ static void test_revisions__two_send_one_quote(void **state)
         int64_t item = device_int(&other->device, sql);
         assert_true(item > 0);
         /* It can be read, and is no change of what stands. */
-        assert_int_equal(
-            daybook_inbox_keep_mine(other->device.engine, item, &other->device.error),
-            DAYBOOK_INVALID);
+        assert_int_equal(daybook_inbox_keep_mine(other->device.engine, item, &other->device.error),
+                         DAYBOOK_INVALID);
         assert_field(other, "quote", quote, "status", "sent");
         assert_int_equal(device_int(&other->device, sql), item);
     }
