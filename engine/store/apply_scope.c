@@ -97,7 +97,8 @@ static daybook_status remove_rows(struct store *store, const char *condition)
 
 /* Adds the lines of one entity whose document is not there: they were made here, and nothing is
  * known of them but that. */
-static daybook_status touch_orphans_of(struct apply *apply, const struct entity *entity)
+static daybook_status touch_orphans_of(struct apply *apply, const struct entity *entity,
+                                       int64_t bucket)
 {
     struct store *store = apply->store;
     struct statement **slot = &store->entities[entity->kind].orphans;
@@ -105,6 +106,7 @@ static daybook_status touch_orphans_of(struct apply *apply, const struct entity 
     char sql[300];
     daybook_status status;
     bool row;
+    (void)bucket;
     (void)dk_text_format(sql, sizeof sql,
                          "SELECT id FROM r_%s WHERE NOT EXISTS(SELECT 1 FROM r_%s p WHERE p.id=%s)",
                          entity->name, dk_entity(parent->target)->name, parent->name);
@@ -122,16 +124,17 @@ static daybook_status touch_orphans_of(struct apply *apply, const struct entity 
 }
 
 /* Rows go without being looked at; what is derived from them has to be found: `touch` for each
- * entity of lines from which something is. */
-static daybook_status touch_lines(struct apply *apply,
+ * entity of lines from which something is. `bucket`: the one that goes; 0: what is over. */
+static daybook_status touch_lines(struct apply *apply, int64_t bucket,
                                   daybook_status (*touch)(struct apply *apply,
-                                                          const struct entity *entity))
+                                                          const struct entity *entity,
+                                                          int64_t bucket))
 {
     daybook_status status = DAYBOOK_OK;
     for (int kind = 0; kind < ENTITY_COUNT && status == DAYBOOK_OK; kind++) {
         const struct entity *entity = dk_entity(kind);
         if (entity->parent_field >= 0 && apply->store->facts[kind].derived != 0) {
-            status = touch(apply, entity);
+            status = touch(apply, entity, bucket);
         }
     }
     return status;
@@ -141,7 +144,8 @@ static daybook_status touch_lines(struct apply *apply,
 #define IS_OVER "bucket<0 AND ~bucket NOT IN (SELECT bucket FROM scope WHERE loading=1)"
 
 /* Adds the documents that are about to lose lines of one entity. */
-static daybook_status touch_bereft_of(struct apply *apply, const struct entity *entity)
+static daybook_status touch_bereft_of(struct apply *apply, const struct entity *entity,
+                                      int64_t bucket)
 {
     struct store *store = apply->store;
     struct statement **slot = &store->entities[entity->kind].bereft;
@@ -150,9 +154,13 @@ static daybook_status touch_bereft_of(struct apply *apply, const struct entity *
     daybook_status status;
     bool row;
     (void)dk_text_format(sql, sizeof sql,
-                         "SELECT DISTINCT %s FROM r_%s WHERE " IS_OVER " AND version>=0",
+                         "SELECT DISTINCT %s FROM r_%s WHERE (bucket IN (?1,~?1) OR"
+                         " (?1=0 AND " IS_OVER ")) AND version>=0",
                          parent->name, entity->name);
     struct statement *select = dk_statement(&store->database, slot, sql, &status);
+    if (select != NULL) {
+        dk_bind_int(select, 1, bucket);
+    }
     while (select != NULL && (status = dk_step(select, &row)) == DAYBOOK_OK && row) {
         struct id id;
         if (dk_column_id(select, 0, &id)) {
@@ -170,7 +178,7 @@ daybook_status dk_apply_drop_stale(struct apply *apply)
 {
     struct store *store = apply->store;
     struct touched list = {NULL, 0, 0};
-    daybook_status status = touch_lines(apply, touch_bereft_of);
+    daybook_status status = touch_lines(apply, 0, touch_bereft_of);
     if (status == DAYBOOK_OK) {
         status = dk_fetched_drop_where(store, IS_OVER);
     }
@@ -188,7 +196,7 @@ daybook_status dk_apply_drop_stale(struct apply *apply)
         status = evict_all(apply, &list);
     }
     if (status == DAYBOOK_OK) {
-        status = touch_lines(apply, touch_orphans_of);
+        status = touch_lines(apply, 0, touch_orphans_of);
     }
     if (status == DAYBOOK_OK && store->memory.paging == 0) {
         store->memory.stale = false;
@@ -205,7 +213,10 @@ static daybook_status lose_bucket(struct apply *apply, int64_t bucket)
     char sql[128];
     (void)dk_text_format(sql, sizeof sql, "bucket IN (%lld,%lld)", (long long)bucket,
                          (long long)~bucket);
-    daybook_status status = remove_rows(store, sql);
+    daybook_status status = touch_lines(apply, bucket, touch_bereft_of);
+    if (status == DAYBOOK_OK) {
+        status = remove_rows(store, sql);
+    }
     (void)dk_text_format(sql, sizeof sql, "DELETE FROM raw_record WHERE bucket IN (%lld,%lld)",
                          (long long)bucket, (long long)~bucket);
     if (status == DAYBOOK_OK) {
@@ -315,7 +326,8 @@ static daybook_status lose_buckets(struct apply *apply, const struct scope_row *
     if (status == DAYBOOK_OK && lost_count > 0) {
         status = dk_fetched_drop_all(store);
     }
-    return status == DAYBOOK_OK && lost_count > 0 ? touch_lines(apply, touch_orphans_of) : status;
+    return status == DAYBOOK_OK && lost_count > 0 ? touch_lines(apply, 0, touch_orphans_of)
+                                                  : status;
 }
 
 /* Whether the reply names a bucket twice, which breaks the protocol. */
