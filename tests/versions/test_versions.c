@@ -79,7 +79,8 @@ static void test_versions__undo_and_replay_keep_unknown_fields(void **state)
     (void)state;
     open_shop();
     char before[200];
-    (void)snprintf(before, sizeof before, "%s", store_extra(wang->device.path, "customer", shop));
+    (void)snprintf(before, sizeof before, "%.199s",
+                   store_extra(wang->device.path, "customer", shop));
     assert_true(before[0] == '{');
     /* Wang renames the shop and deletes another record together; that one is gone at the server. */
     rep_put(wang, "customer", "{\"name\":\"Gone\"}", gone);
