@@ -380,6 +380,10 @@ void lab_check(struct lab_device *device)
     }
     daybook_sync_status status = DAYBOOK_SYNC_STATUS_INIT;
     (void)daybook_get_status(device->engine, &status);
+    if (status.divergences != 0) {
+        lab_fail(lab, "device %d: %lld buckets differed from the server's, and were mended",
+                 device->number, (long long)status.divergences);
+    }
     if (status.pending + status.unsettled == 0 &&
         strcmp(lab_device_text(device, "SELECT count(*) FROM sync_state WHERE state<>'held'"),
                "0") != 0) {
