@@ -155,10 +155,13 @@ static bool add_step(struct trial *trial, struct plan *plan, struct act *act, un
     const struct machine_step *found[CANDIDATES_MAX];
     int count = 0;
     for (const struct machine_step *step = dk_machine_steps(); step->from >= 0; step++) {
+        if (step->entity != trial->entity) {
+            continue;
+        }
         const char *to = field->choices[step->to];
-        bool fits = step->entity == trial->entity && step->from == plan->state &&
-                    (step->roles & roles) != 0 && step->need == MACHINE_NEED_NONE &&
-                    step->direction != MACHINE_ASK && strcmp(to, "sent") != 0 &&
+        bool fits = step->from == plan->state && (step->roles & roles) != 0 &&
+                    step->need == MACHINE_NEED_NONE && step->direction != MACHINE_ASK &&
+                    strcmp(to, "sent") != 0 &&
                     !(roles == MACHINE_R && strcmp(to, "cancelled") == 0);
         if (fits && count < CANDIDATES_MAX) {
             found[count++] = step;
