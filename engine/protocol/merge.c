@@ -63,6 +63,15 @@ static enum merge_result merge_first(enum merge_policy policy, const struct merg
     return known ? MERGE_APPLY : MERGE_WINS;
 }
 
+/* See the header. */
+bool dk_merge_stands(enum merge_policy policy, const struct merge_side *a,
+                     const struct merge_side *b)
+{
+    bool by_first = policy == POLICY_MIN || policy == POLICY_MAX;
+    int order = by_first ? compare_first(policy, a, b) : 0;
+    return (order != 0 ? order : compare_stamps(a, b)) > 0;
+}
+
 /* PROTOCOL.md, section "Merge", has the rule and an example of each policy. A SERVER value is
  * computed inside the decision, so the decision under way stands. SET and GROW merge element by
  * element. */

@@ -34,6 +34,11 @@ bool dk_merge_known(const struct stamp *stored, uint32_t device_no, int64_t seen
 enum merge_result dk_merge(enum merge_policy policy, const struct merge_side *stored,
                            const struct merge_side *incoming, int count, int64_t seen);
 
+/* True where `a` stands and `b` loses when two records become one: neither author had seen what the
+ * other had given. MIN and MAX go by the first value, then, like all others, by the stamps. */
+bool dk_merge_stands(enum merge_policy policy, const struct merge_side *a,
+                     const struct merge_side *b);
+
 #define MERGE_ADDITIONS_MAX 8 /* of one element, by devices that had not seen each other's */
 
 /* One element of a SET. It is there as long as some addition was seen by no removal. */

@@ -59,7 +59,17 @@ bool dk_sales_can_hold(int entity);
 /* The holds that the record deserves as it stands, at most SALES_HOLDS_MAX. */
 daybook_status dk_sales_holds(const struct sales_reader *reader, struct record *record,
                               struct arena *arena, struct sales_hold *holds, int *count);
-/* Whether a visit can count at all: completed, and long enough. */
+/* Visits of one rep to one customer whose check-ins are closer are one visit, and count once. */
+#define SALES_TWIN_MS ((int64_t)2 * 60 * 60 * 1000)
+/* Whether a visit, as it was recorded, can be the same as another record: nobody had planned it,
+ * and its check-in is not in doubt. */
+bool dk_visit_is_ad_hoc(const struct record *visit);
+/* Whether a visit can still become one with another: it has begun or ended, and neither was it
+ * called off nor has anybody judged it. */
+bool dk_visit_may_join(const struct record *visit);
+/* Whether two ad hoc visits are one, if two devices recorded them. */
+bool dk_visit_is_twin(const struct record *a, const struct record *b);
+/* Whether a visit can count at all: completed, long enough, and not become another. */
 bool dk_visit_may_count(const struct record *visit);
 /* Whether a visit counts by itself: also at the customer, by a clock and a place that can be
  * believed unless somebody has verified it, and with a result. */

@@ -72,10 +72,48 @@ static bool is_in(const struct record *visit, const char *state)
 }
 
 /* See the header. */
+bool dk_visit_is_ad_hoc(const struct record *visit)
+{
+    const struct value *values = visit->values;
+    return values[VISIT_PLAN_DAY].kind == VALUE_NULL &&
+           values[VISIT_CHECKIN_TS].kind == VALUE_INT && !is_set(visit, VISIT_CHECKIN_SUSPECT) &&
+           values[VISIT_REP_ID].kind == VALUE_ID && values[VISIT_CUSTOMER_ID].kind == VALUE_ID;
+}
+
+/* See the header. */
+bool dk_visit_may_join(const struct record *visit)
+{
+    switch (dk_machine_state(visit)) {
+    case RANK_VISIT_planned:
+    case RANK_VISIT_in_progress:
+    case RANK_VISIT_abandoned:
+    case RANK_VISIT_completed: return true;
+    default: return false;
+    }
+}
+
+/* See the header. */
+bool dk_visit_is_twin(const struct record *a, const struct record *b)
+{
+    static const int same[] = {VISIT_CUSTOMER_ID, VISIT_REP_ID};
+    if (!dk_visit_is_ad_hoc(a) || !dk_visit_is_ad_hoc(b)) {
+        return false;
+    }
+    for (size_t i = 0; i < sizeof same / sizeof same[0]; i++) {
+        if (!dk_value_equal(&a->values[same[i]], &b->values[same[i]])) {
+            return false;
+        }
+    }
+    int64_t apart_ms = a->values[VISIT_CHECKIN_TS].integer - b->values[VISIT_CHECKIN_TS].integer;
+    return llabs(apart_ms) < SALES_TWIN_MS;
+}
+
+/* See the header. */
 bool dk_visit_may_count(const struct record *visit)
 {
     int64_t in, out;
-    return (is_in(visit, "completed") || is_in(visit, "verified")) &&
+    return visit->values[VISIT_REDIRECT_TO].kind == VALUE_NULL &&
+           (is_in(visit, "completed") || is_in(visit, "verified")) &&
            has_int(visit, VISIT_CHECKIN_TS, &in) && has_int(visit, VISIT_CHECKOUT_TS, &out) &&
            out - in >= MINUTES_MIN_MS;
 }

@@ -9,7 +9,6 @@
 
 #include <string.h>
 
-#define TWIN_MS ((int64_t)2 * 60 * 60 * 1000)    /* closer visits count as one */
 #define AROUND_MS ((int64_t)24 * 60 * 60 * 1000) /* visits further away are left as they are */
 #define VISITS_MAX 500                           /* of one rep around one time */
 #define VISIT_PAGE 200
@@ -120,7 +119,8 @@ static bool judge_all(struct decision *decision, const struct visits *visits)
     for (int i = 0; i < visits->count; i++) {
         struct work *work = visits->works[i];
         const struct record *visit = &work->row.record;
-        bool close = last != NULL && checkin_ms(visit) - checkin_ms(&last->row.record) < TWIN_MS;
+        bool close =
+            last != NULL && checkin_ms(visit) - checkin_ms(&last->row.record) < SALES_TWIN_MS;
         bool counts = !close && work->effect == EFFECT_NONE && is_effective(visit);
         if (!close && !counts) {
             daybook_status status =

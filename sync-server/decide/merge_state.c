@@ -183,6 +183,22 @@ static bool decide_step(struct decision *decision, struct step *step)
     return refuse(decision, step, rule);
 }
 
+/* What the author of a change that was led to another record saw: of the record that it names, and
+ * of what was led here before only the author's own steps. */
+static struct state_view seen_led(const struct decision *decision, const struct step *step)
+{
+    struct state_op ops[2 * (STATE_OPS_MAX + 1)];
+    uint32_t mine = decision->author->device_no;
+    int64_t seen = srv_work_seen(decision, decision->from->change);
+    int count = srv_state_ops(&decision->from->row, step->field, ops);
+    for (int i = 0; i < step->count; i++) {
+        if (step->ops[i].device_no == mine) {
+            ops[count++] = step->ops[i];
+        }
+    }
+    return dk_state_seen(ops, count, seen, mine);
+}
+
 /* See the header. */
 bool srv_merge_state(struct decision *decision, struct work *work, int field,
                      const struct value *value)
@@ -193,7 +209,35 @@ bool srv_merge_state(struct decision *decision, struct work *work, int field,
     step.before = dk_state_value(step.ops, step.count);
     step.seen = dk_state_seen(step.ops, step.count, srv_work_seen(decision, work->change),
                               decision->author->device_no);
+    if (decision->from != NULL) {
+        step.seen = seen_led(decision, &step);
+    }
     return decide_step(decision, &step);
+}
+
+/* See the header. The step that made `into` is the first of all, which everybody has seen; what
+ * comes from the other record nobody has seen here. */
+bool srv_join_state(struct decision *decision, const struct work *from, struct work *into,
+                    int field)
+{
+    struct state_op theirs[STATE_OPS_MAX + 1];
+    struct step step = {.work = into, .field = field};
+    int count = srv_state_ops(&from->row, field, theirs);
+    step.count = srv_state_ops(&into->row, field, step.ops);
+    step.before = dk_state_value(step.ops, step.count);
+    if (into->effect == EFFECT_NEW) {
+        step.ops[0].position = decision->position - 1;
+    }
+    for (int i = 0; i < count; i++) {
+        theirs[i].position = decision->position;
+        step.count = dk_state_add(step.ops, step.count, &theirs[i]);
+        if (step.count < 0) {
+            return srv_decision_reject(decision, REJECT_LIMIT, into->row.record.entity,
+                                       &into->row.record.id,
+                                       into->row.record.entity->fields[field].name, "steps");
+        }
+    }
+    return put(decision, &step);
 }
 
 /* See the header. */

@@ -1,26 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Customers that were found to be one: redirect_to of the one names the other. What names the first
- * is about the other from then on, and what changes it changes the other. Part of the second and
- * third step of the decision. Invariants: 1. The values of both merge by their stamps, field by
- * field, so that it does not matter whether a change comes before or after the two become one. 2.
- * What loses is noted. 3. A reference that follows a redirect is the same reference as before: it
- * takes no new stamp.
+ * Records that were found to be one, customers or visits: redirect_to of the one names the other.
+ * What names the first is about the other from then on, and what changes it changes the other. Part
+ * of the second and third step of the decision. Invariants: 1. It does not matter whether a change
+ * comes before or after the two become one. 2. A reference that follows a redirect is the same
+ * reference as before: it takes no new stamp.
  */
 #include "sync-server/decide/work.h"
 
 #include <string.h>
 
-static const char custom_prefix[] = "custom."; /* of the names of the app's own keys */
+#define REDIRECTS_MAX 8 /* steps from one record to the next */
 
-#define REDIRECTS_MAX 8 /* steps from one customer to the next */
+/* The field that names the other record; -1: these do not become one. */
+static int redirect_field(const struct entity *entity)
+{
+    return entity->kind == ENTITY_CUSTOMER ? CUSTOMER_REDIRECT_TO
+           : entity->kind == ENTITY_VISIT  ? VISIT_REDIRECT_TO
+                                           : -1;
+}
 
 /* See the header. */
 struct work *srv_redirect_target(struct decision *decision, struct work *work)
 {
-    bool redirects = work->row.record.entity->kind == ENTITY_CUSTOMER;
-    for (int steps = 0; redirects && steps < REDIRECTS_MAX && work->found; steps++) {
-        const struct value *next = &work->row.record.values[CUSTOMER_REDIRECT_TO];
+    int field = redirect_field(work->row.record.entity);
+    for (int steps = 0; field >= 0 && steps < REDIRECTS_MAX; steps++) {
+        const struct value *next = &work->row.record.values[field];
         if (next->kind != VALUE_ID) {
             break;
         }
@@ -32,7 +37,7 @@ struct work *srv_redirect_target(struct decision *decision, struct work *work)
     return work;
 }
 
-/* Whoever may change or name the one customer, or might then, may do so to the one that it has
+/* Whoever may change or name the one record, or might then, may do so to the one that it has
  * become, though they never saw that. */
 static bool lead_on(struct decision *decision, struct work *named, struct work *target)
 {
@@ -50,11 +55,11 @@ static bool lead_on(struct decision *decision, struct work *named, struct work *
     return true;
 }
 
-/* Whether a field names customers, and follows their redirects. */
+/* Whether a field names records that may have been redirected, and follows that. */
 static bool follows(const struct entity *entity, int field)
 {
-    return field >= 0 && entity->fields[field].target == ENTITY_CUSTOMER &&
-           !(entity->kind == ENTITY_CUSTOMER && field == CUSTOMER_REDIRECT_TO);
+    int target = field < 0 ? -1 : entity->fields[field].target;
+    return target >= 0 && redirect_field(dk_entity(target)) >= 0 && field != redirect_field(entity);
 }
 
 /* See the header. The first such one is named. */
@@ -95,7 +100,8 @@ bool srv_redirect_references(struct decision *decision, const struct change **ch
         if (!follows((*change)->entity, value->field) || value->value.kind != VALUE_ID) {
             continue;
         }
-        struct work *named = srv_work_load(decision, dk_entity(ENTITY_CUSTOMER), &value->value.id);
+        const struct entity *entity = dk_entity((*change)->entity->fields[value->field].target);
+        struct work *named = srv_work_load(decision, entity, &value->value.id);
         struct work *target = named == NULL ? NULL : srv_redirect_target(decision, named);
         if (target == NULL) {
             return false;
@@ -118,7 +124,7 @@ bool srv_redirect_references(struct decision *decision, const struct change **ch
 /* A change of a record beside the one that its work has. */
 struct work_change {
     struct work *work;
-    const struct work *from; /* the customer that its author had before the eyes */
+    const struct work *from; /* the record that its author had before the eyes */
     const struct change *change;
     struct work_change *next;
 };
@@ -136,11 +142,11 @@ static bool add_late(struct decision *decision, struct work *work, const struct 
     return true;
 }
 
-/* See the header. Nothing of the other customer was before the author's eyes but what has come to
+/* See the header. Nothing of the other record was before the author's eyes but what has come to
  * it from this one, so its own values are compared by their stamps. The author gets both whole. */
 bool srv_redirect_change(struct decision *decision, struct work *work)
 {
-    if (work->row.record.entity->kind != ENTITY_CUSTOMER || work->change->op != BLOCK_SET ||
+    if (redirect_field(work->row.record.entity) < 0 || work->change->op != BLOCK_SET ||
         decision->author->is_server) {
         return true;
     }
@@ -208,7 +214,8 @@ bool srv_redirect_renames(struct decision *decision, struct work *work, int fiel
         sent->kind != VALUE_ID || dk_value_equal(stored, sent)) {
         return true;
     }
-    struct work *named = srv_work_load(decision, dk_entity(ENTITY_CUSTOMER), &stored->id);
+    const struct entity *entity = dk_entity(work->row.record.entity->fields[field].target);
+    struct work *named = srv_work_load(decision, entity, &stored->id);
     struct work *target = named == NULL ? NULL : srv_redirect_target(decision, named);
     if (target == NULL) {
         return false;
@@ -222,274 +229,6 @@ bool srv_redirect_renames(struct decision *decision, struct work *work, int fiel
 }
 
 /* ---- two customers become one */
-
-/* Notes a value of the customer that goes, or of the one that stays, which lost. */
-static bool note_lost(struct decision *decision, const struct work *into, int field,
-                      const struct value *kept, const struct stamp *kept_stamp,
-                      const struct value *lost, const struct stamp *lost_stamp)
-{
-    const struct field *info = &into->row.record.entity->fields[field];
-    struct value kept_text, lost_text;
-    return srv_value_text(decision, info, kept, &kept_text) &&
-           srv_value_text(decision, info, lost, &lost_text) &&
-           srv_decide_note(decision, into, info->name, strlen(info->name), &kept_text,
-                           kept_stamp->device_no, &lost_text, lost_stamp->device_no);
-}
-
-/* The latest stamp of a group's fields. */
-static struct stamp latest_of(const struct srv_record *row, uint64_t mask)
-{
-    struct stamp latest = {0, 0, 0};
-    for (int field = 0; field < row->record.entity->field_count; field++) {
-        const struct stamp *stamp = &row->stamps[field];
-        if ((mask >> field & 1) != 0 &&
-            dk_stamp_compare(stamp->time, stamp->device_no, latest.time, latest.device_no) > 0) {
-            latest = *stamp;
-        }
-    }
-    return latest;
-}
-
-/* One field or group: the later side stands. Its stamp stays, at this position. */
-static bool join_unit(struct decision *decision, const struct work *from, struct work *into,
-                      uint64_t mask)
-{
-    struct stamp theirs = latest_of(&from->row, mask), mine = latest_of(&into->row, mask);
-    bool wins = dk_stamp_compare(theirs.time, theirs.device_no, mine.time, mine.device_no) > 0;
-    for (int field = 0; field < into->row.record.entity->field_count; field++) {
-        struct value *value = &into->row.record.values[field];
-        const struct value *other = &from->row.record.values[field];
-        if ((mask >> field & 1) == 0) {
-            continue;
-        }
-        const struct value *lost = wins ? value : other;
-        bool differs = !dk_value_equal(value, other);
-        if (differs && lost->kind != VALUE_NULL &&
-            !note_lost(decision, into, field, wins ? other : value, wins ? &theirs : &mine, lost,
-                       wins ? &mine : &theirs)) {
-            return false;
-        }
-        if (wins) {
-            into->row.stamps[field] =
-                (struct stamp){decision->position, theirs.time, theirs.device_no};
-        }
-        if (wins && differs) {
-            *value = *other;
-            into->changed |= (uint64_t)1 << field;
-        }
-    }
-    return true;
-}
-
-/* One set into another. */
-struct set_join {
-    struct decision *decision;
-    const struct work *from;
-    struct work *into;
-    int field;
-};
-
-/* An element that the customer who stays does not have comes with the stamps that it had. */
-static bool join_element(void *context, const struct element *element, bool there, bool add,
-                         bool *applies)
-{
-    const struct set_join *join = context;
-    const struct srv_record *from = &join->from->row;
-    const char *name = from->record.entity->fields[join->field].name;
-    char key[LIMIT_LABEL_BYTES + LIMIT_SET_ELEMENT_BYTES + 1];
-    struct stamp stamps[MERGE_ADDITIONS_MAX] = {from->stamps[join->field]};
-    size_t length = srv_element_key(key, name, element);
-    int count = 0;
-    *applies = add && !there;
-    if (there) {
-        return true;
-    }
-    for (int i = 0; i < from->key_stamp_count && count < MERGE_ADDITIONS_MAX; i++) {
-        if (srv_key_stamp_is(&from->key_stamps[i], key, length)) {
-            stamps[count++] = from->key_stamps[i].stamp;
-        }
-    }
-    count = count > 0 ? count : 1;
-    for (int i = 0; i < count; i++) {
-        stamps[i].position = join->decision->position;
-    }
-    return srv_key_stamps_put(join->decision, &join->into->row, key, length, stamps, count);
-}
-
-/* The union of two sets. */
-static bool join_set(struct decision *decision, const struct work *from, struct work *into,
-                     int field)
-{
-    const struct value *other = &from->row.record.values[field];
-    struct value *value = &into->row.record.values[field], joined, change;
-    if (other->kind != VALUE_TEXT) {
-        return true;
-    }
-    struct buffer *text = &decision->decide->text;
-    dk_buffer_reset(text);
-    dk_buffer_append_text(text, "{\"add\":");
-    dk_buffer_append(text, other->text, other->length);
-    dk_buffer_append_char(text, '}');
-    change = (struct value){.kind = VALUE_TEXT, .length = (uint32_t)text->length};
-    change.text = dk_arena_copy(decision->arena, text->bytes, text->length);
-    if (text->status != DAYBOOK_OK || change.text == NULL) {
-        return srv_decision_out_of_memory(decision);
-    }
-    struct set_join join = {decision, from, into, field};
-    if (!dk_set_merge(value, &change, join_element, &join, decision->arena, &joined)) {
-        const struct record *record = &into->row.record;
-        return decision->status != DAYBOOK_OK ? false
-               : decision->arena->failed
-                   ? srv_decision_out_of_memory(decision)
-                   : srv_decision_reject(decision, REJECT_LIMIT, record->entity, &record->id,
-                                         record->entity->fields[field].name, "elements");
-    }
-    into->changed |= dk_value_equal(value, &joined) ? 0 : (uint64_t)1 << field;
-    *value = joined;
-    return true;
-}
-
-/* One key of the app's own, there or removed: the later side stands, and against a key that has no
- * stamp any more one that is there. What changes is added to *changes. */
-static bool join_key(struct decision *decision, const struct work *from, struct work *into,
-                     const char *name, size_t length, struct value *changes)
-{
-    static const struct value removed = {.kind = VALUE_TEXT, .length = 4, .text = "null"};
-    const char *key = name + sizeof custom_prefix - 1;
-    size_t key_length = length - (sizeof custom_prefix - 1);
-    struct value other = srv_extra_get(&from->row.record.values[FIELD_CUSTOM], key, key_length);
-    struct value value = srv_extra_get(&into->row.record.values[FIELD_CUSTOM], key, key_length);
-    struct stamp theirs = srv_key_stamp_get(&from->row, name, length);
-    struct stamp mine = srv_key_stamp_get(&into->row, name, length);
-    int order = dk_stamp_compare(theirs.time, theirs.device_no, mine.time, mine.device_no);
-    bool wins = order > 0 || (order == 0 && value.kind == VALUE_NULL);
-    const struct value *lost = wins ? &value : &other;
-    bool differs = !dk_value_equal(&value, &other);
-    if (differs && lost->kind != VALUE_NULL &&
-        !srv_decide_note(decision, into, name, length, wins ? &other : &value,
-                         wins ? theirs.device_no : mine.device_no, lost,
-                         wins ? mine.device_no : theirs.device_no)) {
-        return false;
-    }
-    theirs.position = decision->position;
-    if (wins && !srv_key_stamp_put(decision, &into->row, name, length, &theirs)) {
-        return false;
-    }
-    const struct value *put = other.kind == VALUE_NULL ? &removed : &other;
-    return !wins || !differs || srv_extra_put(changes, key, key_length, put, decision->arena) ||
-           srv_decision_out_of_memory(decision);
-}
-
-/* Decides each key that the customer that goes has, or had. */
-static bool join_keys(struct decision *decision, const struct work *from, struct work *into,
-                      struct value *changes)
-{
-    const struct value *other = &from->row.record.values[FIELD_CUSTOM];
-    const size_t head = sizeof custom_prefix - 1;
-    const char *key, *raw;
-    size_t cursor = 0, key_length, raw_length;
-    while (dk_map_next(other, &cursor, &key, &key_length, &raw, &raw_length)) {
-        char name[sizeof custom_prefix + LIMIT_CUSTOM_KEY_BYTES];
-        if (key_length > LIMIT_CUSTOM_KEY_BYTES) {
-            continue;
-        }
-        memcpy(name, custom_prefix, head);
-        memcpy(name + head, key, key_length);
-        if (!join_key(decision, from, into, name, head + key_length, changes)) {
-            return false;
-        }
-    }
-    for (int i = 0; i < from->row.key_stamp_count; i++) {
-        const struct srv_key_stamp *stamp = &from->row.key_stamps[i];
-        bool removed =
-            stamp->key_length > head && memcmp(stamp->key, custom_prefix, head) == 0 &&
-            srv_extra_get(other, stamp->key + head, stamp->key_length - head).kind == VALUE_NULL;
-        if (removed && !join_key(decision, from, into, stamp->key, stamp->key_length, changes)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* The app's own keys, one by one. The log gets those that changed: a key that went is not in the
- * map any more. */
-static bool join_custom(struct decision *decision, const struct work *from, struct work *into)
-{
-    struct value *value = &into->row.record.values[FIELD_CUSTOM];
-    struct value changes = {.kind = VALUE_NULL};
-    struct work_map *map = into->map;
-    if (!join_keys(decision, from, into, &changes)) {
-        return false;
-    }
-    if (changes.kind == VALUE_NULL) {
-        return true;
-    }
-    if (!dk_map_apply(value, &changes, decision->arena, value)) {
-        const struct record *record = &into->row.record;
-        return decision->arena->failed
-                   ? srv_decision_out_of_memory(decision)
-                   : srv_decision_reject(decision, REJECT_LIMIT, record->entity, &record->id,
-                                         record->entity->fields[FIELD_CUSTOM].name, "keys");
-    }
-    while (map != NULL && map->field != FIELD_CUSTOM) {
-        map = map->next;
-    }
-    if (map == NULL) {
-        map = dk_arena_new(decision->arena, sizeof *map);
-        if (map == NULL) {
-            return srv_decision_out_of_memory(decision);
-        }
-        *map = (struct work_map){.field = FIELD_CUSTOM, .next = into->map};
-        into->map = map;
-    }
-    const char *key, *raw;
-    size_t cursor = 0, key_length, raw_length;
-    while (dk_map_next(&changes, &cursor, &key, &key_length, &raw, &raw_length)) {
-        struct value put = {.kind = VALUE_TEXT, .length = (uint32_t)raw_length, .text = raw};
-        if (!srv_extra_put(&map->changed, key, key_length, &put, decision->arena)) {
-            return srv_decision_out_of_memory(decision);
-        }
-    }
-    into->changed |= (uint64_t)1 << FIELD_CUSTOM;
-    return true;
-}
-
-/* A field that neither stamps nor elements decide: what is missing is taken over. */
-static void join_missing(const struct decision *decision, const struct work *from,
-                         struct work *into, int field)
-{
-    struct value *value = &into->row.record.values[field];
-    const struct value *other = &from->row.record.values[field];
-    if (value->kind == VALUE_NULL && other->kind != VALUE_NULL) {
-        *value = *other;
-        into->row.stamps[field] = from->row.stamps[field];
-        into->row.stamps[field].position = decision->position;
-        into->changed |= (uint64_t)1 << field;
-    }
-}
-
-/* All fields of one customer into another. */
-static bool join(struct decision *decision, const struct work *from, struct work *into)
-{
-    const struct entity *entity = into->row.record.entity;
-    uint64_t done = 0;
-    bool fine = join_custom(decision, from, into);
-    for (int field = FIELD_COMMON_COUNT; field < entity->field_count && fine; field++) {
-        uint64_t mask = dk_field_group_mask(entity, field);
-        if ((done >> field & 1) != 0) {
-            continue;
-        }
-        done |= mask;
-        switch (entity->fields[field].policy) {
-        case POLICY_LATEST: fine = join_unit(decision, from, into, mask); break;
-        case POLICY_SET: fine = join_set(decision, from, into, field); break;
-        case POLICY_PROPOSE: join_missing(decision, from, into, field); break;
-        default: break;
-        }
-    }
-    into->effect = into->effect == EFFECT_NONE ? EFFECT_SET : into->effect;
-    return fine;
-}
 
 /* Refuses a redirect that leads nowhere, back to where it began, or over too many steps. */
 static bool check_redirect(struct decision *decision, struct work *from, struct work **into)
@@ -550,7 +289,7 @@ bool srv_redirect_join(struct decision *decision)
         if (!redirected) {
             continue;
         }
-        if (!check_redirect(decision, work, &into) || (now && !join(decision, work, into))) {
+        if (!check_redirect(decision, work, &into) || (now && !srv_join(decision, work, into))) {
             return false;
         }
         srv_redirect_along(decision, work, into);

@@ -79,9 +79,10 @@ static bool fill(struct decision *decision, struct work *work)
 }
 
 /* See the header. */
-bool srv_decide_fill(struct decision *decision)
+bool srv_decide_fill(struct decision *decision, const struct work *last)
 {
-    for (struct work *work = decision->works; work != NULL; work = work->next) {
+    for (struct work *work = last == NULL ? decision->works : last->next; work != NULL;
+         work = work->next) {
         bool concerned = is_written(work) && !work->dropped &&
                          (work->change != NULL || work->about != NULL || work->changed != 0);
         if (concerned && !fill(decision, work)) {

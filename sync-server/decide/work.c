@@ -140,6 +140,20 @@ void srv_work_link_parent(struct decision *decision, struct work *work)
 }
 
 /* See the header. */
+void srv_work_move(struct decision *decision, struct work *work, const struct id *parent)
+{
+    struct value *value = &work->row.record.values[work->row.record.entity->parent_field];
+    struct work **at = &decision->by_parent[slot_of(decision, &value->id)];
+    assert(value->kind == VALUE_ID);
+    while (*at != work) {
+        at = &(*at)->same_parent_slot;
+    }
+    *at = work->same_parent_slot;
+    value->id = *parent;
+    srv_work_link_parent(decision, work);
+}
+
+/* See the header. */
 struct work *srv_work_children(const struct decision *decision, const struct id *parent)
 {
     return decision->by_parent[slot_of(decision, parent)];

@@ -186,6 +186,8 @@ void srv_work_turn_later(const struct decision *decision, struct srv_record *row
 struct work *srv_work_adopt(struct decision *decision, const struct srv_record *row);
 /* Enters a child row into its parent's list, once its parent field is known. */
 void srv_work_link_parent(struct decision *decision, struct work *work);
+/* Gives a child row another parent. */
+void srv_work_move(struct decision *decision, struct work *work, const struct id *parent);
 /* The first work in the list of a parent's possible children; the caller compares entity and
  * parent, and goes on by same_parent_slot. */
 struct work *srv_work_children(const struct decision *decision, const struct id *parent);
@@ -316,6 +318,9 @@ int srv_state_ops(const struct srv_record *row, int field, struct state_op *ops)
 /* A step of the record's machine, from what the author saw; other fields are merged already. */
 bool srv_merge_state(struct decision *decision, struct work *work, int field,
                      const struct value *value);
+/* The steps of a record that goes into another one's register. */
+bool srv_join_state(struct decision *decision, const struct work *from, struct work *into,
+                    int field);
 /* A step up that a rule of the server takes, in nobody's name. */
 bool srv_step_by_rule(struct decision *decision, struct work *work, int rank);
 /* A record that is being made may begin where its maker can have brought it. */
@@ -387,19 +392,28 @@ bool srv_decide_deletes(struct decision *decision);
 bool srv_decide_revive_parents(struct decision *decision);
 
 /* ---- validate.c */
-bool srv_decide_fill(struct decision *decision);   /* fields of the server, domain rules */
+/* Fields of the server, domain rules, of the works behind `last`; NULL: of all. */
+bool srv_decide_fill(struct decision *decision, const struct work *last);
 bool srv_decide_derive(struct decision *decision); /* derived columns, number of children */
 
 /* ---- effective.c */
 bool srv_decide_effective(struct decision *decision); /* visits that count */
 
+/* ---- twin.c */
+/* Visits that turn out to be one become one. Behind srv_decide_fill. */
+bool srv_decide_twins(struct decision *decision);
+
+/* ---- join.c */
+/* The values of a record that goes into the one that stays. */
+bool srv_join(struct decision *decision, const struct work *from, struct work *into);
+
 /* ---- redirect.c */
-/* The record that a customer's redirect leads to; the work itself where there is none. NULL: the
- * decision has failed. */
+/* The record that a redirect of a customer or visit leads to; the work itself where there is none.
+ * NULL: the decision has failed. */
 struct work *srv_redirect_target(struct decision *decision, struct work *work);
 /* The verdict says that something went to another record than `from`. */
 void srv_redirect_tell(struct decision *decision, const struct work *from);
-/* The change with its references to customers led to where those are redirected. */
+/* The change with its references to customers and visits led to where those are redirected. */
 bool srv_redirect_references(struct decision *decision, const struct change **change);
 /* Where the work's record, whose change is set, is redirected: the change goes to the other one. */
 bool srv_redirect_change(struct decision *decision, struct work *work);

@@ -16,17 +16,20 @@ static const struct class_entity {
     int status;
     bool keeps_last;
     const char *open[STATES_MAX]; /* up to the first NULL */
+    int redirect; /* names the record that it has become, which somebody goes on with; 0: none */
 } class_entities[] = {
-    {ENTITY_OPPORTUNITY, OPPORTUNITY_STATUS, false, {"tracking", "suspended"}},
-    {ENTITY_VISIT, VISIT_STATUS, true, {"planned", "in_progress"}},
+    {ENTITY_OPPORTUNITY, OPPORTUNITY_STATUS, false, {"tracking", "suspended"}, 0},
+    {ENTITY_VISIT, VISIT_STATUS, true, {"planned", "in_progress"}, VISIT_REDIRECT_TO},
     {ENTITY_QUOTE,
      QUOTE_STATUS,
      false,
-     {"draft", "pending_approval", "approved", "sent", "accepted"}},
+     {"draft", "pending_approval", "approved", "sent", "accepted"},
+     0},
     {ENTITY_SALES_ORDER,
      SALES_ORDER_STATUS,
      true,
-     {"draft", "submitted", "confirmed", "picking", "part_shipped", "shipped", "short_closed"}},
+     {"draft", "submitted", "confirmed", "picking", "part_shipped", "shipped", "short_closed"},
+     0},
 };
 
 /* The row of an entity; NULL: its records have no class of their own. */
@@ -73,6 +76,9 @@ int64_t srv_class_touched_ms(const struct srv_record *row)
 static bool is_open(const struct class_entity *row, const struct record *record)
 {
     const struct value *status = &record->values[row->status];
+    if (row->redirect > 0 && record->values[row->redirect].kind == VALUE_ID) {
+        return false;
+    }
     if (status->kind != VALUE_TEXT) {
         return true;
     }

@@ -35,8 +35,8 @@ struct sqlite_statements {
         *account_at, *reports_at;
     struct statement *add_code, *take_code, *drop_codes;
     struct statement *add_device, *add_instance, *find_instance, *take_instance, *set_instance,
-        *owns_number, *find_device, *list_devices, *revoke, *find_dropped, *mark_device,
-        *add_divergences;
+        *owns_number, *other_numbers, *find_device, *list_devices, *revoke, *find_dropped,
+        *mark_device, *add_divergences;
     struct statement *add_sum, *get_sum;
     struct statement *add_decision, *adopt_decision, *replace_verdict, *find_decision, *markers,
         *drop_verdicts;
@@ -148,6 +148,9 @@ daybook_status srv_sqlite_find_instance(struct srv_store *store, const struct id
                                         struct srv_device *device, bool *found);
 daybook_status srv_sqlite_owns_number(struct srv_store *store, uint32_t mine, uint32_t number,
                                       bool *owns);
+daybook_status srv_sqlite_other_numbers(struct srv_store *store, const struct id *user,
+                                        uint32_t device_no, struct arena *arena, uint32_t **numbers,
+                                        int *count);
 daybook_status srv_sqlite_lease(struct srv_store *store, int64_t device, const struct id *instance,
                                 uint32_t *device_no);
 daybook_status srv_sqlite_list_devices(struct srv_store *store, int64_t org, struct arena *arena,

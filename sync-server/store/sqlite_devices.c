@@ -255,6 +255,46 @@ daybook_status srv_sqlite_owns_number(struct srv_store *store, uint32_t mine, ui
     return status;
 }
 
+/* See store.h. */
+daybook_status srv_sqlite_other_numbers(struct srv_store *store, const struct id *user,
+                                        uint32_t device_no, struct arena *arena, uint32_t **numbers,
+                                        int *count)
+{
+    struct sqlite_store *sqlite = srv_sqlite(store);
+    uint32_t *list = NULL;
+    int used = 0;
+    int capacity = 0;
+    bool row = false;
+    daybook_status status;
+    struct statement *statement = srv_sqlite_statement(
+        sqlite, &sqlite->statements.other_numbers,
+        "SELECT i.device_no FROM device d JOIN device_instance i ON i.device = d.device"
+        " WHERE d.user_id = ?1 AND"
+        " d.device <> (SELECT device FROM device_instance WHERE device_no = ?2)",
+        &status);
+    if (statement == NULL) {
+        return status;
+    }
+    dk_bind_id(statement, 1, user);
+    dk_bind_int(statement, 2, device_no);
+    status = srv_sqlite_step(sqlite, statement, &row);
+    while (status == DAYBOOK_OK && row) {
+        list = srv_sqlite_grow(arena, list, used, &capacity, sizeof *list);
+        if (list == NULL) {
+            status = DAYBOOK_NO_MEMORY;
+            break;
+        }
+        list[used++] = (uint32_t)dk_column_int(statement, 0);
+        status = srv_sqlite_step(sqlite, statement, &row);
+    }
+    dk_reset(statement);
+    if (status == DAYBOOK_OK) {
+        *numbers = list;
+        *count = used;
+    }
+    return status;
+}
+
 /* By device number of the row; org 0: of all organisations. Of copies that share the device, the
  * one seen last. */
 daybook_status srv_sqlite_list_devices(struct srv_store *store, int64_t org, struct arena *arena,

@@ -281,6 +281,7 @@ static const struct srv_store_operations operations = {
     .find_device = srv_sqlite_find_device,
     .find_instance = srv_sqlite_find_instance,
     .owns_number = srv_sqlite_owns_number,
+    .other_numbers = srv_sqlite_other_numbers,
     .lease = srv_sqlite_lease,
     .list_devices = srv_sqlite_list_devices,
     .revoke = srv_sqlite_revoke,

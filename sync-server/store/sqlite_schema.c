@@ -69,6 +69,7 @@ static const char fixed_tables[] =
     "CREATE TABLE device(device INTEGER PRIMARY KEY, org INTEGER NOT NULL, user_id BLOB NOT NULL,"
     " name TEXT NOT NULL, revoked INTEGER NOT NULL, enrolled_ms INTEGER NOT NULL,"
     " token_hash BLOB NOT NULL UNIQUE, device_no INTEGER NOT NULL) STRICT;"
+    "CREATE INDEX device_by_user ON device(user_id);"
     "CREATE TABLE device_instance(device_no INTEGER PRIMARY KEY AUTOINCREMENT,"
     " device INTEGER NOT NULL, instance BLOB NOT NULL, decided INTEGER NOT NULL,"
     " settled INTEGER NOT NULL, dropped INTEGER NOT NULL, divergences INTEGER NOT NULL,"
@@ -157,11 +158,9 @@ bool srv_sqlite_is_indexed(const struct entity *entity, int field)
 {
     static const struct {
         int entity, field;
-    } others[] = {{ENTITY_USER, USER_MANAGER_ID},
-                  {ENTITY_CUSTOMER, CUSTOMER_REDIRECT_TO},
-                  {ENTITY_QUOTE, QUOTE_REVISION_OF},
-                  {ENTITY_QUOTE, QUOTE_OPPORTUNITY_ID},
-                  {ENTITY_SALES_ORDER, SALES_ORDER_QUOTE_ID}};
+    } others[] = {{ENTITY_USER, USER_MANAGER_ID},       {ENTITY_CUSTOMER, CUSTOMER_REDIRECT_TO},
+                  {ENTITY_VISIT, VISIT_REDIRECT_TO},    {ENTITY_QUOTE, QUOTE_REVISION_OF},
+                  {ENTITY_QUOTE, QUOTE_OPPORTUNITY_ID}, {ENTITY_SALES_ORDER, SALES_ORDER_QUOTE_ID}};
     bool indexed = hangs_by(entity, field) || field == dk_number_field(entity->kind);
     for (size_t i = 0; i < sizeof others / sizeof others[0] && !indexed; i++) {
         indexed = (int)entity->kind == others[i].entity && field == others[i].field;

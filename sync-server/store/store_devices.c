@@ -81,3 +81,13 @@ daybook_status srv_store_owns_number(struct srv_store *store, uint32_t mine, uin
     *owns = false;
     return store->operations->owns_number(store, mine, number, owns);
 }
+
+/* See the header. */
+daybook_status srv_store_other_numbers(struct srv_store *store, const struct id *user,
+                                       uint32_t device_no, struct arena *arena, uint32_t **numbers,
+                                       int *count)
+{
+    *numbers = NULL;
+    *count = 0;
+    return store->operations->other_numbers(store, user, device_no, arena, numbers, count);
+}

@@ -83,6 +83,9 @@ struct srv_store_operations {
                                     struct srv_device *device, bool *found);
     daybook_status (*owns_number)(struct srv_store *store, uint32_t mine, uint32_t number,
                                   bool *owns);
+    daybook_status (*other_numbers)(struct srv_store *store, const struct id *user,
+                                    uint32_t device_no, struct arena *arena, uint32_t **numbers,
+                                    int *count);
     daybook_status (*lease)(struct srv_store *store, int64_t device, const struct id *instance,
                             uint32_t *device_no);
     daybook_status (*list_devices)(struct srv_store *store, int64_t org, struct arena *arena,

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Cases of conflict that end the same whoever comes first, each told by a phone and a tablet of one
- * rep and the phone of another: X1 to X3, X13, X15, and what X14 says of doubtful clocks. In all
+ * rep and the phone of another: X1 to X3, X13 (one visit as one record, and as two), X15, and what
+ * X14 says of doubtful clocks. In all
  * permutations of arrival; each device's first reply is lost, so all is sent twice. In the end all
  * replicas agree, and what somebody typed is in the record, the conflict log or an inbox.
  */
@@ -234,10 +235,123 @@ static void test_cases__end_the_same_in_every_order_of_arrival(void **state)
     }
 }
 
+/* ---- X13: one visit, recorded ad hoc on two devices as two records */
+
+/* One permutation's. */
+struct pair {
+    char shop[DAYBOOK_ID_SIZE], on_phone[DAYBOOK_ID_SIZE], on_tablet[DAYBOOK_ID_SIZE];
+    char count[DAYBOOK_ID_SIZE], order[DAYBOOK_ID_SIZE], photo[DAYBOOK_ID_SIZE];
+};
+
+/* Both begin; neither hears of the other. The phone checked in first. */
+static void begin_visits(struct pair *pair)
+{
+    rep_put(phone, "customer", "{\"name\":\"shop\"}", pair->shop);
+    company_settle(&company);
+    rep_putf(phone, "visit", pair->on_phone,
+             "{\"customer_id\":\"%s\",\"status\":\"in_progress\",\"checkin_ts\":" T0
+             "10000,\"checkin_tz_min\":480,\"feedback\":\"begun\","
+             "\"custom\":{\"door\":\"left\",\"floor\":1}}",
+             pair->shop);
+    rep_putf(phone, "visit_action", pair->count, "{\"visit_id\":\"%s\",\"kind\":\"stock_count\"}",
+             pair->on_phone);
+    tap_set_ahead(&tablet->tap, LATER_MS);
+    rep_putf(tablet, "visit", pair->on_tablet,
+             "{\"customer_id\":\"%s\",\"status\":\"in_progress\",\"checkin_ts\":" T0
+             "20000,\"checkin_tz_min\":420,\"feedback\":\"wants tea\","
+             "\"custom\":{\"door\":\"right\"},\"outcome\":[\"order\"]}",
+             pair->shop);
+    rep_putf(tablet, "visit_action", pair->order, "{\"visit_id\":\"%s\",\"kind\":\"order\"}",
+             pair->on_tablet);
+    tap_set_ahead(&tablet->tap, 0);
+}
+
+/* Each goes on with its own record. */
+static void go_on(struct pair *pair, struct rep *rep)
+{
+    if (rep == phone) {
+        rep_patch(phone, "visit", pair->on_phone,
+                  "{\"status\":\"completed\",\"checkout_ts\":" T0 "80000}");
+        add_participant(phone, pair->on_phone, "Li Na");
+        return;
+    }
+    tap_set_ahead(&tablet->tap, 2 * LATER_MS);
+    rep_patch(tablet, "visit", pair->on_tablet,
+              "{\"checkout_ts\":" T0 "90000,\"feedback\":\"wants six\"}");
+    add_participant(tablet, pair->on_tablet, "Chen");
+    rep_putf(tablet, "photo", pair->photo,
+             "{\"visit_id\":\"%s\",\"sha256\":\"%064d\",\"media_type\":\"image/jpeg\"}",
+             pair->on_tablet, 7);
+    tap_set_ahead(&tablet->tap, 0);
+}
+
+static void check_pair(const struct pair *pair)
+{
+    static const struct {
+        const char *field, *value;
+    } expected[] = {
+        {"checkin_ts", T0 "10000"},  {"checkin_tz_min", "480"},
+        {"checkout_ts", T0 "90000"}, {"participants", "[\"Chen\",\"Li Na\"]"},
+        {"outcome", "[\"order\"]"},  {"feedback", "wants six"},
+        {"status", "completed"},     {"custom", "{\"door\":\"right\",\"floor\":1}"},
+        {"redirect_to", ""},
+    };
+    const char *visit = pair->on_phone;
+    for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++) {
+        all_see("visit", visit, expected[i].field, expected[i].value);
+    }
+    all_see("visit", pair->on_tablet, "redirect_to", visit);
+    all_see("visit_action", pair->count, "visit_id", visit);
+    all_see("visit_action", pair->order, "visit_id", visit);
+    all_see("photo", pair->photo, "visit_id", visit);
+    assert_int_equal(about("field_conflict WHERE lost = '\"begun\"'", visit), 1);
+    assert_int_equal(about("field_conflict WHERE instr(lost, '" T0 "20000')", visit), 1);
+    assert_int_equal(about("field_conflict WHERE instr(lost, '" T0 "80000')", visit), 1);
+    assert_int_equal(about("field_conflict WHERE field_name = 'custom.door'", visit), 1);
+}
+
+/* Given one visit as two records on phone and tablet, when they come in either order, each reply
+ * lost once, and each device goes on with its own before it hears of the other or after it has sent
+ * it, then all have one visit with all of it, and who goes on with the other record is told. */
+static void test_cases__twins_become_one_in_either_order(void **state)
+{
+    (void)state;
+    for (int order = 0; order < 8; order++) {
+        struct rep *first = order % 2 == 0 ? phone : tablet;
+        struct rep *second = first == phone ? tablet : phone;
+        struct pair pair;
+        begin_visits(&pair);
+        if (order & 2) {
+            go_on(&pair, first);
+        }
+        send_twice(first);
+        if ((order & 2) == 0) {
+            go_on(&pair, first);
+        }
+        if (order & 4) {
+            go_on(&pair, second);
+        }
+        tap_lose_replies(&second->tap, 1);
+        device_sync_expect(&second->device, DAYBOOK_OFFLINE);
+        if ((order & 4) == 0) {
+            go_on(&pair, second);
+        }
+        company_settle(&company);
+        check_pair(&pair);
+        bool told = second == tablet || (order & 2) == 0;
+        assert_int_equal(rep_count(tablet,
+                                   "SELECT count(*) > 0 FROM inbox WHERE kind = 'remapped' AND"
+                                   " record_id = ?1",
+                                   pair.on_tablet),
+                         told);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cases__end_the_same_in_every_order_of_arrival),
+        cmocka_unit_test(test_cases__twins_become_one_in_either_order),
     };
     return cmocka_run_group_tests_name("cases", tests, set_up, tear_down);
 }

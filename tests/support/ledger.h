@@ -63,7 +63,7 @@ struct entry {
     int number; /* 0: a value taken away */
     int kind, feature;
     char id[DAYBOOK_ID_SIZE];
-    char before[DAYBOOK_ID_SIZE]; /* in the end: the id of a customer that was merged into `id` */
+    char before[DAYBOOK_ID_SIZE]; /* in the end: the id of a record that has become `id` */
     int device;                   /* -1: the server */
     int shown;                    /* the number that its author saw in this place; 0: none */
     bool blind;
@@ -86,8 +86,8 @@ struct removal {
 /* A document brought from one state to another. */
 struct step {
     int kind;
-    char id[DAYBOOK_ID_SIZE];
-    char wire[LEDGER_WIRE_SIZE]; /* the id as changesets have it */
+    char id[DAYBOOK_ID_SIZE], before[DAYBOOK_ID_SIZE]; /* as an entry's */
+    char wire[LEDGER_WIRE_SIZE];                       /* the id as changesets have it */
     char from[20], to[20];
     int device;
     bool blind, lost;

@@ -78,7 +78,7 @@ static int stands_in(struct ledger *ledger, const struct entry *entry, const cha
     return text[0] == '\0' ? -1 : ledger_number(feature, text + 1);
 }
 
-/* The same of the record and, where it is a customer that was merged, of what it was before. */
+/* The same of the record and, where it has become another, of what it was before. */
 static int stands(struct ledger *ledger, const struct entry *entry, bool *deleted)
 {
     int number = stands_in(ledger, entry, entry->id, deleted);
@@ -184,24 +184,37 @@ static bool has_line(const char *text, const char *one, const char *other)
     return false;
 }
 
+/* Whether the record has this state; *deleted where it is not there, or not any more. */
+static bool is_in_state(struct ledger *ledger, const struct step *step, const char *id,
+                        bool *deleted)
+{
+    char sql[200], digits[33];
+    (void)snprintf(sql, sizeof sql, "SELECT deleted || status FROM s_%s WHERE id = x'%s'",
+                   ledger_kinds[step->kind].name, hex(id, digits));
+    const char *state = lab_server_text(ledger->lab, sql);
+    *deleted = state[0] != '0';
+    return state[0] != '\0' && strcmp(state + 1, step->to) == 0;
+}
+
 /* Whether the server has taken the step: its state stands, or lost and is in the log, or was left
  * by somebody who knew of it; or it became a request. */
 static bool step_on_server(const struct account *account, const struct step *step, int depth)
 {
     struct ledger *ledger = account->ledger;
     const struct kind *kind = &ledger_kinds[step->kind];
-    char sql[200], digits[33], state[40];
-    (void)snprintf(sql, sizeof sql, "SELECT deleted || status FROM s_%s WHERE id = x'%s'",
-                   kind->name, hex(step->id, digits));
-    (void)snprintf(state, sizeof state, "%s", lab_server_text(ledger->lab, sql));
-    if (state[0] != '0') { /* not there, or not any more */
+    char sql[200], digits[33];
+    bool deleted, before_deleted;
+    bool stands =
+        is_in_state(ledger, step, step->id, &deleted) ||
+        (step->before[0] != '\0' && is_in_state(ledger, step, step->before, &before_deleted));
+    if (deleted) {
         for (int i = 0; i < ledger->removal_count; i++) {
             if (strcmp(ledger->removals[i].id, step->id) == 0) {
                 return true;
             }
         }
     }
-    if (state[0] != '\0' && strcmp(state + 1, step->to) == 0) {
+    if (stands) {
         return true;
     }
     (void)snprintf(sql, sizeof sql, "\"%s\"", step->to);
@@ -210,7 +223,7 @@ static bool step_on_server(const struct account *account, const struct step *ste
     }
     if (strcmp(kind->name, "sales_order") == 0 && strcmp(step->to, "cancelled") == 0) {
         (void)snprintf(sql, sizeof sql, "SELECT cancel_req FROM s_sales_order WHERE id = x'%s'",
-                       digits);
+                       hex(step->id, digits));
         if (strstr(lab_server_text(ledger->lab, sql), "-") != NULL) {
             return true; /* "user changeset" */
         }
@@ -260,7 +273,23 @@ static void check_entries(const struct account *account)
     }
 }
 
-/* What was entered into a customer that was merged counts as entered into what it is by now. */
+/* Where the visit has become another: `id` is that one's, and `before` its own. */
+static void follow_twin(struct ledger *ledger, char id[DAYBOOK_ID_SIZE],
+                        char before[DAYBOOK_ID_SIZE])
+{
+    char sql[200], digits[33];
+    (void)snprintf(sql, sizeof sql, "SELECT lower(hex(redirect_to)) FROM s_visit WHERE id = x'%s'",
+                   hex(id, digits));
+    const char *into = lab_server_text(ledger->lab, sql);
+    if (into[0] != '\0') {
+        memcpy(before, id, DAYBOOK_ID_SIZE);
+        (void)snprintf(id, DAYBOOK_ID_SIZE, "%.8s-%.4s-%.4s-%.4s-%.12s", into, into + 8, into + 12,
+                       into + 16, into + 20);
+    }
+}
+
+/* What was entered into a record that has become another, a customer that was merged or a visit
+ * that was recorded twice, counts as entered into what it is by now. */
 static void follow_merges(struct ledger *ledger)
 {
     struct lab *lab = ledger->lab;
@@ -271,6 +300,15 @@ static void follow_merges(struct ledger *ledger)
         if (customer >= 0 && lab_root(lab, customer) != customer) {
             memcpy(entry->before, entry->id, sizeof entry->before);
             memcpy(entry->id, lab->customers[lab_root(lab, customer)].id, sizeof entry->id);
+        }
+        if (entry->kind < LEDGER_KINDS && strcmp(ledger_kinds[entry->kind].name, "visit") == 0) {
+            follow_twin(ledger, entry->id, entry->before);
+        }
+    }
+    for (int i = 0; i < ledger->step_count; i++) {
+        struct step *step = &ledger->steps[i];
+        if (strcmp(ledger_kinds[step->kind].name, "visit") == 0) {
+            follow_twin(ledger, step->id, step->before);
         }
     }
 }

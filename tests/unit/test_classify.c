@@ -68,6 +68,9 @@ static void test_classify__the_rule(void **state)
                              cases[i].open ? CLASS_OPEN : ages[j].class);
         }
     }
+    struct record twin = {.entity = dk_entity(ENTITY_VISIT)};
+    twin.values[VISIT_REDIRECT_TO].kind = VALUE_ID;
+    assert_int_equal(srv_class_of(&rule, &twin, 0, 200 * CLASS_DAY_MS), CLASS_ARCHIVE);
     assert_true(srv_class_applies(dk_entity(ENTITY_QUOTE)));
     assert_false(srv_class_applies(dk_entity(ENTITY_QUOTE_LINE)));
     assert_true(srv_class_keeps_last(dk_entity(ENTITY_VISIT)));

@@ -217,6 +217,39 @@ static void test_merge__policies_without_a_rule_refuse_and_never_guess(void **st
     }
 }
 
+/* Two records become one: MIN and MAX go by the value, a trusted clock first, all else and what is
+ * equally good by the stamps, also where one device wrote both. */
+static void test_merge__of_two_records_one_side_stands(void **state)
+{
+    static const struct {
+        enum merge_policy policy;
+        const struct value *a, *b;
+        bool a_doubtful;
+        bool earlier, later; /* whether `a` stands where its stamp is the earlier, the later */
+    } cases[] = {
+        {POLICY_LATEST, &ninety, &hundred, false, false, true},
+        {POLICY_LATEST, &nothing, &hundred, false, false, true},
+        {POLICY_MIN, &ninety, &hundred, false, true, true},
+        {POLICY_MIN, &hundred, &ninety, false, false, false},
+        {POLICY_MIN, &ninety, &hundred, true, false, false},
+        {POLICY_MIN, &ninety, &ninety, false, false, true},
+        {POLICY_MIN, &nothing, &ninety, false, false, false},
+        {POLICY_MAX, &ninety, &hundred, false, false, false},
+        {POLICY_MAX, &hundred, &ninety, false, true, true},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        for (int later = 0; later < 2; later++) {
+            struct merge_side a = {.stamp = {20, later ? 1001 : 999, 1}, .values = cases[i].a};
+            struct merge_side b = {.stamp = {21, 1000, 1}, .values = cases[i].b};
+            a.doubtful = cases[i].a_doubtful;
+            bool stands = later ? cases[i].later : cases[i].earlier;
+            assert_int_equal(dk_merge_stands(cases[i].policy, &a, &b), stands);
+            assert_int_equal(dk_merge_stands(cases[i].policy, &b, &a), !stands);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -232,6 +265,7 @@ int main(void)
         cmocka_unit_test(test_merge__a_doubtful_clock_yields_to_any_other),
         cmocka_unit_test(test_merge__an_addition_stands_against_a_removal_that_had_not_seen_it),
         cmocka_unit_test(test_merge__all_additions_must_have_been_seen),
+        cmocka_unit_test(test_merge__of_two_records_one_side_stands),
         cmocka_unit_test(test_merge__what_the_server_computes_is_no_conflict),
         cmocka_unit_test(test_merge__policies_without_a_rule_refuse_and_never_guess),
     };

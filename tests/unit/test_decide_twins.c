@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One visit that a rep recorded on several devices, as several records: which are one, what the one
+ * that stays has of the others, and that later work on those goes to it; in every order of arrival.
+ */
+#include "tests/unit/decide_world.h"
+
+#define MINUTE_MS INT64_C(60000)
+#define DEVICES 3
+
+static const int orders[][DEVICES] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2},
+                                      {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
+#define ORDERS (sizeof orders / sizeof orders[0])
+
+/* Devices of li. */
+struct hands {
+    struct device tablet, watch;
+    struct device *all[DEVICES];
+};
+
+static void give_devices(struct world *world, struct hands *hands)
+{
+    make_device(world, &hands->tablet, &world->li.author.account.user);
+    make_device(world, &hands->watch, &world->li.author.account.user);
+    hands->all[0] = &world->li;
+    hands->all[1] = &hands->tablet;
+    hands->all[2] = &hands->watch;
+}
+
+/* Into the changeset being built. */
+static struct id add_visit(struct world *world, const struct id *customer, int64_t checkin_ms)
+{
+    struct id visit = make_record(world, ENTITY_VISIT);
+    put_id(world, VISIT_CUSTOMER_ID, customer);
+    put_int(world, VISIT_CHECKIN_TS, checkin_ms);
+    return visit;
+}
+
+static struct id add_action(struct world *world, const struct id *visit, const char *note)
+{
+    struct id action = make_record(world, ENTITY_VISIT_ACTION);
+    put_id(world, VISIT_ACTION_VISIT_ID, visit);
+    put_text(world, VISIT_ACTION_KIND, "stock_count");
+    put_text(world, VISIT_ACTION_NOTE, note);
+    return action;
+}
+
+/* `into` zero: nowhere. */
+static void expect_reference(struct world *world, int entity, const struct id *id, int field,
+                             const struct id *into)
+{
+    struct value value = value_of(world, entity, id, field);
+    assert_int_equal(value.kind, into == NULL ? VALUE_NULL : VALUE_ID);
+    if (into != NULL) {
+        assert_memory_equal(&value.id, into, sizeof value.id);
+    }
+}
+
+/* What each of three devices records of one visit: the last one came first and has no more than its
+ * check-in. */
+static const struct part {
+    int64_t checkin_min, checkout_min, stamp_min; /* 0: none */
+    const char *feedback, *participants, *outcome, *status, *custom, *note;
+} parts[DEVICES] = {
+    {5, 30, 41, "sold tea", "[\"Li\"]", NULL, "completed", "{\"door\":\"left\",\"floor\":1}", "p"},
+    {9, 45, 46, "sold all", "[\"Wang\"]", "[\"order\"]", "in_progress", "{\"door\":\"right\"}",
+     "t"},
+    {2, 0, 3, NULL, NULL, NULL, NULL, NULL, "w"},
+};
+
+/* A scene of three twins. */
+struct scene {
+    struct id customer, visits[DEVICES], actions[DEVICES];
+    int64_t start_ms;
+};
+
+static struct verdict send_part(struct world *world, struct scene *scene, struct hands *hands,
+                                int n)
+{
+    const struct part *part = &parts[n];
+    struct id visit =
+        add_visit(world, &scene->customer, scene->start_ms + part->checkin_min * MINUTE_MS);
+    const struct {
+        int field;
+        const char *text;
+    } texts[] = {{VISIT_FEEDBACK, part->feedback},
+                 {VISIT_PARTICIPANTS, part->participants},
+                 {VISIT_OUTCOME, part->outcome},
+                 {VISIT_STATUS, part->status},
+                 {FIELD_CUSTOM, part->custom}};
+    put_int(world, VISIT_CHECKIN_TZ, n);
+    if (part->checkout_min > 0) {
+        put_int(world, VISIT_CHECKOUT_TS, scene->start_ms + part->checkout_min * MINUTE_MS);
+    }
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        if (texts[i].text != NULL) {
+            put_text(world, texts[i].field, texts[i].text);
+        }
+    }
+    scene->visits[n] = visit;
+    scene->actions[n] = add_action(world, &visit, part->note);
+    world->hlc_ms = scene->start_ms + part->stamp_min * MINUTE_MS;
+    return send_changeset(world, hands->all[n]);
+}
+
+/* The one visit, as everybody is sent it. */
+static void check_scene(struct world *world, const struct scene *scene, int64_t before)
+{
+    const struct id *stays = &scene->visits[2];
+    expect_int(world, ENTITY_VISIT, stays, VISIT_CHECKIN_TS,
+               scene->start_ms + parts[2].checkin_min * MINUTE_MS);
+    expect_int(world, ENTITY_VISIT, stays, VISIT_CHECKIN_TZ, 2);
+    expect_int(world, ENTITY_VISIT, stays, VISIT_CHECKOUT_TS,
+               scene->start_ms + parts[1].checkout_min * MINUTE_MS);
+    expect_text(world, ENTITY_VISIT, stays, VISIT_FEEDBACK, "sold all");
+    expect_text(world, ENTITY_VISIT, stays, VISIT_PARTICIPANTS, "[\"Li\",\"Wang\"]");
+    expect_text(world, ENTITY_VISIT, stays, VISIT_OUTCOME, "[\"order\"]");
+    expect_text(world, ENTITY_VISIT, stays, VISIT_STATUS, "completed");
+    expect_text(world, ENTITY_VISIT, stays, FIELD_CUSTOM, "{\"door\":\"right\",\"floor\":1}");
+    expect_reference(world, ENTITY_VISIT, stays, VISIT_REDIRECT_TO, NULL);
+    const char *page = pull_all(world, &world->wang, before);
+    for (int n = 0; n < DEVICES; n++) {
+        expect_reference(world, ENTITY_VISIT_ACTION, &scene->actions[n], VISIT_ACTION_VISIT_ID,
+                         stays);
+        if (n != 2) {
+            char checkin[32];
+            expect_reference(world, ENTITY_VISIT, &scene->visits[n], VISIT_REDIRECT_TO, stays);
+            (void)snprintf(checkin, sizeof checkin, "\"%lld\"",
+                           (long long)(scene->start_ms + parts[n].checkin_min * MINUTE_MS));
+            expect_in(page, "\"checkin_ts\"");
+            expect_in(page, checkin);
+        }
+    }
+    expect_in(page, "\"\\\"sold tea\\\"\"");
+    expect_in(page, "\"custom.door\",\"\\\"right\\\"\",\"\\\"left\\\"\"");
+}
+
+/* Given one visit on three devices of a rep, when they come in each order, then there is one visit:
+ * the earliest check-in and the latest check-out, sets united, of texts the later one, all actions;
+ * what loses is kept. Whoever sends a record that goes is told. */
+static void test_decide_twins__become_one_in_any_order(void **state)
+{
+    struct world *world = *state;
+    struct hands hands;
+    give_devices(world, &hands);
+    for (size_t order = 0; order < ORDERS; order++) {
+        struct scene scene = {.customer = make_customer(world, &world->li, "shop"),
+                              .start_ms = world->now_ms - 100 * MINUTE_MS};
+        int64_t before = world->org.head;
+        bool first_came = false;
+        for (int i = 0; i < DEVICES; i++) {
+            int n = orders[order][i];
+            struct verdict verdict = send_part(world, &scene, &hands, n);
+            assert_int_equal(verdict.kind, i == 0 ? VERDICT_ACCEPTED : VERDICT_MERGED);
+            first_came = first_came || n == 2;
+            bool goes = i > 0 && n != 2 && (first_came || n == 1);
+            assert_int_equal(verdict.remapped, goes);
+            if (goes) {
+                assert_memory_equal(&verdict.record, &scene.visits[n], sizeof verdict.record);
+            }
+        }
+        check_scene(world, &scene, before);
+    }
+}
+
+/* Given check-ins of which each is close to the next, and the last not to the first, when they come
+ * in each order, then they are one visit all the same. */
+static void test_decide_twins__a_chain_is_one_in_any_order(void **state)
+{
+    struct world *world = *state;
+    struct hands hands;
+    give_devices(world, &hands);
+    for (size_t order = 0; order < ORDERS; order++) {
+        struct id customer = make_customer(world, &world->li, "shop"), visits[DEVICES];
+        for (int i = 0; i < DEVICES; i++) {
+            int n = orders[order][i];
+            visits[n] = add_visit(world, &customer, world->now_ms - (400 - 90 * n) * MINUTE_MS);
+            (void)send_changeset(world, hands.all[n]);
+        }
+        for (int n = 0; n < DEVICES; n++) {
+            expect_reference(world, ENTITY_VISIT, &visits[n], VISIT_REDIRECT_TO,
+                             n == 0 ? NULL : &visits[0]);
+        }
+    }
+}
+
+/* Given a visit on a phone and on a tablet, when the tablet goes on with its own before or after
+ * the phone's comes, not knowing of that, then all of it is the phone's visit's. */
+static void test_decide_twins__later_work_goes_along(void **state)
+{
+    struct world *world = *state;
+    struct hands hands;
+    give_devices(world, &hands);
+    for (int order = 0; order < 3; order++) {
+        struct id customer = make_customer(world, &world->li, "shop");
+        int64_t start_ms = world->now_ms - 60 * MINUTE_MS;
+        struct id mine, action, twin = add_visit(world, &customer, start_ms + 5 * MINUTE_MS);
+        put_text(world, VISIT_FEEDBACK, "first");
+        put_text(world, VISIT_STATUS, "in_progress");
+        int64_t seen = accept(world, &hands.tablet);
+        for (int step = 0; step < 3; step++) {
+            if (step == order) {
+                mine = add_visit(world, &customer, start_ms);
+                put_text(world, VISIT_FEEDBACK, "phone");
+                put_text(world, VISIT_STATUS, "in_progress");
+                world->hlc_ms = start_ms;
+                (void)merge(world, &world->li);
+                continue;
+            }
+            bool again = step == 2 || (step == 1 && order == 2);
+            edit_record(world, ENTITY_VISIT, &twin, seen);
+            put_text(world, VISIT_STATUS, again ? "completed" : "abandoned");
+            put_text(world, VISIT_FEEDBACK, again ? "last" : "then");
+            if (again) {
+                action = add_action(world, &twin, "counted");
+            }
+            struct verdict verdict = send_changeset(world, &hands.tablet);
+            assert_int_not_equal(verdict.kind, VERDICT_REJECTED);
+            assert_int_equal(verdict.remapped, step > order);
+        }
+        expect_reference(world, ENTITY_VISIT, &twin, VISIT_REDIRECT_TO, &mine);
+        expect_text(world, ENTITY_VISIT, &mine, VISIT_FEEDBACK, "last");
+        expect_text(world, ENTITY_VISIT, &mine, VISIT_STATUS, "completed");
+        expect_reference(world, ENTITY_VISIT_ACTION, &action, VISIT_ACTION_VISIT_ID, &mine);
+    }
+}
+
+enum unlike { TWINS, PLANNED, OTHER_REP, SAME_DEVICE, FAR, CALLED_OFF, JUDGED, DOUBTFUL, GONE };
+
+/* One that is unlike the other in one way; whichever comes first. */
+static void put_unlike(struct world *world, const struct id *customer, enum unlike unlike,
+                       struct hands *hands, struct id *visit)
+{
+    int64_t checkin_ms = world->now_ms - (unlike == FAR ? 160 : 40) * MINUTE_MS;
+    checkin_ms = unlike == DOUBTFUL ? world->now_ms + 30 * MINUTE_MS : checkin_ms;
+    *visit = add_visit(world, customer, checkin_ms);
+    if (unlike == PLANNED) {
+        put_int(world, VISIT_PLAN_DAY, 20261126);
+    }
+    if (unlike == CALLED_OFF) {
+        put_text(world, VISIT_STATUS, "cancelled");
+    }
+    if (unlike == JUDGED) {
+        put_text(world, VISIT_STATUS, "completed");
+    }
+    (void)send_changeset(world, unlike == OTHER_REP     ? &world->wang
+                                : unlike == SAME_DEVICE ? &world->li
+                                                        : &hands->tablet);
+    if (unlike == JUDGED) {
+        edit_record(world, ENTITY_VISIT, visit, world->org.head);
+        put_text(world, VISIT_STATUS, "rejected");
+        (void)accept(world, &world->office);
+    }
+    if (unlike == GONE) {
+        delete_record(world, ENTITY_VISIT, visit, world->org.head);
+        (void)accept(world, &hands->tablet);
+    }
+}
+
+/* Given two visits, when one was planned, or is another rep's, of the same device, two hours later,
+ * called off, judged, of a doubtful clock, or deleted, then they stay two, whichever comes first;
+ * without any of that they are one. */
+static void test_decide_twins__others_stay_two(void **state)
+{
+    struct world *world = *state;
+    struct hands hands;
+    give_devices(world, &hands);
+    for (int unlike = TWINS; unlike <= GONE; unlike++) {
+        for (int first = 0; first < 2; first++) {
+            struct id customer = make_customer(world, &world->li, "shop"), visit, other;
+            if (first == 0) {
+                put_unlike(world, &customer, (enum unlike)unlike, &hands, &other);
+            }
+            visit = add_visit(world, &customer, world->now_ms - 39 * MINUTE_MS);
+            put_text(world, VISIT_STATUS, "in_progress");
+            struct verdict verdict = send_changeset(world, &world->li);
+            assert_int_equal(verdict.kind,
+                             unlike == TWINS && first == 0 ? VERDICT_MERGED : VERDICT_ACCEPTED);
+            if (first == 1 && unlike != GONE && unlike != JUDGED) {
+                put_unlike(world, &customer, (enum unlike)unlike, &hands, &other);
+            }
+            expect_reference(world, ENTITY_VISIT, &visit, VISIT_REDIRECT_TO,
+                             unlike == TWINS ? &other : NULL);
+        }
+    }
+}
+
+/* Given two visits that became one, when the rep deletes the one that stays without having seen
+ * that, then it stays. */
+static void test_decide_twins__a_delete_that_saw_one_loses(void **state)
+{
+    struct world *world = *state;
+    struct hands hands;
+    give_devices(world, &hands);
+    struct id customer = make_customer(world, &world->li, "shop");
+    struct id stays = add_visit(world, &customer, world->now_ms - 40 * MINUTE_MS);
+    int64_t seen = accept(world, &world->li);
+    struct id goes = add_visit(world, &customer, world->now_ms - 30 * MINUTE_MS);
+    struct id action = add_action(world, &goes, "counted");
+    (void)merge(world, &hands.tablet);
+    delete_record(world, ENTITY_VISIT, &stays, seen);
+    (void)merge(world, &world->li);
+    assert_true(is_live(world, ENTITY_VISIT, &stays));
+    assert_true(is_live(world, ENTITY_VISIT_ACTION, &action));
+}
+
+/* Given a plan's visit and an ad hoc one, when the plan is dropped, then they are one. */
+static void test_decide_twins__a_plan_that_is_dropped(void **state)
+{
+    struct world *world = *state;
+    struct hands hands;
+    give_devices(world, &hands);
+    struct id customer = make_customer(world, &world->li, "shop");
+    struct id planned = add_visit(world, &customer, world->now_ms - 40 * MINUTE_MS);
+    put_int(world, VISIT_PLAN_DAY, 20261126);
+    (void)accept(world, &world->li);
+    struct id other = add_visit(world, &customer, world->now_ms - 30 * MINUTE_MS);
+    (void)accept(world, &hands.tablet);
+    edit_record(world, ENTITY_VISIT, &planned, world->org.head);
+    put_null(world, VISIT_PLAN_DAY);
+    (void)merge(world, &world->li);
+    expect_reference(world, ENTITY_VISIT, &other, VISIT_REDIRECT_TO, &planned);
+}
+
+#define TEST(name)                                                                                 \
+    cmocka_unit_test_setup_teardown(test_decide_twins__##name, setup_world, teardown_world)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(become_one_in_any_order),     TEST(a_chain_is_one_in_any_order),
+        TEST(later_work_goes_along),       TEST(others_stay_two),
+        TEST(a_delete_that_saw_one_loses), TEST(a_plan_that_is_dropped),
+    };
+    return cmocka_run_group_tests_name("decide_twins", tests, NULL, NULL);
+}
