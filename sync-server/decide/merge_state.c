@@ -165,12 +165,14 @@ static bool decide_step(struct decision *decision, struct step *step)
     switch (dk_machine_step(&work->row.record, step->seen.rank, step->rank, decision->roles, barred,
                             &rule)) {
     case MACHINE_STAYS:
-        /* Nothing that it had not seen; the author's device learns what has become of it. */
-        if (step->before.rank != step->rank) {
-            work->own |= (uint64_t)1 << step->field;
-            decision->merged = true;
+        /* No step from what it had seen, as far as the server can tell: a new instance of a device
+         * may have known more. The state stands, and what was wanted is told. */
+        if (step->before.rank == step->rank) {
+            return true;
         }
-        return true;
+        work->own |= (uint64_t)1 << step->field;
+        return note(decision, step, step->before.rank, work->row.stamps[step->field].device_no,
+                    step->rank, decision->author->device_no);
     case MACHINE_STEP_UP:
         return step->before.rank != step->seen.rank &&
                        dk_machine_asks(work->row.record.entity, step->before.rank, step->rank,

@@ -199,8 +199,8 @@ static void test_decide_state__step_is_judged_from_what_its_author_saw(void **st
     expect_text(world, ENTITY_SALES_ORDER, &id, SALES_ORDER_STATUS, "confirmed");
 }
 
-/* Naming the state that was seen is no step: nothing happens, and the author learns the present
- * one. */
+/* Naming the state that was seen is no step: the present one stands, the author learns it, and what
+ * was named is in the conflict log. */
 static void test_decide_state__same_state_again_is_no_step(void **state)
 {
     struct world *world = *state;
@@ -215,6 +215,7 @@ static void test_decide_state__same_state_again_is_no_step(void **state)
     (void)merge(world, &world->wang);
     expect_text(world, ENTITY_VISIT, &id, VISIT_STATUS, "in_progress");
     expect_in(pull_all(world, &world->wang, before), "in_progress");
+    assert_int_equal(count_lost(world, before, "planned"), 1);
     /* Two who do the same need no entry. */
     edit_record(world, ENTITY_VISIT, &id, seen);
     put_state(world, ENTITY_VISIT, "in_progress");
