@@ -225,6 +225,8 @@ bool srv_join_state(struct decision *decision, const struct work *from, struct w
     struct state_op theirs[STATE_OPS_MAX + 1];
     struct step step = {.work = into, .field = field};
     int count = srv_state_ops(&from->row, field, theirs);
+    int other = dk_state_value(theirs, count).rank;
+    uint32_t here = into->row.stamps[field].device_no, there = from->row.stamps[field].device_no;
     step.count = srv_state_ops(&into->row, field, step.ops);
     step.before = dk_state_value(step.ops, step.count);
     if (into->effect == EFFECT_NEW) {
@@ -239,7 +241,11 @@ bool srv_join_state(struct decision *decision, const struct work *from, struct w
                                        into->row.record.entity->fields[field].name, "steps");
         }
     }
-    return put(decision, &step);
+    int after = dk_state_value(step.ops, step.count).rank;
+    return (step.before.rank == after ||
+            note(decision, &step, after, there, step.before.rank, here)) &&
+           (other == after || note(decision, &step, after, here, other, there)) &&
+           put(decision, &step);
 }
 
 /* See the header. */

@@ -132,6 +132,7 @@ static void check_scene(struct world *world, const struct scene *scene, int64_t 
         }
     }
     expect_in(page, "\"\\\"sold tea\\\"\"");
+    expect_in(page, "\"status\",\"\\\"completed\\\"\",\"\\\"in_progress\\\"\"");
     expect_in(page, "\"custom.door\",\"\\\"right\\\"\",\"\\\"left\\\"\"");
 }
 
