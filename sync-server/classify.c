@@ -10,6 +10,7 @@
 #include "sync-server/inside.h"
 
 #include "engine/base/text.h"
+#include "engine/sales/day.h"
 #include "sync-server/commands.h"
 
 #include <string.h>
@@ -296,15 +297,31 @@ static daybook_status step_run(struct decider *decider, void *context)
 
 /* ---- nights */
 
-/* When it is, for the organisation: its time zone, and the rows of the store are read in a task. */
-struct zone {
-    int64_t tz_min;
+/* A night that is asked for. */
+struct night {
+    int64_t hour, now_ms;
+    int64_t next_ms; /* out */
 };
 
-/* The task: the first organisation's zone. */
-static daybook_status zone_run(struct decider *decider, void *context)
+/* The next moment at which it is the night's hour by the organisation's clocks (NULL: UTC's). In
+ * the night in which they skip that hour, it is the moment when they do or an hour before it. */
+static int64_t next_night(const struct record *organisation, int64_t hour, int64_t now_ms)
 {
-    struct zone *zone = context;
+    int64_t offset_ms = dk_day_offset_min(organisation, now_ms) * 60000;
+    int64_t local_ms = now_ms + offset_ms;
+    int64_t hour_ms = local_ms - local_ms % CLASS_DAY_MS + hour * 3600000;
+    int64_t night_ms;
+    do {
+        night_ms = hour_ms - dk_day_offset_min(organisation, hour_ms - offset_ms) * 60000;
+        hour_ms += CLASS_DAY_MS;
+    } while (night_ms <= now_ms);
+    return night_ms;
+}
+
+/* The task: the next night of the first organisation. */
+static daybook_status night_run(struct decider *decider, void *context)
+{
+    struct night *night = context;
     struct srv_record row;
     bool found;
     if (decider->org_count == 0) {
@@ -313,8 +330,8 @@ static daybook_status zone_run(struct decider *decider, void *context)
     daybook_status status =
         srv_store_get(decider->store, decider->orgs[0].org, dk_entity(ENTITY_ORGANISATION),
                       &decider->orgs[0].id, &decider->arena, &row, &found);
-    if (status == DAYBOOK_OK && found && row.record.values[ORGANISATION_TZ_MIN].kind == VALUE_INT) {
-        zone->tz_min = row.record.values[ORGANISATION_TZ_MIN].integer;
+    if (status == DAYBOOK_OK && found) {
+        night->next_ms = next_night(&row.record, night->hour, night->now_ms);
     }
     return status;
 }
@@ -322,11 +339,9 @@ static daybook_status zone_run(struct decider *decider, void *context)
 /* See the header. Where the zone cannot be read, it is UTC's hour. */
 int64_t srv_service_next_night(struct service *service, int64_t hour, int64_t now_ms)
 {
-    struct zone zone = {0};
-    (void)srv_run_task(service, zone_run, &zone);
-    int64_t local_ms = now_ms + zone.tz_min * 60000;
-    int64_t night_ms = local_ms - local_ms % CLASS_DAY_MS + hour * 3600000;
-    return (night_ms <= local_ms ? night_ms + CLASS_DAY_MS : night_ms) - zone.tz_min * 60000;
+    struct night night = {hour, now_ms, next_night(NULL, hour, now_ms)};
+    (void)srv_run_task(service, night_run, &night);
+    return night.next_ms;
 }
 
 /* See the header. */
@@ -334,13 +349,20 @@ daybook_status srv_service_night(struct service *service, bool (*stop)(void *con
                                  void *context)
 {
     int64_t seen, moved;
+    char problem[300];
+    daybook_status zone = srv_zone_renew(service, srv_now_ms(), problem, sizeof problem);
+    if (zone != DAYBOOK_OK) {
+        dk_log(&service->log, LOG_ERROR, "zone offsets stay as they are, status=%d: %s", (int)zone,
+               problem);
+    }
     daybook_status status =
         srv_classify(service, &service->classes, srv_now_ms(), stop, context, &seen, &moved);
     dk_log(&service->log, status == DAYBOOK_OK ? LOG_INFO : LOG_ERROR,
            "classified status=%d seen=%lld moved=%lld", (int)status, (long long)seen,
            (long long)moved);
     daybook_status cut = srv_compact_by_settings(service);
-    return status == DAYBOOK_OK ? cut : status;
+    status = status == DAYBOOK_OK ? cut : status;
+    return status == DAYBOOK_OK ? zone : status;
 }
 
 /* ---- runs */
@@ -416,7 +438,11 @@ daybook_status srv_command_classify(struct command_run *run)
         return srv_command_fail(run, DAYBOOK_INVALID, "--recent-days is less than --open-days");
     }
     daybook_status status =
-        srv_classify(run->service, &rule, srv_now_ms(), NULL, NULL, &seen, &moved);
+        srv_zone_renew(run->service, srv_now_ms(), run->problem, sizeof run->problem);
+    if (status != DAYBOOK_OK) {
+        return status;
+    }
+    status = srv_classify(run->service, &rule, srv_now_ms(), NULL, NULL, &seen, &moved);
     (void)dk_text_format(text, sizeof text,
                          run->line->json ? "{\"seen\":%lld,\"moved\":%lld}\n"
                                          : "%lld documents, %lld moved\n",

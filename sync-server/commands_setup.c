@@ -75,7 +75,8 @@ static daybook_status explain(struct command_run *run, const struct draft *draft
 
 struct init_task {
     struct command_run *run;
-    const char *name, *currency;
+    const char *name, *currency, *zone; /* zone NULL: tz_min holds */
+    char offsets[DAY_OFFSETS_BYTES_MAX + 1];
     int64_t tz_min;
     struct id organisation;
 };
@@ -107,7 +108,10 @@ static bool add_organisation(struct draft *draft, const struct init_task *task)
                NULL &&
            srv_draft_text(draft, ORGANISATION_NAME, task->name) &&
            srv_draft_text(draft, ORGANISATION_CUR, task->currency) &&
-           srv_draft_value(draft, ORGANISATION_TZ_MIN, &tz_min);
+           (task->zone == NULL
+                ? srv_draft_value(draft, ORGANISATION_TZ_MIN, &tz_min)
+                : srv_draft_text(draft, ORGANISATION_ZONE, task->zone) &&
+                      srv_draft_text(draft, ORGANISATION_ZONE_OFFSETS, task->offsets));
 }
 
 /* The organisation's row and the buckets that are there from the beginning. */
@@ -156,12 +160,30 @@ static daybook_status init_run(struct decider *decider, void *context)
     return status;
 }
 
+/* Takes the zone, or the minutes, from the command line. */
+static daybook_status read_zone(struct command_run *run, struct init_task *task)
+{
+    const char *tz_min = srv_command_value(run->line, "tz-min");
+    task->zone = srv_command_value(run->line, "zone");
+    if (task->zone != NULL && tz_min != NULL) {
+        return srv_command_fail(run, DAYBOOK_INVALID, "give --zone or --tz-min, not both");
+    }
+    if (task->zone != NULL) {
+        return srv_zone_offsets(task->zone, srv_now_ms(), task->offsets, run->problem,
+                                sizeof run->problem);
+    }
+    if (tz_min != NULL && (!dk_text_to_int64(tz_min, strlen(tz_min), &task->tz_min) ||
+                           task->tz_min < -DAY_OFFSET_MAX || task->tz_min > DAY_OFFSET_MAX)) {
+        return srv_command_fail(run, DAYBOOK_INVALID, "--tz-min is -900 to 900 minutes");
+    }
+    return DAYBOOK_OK;
+}
+
 /* See the header. */
 daybook_status srv_command_init(struct command_run *run)
 {
     const char *name = srv_command_value(run->line, "name");
     const char *currency = srv_command_value(run->line, "currency");
-    const char *tz_min = srv_command_value(run->line, "tz-min");
     struct init_task task = {.run = run,
                              .name = name == NULL ? NAME_DEFAULT : name,
                              .currency = currency == NULL ? CURRENCY_DEFAULT : currency};
@@ -171,11 +193,10 @@ daybook_status srv_command_init(struct command_run *run)
         !check_text(run, entity, ORGANISATION_CUR, task.currency)) {
         return DAYBOOK_INVALID;
     }
-    if (tz_min != NULL && (!dk_text_to_int64(tz_min, strlen(tz_min), &task.tz_min) ||
-                           task.tz_min < -900 || task.tz_min > 900)) {
-        return srv_command_fail(run, DAYBOOK_INVALID, "--tz-min is -900 to 900 minutes");
+    daybook_status status = read_zone(run, &task);
+    if (status == DAYBOOK_OK) {
+        status = srv_run_task(run->service, init_run, &task);
     }
-    daybook_status status = srv_run_task(run->service, init_run, &task);
     if (status != DAYBOOK_OK) {
         return status;
     }

@@ -13,6 +13,7 @@
 
 #include "engine/base/frame.h"
 #include "engine/base/memory.h"
+#include "engine/sales/day.h"
 #include "sync-server/accounts/accounts.h"
 #include "sync-server/decide/decide.h"
 #include "sync-server/service.h"
@@ -411,6 +412,19 @@ bool srv_key_id(const struct decide_org *org, const struct entity *entity, const
 daybook_status srv_classify(struct service *service, const struct class_rule *rule, int64_t now_ms,
                             bool (*stop)(void *context), void *context, int64_t *seen,
                             int64_t *moved);
+
+/* ---- zone.c */
+/* The offsets of a time zone by the system's data, as organisation.zone_offsets has them: from the
+ * beginning of the year before this one on, and three years beyond this one. INVALID: it is no name
+ * of a zone, or its data is no use; NOT_FOUND; CANNOT_OPEN …, with `problem` set. */
+daybook_status srv_zone_offsets(const char *name, int64_t now_ms,
+                                char out[DAY_OFFSETS_BYTES_MAX + 1], char *problem,
+                                size_t problem_size);
+/* Writes the organisation's offsets anew where they are others by now: with another year, other
+ * data or another zone. On failure they stay as they are, and `problem` says why where anything is
+ * wrong with the zone. */
+daybook_status srv_zone_renew(struct service *service, int64_t now_ms, char *problem,
+                              size_t problem_size);
 
 /* ---- commands_*.c: each writes its answer, or says what is wrong in `problem` */
 struct command_line;

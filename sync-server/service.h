@@ -75,9 +75,9 @@ void srv_service_submit(struct service *service, const struct service_call *call
 /* When the next night's work is due, by the clock of the organisation's zone: the next time that it
  * is this full hour there. */
 int64_t srv_service_next_night(struct service *service, int64_t hour, int64_t now_ms);
-/* The night's work: documents go to their classes, and the log is cut as the settings say; what it
- * came to is logged. `stop` is asked between its steps and may end it; the next night goes on. The
- * caller's thread waits. */
+/* The night's work: the zone's offsets are renewed, documents go to their classes, and the log is
+ * cut as the settings say; what it came to is logged. `stop` is asked between its steps and may end
+ * it; the next night goes on. The caller's thread waits. */
 daybook_status srv_service_night(struct service *service, bool (*stop)(void *context),
                                  void *context);
 

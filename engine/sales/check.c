@@ -8,6 +8,7 @@
 
 #include "engine/base/wide.h"
 #include "engine/protocol/verdict.h"
+#include "engine/sales/day.h"
 #include "engine/sales/money.h"
 
 /* Most that one line may be worth: 10^12 major units, in units of quantity x price (10^-3 x 10^-4).
@@ -76,6 +77,16 @@ static bool not_itself(const struct record *record, struct refusal *refusal, int
     const struct value *value = &record->values[field];
     return value->kind != VALUE_ID || dk_id_compare(&value->id, &record->id) != 0 ||
            refuse(record, refusal, REJECT_RULE, field, "self");
+}
+
+/* Offsets are those of a zone, and a list that both ends can read (day.h). */
+bool dk_check_organisation(const struct record *record, struct refusal *refusal)
+{
+    const struct value *offsets = &record->values[ORGANISATION_ZONE_OFFSETS];
+    if (offsets->kind == VALUE_TEXT && !dk_day_offsets_valid(offsets->text, offsets->length)) {
+        return refuse(record, refusal, REJECT_RULE, ORGANISATION_ZONE_OFFSETS, "offsets");
+    }
+    return needs(record, refusal, ORGANISATION_ZONE_OFFSETS, ORGANISATION_ZONE);
 }
 
 bool dk_check_user(const struct record *record, struct refusal *refusal)

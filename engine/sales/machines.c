@@ -7,6 +7,7 @@
 #include "engine/sales/machines.h"
 
 #include "engine/base/text.h"
+#include "engine/sales/day.h"
 
 #include <string.h>
 
@@ -82,22 +83,6 @@ int dk_machine_state(const struct record *record)
     return field < 0 ? -1 : dk_machine_rank(&record->entity->fields[field], &record->values[field]);
 }
 
-/* See the header. The civil calendar out of days since 1970, in eras of 400 years that begin on the
- * first of March. */
-int64_t dk_machine_day(int64_t ms, int64_t tz_min)
-{
-    int64_t minutes = ms / 60000 + tz_min;
-    int64_t z = minutes / 1440 + 719468;
-    int64_t era = z / 146097;
-    int64_t doe = z - era * 146097;
-    int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
-    int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-    int64_t mp = (5 * doy + 2) / 153;
-    int64_t month = mp < 10 ? mp + 3 : mp - 9;
-    int64_t year = yoe + era * 400 + (month <= 2 ? 1 : 0);
-    return year * 10000 + month * 100 + (doy - (153 * mp + 2) / 5 + 1);
-}
-
 /* A check-in that was made on the day that was planned. Without a time zone the day cannot be told,
  * and a check-in is enough. */
 static bool has_check_in(const struct record *record)
@@ -109,7 +94,7 @@ static bool has_check_in(const struct record *record)
         return false;
     }
     return day->kind != VALUE_INT || tz->kind != VALUE_INT ||
-           dk_machine_day(ts->integer, tz->integer) == day->integer;
+           dk_day_at(ts->integer, tz->integer) == day->integer;
 }
 
 /* The word for what a step lacks; NULL: nothing. */

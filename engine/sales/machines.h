@@ -69,8 +69,6 @@ int dk_machine_state(const struct record *record);
  * (it is not theirs), or what is missing. */
 enum machine_answer dk_machine_step(const struct record *record, int from, int to, unsigned roles,
                                     unsigned barred, const char **rule);
-/* YYYYMMDD of a moment in a time zone that is `tz_min` minutes east of UTC. */
-int64_t dk_machine_day(int64_t ms, int64_t tz_min);
 /* True where this would have become a request: the step is only for others to take by now. */
 bool dk_machine_asks(const struct entity *entity, int from, int to, unsigned roles);
 /* True where there are states in which the content of such documents stands. */

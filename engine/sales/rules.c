@@ -9,6 +9,7 @@
 #include <string.h>
 
 static const struct sales_rule rules[ENTITY_COUNT] = {
+    [ENTITY_ORGANISATION] = {.check = dk_check_organisation},
     [ENTITY_USER] = {.check = dk_check_user},
     [ENTITY_CUSTOMER] = {dk_fill_customer, dk_check_customer, dk_derive_customer, NULL},
     [ENTITY_PRODUCT] = {.check = dk_check_product},

@@ -5,6 +5,7 @@
  * Behind the merge. Invariant: both ends of each rule look for the other, so it does not matter
  * which of two steps came first.
  */
+#include "engine/sales/day.h"
 #include "engine/sales/machines.h"
 #include "sync-server/decide/work.h"
 
@@ -191,9 +192,8 @@ static bool follow_accepted(struct decision *decision, const struct work *quote)
     if (org == NULL) {
         return false;
     }
-    const struct value *tz = &org->row.record.values[ORGANISATION_TZ_MIN];
-    int64_t tz_min = tz->kind == VALUE_INT ? tz->integer : 0;
-    return dk_machine_day(decision->true_ms, tz_min) <= valid_to->integer ||
+    int64_t offset_min = dk_day_offset_min(&org->row.record, decision->true_ms);
+    return dk_day_at(decision->true_ms, offset_min) <= valid_to->integer ||
            srv_decide_hold(decision, quote, &hold);
 }
 

@@ -16,7 +16,7 @@
 
 #define ARENA_MAX ((size_t)64 * 1024 * 1024)
 
-static const struct id ORGANISATION = {
+const struct id SCRIPT_ORGANISATION = {
     {1, 2, 3, 4, 5, 6, 0x70, 8, 0x80, 10, 11, 12, 13, 14, 15, 1}};
 const struct id SCRIPT_USER = {{1, 2, 3, 4, 5, 6, 0x70, 8, 0x80, 10, 11, 12, 13, 14, 15, 2}};
 
@@ -308,7 +308,7 @@ static void serve_enrol(struct script *script, const struct enrol_request *reque
     struct enrol_reply answer = {.protocol = PROTOCOL_VERSION,
                                  .token = SCRIPT_TOKEN,
                                  .device_no = script->device_no,
-                                 .organisation = ORGANISATION,
+                                 .organisation = SCRIPT_ORGANISATION,
                                  .user = SCRIPT_USER,
                                  .territory = script->territory,
                                  .role = "rep",

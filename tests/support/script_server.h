@@ -8,7 +8,7 @@
 #include "tests/support/script.h"
 
 /* Whom the enrolment code signs in. */
-extern const struct id SCRIPT_USER;
+extern const struct id SCRIPT_USER, SCRIPT_ORGANISATION;
 
 /* A new last entry of the log, empty. */
 struct script_entry *script_append(struct script *script);

@@ -254,6 +254,48 @@ static void test_decide_freeze__accepted_too_late_is_held(void **state)
     }
 }
 
+static void step_quote(struct world *world, const struct id *quote, const char *state)
+{
+    edit_record(world, ENTITY_QUOTE, quote, world->org.head);
+    put_text(world, QUOTE_STATUS, state);
+    (void)accept(world, &world->wang);
+}
+
+/* Given an organisation whose clocks go back an hour in the night to the 20th, when quotes are
+ * accepted about midnight before and after, then the day is that of its clocks at that moment. */
+static void test_decide_freeze__the_last_day_is_the_organisations(void **state)
+{
+    struct world *world = *state;
+    static const struct {
+        int64_t now_ms;
+        int64_t valid_to;
+        bool late;
+    } cases[] = {
+        {INT64_C(1795125540000), 20261119, false}, /* 21:59 UTC of the 19th: 23:59 */
+        {INT64_C(1795125600000), 20261119, true},  /* 22:00 UTC: 0:00 */
+        {INT64_C(1795213800000), 20261120, false}, /* 22:30 UTC of the 20th: 23:30 */
+        {INT64_C(1795215600000), 20261120, true},  /* 23:00 UTC: 0:00 */
+    };
+    change_record(world, BLOCK_NEW, ENTITY_ORGANISATION, &world->org.id, 0);
+    put_text(world, ORGANISATION_NAME, "Morning Foods");
+    put_text(world, ORGANISATION_CUR, "EUR");
+    put_text(world, ORGANISATION_ZONE, "Europe/Berlin");
+    put_text(world, ORGANISATION_ZONE_OFFSETS, "[[0,120],[1795136400000,60]]");
+    put_int(world, ORGANISATION_TZ_MIN, -600);
+    (void)accept(world, &world->server);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        world->now_ms = cases[i].now_ms;
+        struct paper paper = make_paper(world);
+        edit_record(world, ENTITY_QUOTE, &paper.quote, paper.seen);
+        put_int(world, QUOTE_VALID_TO, cases[i].valid_to);
+        put_text(world, QUOTE_STATUS, "sent");
+        int64_t sent = accept(world, &world->wang);
+        step_quote(world, &paper.quote, "accepted");
+        assert_int_equal(strstr(pull_all(world, &world->office, sent), "\"LATE\"") != NULL,
+                         cases[i].late);
+    }
+}
+
 /* The holds on a quote, cleared ones included. */
 static struct srv_record *holds_on(struct world *world, const struct id *quote, int *count)
 {
@@ -264,13 +306,6 @@ static struct srv_record *holds_on(struct world *world, const struct id *quote, 
                                        count),
                      DAYBOOK_OK);
     return rows;
-}
-
-static void step_quote(struct world *world, const struct id *quote, const char *state)
-{
-    edit_record(world, ENTITY_QUOTE, quote, world->org.head);
-    put_text(world, QUOTE_STATUS, state);
-    (void)accept(world, &world->wang);
 }
 
 /* Given a quote that is past its day, or that a newer revision follows, which goes out before it or
@@ -454,6 +489,7 @@ int main(void)
         FREEZE_TEST(test_decide_freeze__revision_goes_on),
         FREEZE_TEST(test_decide_freeze__accepting_a_stale_revision_is_held_in_both_orders),
         FREEZE_TEST(test_decide_freeze__accepted_too_late_is_held),
+        FREEZE_TEST(test_decide_freeze__the_last_day_is_the_organisations),
         FREEZE_TEST(test_decide_freeze__converted_at_once_is_held),
         FREEZE_TEST(test_decide_freeze__unknown_fields_wait_where_content_stands),
         FREEZE_TEST(test_decide_freeze__win_needs_evidence_or_is_held),

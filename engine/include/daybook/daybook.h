@@ -413,6 +413,17 @@ DAYBOOK_API daybook_status daybook_expected_holds(daybook *engine, const char *e
 DAYBOOK_API daybook_status daybook_clear_hold(daybook *engine, const char *hold, const char *note,
                                               daybook_error *error);
 
+/* ---- days ------------------------------------------------------------------------------------ */
+
+/* The organisation's date at a moment: *day is YYYYMMDD, `ms` milliseconds UTC by a clock of the
+ * app's choice. It is reckoned as the server does, by the offsets (daylight saving too) that the
+ * server has put into the organisation's record; the device needs no time-zone data, and its own
+ * zone does not matter. Where the record has none by its `tz_min`, and before the first sync by
+ * UTC. The offsets reach from last year three years ahead; beyond them, the first and the last one
+ * hold. Any thread. INVALID: the date is not one of the years 1 to 9999; MISUSE (`day` NULL). *day
+ * is 0 on failure. */
+DAYBOOK_API daybook_status daybook_business_day(daybook *engine, int64_t ms, int32_t *day);
+
 #ifdef __cplusplus
 }
 #endif
