@@ -262,7 +262,9 @@ static bool add_own(struct decision *decision, const struct work *work)
         return false;
     }
     if (work->effect == EFFECT_DELETE) {
-        return work->change != NULL || add_bare(decision, entry, true, BLOCK_DELETE, work, 0);
+        /* A delete that was led here, to a revision, the author has not made on this record. */
+        bool sent = work->change != NULL && !work->own_whole;
+        return sent || add_bare(decision, entry, true, BLOCK_DELETE, work, 0);
     }
     if (leaves(work)) {
         struct entry *old = entry_of(decision, work->old_bucket);

@@ -233,6 +233,27 @@ static void test_decide_forks__each_editor_is_told(void **state)
     assert_string_equal(lost_of(world, &paper, &world->wang), "");
 }
 
+/* Who deletes a line of what was sent, unseen, deletes it from the revision, and is told that this
+ * line is gone: the device knows it by then. */
+static void test_decide_forks__who_deletes_a_line_learns_of_the_revisions(void **state)
+{
+    struct world *world = *state;
+    struct paper paper = make_paper(world);
+    struct srv_record fork;
+    const char *copy = copy_text(world, &paper);
+    edit_record(world, ENTITY_QUOTE, &paper.quote, paper.seen);
+    put_text(world, QUOTE_NOTE, "by li");
+    (void)accept(world, &world->li);
+    send_quote(world, &paper, copy);
+    (void)merge(world, &world->wang);
+    assert_true(find_fork(world, &paper, &fork));
+    int64_t before = world->org.head;
+    delete_record(world, ENTITY_QUOTE_LINE, &paper.lines[1], paper.seen);
+    (void)merge(world, &world->office);
+    expect_in(pull_all(world, &world->li, before), "\"quote_line\",\"op\":\"delete\"");
+    expect_in(pull_all(world, &world->office, before), "\"quote_line\",\"op\":\"delete\"");
+}
+
 /* ---- numbers of revisions */
 
 static struct id make_revision(struct world *world, const struct paper *paper, const struct id *of,
@@ -298,6 +319,7 @@ int main(void)
         FORKS_TEST(lines_that_the_second_had_sent_are_kept),
         FORKS_TEST(sending_the_same_twice_is_no_conflict),
         FORKS_TEST(each_editor_is_told),
+        FORKS_TEST(who_deletes_a_line_learns_of_the_revisions),
         FORKS_TEST(no_two_revisions_are_the_same),
     };
     return cmocka_run_group_tests_name("decide_forks", tests, NULL, NULL);
