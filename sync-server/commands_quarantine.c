@@ -13,7 +13,7 @@
 
 #include <string.h>
 
-#define LIST_MAX 10000   /* rows that one command looks at */
+#define LIST_PAGE 500    /* rows that are read at once */
 #define RELEASE_MAX 1000 /* changesets that one transaction decides */
 #define TEXT_ARENA_BYTES_MAX ((size_t)64 * 1024 * 1024)
 
@@ -59,6 +59,55 @@ static daybook_status no_changeset(struct command_run *run)
                             "a changeset is a UUID, as quarantine list shows it");
 }
 
+/* ---- walking over what waits */
+
+/* What waits in an organisation, by instance and seq, read in pages: what leaves the quarantine
+ * meanwhile is passed over. */
+struct waiting {
+    struct srv_store *store;
+    int64_t org;
+    uint32_t device_no; /* of the last one that was read; the walk goes on behind it */
+    int64_t seq;
+    struct arena arena;
+    struct srv_quarantined *rows; /* a page */
+    int count, at;
+};
+
+/* Begins a walk behind an instance and seq; close_waiting ends it. */
+static void open_waiting(struct waiting *waiting, const struct decider *decider, int64_t org,
+                         uint32_t device_no, int64_t seq)
+{
+    *waiting =
+        (struct waiting){.store = decider->store, .org = org, .device_no = device_no, .seq = seq};
+    dk_arena_init(&waiting->arena, TEXT_ARENA_BYTES_MAX);
+}
+
+/* The next one without its text, valid until the call after. NULL: there is none, or *status is not
+ * OK. */
+static const struct srv_quarantined *next_waiting(struct waiting *waiting, daybook_status *status)
+{
+    if (waiting->at == waiting->count) {
+        dk_arena_reset(&waiting->arena);
+        waiting->at = 0;
+        *status = srv_store_list_quarantine(waiting->store, waiting->org, waiting->device_no,
+                                            waiting->seq, LIST_PAGE, &waiting->arena,
+                                            &waiting->rows, &waiting->count);
+    }
+    if (*status != DAYBOOK_OK || waiting->count == 0) {
+        return NULL;
+    }
+    const struct srv_quarantined *row = &waiting->rows[waiting->at++];
+    waiting->device_no = row->device_no;
+    waiting->seq = row->seq;
+    return row;
+}
+
+/* Lets go of the page. */
+static void close_waiting(struct waiting *waiting)
+{
+    dk_arena_clear(&waiting->arena);
+}
+
 /* ---- list and show */
 
 /* One waiting changeset as a line or an object. */
@@ -93,19 +142,18 @@ static daybook_status list_run(struct decider *decider, void *context)
     struct quarantine_task *task = context;
     daybook_status status = DAYBOOK_OK;
     for (int i = 0; i < decider->org_count && status == DAYBOOK_OK; i++) {
-        struct srv_quarantined *rows;
-        int count;
-        int64_t org = decider->orgs[i].org;
-        status = srv_store_list_quarantine(decider->store, org, 0, LIST_MAX, &decider->arena, &rows,
-                                           &count);
-        for (int n = 0; n < count && status == DAYBOOK_OK; n++) {
+        const struct srv_quarantined *row;
+        struct waiting waiting;
+        open_waiting(&waiting, decider, decider->orgs[i].org, 0, 0);
+        while (status == DAYBOOK_OK && (row = next_waiting(&waiting, &status)) != NULL) {
             const char *login;
-            status = srv_command_login(decider, org, &rows[n].user, &login);
+            status = srv_command_login(decider, waiting.org, &row->user, &login);
             if (status == DAYBOOK_OK) {
-                write_waiting(task->run, &rows[n], login, task->first);
+                write_waiting(task->run, row, login, task->first);
                 task->first = false;
             }
         }
+        close_waiting(&waiting);
     }
     return status;
 }
@@ -240,27 +288,27 @@ static daybook_status follow(struct decider *decider, struct quarantine_task *ta
                              struct decide_org *org, uint32_t device_no, int64_t after,
                              struct arena *arena)
 {
-    struct srv_quarantined *rows, row;
-    int count;
+    const struct srv_quarantined *next;
+    struct srv_quarantined row;
+    struct waiting waiting;
     bool found;
-    daybook_status status = srv_store_list_quarantine(decider->store, org->org, device_no, LIST_MAX,
-                                                      &decider->arena, &rows, &count);
-    for (int i = 0; i < count && status == DAYBOOK_OK; i++) {
-        bool depends = strcmp(rows[i].why, dk_reject_name(REJECT_DEPENDS)) == 0;
-        if (rows[i].seq <= after || (!depends && !task->all)) {
+    daybook_status status = DAYBOOK_OK;
+    open_waiting(&waiting, decider, org->org, device_no, after);
+    while (status == DAYBOOK_OK && task->ended + task->waiting < RELEASE_MAX &&
+           (next = next_waiting(&waiting, &status)) != NULL && next->device_no == device_no) {
+        bool depends = strcmp(next->why, dk_reject_name(REJECT_DEPENDS)) == 0;
+        if (!depends && !task->all) {
             continue;
         }
-        if (task->ended + task->waiting == RELEASE_MAX) {
-            break;
-        }
         dk_arena_reset(arena);
-        status = srv_store_find_quarantine(decider->store, org->org, &rows[i].changeset, arena,
-                                           &row, &found);
+        status = srv_store_find_quarantine(decider->store, org->org, &next->changeset, arena, &row,
+                                           &found);
         if (status == DAYBOOK_OK && found) {
             status = decide_waiting(decider, task, org, &row, depends ? REJECT_NONE : task->refused,
                                     arena);
         }
     }
+    close_waiting(&waiting);
     return status;
 }
 
@@ -271,8 +319,8 @@ static daybook_status check_first(struct decider *decider, struct quarantine_tas
     struct srv_quarantined *rows;
     int count;
     char text[ID_TEXT_SIZE];
-    daybook_status status = srv_store_list_quarantine(decider->store, org->org, row->device_no, 1,
-                                                      &decider->arena, &rows, &count);
+    daybook_status status = srv_store_list_quarantine(decider->store, org->org, row->device_no, 0,
+                                                      1, &decider->arena, &rows, &count);
     if (status != DAYBOOK_OK || (count == 1 && rows[0].seq == row->seq)) {
         return status;
     }
@@ -348,6 +396,7 @@ struct learn_task {
     struct quarantine_task task;
     int org;
     uint32_t device_no; /* those up to it are done */
+    uint32_t failed;    /* what waits of this instance could not be decided; 0: none */
     bool finished;
 };
 
@@ -369,53 +418,85 @@ static daybook_status learn_one(struct decider *decider, struct learn_task *lear
     return status;
 }
 
-/* The task: of each instance what waits for a schema, and what waits for that, up to the first
- * changeset that waits for something else or still has to. */
-static daybook_status learn_run(struct decider *decider, void *context)
+/* Decides what of each instance waits for a schema, and what waits for that, up to the first
+ * changeset that waits for something else or still has to. Ends before an instance that has made
+ * an earlier run fail, and with as much as a transaction may decide; *rest: there is more. */
+static daybook_status learn_org(struct decider *decider, struct learn_task *learn, bool *rest)
 {
-    struct learn_task *learn = context;
     struct decide_org *org = &decider->orgs[learn->org];
-    struct srv_quarantined *rows;
+    const struct srv_quarantined *row;
+    struct waiting waiting;
     struct arena arena;
-    int count = 0, decided = 0;
-    daybook_status status = learn->org < decider->org_count
-                                ? srv_store_list_quarantine(decider->store, org->org, 0, LIST_MAX,
-                                                            &decider->arena, &rows, &count)
-                                : DAYBOOK_OK;
+    uint32_t failed = 0;
+    int decided = 0;
+    daybook_status status = DAYBOOK_OK;
+    *rest = false;
     dk_arena_init(&arena, TEXT_ARENA_BYTES_MAX);
-    for (int i = 0; i < count && status == DAYBOOK_OK && decided < RELEASE_MAX; i++) {
-        enum reject_code why = dk_reject_by_name(rows[i].why, strlen(rows[i].why));
+    open_waiting(&waiting, decider, org->org, learn->device_no, INT64_MAX);
+    while (!*rest && status == DAYBOOK_OK && (row = next_waiting(&waiting, &status)) != NULL) {
+        enum reject_code why = dk_reject_by_name(row->why, strlen(row->why));
         bool stays = why != REJECT_SCHEMA && why != REJECT_DEPENDS;
-        if (rows[i].device_no <= learn->device_no) {
+        uint32_t device_no = row->device_no;
+        *rest = device_no == learn->failed || decided == RELEASE_MAX;
+        if (device_no == learn->failed) {
+            learn->device_no = device_no;
+            learn->failed = 0;
+        }
+        if (*rest || device_no <= learn->device_no) {
             continue;
         }
         if (!stays) {
             decided++;
-            status = learn_one(decider, learn, org, &rows[i].changeset, &arena, &stays);
+            status = learn_one(decider, learn, org, &row->changeset, &arena, &stays);
+            failed = device_no;
         }
-        learn->device_no = stays ? rows[i].device_no : learn->device_no;
+        learn->device_no = stays ? device_no : learn->device_no;
     }
+    learn->failed = status == DAYBOOK_OK ? learn->failed : failed;
+    close_waiting(&waiting);
     dk_arena_clear(&arena);
-    if (decided < RELEASE_MAX) {
-        learn->org++;
-        learn->device_no = 0;
-    }
-    learn->finished = learn->org >= decider->org_count;
     return status;
 }
 
-/* See service.h. */
+/* The task: one transaction's worth of it. Where that fails, nothing of it has been. */
+static daybook_status learn_run(struct decider *decider, void *context)
+{
+    struct learn_task *learn = context, next = *learn;
+    bool rest = false;
+    daybook_status status =
+        next.org < decider->org_count ? learn_org(decider, &next, &rest) : DAYBOOK_OK;
+    if (status != DAYBOOK_OK) {
+        learn->failed = next.failed;
+        return status;
+    }
+    if (!rest) {
+        next.org++;
+        next.device_no = 0;
+    }
+    next.finished = next.org >= decider->org_count;
+    *learn = next;
+    return DAYBOOK_OK;
+}
+
+/* See service.h. What the server fails on is left for an operator, with what its instance has
+ * behind it; the others go on. */
 daybook_status srv_service_learn(struct service *service)
 {
     struct learn_task learn = {.org = 0};
-    daybook_status status = DAYBOOK_OK;
-    do {
+    daybook_status status = DAYBOOK_OK, first = DAYBOOK_OK;
+    bool again = true;
+    while (again) {
         status = srv_run_task(service, learn_run, &learn);
-    } while (status == DAYBOOK_OK && !learn.finished);
-    if (learn.task.ended > 0 || status != DAYBOOK_OK) {
-        dk_log(&service->log, status == DAYBOOK_OK ? LOG_INFO : LOG_ERROR,
-               "released what waited for this schema count=%d status=%d", learn.task.ended,
-               (int)status);
+        again = status == DAYBOOK_OK ? !learn.finished : learn.failed != 0;
+        if (status != DAYBOOK_OK) {
+            dk_log(&service->log, LOG_ERROR, "waits on, not decided device=%u status=%d",
+                   (unsigned)learn.failed, (int)status);
+            first = first == DAYBOOK_OK ? status : first;
+        }
     }
-    return status;
+    if (learn.task.ended > 0) {
+        dk_log(&service->log, LOG_INFO, "released what waited for this schema count=%d",
+               learn.task.ended);
+    }
+    return first;
 }

@@ -94,7 +94,8 @@ daybook_status srv_service_convert(struct service *service, bool (*stop)(void *c
                                    void *context);
 
 /* Decides what waits in the quarantine for a schema that this server has by now. Before it serves;
- * what it came to is logged. */
+ * what it came to is logged. What of a device cannot be decided waits on, and is the first failure
+ * returned; the others' are decided all the same. */
 daybook_status srv_service_learn(struct service *service);
 
 #endif

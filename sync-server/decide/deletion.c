@@ -96,8 +96,25 @@ bool srv_decide_adopt_deleted(struct decision *decision, const struct work *docu
     return true;
 }
 
+/* Brings back a child that was deleted together with its document. A delete of the author's own
+ * that had not seen the latest edit of it loses against that; any other keeps it away. */
+static bool revive_child(struct decision *decision, struct work *child)
+{
+    struct stamp latest = {0, 0, 0};
+    if (child->change != NULL && child->change->op == BLOCK_DELETE) {
+        latest = srv_latest_other(&child->row, decision->author->device_no);
+        if (latest.position <= srv_work_seen(decision, child->change)) {
+            return true;
+        }
+        child->dropped = true;
+    }
+    srv_revive_row(child);
+    return !child->dropped ||
+           note_delete(decision, child, latest.device_no, decision->author->device_no);
+}
+
 /* Brings back the children that were deleted together with their document. */
-static void revive_children(struct decision *decision, const struct work *document,
+static bool revive_children(struct decision *decision, const struct work *document,
                             int64_t deleted_at)
 {
     const struct id *id = &document->row.record.id;
@@ -106,11 +123,11 @@ static void revive_children(struct decision *decision, const struct work *docume
         const struct id *parent = srv_work_parent(work);
         bool meant = parent != NULL && dk_id_compare(parent, id) == 0 && work->found &&
                      work->row.deleted && work->row.deletion.position == deleted_at;
-        bool deleted_again = work->change != NULL && work->change->op == BLOCK_DELETE;
-        if (meant && !deleted_again) {
-            srv_revive_row(work);
+        if (meant && !revive_child(decision, work)) {
+            return false;
         }
     }
+    return true;
 }
 
 /* Revives a tombstone and what was deleted with it. */
@@ -118,12 +135,9 @@ static bool revive(struct decision *decision, struct work *work)
 {
     struct stamp deletion = work->row.deletion;
     srv_revive_row(work);
-    if (!note_delete(decision, work, decision->author->device_no, deletion.device_no) ||
-        !srv_decide_adopt_deleted(decision, work, deletion.position, deletion.position)) {
-        return false;
-    }
-    revive_children(decision, work, deletion.position);
-    return true;
+    return note_delete(decision, work, decision->author->device_no, deletion.device_no) &&
+           srv_decide_adopt_deleted(decision, work, deletion.position, deletion.position) &&
+           revive_children(decision, work, deletion.position);
 }
 
 /* See the header. */
@@ -140,7 +154,8 @@ bool srv_decide_revive_parents(struct decision *decision)
 {
     for (struct work *work = decision->works; work != NULL; work = work->next) {
         const struct id *parent = srv_work_parent(work);
-        if (parent == NULL || work->change == NULL || work->change->op == BLOCK_DELETE) {
+        if (parent == NULL || work->change == NULL || work->change->op == BLOCK_DELETE ||
+            srv_is_sight(work->change)) {
             continue;
         }
         const struct entity *entity = work->row.record.entity;

@@ -224,7 +224,6 @@ static bool join_custom(struct decision *decision, const struct work *from, stru
 {
     struct value *value = &into->row.record.values[FIELD_CUSTOM];
     struct value changes = {.kind = VALUE_NULL};
-    struct work_map *map = into->map;
     if (!join_keys(decision, from, into, &changes)) {
         return false;
     }
@@ -238,27 +237,9 @@ static bool join_custom(struct decision *decision, const struct work *from, stru
                    : srv_decision_reject(decision, REJECT_LIMIT, record->entity, &record->id,
                                          record->entity->fields[FIELD_CUSTOM].name, "keys");
     }
-    while (map != NULL && map->field != FIELD_CUSTOM) {
-        map = map->next;
-    }
-    if (map == NULL) {
-        map = dk_arena_new(decision->arena, sizeof *map);
-        if (map == NULL) {
-            return srv_decision_out_of_memory(decision);
-        }
-        *map = (struct work_map){.field = FIELD_CUSTOM, .next = into->map};
-        into->map = map;
-    }
-    const char *key, *raw;
-    size_t cursor = 0, key_length, raw_length;
-    while (dk_map_next(&changes, &cursor, &key, &key_length, &raw, &raw_length)) {
-        struct value put = {.kind = VALUE_TEXT, .length = (uint32_t)raw_length, .text = raw};
-        if (!srv_extra_put(&map->changed, key, key_length, &put, decision->arena)) {
-            return srv_decision_out_of_memory(decision);
-        }
-    }
     into->changed |= (uint64_t)1 << FIELD_CUSTOM;
-    return true;
+    return srv_map_remember(decision, into, FIELD_CUSTOM, &changes,
+                            &(struct value){.kind = VALUE_NULL});
 }
 
 /* A field that neither stamps nor elements decide: what is missing is taken over. */

@@ -205,6 +205,7 @@ static bool merge_unit(struct decision *decision, struct work *work, const struc
                                   doubt >= 0 && unit->incoming[doubt].kind != VALUE_NULL};
     enum merge_result result =
         merge_sides(field->policy, &stored, &incoming, unit->count, unit->seen);
+    result = srv_redirect_result(decision, &unit->stamp, result);
     bool known = dk_merge_known(&unit->stamp, incoming.stamp.device_no, unit->seen);
     if (unit->partial && !known && result != MERGE_SAME) {
         return srv_decision_reject(decision, REJECT_SCHEMA, entity, &work->row.record.id,

@@ -140,6 +140,7 @@ static bool merge_key(struct decision *decision, struct work *work, const char *
         srv_redirect_seen(decision, &base, &there.stamp, &here.stamp.time, &seen);
     }
     enum merge_result result = dk_merge(POLICY_LATEST, &there, &here, 1, seen);
+    result = srv_redirect_result(decision, &there.stamp, result);
     bool known = dk_merge_known(&there.stamp, here.stamp.device_no, seen);
     struct stamp stamp = srv_merge_stamp_at(decision, here.stamp.time, &there.stamp, known);
     *applies = result == MERGE_APPLY || result == MERGE_WINS;
@@ -269,26 +270,74 @@ static bool sort_keys(struct decision *decision, struct work *work, int field,
     return true;
 }
 
-/* The map with the keys that apply; where it is another now, what changed is remembered for the
- * log. */
-static bool apply_keys(struct decision *decision, struct work *work, struct work_map *map)
+/* The map with the keys that apply. */
+static bool apply_keys(struct decision *decision, struct work *work, int field,
+                       const struct value *changed)
 {
     struct record *record = &work->row.record;
     struct value result;
-    if (map->changed.kind == VALUE_NULL) {
+    if (changed->kind == VALUE_NULL) {
         return true;
     }
-    if (!dk_map_apply(&record->values[map->field], &map->changed, decision->arena, &result)) {
+    if (!dk_map_apply(&record->values[field], changed, decision->arena, &result)) {
         return decision->arena->failed
                    ? srv_decision_out_of_memory(decision)
                    : srv_decision_reject(decision, REJECT_LIMIT, record->entity, &record->id,
-                                         record->entity->fields[map->field].name, "keys");
+                                         record->entity->fields[field].name, "keys");
     }
-    if (!dk_value_equal(&record->values[map->field], &result)) {
-        record->values[map->field] = result;
-        work->changed |= (uint64_t)1 << map->field;
+    if (!dk_value_equal(&record->values[field], &result)) {
+        record->values[field] = result;
+        work->changed |= (uint64_t)1 << field;
     }
-    work->row.stamps[map->field] = srv_merge_stamp(decision, &work->row.stamps[map->field], true);
+    work->row.stamps[field] = srv_merge_stamp(decision, &work->row.stamps[field], true);
+    return true;
+}
+
+/* Puts the keys of one object into another one; VALUE_NULL is one without keys. */
+static bool put_keys(struct decision *decision, struct value *into, const struct value *keys)
+{
+    const char *key, *raw;
+    size_t cursor = 0, key_length, raw_length;
+    if (into->kind == VALUE_NULL) {
+        *into = *keys;
+        return true;
+    }
+    while (dk_map_next(keys, &cursor, &key, &key_length, &raw, &raw_length)) {
+        struct value put = {.kind = VALUE_TEXT, .length = (uint32_t)raw_length, .text = raw};
+        if (!srv_extra_put(into, key, key_length, &put, decision->arena)) {
+            return srv_decision_out_of_memory(decision);
+        }
+    }
+    return true;
+}
+
+/* See the header. */
+bool srv_map_remember(struct decision *decision, struct work *work, int field,
+                      const struct value *changed, const struct value *own)
+{
+    struct work_map *map = work->map;
+    while (map != NULL && map->field != field) {
+        map = map->next;
+    }
+    if (map == NULL) {
+        map = dk_arena_new(decision->arena, sizeof *map);
+        if (map == NULL) {
+            return srv_decision_out_of_memory(decision);
+        }
+        *map = (struct work_map){.field = field, .next = work->map};
+        work->map = map;
+    }
+    if (own->kind != VALUE_NULL) {
+        work->own |= (uint64_t)1 << field;
+    }
+    if (!put_keys(decision, &map->changed, changed) || !put_keys(decision, &map->own, own)) {
+        return false;
+    }
+    if (srv_extra_count(&map->changed) > LIMIT_CUSTOM_KEYS) {
+        /* more than one change of a map can name */
+        work->effect = work->effect == EFFECT_NEW ? EFFECT_NEW : EFFECT_WHOLE;
+        work->own_whole = true;
+    }
     return true;
 }
 
@@ -297,27 +346,16 @@ bool srv_merge_map(struct decision *decision, struct work *work, int field,
                    const struct value *change)
 {
     struct key_lists lists;
-    struct work_map *map = dk_arena_new(decision->arena, sizeof *map);
-    if (map == NULL) {
-        return srv_decision_out_of_memory(decision);
-    }
+    struct value changed, own;
     dk_buffer_init(&lists.applied, LIMIT_TEXT_BYTES);
     dk_buffer_init(&lists.lost, LIMIT_TEXT_BYTES);
     bool fine = sort_keys(decision, work, field, change, &lists) &&
-                finish_keys(decision, &lists.applied, &map->changed) &&
-                finish_keys(decision, &lists.lost, &map->own);
+                finish_keys(decision, &lists.applied, &changed) &&
+                finish_keys(decision, &lists.lost, &own);
     dk_buffer_clear(&lists.applied);
     dk_buffer_clear(&lists.lost);
-    if (!fine) {
-        return false;
-    }
-    map->field = field;
-    map->next = work->map;
-    work->map = map;
-    if (map->own.kind != VALUE_NULL) {
-        work->own |= (uint64_t)1 << field;
-    }
-    return apply_keys(decision, work, map);
+    return fine && apply_keys(decision, work, field, &changed) &&
+           srv_map_remember(decision, work, field, &changed, &own);
 }
 
 /* Whether this schema can keep the value: a change of a collection would have to be understood
@@ -415,6 +453,12 @@ static bool note_id(struct decision *decision, const struct note_key *key, struc
     return true;
 }
 
+/* The number of a stamp's device, as people see it. */
+static struct value device_value(uint32_t device_no)
+{
+    return (struct value){.kind = VALUE_INT, .integer = (int64_t)(device_no & ~DECIDE_LATER_SELF)};
+}
+
 /* Whether an entry of this decision says the same. */
 static bool is_same_note(const struct work *entry, const struct value *kept,
                          const struct value *lost, uint32_t lost_device)
@@ -422,7 +466,7 @@ static bool is_same_note(const struct work *entry, const struct value *kept,
     const struct value *values = entry->row.record.values;
     return dk_value_equal(&values[CONFLICT_KEPT], kept) &&
            dk_value_equal(&values[CONFLICT_LOST], lost) &&
-           values[CONFLICT_LOST_DEV].integer == (int64_t)lost_device;
+           values[CONFLICT_LOST_DEV].integer == device_value(lost_device).integer;
 }
 
 /* The work of a new entry. It is never one that says something else: what a decision notes twice of
@@ -441,12 +485,6 @@ static struct work *new_note(struct decision *decision, struct note_key *key,
             return work;
         }
     }
-}
-
-/* The number of a stamp's device, as people see it. */
-static struct value device_value(uint32_t device_no)
-{
-    return (struct value){.kind = VALUE_INT, .integer = (int64_t)(device_no & ~DECIDE_LATER_SELF)};
 }
 
 /* Makes the entry. */

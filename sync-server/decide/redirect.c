@@ -129,7 +129,7 @@ struct work_change {
     struct work_change *next;
 };
 
-/* Keeps a change for srv_redirect_merge. */
+/* Keeps a change for srv_redirect_late, behind those that the changeset has before it. */
 static bool add_late(struct decision *decision, struct work *work, const struct work *from,
                      const struct change *change)
 {
@@ -137,8 +137,10 @@ static bool add_late(struct decision *decision, struct work *work, const struct 
     if (late == NULL) {
         return srv_decision_out_of_memory(decision);
     }
-    *late = (struct work_change){work, from, change, decision->late};
-    decision->late = late;
+    *late = (struct work_change){work, from, change, NULL};
+    struct work_change **end = decision->late == NULL ? &decision->late : decision->late_end;
+    *end = late;
+    decision->late_end = &late->next;
     return true;
 }
 
@@ -184,6 +186,14 @@ void srv_redirect_seen(const struct decision *decision, const struct stamp *base
     if (base->time == stored->time && base->device_no == stored->device_no) {
         *seen = stored->position;
     }
+}
+
+/* See the header. */
+enum merge_result srv_redirect_result(const struct decision *decision, const struct stamp *stored,
+                                      enum merge_result result)
+{
+    bool same_changeset = decision->from != NULL && stored->position == decision->position;
+    return same_changeset && result == MERGE_APPLY ? MERGE_WINS : result;
 }
 
 /* See the header. */

@@ -129,9 +129,9 @@ struct decision {
     /* then: what its instance sent behind it and was applied meanwhile, by position */
     struct srv_decision *later;
     int later_count;
-    enum reject_code refused; /* not NONE: an operator turns it down */
-    struct work_change *late; /* changes that go to another record than they name */
-    const struct work *from;  /* that record, while such a change is merged */
+    enum reject_code refused;             /* not NONE: an operator turns it down */
+    struct work_change *late, **late_end; /* changes that go to another record than they name */
+    const struct work *from;              /* that record, while such a change is merged */
     struct sales_actor actor;
     unsigned roles;             /* of the author, then and now, as the state machines know them */
     struct sales_reader reader; /* sees the works over the store */
@@ -269,6 +269,10 @@ bool srv_merge_value(struct decision *decision, struct work *work, int field,
 bool srv_merge_map(struct decision *decision, struct work *work, int field,
                    const struct value *change);
 bool srv_merge_extra(struct decision *decision, struct work *work, const struct field_value *value);
+/* Remembers for the log the keys of a MAP field that have become other, and those that are not as
+ * the author sent them (VALUE_NULL: none), beside what is remembered already. */
+bool srv_map_remember(struct decision *decision, struct work *work, int field,
+                      const struct value *changed, const struct value *own);
 /* Stamps the keys of a MAP field that are about to become other than they are. */
 bool srv_stamp_keys(struct decision *decision, struct work *work, int field,
                     const struct value *wanted);
@@ -427,6 +431,10 @@ bool srv_redirect_renames(struct decision *decision, struct work *work, int fiel
  * to this record, which `stored` tells, was seen, too (*seen). */
 void srv_redirect_seen(const struct decision *decision, const struct stamp *base,
                        const struct stamp *stored, hlc *time, int64_t *seen);
+/* The result of merging a value of such a change: one that the same changeset has given to the
+ * other record already, which `stored` tells, loses against it, though it is the author's own. */
+enum merge_result srv_redirect_result(const struct decision *decision, const struct stamp *stored,
+                                      enum merge_result result);
 /* Where the server redirects a customer to another: the one's values go into the other. */
 bool srv_redirect_join(struct decision *decision);
 /* A customer that is redirected belongs to whom the other one belongs. */

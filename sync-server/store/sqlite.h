@@ -211,7 +211,7 @@ daybook_status srv_sqlite_has_quarantine(struct srv_store *store, uint32_t devic
 daybook_status srv_sqlite_measure_quarantine(struct srv_store *store, int64_t org,
                                              const struct id *user, int64_t *count, int64_t *size);
 daybook_status srv_sqlite_list_quarantine(struct srv_store *store, int64_t org, uint32_t device_no,
-                                          int limit, struct arena *arena,
+                                          int64_t seq, int limit, struct arena *arena,
                                           struct srv_quarantined **rows, int *count);
 daybook_status srv_sqlite_find_quarantine(struct srv_store *store, int64_t org,
                                           const struct id *changeset, struct arena *arena,

@@ -104,7 +104,7 @@ static daybook_status read_waiting(struct statement *statement, struct arena *ar
 
 /* See store.h. */
 daybook_status srv_sqlite_list_quarantine(struct srv_store *store, int64_t org, uint32_t device_no,
-                                          int limit, struct arena *arena,
+                                          int64_t seq, int limit, struct arena *arena,
                                           struct srv_quarantined **rows, int *count)
 {
     struct sqlite_store *sqlite = srv_sqlite(store);
@@ -113,17 +113,17 @@ daybook_status srv_sqlite_list_quarantine(struct srv_store *store, int64_t org, 
     int capacity = 0;
     bool row = false;
     daybook_status status;
-    struct statement *statement = srv_sqlite_statement(
-        sqlite, &sqlite->statements.list_quarantine,
-        "SELECT " COLUMNS " FROM quarantine WHERE device_no > ?2 AND device_no <= ?3"
-        " AND org = ?1 AND ended = 0 ORDER BY device_no, seq LIMIT ?4",
-        &status);
+    struct statement *statement =
+        srv_sqlite_statement(sqlite, &sqlite->statements.list_quarantine,
+                             "SELECT " COLUMNS " FROM quarantine WHERE (device_no, seq) > (?2, ?3)"
+                             " AND org = ?1 AND ended = 0 ORDER BY device_no, seq LIMIT ?4",
+                             &status);
     if (statement == NULL) {
         return status;
     }
     dk_bind_int(statement, 1, org);
-    dk_bind_int(statement, 2, device_no == 0 ? 0 : (int64_t)device_no - 1);
-    dk_bind_int(statement, 3, device_no == 0 ? INT64_MAX : (int64_t)device_no);
+    dk_bind_int(statement, 2, device_no);
+    dk_bind_int(statement, 3, seq);
     dk_bind_int(statement, 4, limit);
     status = srv_sqlite_step(sqlite, statement, &row);
     while (status == DAYBOOK_OK && row) {

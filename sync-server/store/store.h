@@ -477,10 +477,10 @@ daybook_status srv_store_has_quarantine(struct srv_store *store, uint32_t device
 /* How many changesets of a user wait, and the bytes of their texts. */
 daybook_status srv_store_measure_quarantine(struct srv_store *store, int64_t org,
                                             const struct id *user, int64_t *count, int64_t *size);
-/* The changesets that wait, without their texts, by instance and seq, at most `limit`. device_no 0:
- * of all instances. */
+/* The changesets that wait, without their texts, by instance and seq, at most `limit`: those behind
+ * this instance and seq. */
 daybook_status srv_store_list_quarantine(struct srv_store *store, int64_t org, uint32_t device_no,
-                                         int limit, struct arena *arena,
+                                         int64_t seq, int limit, struct arena *arena,
                                          struct srv_quarantined **rows, int *count);
 /* One that waits, with its text. */
 daybook_status srv_store_find_quarantine(struct srv_store *store, int64_t org,

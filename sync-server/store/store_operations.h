@@ -119,8 +119,8 @@ struct srv_store_operations {
     daybook_status (*measure_quarantine)(struct srv_store *store, int64_t org,
                                          const struct id *user, int64_t *count, int64_t *size);
     daybook_status (*list_quarantine)(struct srv_store *store, int64_t org, uint32_t device_no,
-                                      int limit, struct arena *arena, struct srv_quarantined **rows,
-                                      int *count);
+                                      int64_t seq, int limit, struct arena *arena,
+                                      struct srv_quarantined **rows, int *count);
     daybook_status (*find_quarantine)(struct srv_store *store, int64_t org,
                                       const struct id *changeset, struct arena *arena,
                                       struct srv_quarantined *row, bool *found);

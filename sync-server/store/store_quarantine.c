@@ -27,12 +27,13 @@ daybook_status srv_store_measure_quarantine(struct srv_store *store, int64_t org
 
 /* See the header. */
 daybook_status srv_store_list_quarantine(struct srv_store *store, int64_t org, uint32_t device_no,
-                                         int limit, struct arena *arena,
+                                         int64_t seq, int limit, struct arena *arena,
                                          struct srv_quarantined **rows, int *count)
 {
     *rows = NULL;
     *count = 0;
-    return store->operations->list_quarantine(store, org, device_no, limit, arena, rows, count);
+    return store->operations->list_quarantine(store, org, device_no, seq, limit, arena, rows,
+                                              count);
 }
 
 /* See the header. */

@@ -242,6 +242,57 @@ static void test_decide_deletion__a_line_alone(void **state)
     expect_int(world, ENTITY_QUOTE, &quote.id, QUOTE_SUBTOTAL, 7000);
 }
 
+/* Given a line that wang edited, when one deletes the quote with it and another, who had not seen
+ * the edit, deletes the line alone and edits the quote, then both are there in either order of
+ * arrival, and the line's delete is kept as what lost. */
+static void test_decide_deletion__a_line_deleted_twice_unseen(void **state)
+{
+    struct world *world = *state;
+    struct device tablet;
+    make_device(world, &tablet, &world->li.author.account.user);
+    for (int order = 0; order < 2; order++) {
+        struct quote quote = make_quote(world);
+        edit_record(world, ENTITY_QUOTE_LINE, &quote.lines[0], quote.base);
+        put_qty(world, 7000);
+        int64_t edited = accept(world, &world->wang);
+        for (int step = 0; step < 2; step++) {
+            if (step == order) {
+                delete_record(world, ENTITY_QUOTE, &quote.id, edited);
+                delete_record(world, ENTITY_QUOTE_LINE, &quote.lines[0], edited);
+                delete_record(world, ENTITY_QUOTE_LINE, &quote.lines[1], edited);
+                (void)send_changeset(world, &tablet);
+            } else {
+                edit_record(world, ENTITY_QUOTE, &quote.id, quote.base);
+                put_int(world, QUOTE_HEADER_DISC_BP, 500);
+                delete_record(world, ENTITY_QUOTE_LINE, &quote.lines[0], quote.base);
+                (void)merge(world, &world->li);
+            }
+        }
+        assert_int_equal(live(world, &quote), 3);
+        expect_int(world, ENTITY_QUOTE_LINE, &quote.lines[0], QUOTE_LINE_QTY, 7000);
+        const char *page = pull_all(world, &world->wang, edited);
+        char noted[200];
+        (void)snprintf(noted, sizeof noted, "\"quote_line\",\"%s\",\"*\"",
+                       wire(world, &quote.lines[0]));
+        expect_in(page, noted);
+    }
+}
+
+/* Given a quote that was deleted, when a changeset only says that its author had seen a line of it,
+ * then quote and line stay away. */
+static void test_decide_deletion__to_have_seen_is_no_edit(void **state)
+{
+    struct world *world = *state;
+    struct quote quote = make_quote(world);
+    delete_quote(world, &quote);
+    (void)accept(world, &world->li);
+    edit_record(world, ENTITY_QUOTE_LINE, &quote.lines[0], quote.base);
+    edit_record(world, ENTITY_CUSTOMER, &quote.customer, quote.base);
+    put_text(world, CUSTOMER_PREFS, "tea");
+    (void)accept(world, &world->wang);
+    assert_int_equal(live(world, &quote), 0);
+}
+
 /* Given a document, when a change of a line or its header changes the sums, then the stored columns
  * follow, and nobody is sent them. */
 static void test_decide_deletion__sums_follow_and_do_not_travel(void **state)
@@ -279,6 +330,8 @@ int main(void)
         TEST(a_late_line_revives_the_document),
         TEST(no_line_for_a_document_that_one_deleted),
         TEST(a_line_alone),
+        TEST(a_line_deleted_twice_unseen),
+        TEST(to_have_seen_is_no_edit),
         TEST(sums_follow_and_do_not_travel),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

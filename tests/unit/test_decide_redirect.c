@@ -286,6 +286,95 @@ static void test_decide_redirect__an_edit_is_later_than_what_it_was_based_on(voi
     }
 }
 
+/* Given customers that became one, when one changeset gives each of them a key of its own, then all
+ * keys are the one's, and who sees it is sent all of them. */
+static void test_decide_redirect__the_keys_of_one_changeset_travel_together(void **state)
+{
+    struct world *world = *state;
+    struct id from = make_customer(world, &world->li, "from");
+    struct id into = make_customer(world, &world->li, "into");
+    int64_t seen = world->org.head;
+    put_redirect(world, &from, &into);
+    int64_t before = accept(world, &world->server);
+    edit_record(world, ENTITY_CUSTOMER, &from, seen);
+    put_text(world, FIELD_CUSTOM, "{\"door\":\"left\"}");
+    edit_record(world, ENTITY_CUSTOMER, &into, seen);
+    put_text(world, FIELD_CUSTOM, "{\"floor\":3}");
+    (void)accept(world, &world->wang);
+    expect_text(world, ENTITY_CUSTOMER, &into, FIELD_CUSTOM, "{\"door\":\"left\",\"floor\":3}");
+    expect_in(pull_all(world, &world->li, before), "{\"door\":\"left\",\"floor\":3}");
+}
+
+/* A map of 100 keys, as many as there may be; all removed where `value` says so. */
+static void put_full_map(struct world *world, char first, const char *value)
+{
+    char text[4096] = "{";
+    size_t at = 1;
+    for (int i = 0; i < LIMIT_CUSTOM_KEYS; i++) {
+        at += (size_t)snprintf(text + at, sizeof text - at, "%s\"%c%d\":%s", i == 0 ? "" : ",",
+                               first, i, value);
+    }
+    (void)snprintf(text + at, sizeof text - at, "}");
+    put_text(world, FIELD_CUSTOM, dk_arena_copy(&world->arena, text, strlen(text)));
+}
+
+/* Given customers that became one, when one changeset takes away all keys by the one id and gives
+ * as many others by the other, then readers get the whole record, as no change names so many keys.
+ */
+static void test_decide_redirect__more_keys_than_a_change_names(void **state)
+{
+    struct world *world = *state;
+    struct id from = make_customer(world, &world->li, "from");
+    struct id into = make_customer(world, &world->li, "into");
+    put_redirect(world, &from, &into);
+    (void)accept(world, &world->server);
+    edit_record(world, ENTITY_CUSTOMER, &into, world->org.head);
+    put_full_map(world, 'a', "1");
+    int64_t seen = accept(world, &world->li);
+    edit_record(world, ENTITY_CUSTOMER, &into, seen);
+    put_full_map(world, 'a', "null");
+    edit_record(world, ENTITY_CUSTOMER, &from, seen);
+    put_full_map(world, 'b', "2");
+    (void)accept(world, &world->li);
+    const char *page = pull_all(world, &world->wang, seen);
+    expect_in(page, "\"customer\",\"op\":\"new\"");
+    expect_in(page, "\"b99\":2");
+    expect_not_in(page, "null");
+}
+
+/* Given customers that became one, when one changeset gives each of them a value of the same field,
+ * then the last one stands, and the others are kept as what lost. */
+static void test_decide_redirect__one_changeset_against_itself(void **state)
+{
+    struct world *world = *state;
+    struct id from[2] = {make_customer(world, &world->li, "from"),
+                         make_customer(world, &world->li, "from too")};
+    struct id into = make_customer(world, &world->li, "into");
+    int64_t seen = world->org.head;
+    for (int i = 0; i < 2; i++) {
+        put_redirect(world, &from[i], &into);
+        (void)send_changeset(world, &world->server);
+    }
+    int64_t before = world->org.head;
+    const struct id *const customers[] = {&from[0], &into, &from[1]};
+    static const char *const prefs[] = {"first tea", "second tea", "third tea"};
+    static const char *const keys[] = {"{\"door\":\"one\"}", "{\"door\":\"two\"}",
+                                       "{\"door\":\"three\"}"};
+    for (int i = 0; i < 3; i++) {
+        edit_record(world, ENTITY_CUSTOMER, customers[i], seen);
+        put_text(world, CUSTOMER_PREFS, prefs[i]);
+        put_text(world, FIELD_CUSTOM, keys[i]);
+    }
+    (void)merge(world, &world->wang);
+    expect_text(world, ENTITY_CUSTOMER, &into, CUSTOMER_PREFS, "third tea");
+    expect_text(world, ENTITY_CUSTOMER, &into, FIELD_CUSTOM, keys[2]);
+    const char *page = pull_all(world, &world->li, before);
+    expect_in(page, "\"prefs\",\"\\\"first tea\\\"\",\"\\\"second tea\\\"\"");
+    expect_in(page, "\"prefs\",\"\\\"third tea\\\"\",\"\\\"first tea\\\"\"");
+    expect_in(page, "\"custom.door\",\"\\\"one\\\"\",\"\\\"two\\\"\"");
+    expect_in(page, "\"custom.door\",\"\\\"three\\\"\",\"\\\"one\\\"\"");
+}
+
 #define TEST(name)                                                                                 \
     cmocka_unit_test_setup_teardown(test_decide_redirect__##name, setup_world, teardown_world)
 
@@ -299,6 +388,9 @@ int main(void)
         TEST(who_became_one_moves_as_one),
         TEST(work_of_before_is_kept_over_both),
         TEST(an_edit_is_later_than_what_it_was_based_on),
+        TEST(the_keys_of_one_changeset_travel_together),
+        TEST(more_keys_than_a_change_names),
+        TEST(one_changeset_against_itself),
     };
     return cmocka_run_group_tests_name("decide_redirect", tests, NULL, NULL);
 }

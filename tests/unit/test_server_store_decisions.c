@@ -334,7 +334,7 @@ static void test_server_store_decisions__the_quarantine_until_it_is_acknowledged
         ok(srv_store_add_quarantine(world->store, world->org, &waiting));
     }
     ok(srv_store_end_quarantine(world->store, world->org, &waiting.changeset, "INTERNAL"));
-    ok(srv_store_list_quarantine(world->store, world->org, 0, 10, arena, &rows, &count));
+    ok(srv_store_list_quarantine(world->store, world->org, 0, 0, 10, arena, &rows, &count));
     assert_int_equal(count, 2);
     assert_string_equal(rows[1].why, "INTERNAL");
     ok(srv_store_find_quarantine(world->store, world->org, &rows[0].changeset, arena, &row,
@@ -350,9 +350,12 @@ static void test_server_store_decisions__the_quarantine_until_it_is_acknowledged
     ok(srv_store_find_quarantine(world->store, world->org, &decision.changeset, arena, &row,
                                  &found));
     assert_false(found);
-    ok(srv_store_list_quarantine(world->store, world->org, device.device_no, 10, arena, &rows,
+    ok(srv_store_list_quarantine(world->store, world->org, device.device_no, 1, 10, arena, &rows,
                                  &count));
-    assert_int_equal(count, 1);
+    assert_int_equal(count == 1 ? rows[0].seq : 0, 2);
+    ok(srv_store_list_quarantine(world->store, world->org, device.device_no, 2, 10, arena, &rows,
+                                 &count));
+    assert_int_equal(count, 0);
     ok(srv_store_ended_quarantine(world->store, device.device_no, 0, 10, arena, &ended, &count));
     assert_int_equal(count, 1);
     assert_memory_equal(ended[0].verdict, decision.verdict, decision.verdict_length);
@@ -363,7 +366,7 @@ static void test_server_store_decisions__the_quarantine_until_it_is_acknowledged
     ok(srv_store_mark_device(world->store, device.device_no, 9, 9, 1));
     ok(srv_store_ended_quarantine(world->store, device.device_no, 0, 10, arena, &ended, &count));
     assert_int_equal(count, 0);
-    ok(srv_store_list_quarantine(world->store, world->org, 0, 10, arena, &rows, &count));
+    ok(srv_store_list_quarantine(world->store, world->org, 0, 0, 10, arena, &rows, &count));
     assert_int_equal(count, 1); /* the one that waits stays */
     struct id unknown = id_of(99);
     assert_int_equal(srv_store_end_quarantine(world->store, world->org, &unknown, NULL),
