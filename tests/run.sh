@@ -37,7 +37,8 @@ for argument in "$@"; do
 done
 [ -n "$labels" ] || labels=$all_labels
 jobs=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
-test_jobs=$((2 * jobs)) # half of the time a test waits, for a disk or a server
+# Half of the time a test waits, for a disk or a server; under a sanitizer it does not.
+test_jobs=$((2 * jobs))
 
 # ---- build and run -------------------------------------------------------------------------------
 # Builds one preset once; says so in built_<preset>. Arguments: preset.
@@ -114,8 +115,12 @@ run_label() {
             note clang 0 1 0 "the clang-release build failed"
         fi
         ;;
-    asan) run_tests asan asan '^(unit|flow)$' ;;
+    asan)
+        test_jobs=$jobs
+        run_tests asan asan '^(unit|flow)$'
+        ;;
     tsan)
+        test_jobs=$jobs
         if tsan_works; then
             run_tests tsan tsan '^(unit|flow)$'
         else
