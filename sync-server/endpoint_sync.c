@@ -74,28 +74,31 @@ static daybook_status changeset_text(void *context, const char **bytes, size_t *
     return status;
 }
 
-/* Fills in what a refused changeset would have made. */
+/* Fills in what a refused changeset would have made: found in a list that has room for the most and
+ * serves all of a request, for a request may have many that made little. */
 static bool take_made(struct worker *worker, struct job *job, int number)
 {
     struct sync_job *sync = &job->sync;
     struct decide_input *input = &sync->inputs[number];
     const char *text;
-    struct id *ids = dk_arena_new(&job->arena, LIMIT_CHANGESET_CHANGES * sizeof *ids);
+    if (sync->made == NULL) {
+        sync->made = dk_arena_new(&job->arena, LIMIT_CHANGESET_CHANGES * sizeof *sync->made);
+    }
     daybook_status status = srv_job_original(job, worker->codec, &text);
     char *copy = NULL;
     if (status == DAYBOOK_OK) {
         copy = dk_memory_copy_text(text + sync->offsets[number], sync->lengths[number]);
     }
-    if (ids == NULL || copy == NULL) {
-        dk_memory_free(copy);
-        (void)srv_job_fail_status(job, DAYBOOK_NO_MEMORY);
-        return false;
+    char *ids = NULL;
+    if (sync->made != NULL && copy != NULL) {
+        bool all = input->changeset.schema > SCHEMA_VERSION; /* it may be quarantined */
+        srv_read_made(copy, sync->lengths[number], all, sync->made, &input->made_count);
+        ids = dk_arena_copy(&job->arena, (const char *)sync->made,
+                            (size_t)input->made_count * sizeof *sync->made);
     }
-    bool all = input->changeset.schema > SCHEMA_VERSION; /* it may be quarantined */
-    srv_read_made(copy, sync->lengths[number], all, ids, &input->made_count);
-    input->made = ids;
     dk_memory_free(copy);
-    return true;
+    input->made = (const struct id *)(const void *)ids;
+    return ids != NULL || srv_job_fail_status(job, DAYBOOK_NO_MEMORY);
 }
 
 /* Decodes one changeset of the request, whose raw text was found. */

@@ -2,22 +2,36 @@
  *
  * Which of a rep's visits to one customer count (visit.effective): those that count by themselves,
  * but of several within two hours the earliest only, so that one visit recorded twice counts once.
- * Behind the rules that fill and check. Invariant: what is effective follows from the visits as
- * they stand, not from the order in which they came.
+ * Behind the rules that fill and check. Invariants: 1. What is effective follows from the visits as
+ * they stand, not from the order in which they came. 2. A visit is judged by itself when something
+ * of it changes that it is judged by, not when its customer or its place in the store does. 3. What
+ * is done to one visit reaches another as far as two hours go from each to the next.
  */
 #include "sync-server/decide/work.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-#define AROUND_MS ((int64_t)24 * 60 * 60 * 1000) /* visits further away are left as they are */
-#define VISITS_MAX 500                           /* of one rep around one time */
-#define VISIT_PAGE 200
+#define AROUND_MS ((int64_t)24 * 60 * 60 * 1000) /* visits further behind are left as they are */
 
-/* The visits of one rep to one customer around a time, by check-in. */
-struct visits {
+/* A time around which other visits may count from now on. */
+struct mark {
     struct id customer, rep;
-    int64_t from_ms, to_ms;
-    struct work *works[VISITS_MAX];
+    int64_t time_ms;
+    struct work *visit; /* has check-in then; NULL: had it, or is gone */
+};
+
+/* A visit that may count: of the decision, or only stored. */
+struct candidate {
+    struct srv_record *row;
+    struct work *work; /* NULL: only stored */
+};
+
+/* The visits of one rep to one customer around some marks, by check-in. */
+struct visits {
+    const struct mark *marks; /* by time */
+    int mark_count;
+    struct candidate *list;
     int count;
 };
 
@@ -35,67 +49,6 @@ static bool is_effective(const struct record *visit)
     return value->kind == VALUE_INT && value->integer != 0;
 }
 
-/* Whether a visit is one of those looked for. */
-static bool belongs(const struct visits *visits, const struct record *visit)
-{
-    const struct value *customer = &visit->values[VISIT_CUSTOMER_ID];
-    const struct value *rep = &visit->values[VISIT_REP_ID];
-    int64_t time_ms = checkin_ms(visit);
-    return customer->kind == VALUE_ID && dk_id_compare(&customer->id, &visits->customer) == 0 &&
-           rep->kind == VALUE_ID && dk_id_compare(&rep->id, &visits->rep) == 0 &&
-           dk_visit_may_count(visit) && time_ms >= visits->from_ms && time_ms <= visits->to_ms;
-}
-
-/* Puts a visit into its place; ids break ties. More than there is room for are left as they are. */
-static void insert(struct visits *visits, struct work *work)
-{
-    int at = visits->count;
-    if (at == VISITS_MAX) {
-        return;
-    }
-    for (; at > 0; at--) {
-        const struct work *before = visits->works[at - 1];
-        int64_t difference = checkin_ms(&before->row.record) - checkin_ms(&work->row.record);
-        if (difference < 0 ||
-            (difference == 0 && dk_id_compare(&before->row.record.id, &work->row.record.id) < 0)) {
-            break;
-        }
-        visits->works[at] = visits->works[at - 1];
-    }
-    visits->works[at] = work;
-    visits->count++;
-}
-
-/* Collects them, as they will be; those of the store are drawn in. */
-static bool collect(struct decision *decision, struct visits *visits)
-{
-    const struct entity *entity = dk_entity(ENTITY_VISIT);
-    struct id after = {{0}};
-    struct srv_record *rows;
-    int count = VISIT_PAGE;
-    while (count == VISIT_PAGE) {
-        daybook_status status = srv_store_related(
-            decision->store, decision->org->org, entity, VISIT_CUSTOMER_ID, &visits->customer,
-            &after, VISIT_PAGE, false, decision->arena, &rows, &count);
-        if (status != DAYBOOK_OK) {
-            return srv_decision_fail(decision, status);
-        }
-        for (int i = 0; i < count; i++) {
-            after = rows[i].record.id;
-            if (belongs(visits, &rows[i].record) && srv_work_adopt(decision, &rows[i]) == NULL) {
-                return false;
-            }
-        }
-    }
-    for (struct work *work = decision->works; work != NULL; work = work->next) {
-        if (work->row.record.entity == entity && srv_work_is_live(work) &&
-            belongs(visits, &work->row.record)) {
-            insert(visits, work);
-        }
-    }
-    return true;
-}
-
 /* Sets the field where it is another; what never counted has no value. */
 static void put(struct decision *decision, struct work *visit, bool effective)
 {
@@ -111,86 +64,285 @@ static void put(struct decision *decision, struct work *visit, bool effective)
     visit->effect = visit->effect == EFFECT_NONE ? EFFECT_SET : visit->effect;
 }
 
-/* From the earliest on: each that counts by itself, unless an effective one is close before it. One
- * that was effective and is not touched now counts still, whatever has become of its customer. */
-static bool judge_all(struct decision *decision, const struct visits *visits)
+/* Whether the visit is the rep's own record, or was planned by somebody who may plan for reps: one
+ * rep could otherwise make another's visit a twin of an invented one. */
+static bool is_trusted(struct decision *decision, const struct record *visit, bool *trusted)
 {
-    const struct work *last = NULL;
-    for (int i = 0; i < visits->count; i++) {
-        struct work *work = visits->works[i];
-        const struct record *visit = &work->row.record;
-        bool close =
-            last != NULL && checkin_ms(visit) - checkin_ms(&last->row.record) < SALES_TWIN_MS;
-        bool counts = !close && work->effect == EFFECT_NONE && is_effective(visit);
-        if (!close && !counts) {
-            daybook_status status =
-                dk_visit_counts(&decision->reader, visit, decision->arena, &counts);
-            if (status != DAYBOOK_OK) {
-                return srv_decision_fail(decision, status);
-            }
-        }
-        put(decision, work, counts);
-        last = counts ? work : last;
-    }
-    return true;
-}
-
-/* One visit that this changeset touches. One that does not count and did not before leaves the
- * others as they are. */
-static bool judge(struct decision *decision, struct work *work)
-{
-    const struct record *visit = &work->row.record;
-    const struct value *rep = &visit->values[VISIT_REP_ID];
-    bool live = srv_work_is_live(work), counts = false;
-    if (rep->kind != VALUE_ID || visit->values[VISIT_CUSTOMER_ID].kind != VALUE_ID) {
+    const struct value *maker = &visit->values[FIELD_CREATED_BY];
+    const struct value *made = &visit->values[FIELD_CREATED_TS];
+    struct srv_account account;
+    bool found = false;
+    *trusted = true;
+    if (maker->kind != VALUE_ID || made->kind != VALUE_INT ||
+        dk_value_equal(maker, &visit->values[VISIT_REP_ID])) {
         return true;
     }
-    daybook_status status =
-        live ? dk_visit_counts(&decision->reader, visit, decision->arena, &counts) : DAYBOOK_OK;
+    daybook_status status = srv_store_account_at(decision->store, decision->org->org, &maker->id,
+                                                 made->integer, &account, &found);
+    *trusted = !found || strcmp(account.role, "rep") != 0;
+    return status == DAYBOOK_OK || srv_decision_fail(decision, status);
+}
+
+/* Whether a visit counts by itself. */
+static bool count_alone(struct decision *decision, const struct record *visit, bool *counts)
+{
+    daybook_status status = dk_visit_counts(&decision->reader, visit, decision->arena, counts);
     if (status != DAYBOOK_OK) {
         return srv_decision_fail(decision, status);
     }
-    if (!counts && !is_effective(visit)) {
-        return true;
-    }
-    if (live && !counts) {
-        put(decision, work, false);
-    }
-    struct visits *visits = dk_arena_new(decision->arena, sizeof *visits);
-    if (visits == NULL) {
-        return srv_decision_out_of_memory(decision);
-    }
-    *visits = (struct visits){.customer = visit->values[VISIT_CUSTOMER_ID].id,
-                              .rep = rep->id,
-                              .from_ms = checkin_ms(visit) - AROUND_MS,
-                              .to_ms = checkin_ms(visit) + AROUND_MS};
-    return collect(decision, visits) && judge_all(decision, visits);
+    return !*counts || is_trusted(decision, visit, counts);
 }
 
-/* See the header. */
-bool srv_decide_effective(struct decision *decision)
+/* ---- what is to be judged */
+
+/* True where something has happened to the visit that it is judged by. */
+static bool is_renewed(const struct work *visit)
 {
-    const struct work *last = NULL; /* what is drawn in here needs no look */
-    for (const struct work *work = decision->works; work != NULL; work = work->next) {
-        last = work;
+    const struct entity *entity = visit->row.record.entity;
+    uint64_t facts = dk_field_group_mask(entity, VISIT_CHECKIN_TS) |
+                     dk_field_group_mask(entity, VISIT_CHECKOUT_TS) | (uint64_t)1 << VISIT_STATUS |
+                     (uint64_t)1 << VISIT_FEEDBACK | (uint64_t)1 << VISIT_REDIRECT_TO;
+    return visit->effect == EFFECT_NEW || visit->effect == EFFECT_DELETE || visit->revived ||
+           (visit->changed & facts) != 0;
+}
+
+/* True where the action has come to its visit, or goes. */
+static bool is_other_action(const struct work *action)
+{
+    return action->effect != EFFECT_SET || action->revived ||
+           (action->changed >> VISIT_ACTION_VISIT_ID & 1) != 0;
+}
+
+/* Marks a visit as renewed, or as one that has come to another customer; an action that comes or
+ * goes renews its visit. *visit: the one that is marked first now, NULL for none. */
+static bool look_at(struct decision *decision, struct work *work, struct work **visit)
+{
+    const struct id *parent = srv_work_parent(work);
+    int kind = (int)work->row.record.entity->kind;
+    bool written = work->effect != EFFECT_NONE && work->effect != EFFECT_STORED;
+    *visit = NULL;
+    if (!written || (kind != ENTITY_VISIT && (kind != ENTITY_VISIT_ACTION || parent == NULL))) {
+        return true;
     }
-    for (struct work *work = decision->works; work != NULL; work = work->next) {
-        const struct record *record = &work->row.record;
-        struct work *visit = record->entity->kind == ENTITY_VISIT ? work : NULL;
-        bool touched = work->effect != EFFECT_NONE && work->effect != EFFECT_STORED;
-        if (touched && record->entity->kind == ENTITY_VISIT_ACTION &&
-            srv_work_parent(work) != NULL) {
-            visit = srv_work_load(decision, dk_entity(ENTITY_VISIT), srv_work_parent(work));
-            if (visit == NULL) {
-                return false;
-            }
+    bool renewed = kind == ENTITY_VISIT ? is_renewed(work) : is_other_action(work);
+    bool moved = kind == ENTITY_VISIT && (work->changed >> VISIT_CUSTOMER_ID & 1) != 0;
+    if (!renewed && !moved) {
+        return true;
+    }
+    struct work *found =
+        kind == ENTITY_VISIT ? work : srv_work_load(decision, dk_entity(ENTITY_VISIT), parent);
+    if (found == NULL) {
+        return false;
+    }
+    *visit = found->marked ? NULL : found;
+    found->marked = true;
+    found->renewed = found->renewed || renewed;
+    return true;
+}
+
+/* Adds the check-in that a visit had before, which somebody else's earlier one has replaced. */
+static bool add_old_mark(struct decision *decision, struct work *visit, struct mark *marks,
+                         int *count)
+{
+    struct srv_record old;
+    bool found;
+    if (!visit->found || (visit->changed >> VISIT_CHECKIN_TS & 1) == 0) {
+        return true;
+    }
+    daybook_status status =
+        srv_store_get(decision->store, decision->org->org, visit->row.record.entity,
+                      &visit->row.record.id, decision->arena, &old, &found);
+    if (status != DAYBOOK_OK) {
+        return srv_decision_fail(decision, status);
+    }
+    struct mark mark = marks[*count - 1];
+    mark.time_ms = checkin_ms(&old.record);
+    mark.visit = NULL;
+    marks[(*count)++] = mark;
+    return true;
+}
+
+/* Adds what one visit marks: at most two times. One that does not count and did not before leaves
+ * the others as they are. */
+static bool add_marks(struct decision *decision, struct work *visit, struct mark *marks, int *count)
+{
+    const struct record *record = &visit->row.record;
+    const struct value *rep = &record->values[VISIT_REP_ID];
+    const struct value *customer = &record->values[VISIT_CUSTOMER_ID];
+    bool live = srv_work_is_live(visit), was = is_effective(record);
+    if (rep->kind != VALUE_ID || customer->kind != VALUE_ID) {
+        return true;
+    }
+    if (live && visit->renewed && !count_alone(decision, record, &visit->counts)) {
+        return false;
+    }
+    bool may_count = visit->renewed ? visit->counts : live && dk_visit_may_count(record);
+    if (!may_count && !was) {
+        return true;
+    }
+    if (live && !may_count) {
+        put(decision, visit, false);
+    }
+    marks[(*count)++] = (struct mark){.customer = customer->id,
+                                      .rep = rep->id,
+                                      .time_ms = checkin_ms(record),
+                                      .visit = may_count ? visit : NULL};
+    return !was || add_old_mark(decision, visit, marks, count);
+}
+
+/* ---- the visits around */
+
+/* By customer, rep and time. */
+static int compare_marks(const void *a, const void *b)
+{
+    const struct mark *one = a, *other = b;
+    int order = dk_id_compare(&one->customer, &other->customer);
+    order = order != 0 ? order : dk_id_compare(&one->rep, &other->rep);
+    return order != 0 ? order : (one->time_ms > other->time_ms) - (one->time_ms < other->time_ms);
+}
+
+/* By check-in; ids break ties. */
+static int compare_candidates(const void *a, const void *b)
+{
+    const struct record *one = &((const struct candidate *)a)->row->record;
+    const struct record *other = &((const struct candidate *)b)->row->record;
+    int64_t one_ms = checkin_ms(one), other_ms = checkin_ms(other);
+    return one_ms != other_ms ? (one_ms > other_ms) - (one_ms < other_ms)
+                              : dk_id_compare(&one->id, &other->id);
+}
+
+/* Collects the visits that may count, as they will be: those that are marked, and of the stored
+ * ones those that are not. */
+static bool collect(struct decision *decision, struct visits *visits)
+{
+    const struct mark *first = visits->marks, *last = first + visits->mark_count - 1;
+    struct srv_record *rows;
+    int count;
+    daybook_status status = srv_store_visits(
+        decision->store, decision->org->org, &first->customer, &first->rep,
+        first->time_ms - SALES_TWIN_MS, last->time_ms + AROUND_MS, decision->arena, &rows, &count);
+    if (status != DAYBOOK_OK) {
+        return srv_decision_fail(decision, status);
+    }
+    size_t room = (size_t)count + (size_t)visits->mark_count;
+    visits->list = dk_arena_new(decision->arena, room * sizeof *visits->list);
+    if (visits->list == NULL) {
+        return srv_decision_out_of_memory(decision);
+    }
+    for (int i = 0; i < count; i++) {
+        struct work *work = srv_work_find(decision, rows[i].record.entity, &rows[i].record.id);
+        struct srv_record *row = work == NULL ? &rows[i] : &work->row;
+        bool marked = work != NULL && (work->marked || !srv_work_is_live(work));
+        if (!marked && dk_visit_may_count(&row->record)) {
+            visits->list[visits->count++] = (struct candidate){row, work};
         }
-        if (touched && visit != NULL && !judge(decision, visit)) {
+    }
+    for (int i = 0; i < visits->mark_count; i++) {
+        struct work *work = visits->marks[i].visit;
+        if (work != NULL) {
+            visits->list[visits->count++] = (struct candidate){&work->row, work};
+        }
+    }
+    qsort(visits->list, (size_t)visits->count, sizeof *visits->list, compare_candidates);
+    return true;
+}
+
+/* Judges one visit that something has happened before, less than two hours ago. `close`: so has an
+ * effective one. One that was effective and is not renewed counts by itself still, whatever has
+ * become of its customer. */
+static bool judge(struct decision *decision, struct candidate *candidate, bool close)
+{
+    const struct record *visit = &candidate->row->record;
+    bool renewed = candidate->work != NULL && candidate->work->renewed;
+    bool counts = !close && (renewed ? candidate->work->counts : is_effective(visit));
+    if (!close && !renewed && !counts && !count_alone(decision, visit, &counts)) {
+        return false;
+    }
+    if (counts == is_effective(visit)) {
+        return true;
+    }
+    if (candidate->work == NULL) {
+        candidate->work = srv_work_adopt(decision, candidate->row);
+        if (candidate->work == NULL) {
             return false;
         }
-        if (work == last) {
-            break;
+        candidate->row = &candidate->work->row;
+    }
+    put(decision, candidate->work, counts);
+    return true;
+}
+
+/* From the earliest on: each that counts by itself, unless an effective one is close before it.
+ * Those are judged that come less than two hours behind a mark, or behind one that is another
+ * now. */
+static bool judge_all(struct decision *decision, struct visits *visits)
+{
+    const struct candidate *last = NULL; /* effective */
+    const int64_t long_ago_ms = visits->marks->time_ms - AROUND_MS;
+    int64_t moved_ms = long_ago_ms;
+    int mark = 0;
+    for (int i = 0; i < visits->count; i++) {
+        struct candidate *candidate = &visits->list[i];
+        int64_t time_ms = checkin_ms(&candidate->row->record);
+        bool was = is_effective(&candidate->row->record);
+        bool close = last != NULL && time_ms - checkin_ms(&last->row->record) < SALES_TWIN_MS;
+        while (mark < visits->mark_count && visits->marks[mark].time_ms <= time_ms) {
+            moved_ms = visits->marks[mark++].time_ms;
+        }
+        if (time_ms - moved_ms < SALES_TWIN_MS && !judge(decision, candidate, close)) {
+            return false;
+        }
+        bool is = is_effective(&candidate->row->record);
+        last = is ? candidate : last;
+        moved_ms = is != was ? time_ms : moved_ms;
+    }
+    return true;
+}
+
+/* Judges around all marks: those of one rep and customer together, because each time costs a look
+ * at all visits of the customer. */
+static bool judge_marks(struct decision *decision, struct mark *marks, int count)
+{
+    qsort(marks, (size_t)count, sizeof *marks, compare_marks);
+    for (int from = 0, to; from < count; from = to) {
+        for (to = from + 1; to < count; to++) {
+            if (dk_id_compare(&marks[from].customer, &marks[to].customer) != 0 ||
+                dk_id_compare(&marks[from].rep, &marks[to].rep) != 0) {
+                break;
+            }
+        }
+        struct visits visits = {.marks = &marks[from], .mark_count = to - from};
+        if (!collect(decision, &visits) || !judge_all(decision, &visits)) {
+            return false;
         }
     }
     return true;
+}
+
+/* See the header. What is drawn in here needs no look. */
+bool srv_decide_effective(struct decision *decision)
+{
+    const int work_count = decision->work_count;
+    struct work *work = decision->works;
+    int visit_count = 0, count = 0;
+    for (int i = 0; i < work_count; i++, work = work->next) {
+        struct work *visit;
+        if (!look_at(decision, work, &visit)) {
+            return false;
+        }
+        visit_count += visit != NULL;
+    }
+    if (visit_count == 0) {
+        return true;
+    }
+    struct mark *marks = dk_arena_new(decision->arena, (size_t)visit_count * 2 * sizeof *marks);
+    if (marks == NULL) {
+        return srv_decision_out_of_memory(decision);
+    }
+    for (work = decision->works; work != NULL; work = work->next) {
+        if (work->marked && !add_marks(decision, work, marks, &count)) {
+            return false;
+        }
+    }
+    return count == 0 || judge_marks(decision, marks, count);
 }

@@ -182,7 +182,8 @@ static bool relocate_entity(struct decision *decision, const struct work *root,
             if (work != NULL && redirect) {
                 srv_redirect_along(decision, work, root);
             }
-            if (work == NULL || !relocate(decision, work, depth + 1)) {
+            /* A row of redirects is as long as customers were merged one after the other. */
+            if (work == NULL || !relocate(decision, work, redirect ? depth : depth + 1)) {
                 return false;
             }
         }

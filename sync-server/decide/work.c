@@ -10,19 +10,20 @@
 #include <assert.h>
 #include <string.h>
 
-/* See the header. */
+/* See the header. The bound is reached as well while the store is read into the arena. */
 bool srv_decision_fail(struct decision *decision, daybook_status status)
 {
+    bool bound = status == DAYBOOK_NO_MEMORY && decision->arena->failed &&
+                 decision->arena->used > decision->decide->memory_max / 2;
     assert(status != DAYBOOK_OK);
-    decision->status = status;
+    decision->status = bound ? DAYBOOK_TOO_LARGE : status;
     return false;
 }
 
 /* See the header. */
 bool srv_decision_out_of_memory(struct decision *decision)
 {
-    bool bound = decision->arena->used > decision->decide->memory_max / 2;
-    return srv_decision_fail(decision, bound ? DAYBOOK_TOO_LARGE : DAYBOOK_NO_MEMORY);
+    return srv_decision_fail(decision, DAYBOOK_NO_MEMORY);
 }
 
 /* Copies a static word; longer ones than the verdict holds are cut. */

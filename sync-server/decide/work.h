@@ -79,6 +79,9 @@ struct work {
     bool derive;                /* derived columns are to be computed */
     bool grows;                 /* a document that gets children */
     bool judged;                /* holds of the domain rules are made */
+    bool renewed;               /* a visit: whether it counts by itself is found anew */
+    bool counts;                /* renewed: it does */
+    bool marked;                /* a visit: which ones count around it may be others now */
     bool remapped;              /* its change goes to the record that it is redirected to */
     bool own_whole;             /* the author needs the whole record */
     int64_t old_bucket;         /* 0: none */
@@ -160,8 +163,10 @@ struct decide {
 };
 
 /* ---- work.c */
-bool srv_decision_fail(struct decision *decision, daybook_status status); /* returns false */
-/* NO_MEMORY, or TOO_LARGE where the decision's own bound is what was reached. Returns false. */
+/* The decision ends with this status; NO_MEMORY becomes TOO_LARGE where the decision's own bound is
+ * what was reached, for then the machine has not failed. Returns false. */
+bool srv_decision_fail(struct decision *decision, daybook_status status);
+/* The same with NO_MEMORY. */
 bool srv_decision_out_of_memory(struct decision *decision);
 /* The record that the verdict is about; either may be NULL. */
 void srv_verdict_name(struct verdict *verdict, const struct entity *entity,

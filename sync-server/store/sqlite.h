@@ -46,7 +46,7 @@ struct sqlite_statements {
     struct statement *find_bucket, *next_bucket, *add_bucket, *add_class, *buckets, *find_lane;
     struct statement *append_log, *add_eviction, *evictions;
     struct statement *get_floor, *raise_floor, *lanes_of, *log_time, *cut_log, *cut_evictions;
-    struct statement *find_header, *add_header, *header_text;
+    struct statement *find_header, *add_header, *header_text, *visits;
 };
 
 /* Statements of one entity; their SQL is made from the entity table. */
@@ -238,7 +238,9 @@ daybook_status srv_sqlite_related(struct srv_store *store, int64_t org, const st
                                   int field, const struct value *value, const struct id *after,
                                   int limit, bool tombstones, struct arena *arena,
                                   struct srv_record **rows, int *count);
-
+daybook_status srv_sqlite_visits(struct srv_store *store, int64_t org, const struct id *customer,
+                                 const struct id *rep, int64_t from_ms, int64_t to_ms,
+                                 struct arena *arena, struct srv_record **rows, int *count);
 daybook_status srv_sqlite_list(struct srv_store *store, int64_t org, const struct entity *entity,
                                const struct id *after, int limit, struct arena *arena,
                                struct srv_record **rows, int *count);

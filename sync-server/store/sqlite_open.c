@@ -305,6 +305,7 @@ static const struct srv_store_operations operations = {
     .get = srv_sqlite_get,
     .put = srv_sqlite_put,
     .related = srv_sqlite_related,
+    .visits = srv_sqlite_visits,
     .list = srv_sqlite_list,
     .bucket = srv_sqlite_bucket,
     .bucket_in = srv_sqlite_bucket_in,

@@ -74,6 +74,20 @@ static void append_related(struct buffer *sql, const struct entity *entity, int 
     append(sql, " = ?2 AND id > ?3 AND (deleted = 0 OR ?5) ORDER BY id LIMIT ?4", "");
 }
 
+/* SELECT of a rep's visits to a customer in a time. They are found by the customer: an index by
+ * time too would cost more with every visit than a look at all those of one customer does where one
+ * counts. */
+static void append_visits(struct buffer *sql, const struct entity *entity, int field)
+{
+    append_select(sql, entity);
+    append(sql, " INDEXED BY s_", entity->name);
+    append(sql, "_by_", entity->fields[field].name);
+    append(sql, " WHERE org = ?1 AND ", entity->fields[field].name);
+    append(sql, " = ?2 AND deleted = 0 AND ", entity->fields[VISIT_REP_ID].name);
+    append(sql, " = ?3 AND ", entity->fields[VISIT_CHECKIN_TS].name);
+    append(sql, " BETWEEN ?4 AND ?5", "");
+}
+
 /* SELECT of live records by id. */
 static void append_list(struct buffer *sql, const struct entity *entity, int field)
 {
@@ -471,6 +485,27 @@ daybook_status srv_sqlite_related(struct srv_store *store, int64_t org, const st
     dk_bind_id(statement, 3, after);
     dk_bind_int(statement, 4, limit);
     dk_bind_int(statement, 5, tombstones ? 1 : 0);
+    return read_rows(sqlite, statement, entity, arena, rows, count);
+}
+
+/* See store.h. */
+daybook_status srv_sqlite_visits(struct srv_store *store, int64_t org, const struct id *customer,
+                                 const struct id *rep, int64_t from_ms, int64_t to_ms,
+                                 struct arena *arena, struct srv_record **rows, int *count)
+{
+    struct sqlite_store *sqlite = srv_sqlite(store);
+    const struct entity *entity = dk_entity(ENTITY_VISIT);
+    daybook_status status;
+    struct statement *statement = entity_statement(
+        sqlite, &sqlite->statements.visits, append_visits, entity, VISIT_CUSTOMER_ID, &status);
+    if (statement == NULL) {
+        return status;
+    }
+    dk_bind_int(statement, 1, org);
+    dk_bind_id(statement, 2, customer);
+    dk_bind_id(statement, 3, rep);
+    dk_bind_int(statement, 4, from_ms);
+    dk_bind_int(statement, 5, to_ms);
     return read_rows(sqlite, statement, entity, arena, rows, count);
 }
 

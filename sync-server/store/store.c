@@ -335,6 +335,16 @@ daybook_status srv_store_children(struct srv_store *store, int64_t org, const st
 }
 
 /* See the header. */
+daybook_status srv_store_visits(struct srv_store *store, int64_t org, const struct id *customer,
+                                const struct id *rep, int64_t from_ms, int64_t to_ms,
+                                struct arena *arena, struct srv_record **rows, int *count)
+{
+    *rows = NULL;
+    *count = 0;
+    return store->operations->visits(store, org, customer, rep, from_ms, to_ms, arena, rows, count);
+}
+
+/* See the header. */
 daybook_status srv_store_list(struct srv_store *store, int64_t org, const struct entity *entity,
                               const struct id *after, int limit, struct arena *arena,
                               struct srv_record **rows, int *count)

@@ -373,6 +373,10 @@ daybook_status srv_store_related(struct srv_store *store, int64_t org, const str
                                  int field, const struct id *value, const struct id *after,
                                  int limit, bool tombstones, struct arena *arena,
                                  struct srv_record **rows, int *count);
+/* The live visits of a rep to a customer with check-in in [from_ms, to_ms], in no order. */
+daybook_status srv_store_visits(struct srv_store *store, int64_t org, const struct id *customer,
+                                const struct id *rep, int64_t from_ms, int64_t to_ms,
+                                struct arena *arena, struct srv_record **rows, int *count);
 /* All live records of an entity, by id order, ids above `after`, at most `limit`: for an operator's
  * lists, not for decisions. */
 daybook_status srv_store_list(struct srv_store *store, int64_t org, const struct entity *entity,

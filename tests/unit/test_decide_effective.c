@@ -177,6 +177,144 @@ static void test_decide_effective__twins_count_once_in_any_order(void **state)
     }
 }
 
+/* A visit of li's by feedback alone, in a changeset of its own. */
+static struct id visit_at(struct world *world, const struct id *customer, int64_t time_ms)
+{
+    struct id visit = add_visit(world, customer, time_ms, &samples[0]);
+    (void)accept(world, &world->li);
+    return visit;
+}
+
+/* Given a visit that counts and its twin, when the rep comes at the same time the next day, then
+ * the twin counts no more than before. */
+static void test_decide_effective__a_day_later_twins_stay_twins(void **state)
+{
+    struct world *world = *state;
+    struct id customer = make_shop(world);
+    int64_t day_ms = world->now_ms - 3000 * MINUTE_MS;
+    struct id first = visit_at(world, &customer, day_ms);
+    struct id twin = visit_at(world, &customer, day_ms + 20 * MINUTE_MS);
+    expect_effective(world, &twin, false);
+    struct id next = visit_at(world, &customer, day_ms + (24 * 60 + 10) * MINUTE_MS);
+    expect_effective(world, &first, true);
+    expect_effective(world, &twin, false);
+    expect_effective(world, &next, true);
+}
+
+/* Given visits that count, when their customer moves, and then something of them changes that they
+ * are not judged by, or nothing, then they count; when the time does, they are judged anew. */
+static void test_decide_effective__what_was_counted_stays(void **state)
+{
+    struct world *world = *state;
+    struct id customer = make_shop(world);
+    struct id visit = visit_at(world, &customer, world->now_ms - 60 * MINUTE_MS);
+    edit_record(world, ENTITY_CUSTOMER, &customer, world->org.head);
+    put_int(world, CUSTOMER_LAT, LAT_E7 + 1000000);
+    put_int(world, CUSTOMER_LON, LON_E7);
+    (void)accept(world, &world->li);
+    edit_record(world, ENTITY_VISIT, &visit, world->org.head);
+    (void)accept(world, &world->server);
+    expect_effective(world, &visit, true);
+    edit_record(world, ENTITY_VISIT, &visit, world->org.head);
+    put_int(world, VISIT_PLAN_DAY, 20261119);
+    (void)accept(world, &world->li);
+    expect_effective(world, &visit, true);
+    edit_record(world, ENTITY_VISIT, &visit, world->org.head);
+    put_text(world, VISIT_FEEDBACK, "so far away");
+    (void)accept(world, &world->li);
+    expect_effective(world, &visit, false);
+}
+
+/* Given a visit whose twin does not count, when its check-in turns out to have been earlier, then
+ * the twin counts, which is none any more; and what the check-in comes close to does not. */
+static void test_decide_effective__an_earlier_checkin_frees_the_next(void **state)
+{
+    struct world *world = *state;
+    struct id customer = make_shop(world);
+    int64_t time_ms = world->now_ms - 900 * MINUTE_MS;
+    struct id first = visit_at(world, &customer, time_ms);
+    struct id second = visit_at(world, &customer, time_ms + 100 * MINUTE_MS);
+    struct id third = visit_at(world, &customer, time_ms + 200 * MINUTE_MS);
+    expect_effective(world, &second, false);
+    expect_effective(world, &third, true);
+    edit_record(world, ENTITY_VISIT, &first, world->org.head);
+    put_int(world, VISIT_CHECKIN_TS, time_ms - 30 * MINUTE_MS);
+    put_null(world, VISIT_CHECKIN_TZ);
+    put_int(world, VISIT_CHECKIN_LAT, LAT_E7);
+    put_int(world, VISIT_CHECKIN_LON, LON_E7);
+    put_int(world, VISIT_CHECKIN_ACC, 10);
+    put_null(world, VISIT_CHECKIN_MOCK);
+    (void)accept(world, &world->wang);
+    expect_effective(world, &first, true);
+    expect_effective(world, &second, true);
+    expect_effective(world, &third, false);
+}
+
+/* Given a visit that a colleague has recorded in a rep's name, a minute before the rep's own, then
+ * it counts for nobody and the rep's does; one that a manager has planned counts when the rep has
+ * made it. */
+static void test_decide_effective__nobody_visits_in_a_colleagues_name(void **state)
+{
+    struct world *world = *state;
+    struct device manager;
+    make_user(world, &manager, "boss", "manager", &world->territories[EAST]);
+    struct id customer = make_shop(world), other = make_shop(world);
+    int64_t time_ms = world->now_ms - 60 * MINUTE_MS;
+    struct id false_one = add_visit(world, &customer, time_ms - MINUTE_MS, &samples[0]);
+    put_id(world, VISIT_REP_ID, &world->li.author.account.user);
+    (void)accept(world, &world->wang);
+    struct id own = visit_at(world, &customer, time_ms);
+    expect_effective(world, &false_one, false);
+    expect_effective(world, &own, true);
+    static const struct sample planned = {.name = "planned", .feedback = "x", .unfinished = true};
+    struct id visit = add_visit(world, &other, time_ms, &planned);
+    put_id(world, VISIT_REP_ID, &world->li.author.account.user);
+    (void)accept(world, &manager);
+    edit_record(world, ENTITY_VISIT, &visit, world->org.head);
+    put_text(world, VISIT_STATUS, "completed");
+    (void)accept(world, &world->li);
+    expect_effective(world, &visit, true);
+}
+
+/* Given a customer who was visited on many days, when a visit comes with very many actions, and
+ * when all visits go to another customer at once, then the decision takes little memory; all count
+ * that did, but for the twin of one of the other customer. */
+static void test_decide_effective__many_visits_are_looked_at_once(void **state)
+{
+    enum { DAYS = 100, ACTIONS = 300 };
+    struct world *world = *state;
+    struct id customer = make_shop(world), other = make_shop(world), visits[DAYS];
+    hold_transaction(world);
+    for (int i = 0; i < DAYS; i++) {
+        visits[i] = visit_at(world, &customer, world->now_ms - (i + 1) * 1440 * MINUTE_MS);
+    }
+    struct id before = visit_at(world, &other, world->now_ms - (10 * 1440 + 5) * MINUTE_MS);
+    let_go(world);
+    srv_decide_free(world->decide);
+    struct log log = {NULL, NULL, 0};
+    world->decide = srv_decide_new(world->store, &log, (size_t)8 * 1024 * 1024);
+    struct id last = add_visit(world, &customer, world->now_ms - 60 * MINUTE_MS, &samples[0]);
+    for (int i = 0; i < ACTIONS; i++) {
+        (void)make_record(world, ENTITY_VISIT_ACTION);
+        put_id(world, VISIT_ACTION_VISIT_ID, &last);
+        put_text(world, VISIT_ACTION_KIND, "stock_count");
+    }
+    (void)accept(world, &world->li);
+    expect_effective(world, &last, true);
+    edit_record(world, ENTITY_CUSTOMER, &customer, world->org.head);
+    put_id(world, CUSTOMER_REDIRECT_TO, &other);
+    (void)accept(world, &world->server);
+    for (int i = 0; i < DAYS; i++) {
+        edit_record(world, ENTITY_VISIT, &visits[i], world->org.head);
+        put_id(world, VISIT_CUSTOMER_ID, &other);
+    }
+    (void)accept(world, &world->server);
+    expect_effective(world, &before, true);
+    for (int i = 0; i < DAYS; i++) {
+        expect_effective(world, &visits[i], i != 9);
+    }
+}
+
 #define TEST(name)                                                                                 \
     cmocka_unit_test_setup_teardown(test_decide_effective__##name, setup_world, teardown_world)
 
@@ -186,6 +324,11 @@ int main(void)
         TEST(what_it_takes),
         TEST(it_follows_what_changes),
         TEST(twins_count_once_in_any_order),
+        TEST(a_day_later_twins_stay_twins),
+        TEST(what_was_counted_stays),
+        TEST(an_earlier_checkin_frees_the_next),
+        TEST(nobody_visits_in_a_colleagues_name),
+        TEST(many_visits_are_looked_at_once),
     };
     return cmocka_run_group_tests_name("decide_effective", tests, NULL, NULL);
 }

@@ -52,6 +52,36 @@ static void test_decide_redirect__chains_end_and_circles_are_refused(void **stat
     reject(world, &world->li, REJECT_READONLY, "redirect_to", "server");
 }
 
+/* Given customers that became one another in a row, when the last one moves, then all move with
+ * it. */
+static void test_decide_redirect__a_long_row_moves_with_its_last(void **state)
+{
+    struct world *world = *state;
+    struct id row[9];
+    for (int i = 0; i < 9; i++) {
+        row[i] = make_customer(world, &world->li, "one of many");
+    }
+    for (int i = 0; i < 8; i++) {
+        put_redirect(world, &row[i], &row[i + 1]);
+        (void)accept(world, &world->server);
+    }
+    struct id contact = make_record(world, ENTITY_CONTACT);
+    put_id(world, CONTACT_CUSTOMER_ID, &row[8]);
+    put_text(world, CONTACT_NAME, "Anna");
+    (void)accept(world, &world->li);
+    edit_record(world, ENTITY_CUSTOMER, &row[8], world->org.head);
+    put_id(world, CUSTOMER_TERRITORY_ID, &world->territories[WEST]);
+    (void)accept(world, &world->server);
+    struct srv_record moved, first;
+    assert_true(read_row(world, ENTITY_CONTACT, &contact, &moved));
+    for (int i = 0; i < 9; i++) {
+        assert_true(read_row(world, ENTITY_CUSTOMER, &row[i], &first));
+        assert_int_equal(first.bucket, moved.bucket);
+        expect_customer(world, ENTITY_CUSTOMER, &row[i], CUSTOMER_TERRITORY_ID,
+                        &world->territories[WEST]);
+    }
+}
+
 /* Given a contact of a customer that becomes another, when its rep has given it to a third one
  * meanwhile, then the third one has it, whichever came first. */
 static void test_decide_redirect__a_reference_keeps_its_stamp(void **state)
@@ -391,6 +421,7 @@ int main(void)
         TEST(the_keys_of_one_changeset_travel_together),
         TEST(more_keys_than_a_change_names),
         TEST(one_changeset_against_itself),
+        TEST(a_long_row_moves_with_its_last),
     };
     return cmocka_run_group_tests_name("decide_redirect", tests, NULL, NULL);
 }

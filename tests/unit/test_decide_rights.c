@@ -509,6 +509,13 @@ static void test_decide_rights__users_and_their_accounts(void **state)
 static void test_decide_rights__a_failure_of_the_server_is_no_verdict_on_others(void **state)
 {
     struct world *world = *state;
+    struct id customer = make_customer(world, &world->li, "large"), product;
+    product = make_product(world, "P");
+    struct id quote = add_quote(world, &customer);
+    for (int i = 0; i < 200; i++) {
+        (void)add_line(world, &quote, &product, 1000);
+    }
+    (void)accept(world, &world->li);
     srv_decide_free(world->decide);
     struct log log = {NULL, NULL, 0};
     world->decide = srv_decide_new(world->store, &log, 256 * 1024);
@@ -526,6 +533,12 @@ static void test_decide_rights__a_failure_of_the_server_is_no_verdict_on_others(
                      DAYBOOK_OK);
     assert_true(has);
     (void)make_customer(world, &world->li, "small");
+    assert_int_equal(world->org.head, head + 1);
+    /* Also where the bound is reached by what the store has. */
+    delete_record(world, ENTITY_QUOTE, &quote, head);
+    verdict = send_changeset(world, &world->wang);
+    assert_int_equal(verdict.kind, VERDICT_QUARANTINED);
+    assert_int_equal(verdict.code, REJECT_INTERNAL);
     assert_int_equal(world->org.head, head + 1);
 }
 
