@@ -145,7 +145,8 @@ static bool add_late(struct decision *decision, struct work *work, const struct 
 }
 
 /* See the header. Nothing of the other record was before the author's eyes but what has come to
- * it from this one, so its own values are compared by their stamps. The author gets both whole. */
+ * it from this one, so its own values are compared by their stamps. The author gets both whole,
+ * but for one that is deleted: it stays so. */
 bool srv_redirect_change(struct decision *decision, struct work *work)
 {
     if (redirect_field(work->row.record.entity) < 0 || work->change->op != BLOCK_SET ||
@@ -166,8 +167,10 @@ bool srv_redirect_change(struct decision *decision, struct work *work)
         return false;
     }
     work->remapped = true;
-    work->own_whole = true;
-    work->effect = EFFECT_SET;
+    if (!work->row.deleted) {
+        work->own_whole = true;
+        work->effect = EFFECT_SET;
+    }
     target->own_whole = true;
     target->effect = EFFECT_SET;
     srv_redirect_tell(decision, work);

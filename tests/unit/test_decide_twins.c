@@ -305,6 +305,30 @@ static void test_decide_twins__a_delete_that_saw_one_loses(void **state)
     assert_true(is_live(world, ENTITY_VISIT_ACTION, &action));
 }
 
+/* Given two visits that became one, when the rep deletes the one that went, and its device goes on
+ * with it, not knowing, then that goes to the one that stays, and nobody gets the other one back.
+ */
+static void test_decide_twins__what_is_deleted_stays_deleted(void **state)
+{
+    struct world *world = *state;
+    struct hands hands;
+    give_devices(world, &hands);
+    struct id customer = make_customer(world, &world->li, "shop");
+    struct id goes = add_visit(world, &customer, world->now_ms - 30 * MINUTE_MS);
+    int64_t seen = accept(world, &hands.tablet);
+    struct id stays = add_visit(world, &customer, world->now_ms - 40 * MINUTE_MS);
+    (void)merge(world, &world->li);
+    delete_record(world, ENTITY_VISIT, &goes, world->org.head);
+    int64_t before = accept(world, &world->li);
+    edit_record(world, ENTITY_VISIT, &goes, seen);
+    put_text(world, VISIT_FEEDBACK, "wants tea");
+    assert_true(send_changeset(world, &hands.tablet).remapped);
+    expect_text(world, ENTITY_VISIT, &stays, VISIT_FEEDBACK, "wants tea");
+    assert_false(is_live(world, ENTITY_VISIT, &goes));
+    expect_not_in(pull_all(world, &hands.tablet, before), wire(world, &goes));
+    expect_not_in(pull_all(world, &world->wang, before), wire(world, &goes));
+}
+
 /* Given a plan's visit and an ad hoc one, when the plan is dropped, then they are one. */
 static void test_decide_twins__a_plan_that_is_dropped(void **state)
 {
@@ -331,7 +355,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(become_one_in_any_order),     TEST(a_chain_is_one_in_any_order),
         TEST(later_work_goes_along),       TEST(others_stay_two),
-        TEST(a_delete_that_saw_one_loses), TEST(a_plan_that_is_dropped),
+        TEST(a_delete_that_saw_one_loses), TEST(what_is_deleted_stays_deleted),
+        TEST(a_plan_that_is_dropped),
     };
     return cmocka_run_group_tests_name("decide_twins", tests, NULL, NULL);
 }
