@@ -209,6 +209,18 @@ void dk_value_write(struct buffer *out, const struct field *field, const struct 
     }
 }
 
+/* See the header. */
+void dk_value_write_app(struct buffer *out, const struct field *field, const struct value *value)
+{
+    char id[ID_TEXT_SIZE];
+    if (value->kind != VALUE_ID) {
+        dk_value_write(out, field, value);
+        return;
+    }
+    dk_id_to_text(&value->id, id);
+    dk_json_write_string(out, id, ID_TEXT_SIZE - 1);
+}
+
 /* The first byte of the value that the reader would read next, or 0 at the end of the text. */
 static char first_byte(const struct json_reader *reader)
 {
@@ -361,4 +373,18 @@ bool dk_value_read_decided(struct json_reader *reader, const struct field *field
                            struct arena *arena, struct value *value, struct refusal *refusal)
 {
     return dk_value_read_form(reader, field, COLLECTION_WHOLE, true, arena, value, refusal);
+}
+
+/* See the header. */
+bool dk_value_read_app(struct json_reader *reader, const struct field *field, struct arena *arena,
+                       struct value *value, struct refusal *refusal)
+{
+    if (field->type != FIELD_ID || first_byte(reader) != '"') {
+        return dk_value_read(reader, field, arena, value, refusal);
+    }
+    *value = (struct value){.kind = VALUE_ID};
+    return dk_json_next(reader) == JSON_STRING &&
+           ((dk_id_from_text(reader->text, reader->length, &value->id) &&
+             !dk_id_is_zero(&value->id)) ||
+            refuse(refusal, REJECT_SCHEMA, field, "id"));
 }

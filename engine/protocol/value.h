@@ -62,6 +62,11 @@ bool dk_value_read(struct json_reader *reader, const struct field *field, struct
 bool dk_value_read_decided(struct json_reader *reader, const struct field *field,
                            struct arena *arena, struct value *value, struct refusal *refusal);
 
+/* The same, but ids are UUID text, as the API has them: for JSON that is kept for apps to read. */
+void dk_value_write_app(struct buffer *out, const struct field *field, const struct value *value);
+bool dk_value_read_app(struct json_reader *reader, const struct field *field, struct arena *arena,
+                       struct value *value, struct refusal *refusal);
+
 /* Changes to a SET on the wire are {"add":[…],"remove":[…]}, to a MAP {key: scalar or null =
  * remove}. As values of a change they stay raw JSON text (VALUE_TEXT). These apply such a change to
  * a stored value (NULL: empty) and give the canonical result in the arena. A set may also be given

@@ -149,7 +149,6 @@ static daybook_status read_rows(struct document *document, const struct entity *
 static void write_body(struct buffer *out, const struct record *record)
 {
     const char *separator = "{\"";
-    char id[ID_TEXT_SIZE];
     for (int i = 0; i < record->entity->field_count; i++) {
         const struct value *value = &record->values[i];
         if (value->kind == VALUE_NULL) {
@@ -158,12 +157,7 @@ static void write_body(struct buffer *out, const struct record *record)
         dk_buffer_append_text(out, separator);
         dk_buffer_append_text(out, record->entity->fields[i].name);
         dk_buffer_append_text(out, "\":");
-        if (value->kind == VALUE_ID) {
-            dk_id_to_text(&value->id, id);
-            dk_json_write_string(out, id, strlen(id));
-        } else {
-            dk_value_write(out, &record->entity->fields[i], value);
-        }
+        dk_value_write_app(out, &record->entity->fields[i], value);
         separator = ",\"";
     }
     dk_buffer_append_text(out, separator[0] == '{' ? "{}" : "}");

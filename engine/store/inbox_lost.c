@@ -119,7 +119,7 @@ static daybook_status field_value(const struct field *field, const struct lost *
         return DAYBOOK_OK;
     }
     dk_json_open(&json, copy, lost->mine.length);
-    bool read = dk_value_read(&json, field, arena, value, &refusal);
+    bool read = dk_value_read_app(&json, field, arena, value, &refusal);
     return read ? DAYBOOK_OK : arena->failed ? DAYBOOK_NO_MEMORY : DAYBOOK_INVALID;
 }
 

@@ -171,7 +171,7 @@ static bool values_text(struct decision *decision, const struct entity *entity,
         if (field == NULL) {
             dk_buffer_append(out, values[i].value.text, values[i].value.length);
         } else {
-            dk_value_write(out, field, &values[i].value);
+            dk_value_write_app(out, field, &values[i].value);
         }
     }
     dk_buffer_append_char(out, '}');
@@ -444,10 +444,12 @@ bool srv_decide_frozen(struct decision *decision)
         }
         enum machine_freeze way = dk_machine_freeze(
             work->row.record.entity, dk_machine_state(&work->row.record), MACHINE_NONE);
-        bool fine = way == FREEZE_FORKS ? srv_decide_part(decision, work)
-                    : way == FREEZE_NOT ? true
-                    : work->was_frozen  ? true
-                                        : note_unseen(decision, work, way);
+        /* Content that stood before cannot have been changed unseen, but by those whose right it
+         * is: of what they gave to a document that is cancelled, it is said. */
+        bool stood = way == FREEZE_LOSES && work->was_frozen;
+        bool fine = way == FREEZE_FORKS          ? srv_decide_part(decision, work)
+                    : way == FREEZE_NOT || stood ? true
+                                                 : note_unseen(decision, work, way);
         if (!fine) {
             return false;
         }

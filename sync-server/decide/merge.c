@@ -79,7 +79,7 @@ bool srv_value_text(struct decision *decision, const struct field *field, const 
     }
     struct buffer *out = &decision->decide->text;
     dk_buffer_reset(out);
-    dk_value_write(out, field, value);
+    dk_value_write_app(out, field, value);
     if (out->status != DAYBOOK_OK) {
         return srv_decision_fail(decision, out->status);
     }
@@ -387,9 +387,13 @@ static bool merge_new(struct decision *decision, struct work *work)
         } else if (row->record.entity->fields[value->field].type == FIELD_MAP) {
             fine = srv_merge_map(decision, work, value->field, &value->value);
         } else if (value->value.kind != VALUE_NULL) {
-            row->record.values[value->field] = value->value;
             row->stamps[value->field] = stamp;
-            flag_doubt(decision, work, value->field);
+            if (row->record.entity->fields[value->field].policy == POLICY_GROW) {
+                fine = srv_begin_elements(decision, work, value->field, &value->value);
+            } else {
+                row->record.values[value->field] = value->value;
+                flag_doubt(decision, work, value->field);
+            }
         }
         if (!fine) {
             return false;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What merges element by element: fields under SET and GROW. Called by merge.c. An addition stands
- * against a removal that had not seen it; what only grows has no removals. Invariant: an element
- * that was changed after the record was made has a stamp of its own, also after it was removed; all
- * others have the field's.
+ * against a removal that had not seen it; what only grows has no removals. Invariants: an element
+ * that was changed after the record was made has a stamp of its own, also after it was removed, and
+ * all others have the field's; what only grows says of each element who added it.
  */
+#include "engine/base/text.h"
 #include "sync-server/decide/work.h"
 
 #include <string.h>
@@ -75,14 +76,6 @@ static void drop_led(const struct set_merge *merge, const char *key, size_t leng
     element->count = left;
 }
 
-/* A set that only grows loses nothing. */
-static bool refuse_removal(const struct set_merge *merge)
-{
-    const struct record *record = &merge->work->row.record;
-    return srv_decision_reject(merge->decision, REJECT_POLICY, record->entity, &record->id,
-                               merge->field->name, "grow");
-}
-
 /* Notes an addition and a removal of which only the addition takes effect: the change's own is the
  * one or the other. */
 static bool note(struct set_merge *merge, const struct element *element, bool add, uint32_t theirs)
@@ -100,9 +93,6 @@ static bool judge(void *context, const struct element *element, bool there, bool
     struct merge_element state;
     char key[LIMIT_LABEL_BYTES + LIMIT_SET_ELEMENT_BYTES + 1];
     size_t length = srv_element_key(key, merge->field->name, element);
-    if (!add && merge->field->policy == POLICY_GROW) {
-        return refuse_removal(merge);
-    }
     load_element(merge, key, length, there, &state);
     if (merge->decision->from != NULL) {
         drop_led(merge, key, length, &state);
@@ -119,6 +109,86 @@ static bool judge(void *context, const struct element *element, bool there, bool
     return note(merge, element, add, add ? remover : state.stamps[0].device_no);
 }
 
+/* ---- sets that only grow */
+
+/* What a change adds to one. */
+struct signing {
+    struct decision *decision;
+    struct work *work;
+    const struct field *field;
+    char user[ID_TEXT_SIZE]; /* who adds it */
+    struct buffer *out;      /* {"add":[… */
+    bool differs;
+};
+
+/* Writes an element that is added with its author in front, unless that is there or the server
+ * itself adds it. What is in the set already stays; a removal is refused, for such a set loses
+ * nothing. */
+static bool sign(void *context, const struct element *element, bool there, bool add, bool *applies)
+{
+    struct signing *signing = context;
+    const struct record *record = &signing->work->row.record;
+    const size_t head = ID_TEXT_SIZE; /* the id and a space */
+    char text[LIMIT_SET_ELEMENT_BYTES + 1];
+    *applies = false;
+    if (!add) {
+        return srv_decision_reject(signing->decision, REJECT_POLICY, record->entity, &record->id,
+                                   signing->field->name, "grow");
+    }
+    bool is_signed = signing->decision->author->is_server ||
+                     (element->length > head && element->text[head - 1] == ' ' &&
+                      memcmp(element->text, signing->user, head - 1) == 0);
+    size_t length = is_signed ? element->length : head + element->length;
+    if (length > LIMIT_SET_ELEMENT_BYTES) {
+        return srv_decision_reject(signing->decision, REJECT_LIMIT, record->entity, &record->id,
+                                   signing->field->name, "length");
+    }
+    if (!there) {
+        (void)dk_text_format(text, sizeof text, is_signed ? "%s%.*s" : "%s %.*s",
+                             is_signed ? "" : signing->user, (int)element->length, element->text);
+        dk_buffer_append_text(signing->out, signing->out->length > 8 ? "," : "");
+        dk_json_write_string(signing->out, text, length);
+        signing->differs = signing->differs || !is_signed;
+    }
+    return true;
+}
+
+/* Gives what a change adds to the field with its authors, as a change. */
+static bool sign_elements(struct decision *decision, struct work *work, int field,
+                          const struct value *change, struct value *result)
+{
+    const struct record *record = &work->row.record;
+    struct signing signing = {.decision = decision,
+                              .work = work,
+                              .field = &record->entity->fields[field],
+                              .out = &decision->decide->text};
+    struct value ignored;
+    dk_id_to_text(&decision->author->account.user, signing.user);
+    dk_buffer_reset(signing.out);
+    dk_buffer_append_text(signing.out, "{\"add\":[");
+    if (!dk_set_merge(&record->values[field], change, sign, &signing, decision->arena, &ignored)) {
+        return decision->verdict->kind != VERDICT_REJECTED && srv_decision_out_of_memory(decision);
+    }
+    dk_buffer_append_text(signing.out, "]}");
+    if (signing.out->status != DAYBOOK_OK) {
+        return srv_decision_fail(decision, signing.out->status);
+    }
+    work->own |= signing.differs ? (uint64_t)1 << field : 0;
+    *result = (struct value){.kind = VALUE_TEXT, .length = (uint32_t)signing.out->length};
+    result->text = dk_arena_copy(decision->arena, signing.out->bytes, signing.out->length);
+    return result->text != NULL || srv_decision_out_of_memory(decision);
+}
+
+/* See the header. */
+bool srv_begin_elements(struct decision *decision, struct work *work, int field,
+                        const struct value *whole)
+{
+    struct value *value = &work->row.record.values[field], change;
+    return sign_elements(decision, work, field, whole, &change) &&
+           (dk_set_apply(value, &change, decision->arena, value) ||
+            srv_decision_out_of_memory(decision));
+}
+
 /* See the header. */
 bool srv_merge_elements(struct decision *decision, struct work *work, int field,
                         const struct value *change)
@@ -132,8 +202,12 @@ bool srv_merge_elements(struct decision *decision, struct work *work, int field,
         .field = definition,
         .stamp = {decision->position, decision->time, decision->author->device_no},
         .seen = srv_work_seen(decision, work->change)};
-    struct value result;
-    if (!dk_set_merge(&record->values[field], change, judge, &merge, decision->arena, &result)) {
+    struct value wanted = *change, result;
+    if (definition->policy == POLICY_GROW &&
+        !sign_elements(decision, work, field, change, &wanted)) {
+        return false;
+    }
+    if (!dk_set_merge(&record->values[field], &wanted, judge, &merge, decision->arena, &result)) {
         if (decision->status != DAYBOOK_OK || decision->verdict->kind == VERDICT_REJECTED) {
             return false;
         }

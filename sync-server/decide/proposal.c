@@ -94,7 +94,7 @@ static bool read_value(struct decision *decision, const struct field *field,
         return srv_decision_out_of_memory(decision);
     }
     dk_json_open(&json, copy, text->length);
-    return dk_value_read(&json, field, decision->arena, value, &refusal) ||
+    return dk_value_read_app(&json, field, decision->arena, value, &refusal) ||
            srv_decision_fail(decision,
                              decision->arena->failed ? DAYBOOK_NO_MEMORY : DAYBOOK_CORRUPT);
 }

@@ -284,6 +284,9 @@ bool srv_stamp_keys(struct decision *decision, struct work *work, int field,
 /* The change's elements of a SET field, one by one. */
 bool srv_merge_elements(struct decision *decision, struct work *work, int field,
                         const struct value *change);
+/* The elements of a field under GROW that a new record is made with. */
+bool srv_begin_elements(struct decision *decision, struct work *work, int field,
+                        const struct value *whole);
 /* Remembers that this edit has been, though its stamp stands nowhere: a delete by somebody who had
  * not seen it must lose. */
 bool srv_merge_trace(struct decision *decision, struct work *work, const struct stamp *stamp);

@@ -297,6 +297,46 @@ static void test_inbox__a_hold_is_cleared_by_its_role(void **state)
     assert_int_equal(inbox(li), 0);
 }
 
+/* Given values with ids that lost, a reference and a line of an order that stands, when the app
+ * reads them, then the ids are as the views have them; and the reference comes back. */
+static void test_inbox__ids_are_as_the_views_have_them(void **state)
+{
+    char shop[DAYBOOK_ID_SIZE], mine[DAYBOOK_ID_SIZE], theirs[DAYBOOK_ID_SIZE];
+    char quote[DAYBOOK_ID_SIZE], order[DAYBOOK_ID_SIZE], json[100];
+    (void)state;
+    rep_put(li, "customer", "{\"name\":\"shop\"}", shop);
+    rep_putf(li, "opportunity", mine, "{\"customer_id\":\"%s\",\"subject\":\"mine\"}", shop);
+    rep_putf(li, "opportunity", theirs, "{\"customer_id\":\"%s\",\"subject\":\"theirs\"}", shop);
+    rep_putf(li, "quote", quote, "{\"customer_id\":\"%s\",\"cur\":\"CNY\"}", shop);
+    rep_putf(li, "sales_order", order,
+             "{\"customer_id\":\"%s\",\"cur\":\"CNY\",\"status\":\"submitted\"}", shop);
+    company_settle(&company);
+    char patch[100];
+    (void)snprintf(patch, sizeof patch, "{\"opportunity_id\":\"%s\"}", mine);
+    (void)snprintf(json, sizeof json, "{\"opportunity_id\":\"%s\"}", theirs);
+    rep_patch(office, "sales_order", order, "{\"status\":\"confirmed\"}");
+    rep_sync(office);
+    rep_putf(li, "order_line", NULL,
+             "{\"order_id\":\"%s\",\"product_id\":\"" TEA "\",\"qty\":1000,\"price_e4\":10000}",
+             order);
+    lose("quote", quote, patch, json);
+    (void)snprintf(json, sizeof json, "\"%s\"", mine);
+    assert_string_equal(
+        device_text(&li->device, "SELECT mine FROM inbox WHERE field = 'opportunity_id'"), json);
+    assert_string_equal(
+        device_text_of(&li->device,
+                       "SELECT json_extract(lost, '$.product_id') FROM field_conflict"
+                       " WHERE record_id = ?1 AND json_extract(lost, '$.order_id') = record_id",
+                       order),
+        TEA);
+    keep_mine(li, item_of(li, "opportunity_id"));
+    company_settle(&company);
+    assert_field(wang, "quote", quote, "opportunity_id", mine);
+    device_must(
+        daybook_inbox_discard(li->device.engine, device_int(&li->device, "SELECT item FROM inbox")),
+        NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -306,6 +346,7 @@ int main(void)
         cmocka_unit_test(test_inbox__theirs_mended_and_gone),
         cmocka_unit_test(test_inbox__the_hook_tells_what_arrives),
         cmocka_unit_test(test_inbox__a_hold_is_cleared_by_its_role),
+        cmocka_unit_test(test_inbox__ids_are_as_the_views_have_them),
     };
     return cmocka_run_group_tests_name("inbox", tests, set_up, tear_down);
 }

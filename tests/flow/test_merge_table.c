@@ -357,6 +357,17 @@ static bool is_in_lines(const struct subject_row *subject, const char *id, const
                  subject->line_entity, subject->line_field, id, subject->line_field, id, text) > 0;
 }
 
+/* SQL for what a case is judged by; of what only grows, without the authors in front. */
+static const char *shown_of(const struct merge_case *given)
+{
+    static const char texts[] = "(SELECT json_group_array(text) FROM (SELECT substr(value, 38) AS"
+                                " text FROM json_each(cancel_req) ORDER BY text))";
+    if (given->field == NULL) {
+        return subjects[given->subject].shown;
+    }
+    return strcmp(given->field, "cancel_req") == 0 ? texts : given->field;
+}
+
 /* True where the typed text is somewhere: in the record, its lines or its next revision, in the
  * conflict log, in a proposal. */
 static bool is_kept(const struct merge_case *given, const struct made *made, const char *text)
@@ -370,8 +381,7 @@ static bool is_kept(const struct merge_case *given, const struct made *made, con
                          made->id, text) +
                    count("SELECT count(*) FROM %s WHERE id = '%s' AND"
                          " instr(json_array(%s, %s), '%s')",
-                         subject->entity, made->id, subject->texts,
-                         given->field == NULL ? subject->shown : given->field, text) +
+                         subject->entity, made->id, subject->texts, shown_of(given), text) +
                    count("SELECT count(*) FROM quote WHERE revision_of = '%s' AND"
                          " instr(note, '%s')",
                          made->id, text) >
@@ -383,10 +393,9 @@ static bool is_kept(const struct merge_case *given, const struct made *made, con
 static struct ends ends_of(const struct merge_case *given, const struct made *made)
 {
     const struct subject_row *subject = &subjects[given->subject];
-    const char *field = given->field == NULL ? subject->shown : given->field;
     struct ends ends = {.value = NULL};
     if (count("SELECT count(*) FROM %s WHERE id = '%s'", subject->entity, made->id) > 0) {
-        ends.value = strdup(company_field(&company, subject->entity, made->id, field));
+        ends.value = strdup(company_field(&company, subject->entity, made->id, shown_of(given)));
         assert_non_null(ends.value);
     }
     if (subject->line != NULL) {

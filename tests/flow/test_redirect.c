@@ -191,6 +191,13 @@ static void test_redirect__chains_and_what_is_refused(void **state)
     assert_int_not_equal(customer_merge(first.into, west), 0);
     assert_int_not_equal(customer_merge(first.into, "01929f6c-3a00-7000-8000-00000000ffff"), 0);
     assert_int_equal(customer_merge(first.into, second.into), 0);
+    /* A customer that became another goes where that goes, and nowhere by itself. */
+    char out[400];
+    const char *const reassign[] = {"customer",    "reassign", first.from,
+                                    "--territory", "South",    NULL};
+    assert_int_not_equal(server_run(&company.server, out, sizeof out, reassign), 0);
+    assert_non_null(strstr(out, first.from));
+    assert_non_null(strstr(out, first.into));
     /* eva knows nothing of it: one transaction that changes first and last, and names the first. */
     device_must(daybook_begin(eva->device.engine, &transaction), NULL);
     device_must(daybook_patch_json(transaction, "customer", first.from,

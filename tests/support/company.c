@@ -251,7 +251,7 @@ void rep_visit(struct rep *rep, const char *customer, const char *feedback, char
 
 const char *rep_field(struct rep *rep, const char *entity, const char *id, const char *field)
 {
-    char sql[200];
+    char sql[400];
     (void)snprintf(sql, sizeof sql, "SELECT %s FROM %s WHERE id = ?1", field, entity);
     return device_text_of(&rep->device, sql, id);
 }
@@ -305,7 +305,7 @@ int64_t company_visits(struct company *company, const char *feedback)
 const char *company_field(struct company *company, const char *entity, const char *id,
                           const char *field)
 {
-    char sql[300];
+    char sql[400];
     (void)snprintf(sql, sizeof sql, "SELECT %s FROM %s WHERE id = '%s'", field, entity, id);
     return server_text(&company->server, sql);
 }

@@ -20,6 +20,7 @@
 
 #define SQL_SIZE 2048
 #define TOLD_MAX 1000
+#define COLUMN_SIZE 280
 #define BINDINGS_MAX (2 * (STORY_FIELDS_MAX + 2))
 
 /* ---- the views */
@@ -99,11 +100,18 @@ static void note_field(struct story_stage *stage, const struct field *field)
     }
 }
 
-/* Writes the SQL of a field: a column, or a key of the app's own. */
-static void column_of(const char *name, char out[100])
+/* Writes the SQL of a field: a column, or a key of the app's own; of what only grows, the elements
+ * with the login of each one's author instead of the id. */
+static void column_of(const struct field *field, const char *name, char out[COLUMN_SIZE])
 {
     const char *key = strncmp(name, "custom.", 7) == 0 ? name + 7 : NULL;
-    (void)snprintf(out, 100, key == NULL ? "%.80s" : "json_extract(custom, '$.%.60s')",
+    bool grows = field != NULL && field->policy == POLICY_GROW;
+    (void)snprintf(out, COLUMN_SIZE,
+                   grows ? "(SELECT json_group_array(t) FROM (SELECT login || substr(value, 37) t"
+                           " FROM json_each(%.80s) e, app_user u WHERE u.id = substr(value, 1, 36)"
+                           " ORDER BY t))"
+                   : key == NULL ? "%.80s"
+                                 : "json_extract(custom, '$.%.60s')",
                    key == NULL ? name : key);
 }
 
@@ -113,11 +121,11 @@ static bool check_field(struct story_stage *stage, int person, int name,
 {
     const struct entity *entity = story_entity(stage, name);
     const struct field *field = story_field(entity, stated->name);
-    char wanted[STORY_TEXT_SIZE], column[100];
+    char wanted[STORY_TEXT_SIZE], column[COLUMN_SIZE];
     if (!story_value_text(stage, field, &stated->value, wanted)) {
         return false;
     }
-    column_of(stated->name, column);
+    column_of(field, stated->name, column);
     const char *got = rep_field(stage->reps[person], entity->name, stage->ids[name], column);
     if (strcmp(got, wanted) != 0) {
         return story_untrue(stage, "%s sees %s \"%s\", not \"%s\"", story_people[person].name,
@@ -162,7 +170,7 @@ static bool check_see_one(struct story_stage *stage, int person, int bound)
 {
     const struct story_step *step = stage->step;
     struct question question = {.count = 0};
-    char text[STORY_TEXT_SIZE], column[100], sql[100];
+    char text[STORY_TEXT_SIZE], column[COLUMN_SIZE], sql[100];
     ask(&question, "SELECT count(*), min(id) FROM %s WHERE 1", step->entity->name);
     if (step->name_count > 0 && step->names[0] >= 0) {
         ask_column(&question, "record_id", stage->ids[step->names[0]]);
@@ -172,7 +180,7 @@ static bool check_see_one(struct story_stage *stage, int person, int bound)
         if (!story_value_text(stage, field, &step->fields[i].value, text)) {
             return false;
         }
-        column_of(step->fields[i].name, column);
+        column_of(field, step->fields[i].name, column);
         ask_column(&question, column, text);
     }
     int64_t count = answer(stage->reps[person], &question, text);

@@ -64,11 +64,29 @@ static bool is_immutable(const struct policy_case *given)
     return dk_entity(given->entity)->fields[given->field].policy == POLICY_IMMUTABLE;
 }
 
+/* The elements of a set that only grows are these behind their authors: "user text". */
+static void expect_grown(struct world *world, const struct policy_case *given, const struct id *id,
+                         const char *text)
+{
+    struct value value = value_of(world, given->entity, id, given->field);
+    assert_int_equal(value.kind, VALUE_TEXT);
+    char *bare = dk_arena_copy(&world->arena, value.text, value.length), *end = bare;
+    for (uint32_t i = 0; i < value.length; i++) {
+        *end++ = value.text[i];
+        bool begins = value.text[i] == '"' && value.text[i - 1] != 'a' && value.text[i - 1] != 'b';
+        i += begins ? ID_TEXT_SIZE : 0;
+    }
+    *end = '\0';
+    assert_string_equal(bare, text);
+}
+
 static void expect_case(struct world *world, const struct policy_case *given, const struct id *id,
                         const char *text)
 {
     if (given->number) {
         expect_int(world, given->entity, id, given->field, strtol(text, NULL, 10));
+    } else if (dk_entity(given->entity)->fields[given->field].policy == POLICY_GROW) {
+        expect_grown(world, given, id, text);
     } else {
         expect_text(world, given->entity, id, given->field, text);
     }

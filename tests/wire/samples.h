@@ -142,6 +142,18 @@ static void changeset_quote(struct buffer *out)
     write_changeset(out, CHANGESET_8, 8, 1, changes, COUNT(changes));
 }
 
+/* An order is confirmed, and one of its lines was seen in a later version than the order. */
+static void changeset_order(struct buffer *out)
+{
+    struct field_value order[] = {TEXT(SALES_ORDER_STATUS, "confirmed")};
+    struct change changes[] = {
+        {BLOCK_SET, dk_entity(ENTITY_SALES_ORDER), example_id(ORDER_1), 820, COUNT(order), order,
+         0},
+        {BLOCK_SET, dk_entity(ENTITY_ORDER_LINE), example_id(LINE_1), 823, 0, NULL, 0},
+    };
+    write_changeset(out, CHANGESET_10, 10, 1, changes, COUNT(changes));
+}
+
 /* From a newer engine: two fields that this schema does not know. */
 static void changeset_newer(struct buffer *out)
 {

@@ -100,6 +100,7 @@ static const struct golden {
     {"error_gap", error_gap, MESSAGE, &dk_error_reply_table},
     {"changeset_visit", changeset_visit, CHANGESET, NULL},
     {"changeset_quote", changeset_quote, CHANGESET, NULL},
+    {"changeset_order", changeset_order, CHANGESET, NULL},
     {"changeset_newer", changeset_newer, CHANGESET, NULL},
     {"log_page", log_page, BLOCKS, NULL},
     {"verdicts", verdicts, VERDICTS, NULL},

@@ -166,7 +166,8 @@ DAYBOOK_API daybook_status daybook_set_id(daybook_record *record, const char *fi
                                           const char *id);
 /* Empties a field of any type. */
 DAYBOOK_API daybook_status daybook_set_null(daybook_record *record, const char *field);
-/* Puts one element into a set field. */
+/* Puts one element into a set field. In a set that only grows (policy GROW) the server puts its
+ * author's id and a space in front, for which 37 of the 200 bytes of an element are needed. */
 DAYBOOK_API daybook_status daybook_set_add(daybook_record *record, const char *field,
                                            const char *element);
 /* Takes one element out of a set field. */
@@ -355,7 +356,7 @@ DAYBOOK_API daybook_status daybook_pending_count(daybook *engine, int64_t *count
 
 /* What needs a person, or should be known: the view inbox(item, kind, code, entity, record_id,
  * field, rule, mine, theirs, changeset, cause, created_ms, chain, body, subject). mine and theirs
- * are JSON. By kind:
+ * are JSON, in which ids are UUID text, as in kept and lost of field_conflict. By kind:
  *  - rejected: a changeset that was undone, because of code, field and rule; chain = how many that
  *    built on it came back with it. Mend and send it anew with daybook_inbox_reopen, send it anew
  * as it was with daybook_inbox_keep_mine, or drop it with daybook_inbox_discard.
