@@ -24,6 +24,7 @@ struct quarantine_task {
     bool all; /* those behind it too, whatever they wait for */
     enum reject_code refused;
     int ended, waiting; /* counted */
+    struct id *left;    /* those that have ended, room for RELEASE_MAX; NULL: not kept */
     bool first;
 };
 
@@ -274,6 +275,9 @@ static daybook_status decide_waiting(struct decider *decider, struct quarantine_
     status =
         srv_decide_waiting(decider->decide, org, &author, &input, refused, srv_now_ms(), &verdict);
     if (status == DAYBOOK_OK) {
+        if (task->left != NULL && verdict.kind != VERDICT_QUARANTINED) {
+            task->left[task->ended] = row->changeset;
+        }
         task->waiting += verdict.kind == VERDICT_QUARANTINED ? 1 : 0;
         task->ended += verdict.kind == VERDICT_QUARANTINED ? 0 : 1;
         if (task->run != NULL) {
@@ -283,7 +287,38 @@ static daybook_status decide_waiting(struct decider *decider, struct quarantine_
     return status;
 }
 
-/* Decides those behind the first: all of them, or what waited for something before it. */
+/* Whether one waits for a changeset that has left in this task, as its verdict says. */
+static daybook_status waits_for_left(struct decider *decider, const struct quarantine_task *task,
+                                     const struct decide_org *org, const struct id *changeset,
+                                     struct arena *arena, bool *waits)
+{
+    struct srv_decision decision;
+    struct verdict verdict;
+    struct json_reader json;
+    bool found;
+    *waits = false;
+    daybook_status status =
+        srv_store_find_decision(decider->store, org->org, changeset, arena, &decision, &found);
+    if (status != DAYBOOK_OK || !found || decision.verdict == NULL) {
+        return status;
+    }
+    char *text = dk_arena_copy(arena, decision.verdict, decision.verdict_length);
+    if (text == NULL) {
+        return DAYBOOK_NO_MEMORY;
+    }
+    dk_json_open(&json, text, decision.verdict_length);
+    if (dk_verdict_read(&json, &verdict) != 1) {
+        return DAYBOOK_CORRUPT;
+    }
+    for (int i = 0; i < task->ended && !*waits; i++) {
+        *waits = dk_id_compare(&task->left[i], &verdict.cause) == 0;
+    }
+    return DAYBOOK_OK;
+}
+
+/* Decides those of an organisation that follow what has left: behind it in its own instance all of
+ * them, or what waited for something before it; of others what waited for one that has left, as
+ * where a copy of the file has sent that anew. */
 static daybook_status follow(struct decider *decider, struct quarantine_task *task,
                              struct decide_org *org, uint32_t device_no, int64_t after,
                              struct arena *arena)
@@ -291,19 +326,22 @@ static daybook_status follow(struct decider *decider, struct quarantine_task *ta
     const struct srv_quarantined *next;
     struct srv_quarantined row;
     struct waiting waiting;
-    bool found;
     daybook_status status = DAYBOOK_OK;
-    open_waiting(&waiting, decider, org->org, device_no, after);
+    open_waiting(&waiting, decider, org->org, 0, 0);
     while (status == DAYBOOK_OK && task->ended + task->waiting < RELEASE_MAX &&
-           (next = next_waiting(&waiting, &status)) != NULL && next->device_no == device_no) {
+           (next = next_waiting(&waiting, &status)) != NULL) {
         bool depends = strcmp(next->why, dk_reject_name(REJECT_DEPENDS)) == 0;
-        if (!depends && !task->all) {
-            continue;
-        }
+        bool behind = next->device_no == device_no && next->seq > after;
+        bool follows = behind && (depends || task->all), found;
         dk_arena_reset(arena);
-        status = srv_store_find_quarantine(decider->store, org->org, &next->changeset, arena, &row,
-                                           &found);
-        if (status == DAYBOOK_OK && found) {
+        if (depends && !behind) {
+            status = waits_for_left(decider, task, org, &next->changeset, arena, &follows);
+        }
+        if (status == DAYBOOK_OK && follows) {
+            status = srv_store_find_quarantine(decider->store, org->org, &next->changeset, arena,
+                                               &row, &found);
+        }
+        if (status == DAYBOOK_OK && follows && found) {
             status = decide_waiting(decider, task, org, &row, depends ? REJECT_NONE : task->refused,
                                     arena);
         }
@@ -347,17 +385,23 @@ static daybook_status end_waiting(struct decider *decider, struct quarantine_tas
     enum reject_code why = dk_reject_by_name(row.why, strlen(row.why));
     task->refused = task->refused == REJECT_NONE ? REJECT_NONE : why;
     status = decide_waiting(decider, task, org, &row, task->refused, arena);
-    return status == DAYBOOK_OK && task->ended > 0
-               ? follow(decider, task, org, device_no, seq, arena)
-               : status;
+    for (int ended = 0; status == DAYBOOK_OK && task->ended > ended;) {
+        ended = task->ended; /* what has left may be waited for by what was passed over */
+        status = follow(decider, task, org, device_no, seq, arena);
+        seq = INT64_MAX; /* all that is behind it has been looked at */
+    }
+    return status;
 }
 
 /* See end_waiting; texts of changesets are let go one by one. */
 static daybook_status end_run(struct decider *decider, void *context)
 {
+    struct quarantine_task *task = context;
     struct arena arena;
     dk_arena_init(&arena, TEXT_ARENA_BYTES_MAX);
-    daybook_status status = end_waiting(decider, context, &arena);
+    task->left = dk_arena_new(&decider->arena, RELEASE_MAX * sizeof *task->left);
+    daybook_status status =
+        task->left == NULL ? DAYBOOK_NO_MEMORY : end_waiting(decider, task, &arena);
     dk_arena_clear(&arena);
     return status;
 }

@@ -87,33 +87,35 @@ bool srv_decide_write(struct decision *decision)
     return append_log(decision);
 }
 
-/* Whether a changeset that was not applied keeps others from the record of a change: one that it
- * would have made, unless somebody else has; of a quarantined one any that it touches. */
-static bool has_claim(const struct decision *decision, const struct change *change)
+/* Whether a changeset that was not applied would have made the record of a change, and nobody else
+ * has. */
+static bool would_make(const struct decision *decision, const struct change *change)
 {
     const struct work *work =
         decision->by_id == NULL ? NULL : srv_work_find(decision, change->entity, &change->id);
-    bool made = change->op == BLOCK_NEW && (work == NULL || !work->found);
-    return made || decision->verdict->kind == VERDICT_QUARANTINED;
+    return change->op == BLOCK_NEW && (work == NULL || !work->found);
 }
 
-/* Remembers which records wait for a changeset that was not applied, or are not there for it. */
+/* Remembers which records are not there for a changeset that was not applied, and, where it is
+ * quarantined, any others that wait for it. */
 static daybook_status remember(struct decision *decision)
 {
     const struct decide_input *input = decision->input;
     const struct changeset *changeset = &input->changeset;
+    bool waits = decision->verdict->kind == VERDICT_QUARANTINED;
     daybook_status status = DAYBOOK_OK;
     for (int i = 0;
          input->refusal.code == REJECT_NONE && i < changeset->change_count && status == DAYBOOK_OK;
          i++) {
-        if (has_claim(decision, &changeset->changes[i])) {
+        bool makes = would_make(decision, &changeset->changes[i]);
+        if (makes || waits) {
             status = srv_store_add_claim(decision->store, decision->org->org,
-                                         &changeset->changes[i].id, &changeset->id);
+                                         &changeset->changes[i].id, &changeset->id, makes);
         }
     }
     for (int i = 0; i < input->made_count && status == DAYBOOK_OK; i++) {
         status = srv_store_add_claim(decision->store, decision->org->org, &input->made[i],
-                                     &changeset->id);
+                                     &changeset->id, true);
     }
     return status;
 }

@@ -195,7 +195,7 @@ daybook_status srv_sqlite_markers(struct srv_store *store, uint32_t device_no, i
 daybook_status srv_sqlite_drop_verdicts(struct sqlite_store *sqlite, uint32_t device_no,
                                         int64_t after, int64_t upto);
 daybook_status srv_sqlite_add_claim(struct srv_store *store, int64_t org, const struct id *record,
-                                    const struct id *changeset);
+                                    const struct id *changeset, bool makes);
 daybook_status srv_sqlite_find_claim(struct srv_store *store, int64_t org, const struct id *record,
                                      uint32_t device_no, int64_t seq, struct srv_claim *claim,
                                      bool *found);

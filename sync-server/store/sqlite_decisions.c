@@ -241,15 +241,20 @@ static struct statement *claim_statement(struct sqlite_store *sqlite, struct sta
 
 /* See store.h. */
 daybook_status srv_sqlite_add_claim(struct srv_store *store, int64_t org, const struct id *record,
-                                    const struct id *changeset)
+                                    const struct id *changeset, bool makes)
 {
     struct sqlite_store *sqlite = srv_sqlite(store);
     daybook_status status;
     struct statement *statement =
         claim_statement(sqlite, &sqlite->statements.add_claim,
-                        "INSERT OR IGNORE INTO claim(org, record, changeset) VALUES(?1, ?2, ?3)",
+                        "INSERT OR IGNORE INTO claim(org, record, changeset, makes)"
+                        " VALUES(?1, ?2, ?3, ?4)",
                         org, record, changeset, &status);
-    return statement == NULL ? status : srv_sqlite_run(sqlite, statement);
+    if (statement == NULL) {
+        return status;
+    }
+    dk_bind_int(statement, 4, makes);
+    return srv_sqlite_run(sqlite, statement);
 }
 
 /* Takes the row that the statement stands on where it counts for more than what *claim has. */
@@ -282,6 +287,7 @@ daybook_status srv_sqlite_find_claim(struct srv_store *store, int64_t org, const
                              " ON q.org = c.org AND q.changeset = c.changeset AND q.ended = 0"
                              " WHERE c.org = ?1 AND c.record = ?2"
                              " AND NOT coalesce(q.device_no = ?3 AND q.seq >= ?4, 0)"
+                             " AND (c.makes OR coalesce(q.device_no = ?3, 0))"
                              " ORDER BY c.changeset DESC",
                              &status);
     if (statement == NULL) {

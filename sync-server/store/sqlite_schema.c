@@ -81,7 +81,7 @@ static const char fixed_tables[] =
     " changeset BLOB NOT NULL, digest BLOB NOT NULL, position INTEGER NOT NULL, verdict TEXT,"
     " PRIMARY KEY(device_no, seq), UNIQUE(org, changeset)) STRICT, WITHOUT ROWID;"
     "CREATE TABLE claim(org INTEGER NOT NULL, record BLOB NOT NULL, changeset BLOB NOT NULL,"
-    " PRIMARY KEY(org, record, changeset)) STRICT, WITHOUT ROWID;"
+    " makes INTEGER NOT NULL, PRIMARY KEY(org, record, changeset)) STRICT, WITHOUT ROWID;"
     "CREATE TABLE quarantine(device_no INTEGER NOT NULL, seq INTEGER NOT NULL,"
     " org INTEGER NOT NULL, changeset BLOB NOT NULL, user_id BLOB NOT NULL, why TEXT NOT NULL,"
     " received_ms INTEGER NOT NULL, boot INTEGER NOT NULL, steady_ms INTEGER NOT NULL,"

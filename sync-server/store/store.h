@@ -337,13 +337,14 @@ daybook_status srv_store_find_decision(struct srv_store *store, int64_t org,
 daybook_status srv_store_markers(struct srv_store *store, uint32_t device_no, int64_t settled,
                                  int64_t after, int64_t upto, struct arena *arena,
                                  struct srv_decision **rows, int *count);
-/* The record has to do with a changeset that was not applied: would have been made by it, or, while
- * it waits, is touched by it. A second time it does nothing. */
+/* The record has to do with a changeset that was not applied: would have been made by it (`makes`),
+ * or, while it waits, is touched by it. A second time it does nothing. */
 daybook_status srv_store_add_claim(struct srv_store *store, int64_t org, const struct id *record,
-                                   const struct id *changeset);
+                                   const struct id *changeset, bool makes);
 /* The claim on a record that counts for this changeset (instance and seq): of one that waits and
  * that this instance sent before it, else of any that waits, else of the last that was rejected.
- * One that waits behind it in the same instance does not count. */
+ * One that waits behind it in the same instance does not count, and of another instance only one
+ * that would have made the record: or two could wait for each other. */
 daybook_status srv_store_find_claim(struct srv_store *store, int64_t org, const struct id *record,
                                     uint32_t device_no, int64_t seq, struct srv_claim *claim,
                                     bool *found);

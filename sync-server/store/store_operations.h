@@ -106,7 +106,7 @@ struct srv_store_operations {
                               int64_t after, int64_t upto, struct arena *arena,
                               struct srv_decision **rows, int *count);
     daybook_status (*add_claim)(struct srv_store *store, int64_t org, const struct id *record,
-                                const struct id *changeset);
+                                const struct id *changeset, bool makes);
     daybook_status (*find_claim)(struct srv_store *store, int64_t org, const struct id *record,
                                  uint32_t device_no, int64_t seq, struct srv_claim *claim,
                                  bool *found);

@@ -73,10 +73,10 @@ daybook_status srv_store_has_quarantine(struct srv_store *store, uint32_t device
 
 /* See the header. */
 daybook_status srv_store_add_claim(struct srv_store *store, int64_t org, const struct id *record,
-                                   const struct id *changeset)
+                                   const struct id *changeset, bool makes)
 {
     assert(srv_store_is_writing(store));
-    return store->operations->add_claim(store, org, record, changeset);
+    return store->operations->add_claim(store, org, record, changeset, makes);
 }
 
 /* See the header. */

@@ -238,8 +238,8 @@ static void test_server_store_decisions__claims_stand_beside_each_other(void **s
     ok(srv_store_begin(world->store));
     for (uint64_t changeset = 60; changeset < 64; changeset++) {
         struct id id = id_of(changeset);
-        ok(srv_store_add_claim(world->store, world->org, &record, &id));
-        ok(srv_store_add_claim(world->store, world->org, &record, &id));
+        ok(srv_store_add_claim(world->store, world->org, &record, &id, true));
+        ok(srv_store_add_claim(world->store, world->org, &record, &id, true));
     }
     assert_claim(world, 10, 63, false, false);
     ok(srv_store_add_quarantine(world->store, world->org, &waiting));
@@ -255,6 +255,30 @@ static void test_server_store_decisions__claims_stand_beside_each_other(void **s
     ok(srv_store_commit(world->store));
 }
 
+/* Given a changeset that waits and only touches a record, when the record is asked for, then what
+ * the same instance sends later waits for it, and nobody else does. */
+static void test_server_store_decisions__who_touches_makes_nobody_else_wait(void **state)
+{
+    struct world *world = *state;
+    struct srv_quarantined waiting = {.device_no = 4,
+                                      .seq = 9,
+                                      .changeset = id_of(60),
+                                      .user = id_of(72),
+                                      .why = "AUTH",
+                                      .body = "{}",
+                                      .length = 2};
+    struct id record = id_of(50);
+    struct srv_claim claim;
+    bool found;
+    ok(srv_store_begin(world->store));
+    ok(srv_store_add_claim(world->store, world->org, &record, &waiting.changeset, false));
+    ok(srv_store_add_quarantine(world->store, world->org, &waiting));
+    assert_claim(world, 10, 60, true, true);
+    ok(srv_store_find_claim(world->store, world->org, &record, 5, 10, &claim, &found));
+    assert_false(found);
+    ok(srv_store_commit(world->store));
+}
+
 static void test_server_store_decisions__a_claim_is_of_its_organisation(void **state)
 {
     struct world *world = *state;
@@ -265,7 +289,7 @@ static void test_server_store_decisions__a_claim_is_of_its_organisation(void **s
     ok(srv_store_begin(world->store));
     ok(srv_store_find_claim(world->store, world->org, &record, 4, 1, &claim, &found));
     assert_false(found);
-    ok(srv_store_add_claim(world->store, world->org, &record, &first));
+    ok(srv_store_add_claim(world->store, world->org, &record, &first, true));
     ok(srv_store_commit(world->store));
     ok(srv_store_find_claim(world_reader(world), world->org, &record, 4, 1, &claim, &found));
     assert_true(found);
@@ -413,6 +437,7 @@ int main(void)
         store_test(test_server_store_decisions__acknowledged_ones_keep_their_id),
         store_test(test_server_store_decisions__one_call_drops_a_bounded_number),
         store_test(test_server_store_decisions__claims_stand_beside_each_other),
+        store_test(test_server_store_decisions__who_touches_makes_nobody_else_wait),
         store_test(test_server_store_decisions__a_claim_is_of_its_organisation),
         store_test(test_server_store_decisions__a_quarantine_is_known_by_its_instance),
         store_test(test_server_store_decisions__the_quarantine_until_it_is_acknowledged),

@@ -22,23 +22,22 @@ static void run_sql(struct world *world, const char *sql)
     assert_int_equal(sqlite3_close(database), SQLITE_OK);
 }
 
-/* A customer with a field of a newer schema in a form that waits for it; the server's number of
- * the device. */
-static void push_newer(struct world *world, struct phone *phone)
+/* Sends the making of a record of a kind that the server does not know, which waits, as a changeset
+ * of this id. */
+static void push_newer(struct world *world, struct phone *phone, const struct id *changeset_id,
+                       const struct id *id)
 {
-    struct id id = new_id(world);
-    struct id changeset_id = new_id(world);
     const char *blocks = format(world,
                                 "[{\"entity\":\"shiny\",\"op\":\"new\",\"fields\":[\"name\"],"
                                 "\"rows\":[[0,\"%s\",\"C\"]]}]",
-                                wire(world, &id));
+                                wire(world, id));
     const char *reply = sync_phone(
         world, phone,
         format(world,
                "[{\"id\":\"%s\",\"seq\":%lld,\"epoch\":\"%llu\",\"hlc\":\"1\",\"boot\":\"1\","
                "\"steady\":\"1\",\"schema\":%d,\"changes\":%s}]",
-               wire(world, &changeset_id), (long long)++phone->seq,
-               (unsigned long long)phone->epoch, SCHEMA_VERSION + 1, blocks));
+               wire(world, changeset_id), (long long)++phone->seq, (unsigned long long)phone->epoch,
+               SCHEMA_VERSION + 1, blocks));
     expect_in(reply, "quarantined");
 }
 
@@ -62,7 +61,8 @@ static void test_service_quarantine__one_phone_does_not_keep_the_others(void **s
     for (int i = 0; i < 3; i++) {
         phones[i] = enrol(world, logins[i]);
         (void)load_phone(world, &phones[i]);
-        push_newer(world, &phones[i]);
+        struct id changeset_id = new_id(world), id = new_id(world);
+        push_newer(world, &phones[i], &changeset_id, &id);
     }
     /* Li is disabled, say; wang's text is broken; what tom's says is known by now. */
     run_sql(world, "WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 1300)"
@@ -85,10 +85,38 @@ static void test_service_quarantine__one_phone_does_not_keep_the_others(void **s
     assert_int_equal(srv_service_learn(world->service), DAYBOOK_CORRUPT);
 }
 
+/* Given a changeset that waits, what depends on it, and a copy of the phone that has sent the first
+ * anew, so that it is the copy's, when an operator lets it go, then the other follows. */
+static void test_service_quarantine__what_waits_for_a_copys_follows(void **state)
+{
+    struct world *world = *state;
+    struct phone original = enrol(world, "li"), copy = enrol(world, "li");
+    struct id changeset_id = new_id(world), id = new_id(world);
+    char text[ID_TEXT_SIZE];
+    (void)load_phone(world, &original);
+    (void)load_phone(world, &copy);
+    push_newer(world, &original, &changeset_id, &id);
+    const char *blocks = format(world,
+                                "[{\"entity\":\"customer\",\"op\":\"set\",\"fields\":[\"prefs\"],"
+                                "\"rows\":[[0,\"%s\",\"tea\"]]}]",
+                                wire(world, &id));
+    const char *edit = changeset(world, &original, ++original.seq, blocks);
+    expect_in(sync_phone(world, &original, format(world, "[%s]", edit)),
+              "[2,\"quarantined\",0,{\"code\":\"DEPENDS\"");
+    push_newer(world, &copy, &changeset_id, &id);
+    run_sql(world, "UPDATE quarantine SET body = replace(body, 'shiny', 'customer')");
+    dk_id_to_text(&changeset_id, text);
+    const char *out = command(world, DAYBOOK_OK, format(world, "quarantine release %s", text));
+    assert_int_equal(count_in(out, "accepted"), 2);
+    expect_in(sync_phone(world, &original, NULL), "[2,\"accepted\"");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_service_quarantine__one_phone_does_not_keep_the_others,
+                                        setup_service, teardown_service),
+        cmocka_unit_test_setup_teardown(test_service_quarantine__what_waits_for_a_copys_follows,
                                         setup_service, teardown_service),
     };
     return cmocka_run_group_tests_name("service_quarantine", tests, NULL, NULL);
