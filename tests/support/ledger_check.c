@@ -150,7 +150,7 @@ static bool on_server(const struct account *account, const struct entry *entry, 
     if (ledger_has_number(entry, account->log.text) || (number < 0 && removal_saw(ledger, entry))) {
         return true;
     }
-    for (int i = 0; number >= 0 && depth < 60 && i < ledger->count; i++) {
+    for (int i = 0; depth < 60 && i < ledger->count; i++) {
         const struct entry *later = &ledger->entries[i];
         bool is_later = later->order > entry->order ||
                         (later->order == entry->order && later->number > entry->number);
@@ -158,7 +158,7 @@ static bool on_server(const struct account *account, const struct entry *entry, 
         bool moved = entry->kind == later->kind && entry->feature == later->feature &&
                      later->shown == entry->number;
         bool by_right =
-            (ledger_same_place(entry, later) || moved) && is_later &&
+            ((number >= 0 && ledger_same_place(entry, later)) || moved) && is_later &&
             later->number != entry->number &&
             (later->blind || later->shown == entry->number || later->device == entry->device);
         if (by_right && (later->number == 0 || on_server(account, later, depth + 1))) {
