@@ -86,7 +86,8 @@ static struct made make_file(const struct change_at *changes, size_t count, cons
         add_number(&made, 0, 2);
     }
     add(&made, "LMT\0", 4);
-    add_number(&made, 0, 12);
+    add_number(&made, 0, 8); /* the leap second: when, and how many by then */
+    add_number(&made, 0, 4);
     add_number(&made, 0, 2);
     add(&made, "\n", 1);
     add(&made, rule, strlen(rule));
