@@ -104,8 +104,8 @@ static daybook_status move_base(struct store *store, const struct changeset *cha
         base->bucket = bucket;
         break;
     case BLOCK_SET:
-        if (base->state == BASE_ABSENT) {
-            return DAYBOOK_OK; /* out of scope */
+        if (base->state == BASE_ABSENT || (bucket == 0 && base->state != BASE_HELD)) {
+            return DAYBOOK_OK; /* out of scope; what it revives comes whole, where it is in scope */
         }
         base->state = BASE_HELD;
         for (int i = 0; i < change->value_count && status == DAYBOOK_OK; i++) {
