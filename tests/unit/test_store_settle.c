@@ -209,6 +209,33 @@ static void test_store_settle__a_changeset_over_several_buckets_comes_whole(void
     desk_clear(&desk);
 }
 
+/* Given an edit of a record that somebody else deleted before, when its marker names no bucket,
+ * then the record is where this device does not see it: it has left with its customer meanwhile.
+ * Where it is in scope, it comes whole behind the marker. */
+static void test_store_settle__a_marker_without_a_bucket_revives_nothing(void **state)
+{
+    struct desk desk;
+    (void)state;
+    for (int seen = 0; seen < 2; seen++) {
+        desk_begin(&desk);
+        struct id id = known_customer(&desk, 3, "A");
+        patch(&desk, &id, 3, CUSTOMER_NAME, "mine");
+        desk_send(&desk);
+        desk_row(&desk, BLOCK_DELETE, ENTITY_CUSTOMER, 0, 4, &id);
+        desk_apply(&desk, 4);
+        assert_true(desk_has(&desk, ENTITY_CUSTOMER, &id));
+        desk_own(&desk, 5, 1, 0);
+        if (seen == 1) {
+            customer_row(&desk, BLOCK_NEW, 5, &id, "mine");
+        }
+        desk_apply(&desk, 5);
+        assert_int_equal(desk_has(&desk, ENTITY_CUSTOMER, &id), seen);
+        assert_int_equal(desk_number(&desk, "SELECT count(*) FROM sync_state"), 0);
+        desk_check(&desk);
+        desk_clear(&desk);
+    }
+}
+
 /* Given a line that was made here and is gone by its place in the log, when that is heard, then the
  * document adds up without it. */
 static void test_store_settle__a_document_without_a_line_that_is_gone_adds_up(void **state)
@@ -348,6 +375,7 @@ int main(void)
         cmocka_unit_test(test_store_settle__a_marker_with_later_changes_pending_keeps_them_on_top),
         cmocka_unit_test(test_store_settle__a_marker_of_another_file_changes_nothing),
         cmocka_unit_test(test_store_settle__a_changeset_over_several_buckets_comes_whole),
+        cmocka_unit_test(test_store_settle__a_marker_without_a_bucket_revives_nothing),
         cmocka_unit_test(test_store_settle__a_document_without_a_line_that_is_gone_adds_up),
         cmocka_unit_test(test_store_settle__settled_changesets_wait_for_the_backup),
         cmocka_unit_test(
