@@ -235,7 +235,10 @@ static bool step_on_server(const struct account *account, const struct step *ste
         bool by_right =
             later > step && strcmp(later->id, step->id) == 0 &&
             (later->blind || strcmp(later->from, step->to) == 0 || later->device == step->device);
-        if (by_right && step_on_server(account, later, depth + 1)) {
+        /* Two who do the same need no entry, whoever comes first. */
+        bool twin = depth == 0 && later != step && strcmp(later->id, step->id) == 0 &&
+                    strcmp(later->to, step->to) == 0;
+        if ((by_right || twin) && step_on_server(account, later, depth + 1)) {
             return true;
         }
     }
