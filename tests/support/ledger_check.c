@@ -158,7 +158,7 @@ static bool on_server(const struct account *account, const struct entry *entry, 
         bool moved = entry->kind == later->kind && entry->feature == later->feature &&
                      later->shown == entry->number;
         bool by_right =
-            ((number >= 0 && ledger_same_place(entry, later)) || moved) && is_later &&
+            (ledger_same_place(entry, later) || moved) && is_later &&
             later->number != entry->number &&
             (later->blind || later->shown == entry->number || later->device == entry->device);
         if (by_right && (later->number == 0 || on_server(account, later, depth + 1))) {
