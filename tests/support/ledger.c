@@ -354,6 +354,18 @@ static bool has_step(const struct step *step, const char *text)
     return strstr(text, step->wire) != NULL && strstr(text, state) != NULL;
 }
 
+/* A later step of the same record in the same chain has taken the step's place. */
+static bool is_passed(const struct ledger *ledger, const struct step *step, const char *text)
+{
+    for (const struct step *later = step + 1; later < ledger->steps + ledger->step_count; later++) {
+        if (strcmp(later->id, step->id) == 0 && strcmp(later->to, step->to) != 0 &&
+            has_step(later, text)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void ledger_again(struct ledger *ledger, const char *text, int device)
 {
     int count = ledger->count, steps = ledger->step_count, removals = ledger->removal_count;
@@ -380,6 +392,9 @@ void ledger_again(struct ledger *ledger, const char *text, int device)
         if (has_step(&ledger->steps[i], text)) {
             assert_in_range(ledger->step_count, 0, LEDGER_ENTRIES - 1);
             ledger->steps[i].lost = true; /* the one that is taken anew stands for it */
+            if (is_passed(ledger, &ledger->steps[i], text)) {
+                continue;
+            }
             struct step *again = &ledger->steps[ledger->step_count++];
             *again = ledger->steps[i];
             again->device = device;
