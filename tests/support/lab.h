@@ -108,6 +108,7 @@ struct lab_customer {
     char id[DAYBOOK_ID_SIZE];
     int territory; /* -1: not on the server */
     int into;      /* the customer that it was merged into; -1: none */
+    int kin;       /* the same for all that ever were one, also where a restore has parted them */
 };
 
 /* A read-only connection to a database of a device or the server. */

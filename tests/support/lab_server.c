@@ -230,7 +230,12 @@ static void look_at_customer(struct lab *lab, sqlite3_stmt *statement)
     int number = lab_find_customer(lab, column(statement, 0));
     if (number >= 0) {
         lab->customers[number].territory = find_territory(column(statement, 1));
-        lab->customers[number].into = lab_find_customer(lab, column(statement, 2));
+        int into = lab->customers[number].into = lab_find_customer(lab, column(statement, 2));
+        int kin = lab->customers[number].kin;
+        for (int i = 0; into >= 0 && i < lab->customer_count; i++) {
+            bool same = lab->customers[i].kin == kin;
+            lab->customers[i].kin = same ? lab->customers[into].kin : lab->customers[i].kin;
+        }
     }
 }
 
@@ -313,10 +318,10 @@ unsigned lab_scope(const struct lab *lab, int user)
 bool lab_may_see(const struct lab *lab, int user, int customer)
 {
     unsigned scope = lab_scope(lab, user);
-    int root = lab_root(lab, customer);
+    int kin = lab->customers[customer].kin;
     for (int i = 0; i < lab->customer_count; i++) {
         int territory = lab->customers[i].territory;
-        if (territory >= 0 && (scope >> territory & 1) != 0 && lab_root(lab, i) == root) {
+        if (territory >= 0 && (scope >> territory & 1) != 0 && lab->customers[i].kin == kin) {
             return true;
         }
     }

@@ -377,7 +377,8 @@ static bool make(struct act *act, int kind, const char *parent, char id[DAYBOOK_
     (void)snprintf(id, DAYBOOK_ID_SIZE, "%s", form.id);
     if (kind == 0 && lab->customer_count < LAB_CUSTOMERS) {
         form.customer = lab->customer_count++;
-        lab->customers[form.customer] = (struct lab_customer){.territory = -1, .into = -1};
+        lab->customers[form.customer] =
+            (struct lab_customer){.territory = -1, .into = -1, .kin = form.customer};
         (void)snprintf(lab->customers[form.customer].id, DAYBOOK_ID_SIZE, "%s", form.id);
     }
     add_parent(act, &json, kind, parent);
