@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What a server with a newer schema makes of the records that were decided under an older one: it
- * gives them the values that follow from theirs, by the conversions that changesets go through.
- * Called once a start, by the thread that waits for the end; the work is done on the decider's
- * thread, a bounded step at a time. What is added is written as changesets of the server, so
- * devices of every schema get it. Invariants: 1. A value counts as given when the record was last
+ * gives them the values that follow from theirs, by the conversions that changesets go through,
+ * and computes the derived fields that are new. Called once a start, by the thread that waits for
+ * the end; the work is done on the decider's thread, a bounded step at a time. What is added is
+ * written as changesets of the server, so devices of every schema get it, but for what is derived,
+ * which each computes by itself. Invariants: 1. A value counts as given when the record was last
  * written to, so that it is later than nothing that anybody has given, and makes no old document a
  * fresh one. 2. A field that anybody has written to stays as it is. 3. A run that was cut off
  * begins anew, and adds nothing twice.
@@ -29,13 +30,25 @@ struct convert_step {
 };
 
 /* Whether any conversion is about records of this entity and schema. */
-static bool is_concerned(int kind, int64_t schema)
+static bool is_converted(int kind, int64_t schema)
 {
     const struct conversion *row = dk_conversions;
     while (row->schema != 0 && (row->entity != kind || row->schema <= schema)) {
         row++;
     }
     return row->schema != 0;
+}
+
+/* Whether records of this entity have derived fields that this schema did not know. */
+static bool derives_more(int kind, int64_t schema)
+{
+    const struct entity *entity = dk_entity(kind);
+    bool more = false;
+    for (int i = 0; i < entity->field_count; i++) {
+        more = more ||
+               (entity->fields[i].policy == POLICY_DERIVED && entity->fields[i].since > schema);
+    }
+    return more;
 }
 
 /* The record as the change that would make it. False: no memory. */
@@ -97,7 +110,13 @@ static daybook_status do_page(struct convert_step *run, struct decider *decider)
     }
     for (int i = 0; status == DAYBOOK_OK && i < count; i++) {
         run->after = rows[i].record.id;
-        status = run->pass_over ? DAYBOOK_OK : convert(run, &draft, &rows[i]);
+        status = run->pass_over || !is_converted(run->kind, run->schema)
+                     ? DAYBOOK_OK
+                     : convert(run, &draft, &rows[i]);
+    }
+    if (status == DAYBOOK_OK && !run->pass_over && derives_more(run->kind, run->schema)) {
+        status = srv_decide_derive_anew(decider->decide, draft.org, &draft.author, rows, count,
+                                        srv_now_ms());
     }
     if (status == DAYBOOK_OK && count < run->page) {
         run->kind++;
@@ -115,7 +134,8 @@ static daybook_status step_run(struct decider *decider, void *context)
     if (run->schema == 0) {
         status = srv_store_get_converted(decider->store, &run->schema);
     }
-    while (run->kind < ENTITY_COUNT && !is_concerned(run->kind, run->schema)) {
+    while (run->kind < ENTITY_COUNT && !is_converted(run->kind, run->schema) &&
+           !derives_more(run->kind, run->schema)) {
         run->kind++;
     }
     if (status != DAYBOOK_OK || (run->kind < ENTITY_COUNT && decider->org_count > 0)) {
@@ -130,8 +150,8 @@ static daybook_status step_run(struct decider *decider, void *context)
  * time, and the one that is at fault is passed over. Not OK: the run ends with that. */
 static daybook_status retry(struct convert_step *run, daybook_status status)
 {
-    bool bounds =
-        status == DAYBOOK_RULE || status == DAYBOOK_TOO_LARGE || status == DAYBOOK_NO_MEMORY;
+    bool bounds = status == DAYBOOK_RULE || status == DAYBOOK_TOO_LARGE ||
+                  status == DAYBOOK_NO_MEMORY || status == DAYBOOK_OUT_OF_RANGE;
     if (!bounds || run->pass_over) {
         return status;
     }

@@ -24,13 +24,19 @@ bool dk_adopt_is_ours(const struct field *field)
     return field->policy == POLICY_SERVER || field->policy == POLICY_DERIVED;
 }
 
+/* Whether a value is nobody's to have given: derived ones never travel. */
+static bool goes(const struct field *field, bool sent)
+{
+    return field->policy == POLICY_DERIVED || (sent && dk_adopt_is_ours(field));
+}
+
 /* Reads the value of a known field. False: damage. */
 static bool take_value(struct json_reader *json, struct record *record, bool sent, int field,
                        struct arena *arena)
 {
     struct refusal refusal = {0, NULL, NULL};
     struct value *value = &record->values[field];
-    if (sent && dk_adopt_is_ours(&record->entity->fields[field])) {
+    if (goes(&record->entity->fields[field], sent)) {
         return dk_json_skip(json, NULL, NULL);
     }
     if (dk_value_read_decided(json, &record->entity->fields[field], arena, value, &refusal)) {

@@ -7,7 +7,8 @@
 #define DAYBOOK_PROTOCOL_LIMITS_H
 
 #define PROTOCOL_VERSION 1
-#define SCHEMA_VERSION 1 /* of the entity table; grows by one with each change to it */
+#define SCHEMA_VERSION 1      /* of the entity table; grows by one with each change to it */
+#define SCHEMA_ANY 2147483647 /* above all: of a copy with fields that its author does not know */
 
 #define LIMIT_REQUEST_BYTES (4 * 1024 * 1024)     /* compressed body, either direction up */
 #define LIMIT_REQUEST_EXPANDED (16 * 1024 * 1024) /* JSON of a request */

@@ -192,7 +192,7 @@ int dk_schema_kind(const struct store *store, int64_t number);
 
 /* ---- upgrade.c */
 /* Carries the rows of an older schema over to this one: what was unknown then has columns now. */
-daybook_status dk_upgrade_run(struct store *store);
+daybook_status dk_upgrade_run(struct store *store, int64_t schema);
 
 /* ---- identity.c */
 /* Whether the number is or was this store's. */

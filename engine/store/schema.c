@@ -467,8 +467,8 @@ static daybook_status make_meta(struct store *store)
     return dk_database_run(&store->database, sql);
 }
 
-/* Makes or upgrades everything in one transaction. */
-static daybook_status bring_up(struct store *store, bool fresh)
+/* Makes everything, or upgrades it from an older schema, in one transaction. */
+static daybook_status bring_up(struct store *store, bool fresh, int64_t schema)
 {
     daybook_status status = dk_database_begin(&store->database);
     if (status != DAYBOOK_OK) {
@@ -487,7 +487,7 @@ static daybook_status bring_up(struct store *store, bool fresh)
         status = number_entities(store);
     }
     if (status == DAYBOOK_OK && !fresh) {
-        status = dk_upgrade_run(store);
+        status = dk_upgrade_run(store, schema);
     }
     if (status == DAYBOOK_OK) {
         status = set_version(store);
@@ -537,5 +537,5 @@ daybook_status dk_schema_open(struct store *store, char *problem, size_t problem
             return status;
         }
     }
-    return bring_up(store, fresh);
+    return bring_up(store, fresh, version % SCHEMAS_PER_LAYOUT);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Owns what an engine with a newer schema makes of an older one's file: fields that were kept as
- * extra become columns, entities that were kept raw become tables. Called by schema.c, in the
- * transaction that upgrades. Invariant: nothing that was kept is lost; what still fits nowhere
- * stays where it is.
+ * extra become columns, entities that were kept raw become tables, new DERIVED fields are computed.
+ * Called by schema.c, in the transaction that upgrades. Invariants: nothing that was kept is lost;
+ * what still fits nowhere stays where it is; rows and the bases beside them are treated alike.
  */
 #include "engine/store/inside.h"
 
@@ -133,6 +133,24 @@ static daybook_status adopt_entity(struct store *store, const struct entity *ent
 
 /* ---- pending rows */
 
+/* The base of a record that has no row is whole: what it keeps as extra becomes values, too. */
+static daybook_status adopt_base(struct store *store, struct holding *holding)
+{
+    struct base base;
+    uint64_t moved = 0;
+    daybook_status status = dk_pending_base(holding, &store->work, &base);
+    if (status == DAYBOOK_OK) {
+        status = adopt_extra(store, &base.record, &moved);
+    }
+    if (status != DAYBOOK_OK || moved == 0) {
+        return status;
+    }
+    status = dk_pending_base_text(store, &base.record, holding->touched, true);
+    holding->base_text = (struct value){.kind = VALUE_TEXT, .length = (uint32_t)store->text.length};
+    holding->base_text.text = store->text.bytes;
+    return status == DAYBOOK_OK ? dk_pending_write(store, holding, false) : status;
+}
+
 /* Field numbers may have shifted: masks follow from the names in the base values again. */
 static daybook_status renumber_touched(struct store *store, const struct entity *entity,
                                        const struct id *id)
@@ -141,8 +159,11 @@ static daybook_status renumber_touched(struct store *store, const struct entity 
     struct json_reader json;
     dk_arena_reset(&store->work);
     daybook_status status = dk_pending_load(store, entity, id, &store->work, &holding);
-    if (status != DAYBOOK_OK || !holding.has_row || holding.base_text.kind == VALUE_NULL) {
+    if (status != DAYBOOK_OK || holding.base_text.kind == VALUE_NULL) {
         return status;
+    }
+    if (!holding.has_row) {
+        return adopt_base(store, &holding);
     }
     char *copy = dk_arena_copy(&store->work, holding.base_text.text, holding.base_text.length);
     if (copy == NULL) {
@@ -186,15 +207,51 @@ static daybook_status renumber_pending(struct store *store)
     return status;
 }
 
-/* Entities first: their rows may have been raw. */
-daybook_status dk_upgrade_run(struct store *store)
+/* ---- derived fields */
+
+/* Computes the DERIVED fields of an entity that a schema did not know. */
+static daybook_status derive_more(struct store *store, const struct entity *entity, int64_t schema,
+                                  struct touched *touched)
 {
+    struct statement *slot = NULL;
+    char sql[100];
+    daybook_status status = DAYBOOK_OK;
+    bool row, more = false;
+    for (int i = 0; i < entity->field_count; i++) {
+        more = more ||
+               (entity->fields[i].policy == POLICY_DERIVED && entity->fields[i].since > schema);
+    }
+    if (!more) {
+        return DAYBOOK_OK;
+    }
+    (void)dk_text_format(sql, sizeof sql, "SELECT id FROM r_%s", entity->name);
+    struct statement *ids = dk_statement(&store->database, &slot, sql, &status);
+    while (ids != NULL && (status = dk_step(ids, &row)) == DAYBOOK_OK && row) {
+        struct id id;
+        status =
+            dk_column_id(ids, 0, &id) ? dk_touch(store, touched, entity, &id) : DAYBOOK_CORRUPT;
+        if (status != DAYBOOK_OK) {
+            dk_reset(ids);
+            break;
+        }
+    }
+    return status;
+}
+
+/* Entities first: their rows may have been raw. */
+daybook_status dk_upgrade_run(struct store *store, int64_t schema)
+{
+    struct touched touched = {NULL, 0, 0};
+    store->memory.hidden_rows = 1; /* not counted yet: those without a row are looked for */
     daybook_status status = renumber_pending(store);
     for (int kind = 0; kind < ENTITY_COUNT && status == DAYBOOK_OK; kind++) {
         status = adopt_entity(store, dk_entity(kind));
         if (status == DAYBOOK_OK) {
             status = adopt_fields(store, dk_entity(kind));
         }
+        if (status == DAYBOOK_OK) {
+            status = derive_more(store, dk_entity(kind), schema, &touched);
+        }
     }
-    return status;
+    return status == DAYBOOK_OK ? dk_touched_derive(store, &touched, true) : status;
 }

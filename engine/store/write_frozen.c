@@ -108,18 +108,37 @@ daybook_status dk_write_note_step(struct write *write, const struct change *chan
 
 /* ---- the copy of what is sent */
 
-/* A record's content as a change that makes it. */
-static bool copy_of(struct arena *arena, const struct record *record, struct change *change)
+/* Whether a field is in the copy: content, and what a server of the first schema cannot tell from
+ * it. */
+static bool is_copied(const struct field *field)
+{
+    bool may_seem = field->since > 1 && field->policy != POLICY_DERIVED;
+    return dk_machine_is_content(field) || (may_seem && (field->flags & FIELD_PASSING) == 0);
+}
+
+/* Adds a record to the copy: its content as a change that makes it, with what is of a schema that
+ * this engine does not know, for it may be content. */
+static bool copy_record(struct arena *arena, const struct record *record, struct changeset *copy)
 {
     const struct entity *entity = record->entity;
+    struct change *change = &copy->changes[copy->change_count++];
+    struct field_value extra = {.field = -1};
+    const char *raw;
+    size_t cursor = 0, name_length, length;
     *change = (struct change){.op = BLOCK_NEW, .entity = entity, .id = record->id};
-    change->values = dk_arena_new(arena, (size_t)entity->field_count * sizeof *change->values);
+    change->values = dk_arena_new(arena, LIMIT_FIELDS * sizeof *change->values);
     for (int field = 0; change->values != NULL && field < entity->field_count; field++) {
-        if (dk_machine_is_content(&entity->fields[field]) &&
-            record->values[field].kind != VALUE_NULL) {
+        if (is_copied(&entity->fields[field]) && record->values[field].kind != VALUE_NULL) {
             change->values[change->value_count++] =
                 (struct field_value){.field = field, .value = record->values[field]};
         }
+    }
+    while (change->values != NULL && change->value_count < LIMIT_FIELDS &&
+           dk_map_next(&record->extra, &cursor, &extra.name, &name_length, &raw, &length)) {
+        extra.name_length = (uint32_t)name_length;
+        extra.value = (struct value){.kind = VALUE_TEXT, .length = (uint32_t)length, .text = raw};
+        change->values[change->value_count++] = extra;
+        copy->schema = SCHEMA_ANY;
     }
     return change->values != NULL;
 }
@@ -133,7 +152,7 @@ static daybook_status write_copy(struct write *write, const struct record *docum
     const struct entity *child;
     struct changeset copy = {.id = document->id, .seq = 1, .schema = SCHEMA_VERSION};
     copy.changes = dk_arena_new(arena, (LIMIT_CHILDREN + 1) * sizeof *copy.changes);
-    if (copy.changes == NULL || !copy_of(arena, document, &copy.changes[copy.change_count++])) {
+    if (copy.changes == NULL || !copy_record(arena, document, &copy)) {
         return DAYBOOK_NO_MEMORY;
     }
     for (int n = 0; (child = dk_entity_child((int)document->entity->kind, n)) != NULL; n++) {
@@ -145,9 +164,7 @@ static daybook_status write_copy(struct write *write, const struct record *docum
             if (copy.change_count > LIMIT_CHILDREN) {
                 return DAYBOOK_TOO_LARGE;
             }
-            status = copy_of(arena, &lines[i], &copy.changes[copy.change_count++])
-                         ? DAYBOOK_OK
-                         : DAYBOOK_NO_MEMORY;
+            status = copy_record(arena, &lines[i], &copy) ? DAYBOOK_OK : DAYBOOK_NO_MEMORY;
         }
         if (status != DAYBOOK_OK) {
             return status;

@@ -319,3 +319,26 @@ daybook_status srv_decide_waiting(struct decide *decide, struct decide_org *org,
     }
     return status == DAYBOOK_OK ? srv_decide_record(&decision) : status;
 }
+
+/* See the header. */
+daybook_status srv_decide_derive_anew(struct decide *decide, struct decide_org *org,
+                                      struct decide_author *author, const struct srv_record *rows,
+                                      int count, int64_t now_ms)
+{
+    static const struct decide_input nothing;
+    struct verdict verdict;
+    struct decision decision = {.decide = decide,
+                                .store = decide->store,
+                                .arena = &decide->arena,
+                                .org = org,
+                                .author = author,
+                                .input = &nothing,
+                                .now_ms = now_ms,
+                                .verdict = &verdict};
+    dk_arena_reset(&decide->arena);
+    daybook_status status = begin(&decision);
+    bool fine = status == DAYBOOK_OK && srv_works_init(&decision) &&
+                srv_decide_mark_derived(&decision, rows, count) && srv_decide_derive(&decision) &&
+                srv_decide_write(&decision);
+    return fine || status != DAYBOOK_OK ? status : decision.status;
+}

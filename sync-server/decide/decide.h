@@ -113,6 +113,14 @@ daybook_status srv_decide_waiting(struct decide *decide, struct decide_org *org,
                                   enum reject_code refused, int64_t now_ms,
                                   struct verdict *verdict);
 
+/* Computes the derived columns of these records, and of their children, anew and stores those that
+ * have become other: a server of a newer schema derives more. They never travel, so nobody is told
+ * and no position is taken. Statuses as for srv_decide, and OUT_OF_RANGE where an amount cannot be
+ * computed. */
+daybook_status srv_decide_derive_anew(struct decide *decide, struct decide_org *org,
+                                      struct decide_author *author, const struct srv_record *rows,
+                                      int count, int64_t now_ms);
+
 /* Stores what the decisions of the transaction have moved in the organisation: before its commit.
  * Otherwise as srv_decide. */
 daybook_status srv_decide_finish(struct decide *decide, struct decide_org *org);

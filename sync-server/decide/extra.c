@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Fields that this schema does not know, kept with a record as one JSON object {name: value}, names
- * sorted by bytes. Used by merge and write. Invariant: the text is compact and has no twins; names
- * stand in it as dk_json_write_string writes them without an escape.
+ * sorted by bytes. Used by merge, freeze and write. Invariant: the text is compact and has no
+ * twins; names stand in it as dk_json_write_string writes them without an escape.
  */
 #include "sync-server/decide/work.h"
 
@@ -91,4 +91,42 @@ bool srv_extra_put(struct value *extra, const char *name, size_t length, const s
         *extra = (struct value){.kind = VALUE_TEXT, .length = (uint32_t)(at - text), .text = text};
     }
     return true;
+}
+
+/* See the header. What a changeset gives itself is no other's. */
+bool srv_extra_next_unseen(const struct decision *decision, const struct work *work, int64_t seen,
+                           int *cursor, struct field_value *value)
+{
+    static const char prefix[] = SRV_EXTRA ".", null_text[] = "null";
+    const size_t skip = sizeof prefix - 1;
+    while (*cursor < work->row.key_stamp_count) {
+        const struct srv_key_stamp *key = &work->row.key_stamps[(*cursor)++];
+        bool other =
+            key->stamp.position > seen && key->stamp.device_no != decision->author->device_no;
+        if (!other || key->key_length <= skip || memcmp(key->key, prefix, skip) != 0) {
+            continue;
+        }
+        *value = (struct field_value){
+            .field = -1, .name = key->key + skip, .name_length = key->key_length - (uint32_t)skip};
+        value->value = srv_extra_get(&work->row.record.extra, value->name, value->name_length);
+        if (value->value.kind == VALUE_NULL) {
+            value->value = (struct value){
+                .kind = VALUE_TEXT, .length = sizeof null_text - 1, .text = null_text};
+        }
+        return true;
+    }
+    return false;
+}
+
+/* See the header. */
+bool srv_extra_put_back(struct decision *decision, struct work *work, const char *name,
+                        size_t length, const struct value *raw)
+{
+    char key[KEY_BYTES_MAX];
+    size_t key_length = srv_key_join(key, SRV_EXTRA, name, length);
+    struct stamp stored = srv_key_stamp_get(&work->row, key, key_length);
+    struct stamp stamp = srv_merge_stamp(decision, &stored, true);
+    return srv_key_stamp_put(decision, &work->row, key, key_length, &stamp) &&
+           (srv_extra_put(&work->row.record.extra, name, length, raw, decision->arena) ||
+            srv_decision_out_of_memory(decision));
 }

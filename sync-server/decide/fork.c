@@ -307,18 +307,67 @@ static struct value copied(const struct change *copy, int field)
     return (struct value){.kind = VALUE_NULL};
 }
 
-/* Whether the content of a record is another than in the copy. */
-static bool differs(const struct work *work, const struct change *copy)
+/* The position up to which the sender of a document knew a record of it. */
+static int64_t sender_seen(const struct decision *decision, const struct work *document,
+                           const struct work *work)
 {
-    const struct record *record = &work->row.record;
-    for (int field = 0; field < record->entity->field_count; field++) {
-        struct value value = copied(copy, field);
-        if (dk_machine_is_content(&record->entity->fields[field]) &&
-            !dk_value_equal(&value, &record->values[field])) {
+    return srv_work_seen(decision, work->change != NULL ? work->change : document->change);
+}
+
+/* Whether a field of content is another than in the copy, whose value is *value. What the sender's
+ * schema does not know, its copy may lack though the sender had it: of that the stamp tells. */
+static bool field_differs(const struct decision *decision, const struct work *document,
+                          const struct work *work, int field, struct value *value)
+{
+    const struct field *definition = &work->row.record.entity->fields[field];
+    const struct stamp *stamp = &work->row.stamps[field];
+    *value = copied(work->copy, field);
+    if (!dk_machine_is_content(definition) ||
+        dk_value_equal(value, &work->row.record.values[field])) {
+        return false;
+    }
+    return definition->since <= decision->input->changeset.schema ||
+           (stamp->position > sender_seen(decision, document, work) &&
+            stamp->device_no != decision->author->device_no);
+}
+
+/* The next field of a newer schema that somebody gave unseen by the sender, and that is another in
+ * the copy: *now as it stands, *before as the copy has it, VALUE_NULL: not. */
+static bool next_extra(const struct decision *decision, const struct work *document,
+                       const struct work *work, int *cursor, struct field_value *now,
+                       struct value *before)
+{
+    int64_t seen = sender_seen(decision, document, work);
+    while (srv_extra_next_unseen(decision, work, seen, cursor, now)) {
+        *before = (struct value){.kind = VALUE_NULL};
+        for (int i = 0; i < work->copy->value_count; i++) {
+            const struct field_value *copied = &work->copy->values[i];
+            if (copied->field < 0 && copied->name_length == now->name_length &&
+                memcmp(copied->name, now->name, now->name_length) == 0) {
+                *before = copied->value;
+            }
+        }
+        bool gone = now->value.length == 4 && memcmp(now->value.text, "null", 4) == 0;
+        if (before->kind == VALUE_NULL ? !gone : !dk_value_equal(before, &now->value)) {
             return true;
         }
     }
     return false;
+}
+
+/* Whether the content of a record is another than in its copy. */
+static bool differs(const struct decision *decision, const struct work *document,
+                    const struct work *work)
+{
+    struct field_value extra;
+    struct value value;
+    int cursor = 0;
+    for (int field = 0; field < work->row.record.entity->field_count; field++) {
+        if (field_differs(decision, document, work, field, &value)) {
+            return true;
+        }
+    }
+    return next_extra(decision, document, work, &cursor, &extra, &value);
 }
 
 /* Finds the works of the copy, so that their `copy` is what was sent of them. A child that is
@@ -357,24 +406,39 @@ static struct work *next_part(const struct decision *decision, struct work *docu
 }
 
 /* Whether the document or a child of it is not as it was sent; *device: who wrote it so. */
-static bool is_parted(const struct decision *decision, const struct work *work,
-                      const struct change *copy, uint32_t *device)
+static bool is_parted(const struct decision *decision, const struct work *document,
+                      const struct work *work, uint32_t *device)
 {
     bool live = srv_work_is_live(work);
     *device = live ? srv_latest_other(&work->row, decision->author->device_no).device_no
                    : work->row.deletion.device_no;
-    return copy == NULL ? live : !live || differs(work, copy);
+    return work->copy == NULL ? live : !live || differs(decision, document, work);
 }
 
-/* Puts the content of a record back to what was sent. Everybody gets it whole: of a map, keys may
- * go that no single change has named. */
-static bool put_back(struct decision *decision, struct work *work, const struct change *copy)
+/* The record is content again that everybody gets whole: of a map, keys may go that no single
+ * change has named. */
+static void give_whole(struct work *work)
+{
+    work->own_whole = true;
+    work->effect = work->effect == EFFECT_NEW ? EFFECT_NEW : EFFECT_WHOLE;
+}
+
+/* Puts the content of a record back to what was sent. */
+static bool put_back(struct decision *decision, const struct work *document, struct work *work)
 {
     struct record *record = &work->row.record;
+    struct field_value extra;
+    struct value value;
+    int cursor = 0;
+    while (next_extra(decision, document, work, &cursor, &extra, &value)) {
+        if (!srv_extra_put_back(decision, work, extra.name, extra.name_length, &value)) {
+            return false;
+        }
+        give_whole(work);
+    }
     for (int field = 0; field < record->entity->field_count; field++) {
         const struct field *definition = &record->entity->fields[field];
-        struct value value = copied(copy, field);
-        if (!dk_machine_is_content(definition) || dk_value_equal(&value, &record->values[field])) {
+        if (!field_differs(decision, document, work, field, &value)) {
             continue;
         }
         if (!srv_decide_reference(decision, work, definition, &value) ||
@@ -384,8 +448,7 @@ static bool put_back(struct decision *decision, struct work *work, const struct 
         record->values[field] = value;
         work->row.stamps[field] = srv_merge_stamp(decision, &work->row.stamps[field], true);
         work->changed |= (uint64_t)1 << field;
-        work->own_whole = true;
-        work->effect = work->effect == EFFECT_NEW ? EFFECT_NEW : EFFECT_WHOLE;
+        give_whole(work);
     }
     return true;
 }
@@ -402,7 +465,7 @@ static bool put_all_back(struct decision *decision, struct work *document)
             if (!live) {
                 srv_revive_row(work);
             }
-            if (!put_back(decision, work, work->copy)) {
+            if (!put_back(decision, document, work)) {
                 return false;
             }
         }
@@ -424,7 +487,7 @@ bool srv_decide_part(struct decision *decision, struct work *document)
         return false;
     }
     for (struct work *work = NULL; (work = next_part(decision, document, work)) != NULL;) {
-        parted = parted || is_parted(decision, work, work->copy, &device);
+        parted = parted || is_parted(decision, document, work, &device);
     }
     if (!parted) {
         return true;
@@ -434,7 +497,7 @@ bool srv_decide_part(struct decision *decision, struct work *document)
         return fork != NULL;
     }
     for (struct work *work = NULL; (work = next_part(decision, document, work)) != NULL;) {
-        if (is_parted(decision, work, work->copy, &device) &&
+        if (is_parted(decision, document, work, &device) &&
             !note_fork(decision, document, fork, device)) {
             return false;
         }
@@ -445,19 +508,30 @@ bool srv_decide_part(struct decision *decision, struct work *document)
 /* ---- sent by two */
 
 /* The values of the copy that are other than what stands; a record that is not there has none. */
-static int other_values(const struct work *work, const struct change *copy,
-                        struct field_value values[LIMIT_FIELDS])
+static int other_values(const struct decision *decision, const struct work *document,
+                        const struct work *work, struct field_value values[LIMIT_FIELDS])
 {
-    const struct record *record = &work->row.record;
-    int count = 0;
-    for (int field = 0; field < record->entity->field_count; field++) {
-        struct value value = copied(copy, field);
-        const struct value *stands = &record->values[field];
-        bool same =
-            srv_work_is_live(work) ? dk_value_equal(&value, stands) : value.kind == VALUE_NULL;
-        if (dk_machine_is_content(&record->entity->fields[field]) && !same) {
+    static const char null_text[] = "null";
+    const struct entity *entity = work->row.record.entity;
+    bool live = srv_work_is_live(work);
+    struct value value;
+    int count = 0, cursor = 0;
+    for (int field = 0; field < entity->field_count; field++) {
+        bool other = field_differs(decision, document, work, field, &value);
+        if (!live) {
+            other = dk_machine_is_content(&entity->fields[field]) && value.kind != VALUE_NULL;
+        }
+        if (other) {
             values[count++] = (struct field_value){.field = field, .value = value};
         }
+    }
+    while (live && count < LIMIT_FIELDS &&
+           next_extra(decision, document, work, &cursor, &values[count], &value)) {
+        if (value.kind == VALUE_NULL) {
+            value = (struct value){
+                .kind = VALUE_TEXT, .length = sizeof null_text - 1, .text = null_text};
+        }
+        values[count++].value = value;
     }
     return count;
 }
@@ -475,7 +549,7 @@ bool srv_decide_sent_before(struct decision *decision, struct work *document)
     for (int i = 0; i < copy.change_count; i++) {
         const struct change *change = &copy.changes[i];
         struct work *work = srv_work_find(decision, change->entity, &change->id);
-        int count = other_values(work, change, values);
+        int count = other_values(decision, document, work, values);
         if ((count > 0 || !srv_work_is_live(work)) &&
             !srv_note_standing(decision, work, document, values, count, mine)) {
             return false;

@@ -364,7 +364,8 @@ bool srv_decide_freeze(struct decision *decision)
 
 /* ---- edits that came first, unseen by who brought the state */
 
-/* The content of a record that another instance wrote above a position, as values. */
+/* The content of a record that another instance wrote above a position, as values; whatever is of
+ * a newer schema counts as content. */
 static int unseen_values(const struct decision *decision, const struct work *work, int64_t seen,
                          struct field_value *values, uint32_t *device)
 {
@@ -379,6 +380,12 @@ static int unseen_values(const struct decision *decision, const struct work *wor
                 (struct field_value){.field = field, .value = work->row.record.values[field]};
             *device = stamp->device_no;
         }
+    }
+    int cursor = 0;
+    while (count < LIMIT_FIELDS &&
+           srv_extra_next_unseen(decision, work, seen, &cursor, &values[count])) {
+        *device = work->row.key_stamps[cursor - 1].stamp.device_no;
+        count++;
     }
     return count;
 }

@@ -8,7 +8,6 @@
 
 #include <string.h>
 
-#define KEY_BYTES_MAX 100       /* what a conflict entry can name */
 #define NEWER_NAME_BYTES_MAX 90 /* of a field that this schema does not know */
 
 /* See the header. */
@@ -110,8 +109,8 @@ bool srv_merge_trace(struct decision *decision, struct work *work, const struct 
     return trace.position == 0 || srv_key_stamp_put(decision, &work->row, "", 0, &trace);
 }
 
-/* "custom" and "colour" to "custom.colour"; the length, 0 where it is too long. */
-static size_t join_key(char out[KEY_BYTES_MAX], const char *map, const char *key, size_t length)
+/* See the header. */
+size_t srv_key_join(char out[KEY_BYTES_MAX], const char *map, const char *key, size_t length)
 {
     size_t head = strlen(map);
     if (head + 1 + length > KEY_BYTES_MAX) {
@@ -173,7 +172,7 @@ static bool stamp_other_keys(struct decision *decision, struct work *work, int f
         char name[KEY_BYTES_MAX];
         struct value here = {.kind = VALUE_TEXT, .length = (uint32_t)raw_length, .text = raw};
         struct value there = srv_extra_get(than, key, key_length);
-        size_t length = join_key(name, head, key, key_length);
+        size_t length = srv_key_join(name, head, key, key_length);
         struct stamp stored = srv_key_stamp_get(&work->row, name, length);
         struct stamp stamp = srv_merge_stamp(decision, &stored, true);
         if (length > 0 && !dk_value_equal(&here, &there) &&
@@ -252,7 +251,7 @@ static bool sort_keys(struct decision *decision, struct work *work, int field,
         struct value incoming = {
             .kind = remove ? VALUE_NULL : VALUE_TEXT, .length = (uint32_t)raw_length, .text = raw};
         struct value there = srv_extra_get(stored, key, key_length); /* the two have one form */
-        size_t length = join_key(name, definition->name, key, key_length);
+        size_t length = srv_key_join(name, definition->name, key, key_length);
         if (length == 0) {
             return srv_decision_reject(decision, REJECT_SCHEMA, work->row.record.entity,
                                        &work->row.record.id, definition->name, "key");
@@ -404,7 +403,7 @@ bool srv_merge_extra(struct decision *decision, struct work *work, const struct 
     bool remove = value->value.length == 4 && memcmp(value->value.text, "null", 4) == 0;
     struct value incoming = remove ? (struct value){.kind = VALUE_NULL} : value->value;
     struct value stored = srv_extra_get(&record->extra, value->name, value->name_length);
-    size_t length = join_key(name, "extra", value->name, value->name_length);
+    size_t length = srv_key_join(name, SRV_EXTRA, value->name, value->name_length);
     if (!merge_key(decision, work, name, length, &stored, &incoming, &applies, &loses)) {
         return false;
     }

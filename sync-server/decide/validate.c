@@ -119,6 +119,22 @@ static bool mark_derived(struct decision *decision)
     return true;
 }
 
+/* See the header. */
+bool srv_decide_mark_derived(struct decision *decision, const struct srv_record *rows, int count)
+{
+    for (int i = 0; i < count; i++) {
+        const struct record *record = &rows[i].record;
+        struct work *work = srv_work_load(decision, record->entity, &record->id);
+        if (work == NULL || !srv_decide_adopt_children(decision, work)) {
+            return false;
+        }
+    }
+    for (struct work *work = decision->works; work != NULL; work = work->next) {
+        work->derive = srv_work_is_live(work);
+    }
+    return true;
+}
+
 /* A document has at most LIMIT_CHILDREN rows of each kind. */
 static bool check_children(struct decision *decision, const struct work *document)
 {

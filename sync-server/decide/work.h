@@ -15,6 +15,10 @@
 #include "engine/sales/sales.h"
 #include "sync-server/decide/decide.h"
 
+/* the first part of the keys of stamps of fields of newer schemas */
+#define SRV_EXTRA "extra"
+/* of a key's stamp, which is what a conflict entry can name */
+#define KEY_BYTES_MAX 100
 /* records that one decision may concern */
 #define DECIDE_WORKS_MAX (5 * LIMIT_CHANGESET_CHANGES)
 /* of one changeset's rows in a page. A page never splits them, so they must fit into a reply even
@@ -215,6 +219,14 @@ struct value srv_extra_get(const struct value *extra, const char *name, size_t l
 bool srv_extra_put(struct value *extra, const char *name, size_t length, const struct value *raw,
                    struct arena *arena);
 int srv_extra_count(const struct value *extra);
+/* The next field of a newer schema that another instance than the author's has written, or taken
+ * away, above a position: as it stands, as raw JSON, "null" where it is gone. *cursor begins at
+ * 0. */
+bool srv_extra_next_unseen(const struct decision *decision, const struct work *work, int64_t seen,
+                           int *cursor, struct field_value *value);
+/* Puts a raw value back, or takes the name away for VALUE_NULL, with the stamp of this decision. */
+bool srv_extra_put_back(struct decision *decision, struct work *work, const char *name,
+                        size_t length, const struct value *raw);
 
 /* ---- made.c */
 /* Sets time, clamped, true_ms, true_suspect and seen_max. */
@@ -292,6 +304,8 @@ bool srv_begin_elements(struct decision *decision, struct work *work, int field,
 bool srv_merge_trace(struct decision *decision, struct work *work, const struct stamp *stamp);
 /* Keys of stamps: "custom.colour" for a map's key, which has one; "tags.gold" for a set's element,
  * which has one for each addition that nobody who removed it had seen. */
+/* "custom" and "colour" to "custom.colour"; the length, 0 where it is too long. */
+size_t srv_key_join(char out[KEY_BYTES_MAX], const char *map, const char *key, size_t length);
 bool srv_key_stamp_is(const struct srv_key_stamp *stamp, const char *key, size_t length);
 /* The key of an element of a SET field; its length. */
 size_t srv_element_key(char key[LIMIT_LABEL_BYTES + LIMIT_SET_ELEMENT_BYTES + 1], const char *field,
@@ -407,6 +421,8 @@ bool srv_decide_revive_parents(struct decision *decision);
 /* Fields of the server, domain rules, of the works behind `last`; NULL: of all. */
 bool srv_decide_fill(struct decision *decision, const struct work *last);
 bool srv_decide_derive(struct decision *decision); /* derived columns, number of children */
+/* Draws in these records, as they stand now, with their children, to be derived. */
+bool srv_decide_mark_derived(struct decision *decision, const struct srv_record *rows, int count);
 
 /* ---- effective.c */
 bool srv_decide_effective(struct decision *decision); /* visits that count */

@@ -44,6 +44,14 @@ static inline void copy_record(struct world *world, struct change *change, int e
                 (struct field_value){.field = i, .value = row.record.values[i]};
         }
     }
+    struct field_value extra = {.field = -1};
+    const char *raw;
+    size_t cursor = 0, name_length, length;
+    while (dk_map_next(&row.record.extra, &cursor, &extra.name, &name_length, &raw, &length)) {
+        extra.name_length = (uint32_t)name_length;
+        extra.value = (struct value){.kind = VALUE_TEXT, .length = (uint32_t)length, .text = raw};
+        change->values[change->value_count++] = extra;
+    }
 }
 
 /* What a device sends with the step to "sent": the quote and its lines as they are now, or, kept by
@@ -53,7 +61,7 @@ static inline const char *copy_text(struct world *world, const struct paper *pap
     struct buffer text;
     struct change changes[3];
     struct changeset copy = {
-        .id = paper->quote, .seq = 1, .schema = SCHEMA_VERSION, .change_count = 3};
+        .id = paper->quote, .seq = 1, .schema = SCHEMA_VERSION + 1, .change_count = 3};
     copy.changes = changes;
     copy_record(world, &changes[0], ENTITY_QUOTE, &paper->quote);
     copy_record(world, &changes[1], ENTITY_QUOTE_LINE, &paper->lines[0]);

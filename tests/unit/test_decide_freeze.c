@@ -392,6 +392,75 @@ static void test_decide_freeze__unknown_fields_wait_where_content_stands(void **
     }
 }
 
+/* The fields of newer schemas that a record has. */
+static const char *extra_of(struct world *world, const struct srv_record *row)
+{
+    return row->record.extra.kind == VALUE_NULL
+               ? ""
+               : dk_arena_copy(&world->arena, row->record.extra.text, row->record.extra.length);
+}
+
+/* Given a quote and a line that got fields of a newer schema before the quote was sent, when the
+ * sender had not seen them, then they are in the next revision and not in what was sent; those that
+ * the sender had seen stay, and one that was replaced unseen is again what the copy says. */
+static void test_decide_freeze__unknown_fields_are_parted_from_what_was_sent(void **state)
+{
+    struct world *world = *state;
+    for (int seen = 0; seen < 2; seen++) {
+        struct paper paper = make_paper(world);
+        struct srv_record row, fork = {0};
+        edit_record(world, ENTITY_QUOTE, &paper.quote, paper.seen);
+        put_extra(world, "shape", "\"round\"");
+        paper.seen = accept(world, &world->li);
+        const char *copy = copy_text(world, &paper);
+        edit_record(world, ENTITY_QUOTE, &paper.quote, paper.seen);
+        put_extra(world, "colour", "[\"red\"]");
+        put_extra(world, "shape", "\"square\"");
+        edit_record(world, ENTITY_QUOTE_LINE, &paper.lines[0], paper.seen);
+        put_extra(world, "shade", "1");
+        int64_t edited = accept(world, &world->li);
+        paper.seen = seen == 1 ? edited : paper.seen;
+        send_quote(world, &paper, seen == 1 ? copy_text(world, &paper) : copy);
+        int64_t sent = send_changeset(world, &world->wang).position;
+        assert_true(sent > 0);
+        assert_int_equal(find_fork(world, &paper, &fork), seen == 0);
+        assert_true(read_row(world, ENTITY_QUOTE, &paper.quote, &row));
+        assert_string_equal(extra_of(world, &row),
+                            seen == 0 ? "{\"shape\":\"round\"}"
+                                      : "{\"colour\":[\"red\"],\"shape\":\"square\"}");
+        assert_true(read_row(world, ENTITY_QUOTE_LINE, &paper.lines[0], &row));
+        assert_string_equal(extra_of(world, &row), seen == 0 ? "" : "{\"shade\":1}");
+        const char *page = pull_all(world, &world->office, sent - 1);
+        if (seen == 0) {
+            assert_string_equal(extra_of(world, &fork),
+                                "{\"colour\":[\"red\"],\"shape\":\"square\"}");
+            expect_in(page, "\"revision\"");
+            expect_in(page, "\"shade\"");
+        } else {
+            expect_not_in(page, "\"colour\"");
+        }
+    }
+}
+
+/* Given two who send a quote, the second without having seen the first nor a field of a newer
+ * schema that somebody had given it before, then that the second had it without is noted. */
+static void test_decide_freeze__unknown_fields_of_a_second_sending_are_noted(void **state)
+{
+    struct world *world = *state;
+    struct paper paper = make_paper(world);
+    const char *copy = copy_text(world, &paper);
+    struct paper later = paper;
+    edit_record(world, ENTITY_QUOTE, &paper.quote, paper.seen);
+    put_extra(world, "colour", "\"red\"");
+    later.seen = accept(world, &boss);
+    send_quote(world, &later, copy_text(world, &paper));
+    (void)accept(world, &world->li);
+    send_quote(world, &paper, copy);
+    int64_t second = send_changeset(world, &world->wang).position;
+    const char *page = pull_all(world, &world->office, second - 1);
+    expect_in(page, "{\\\"colour\\\":null}");
+}
+
 /* Gives the deal to another customer, whom its quotes and orders do not name. */
 static void move_deal(struct world *world, const struct id *deal)
 {
@@ -492,6 +561,8 @@ int main(void)
         FREEZE_TEST(test_decide_freeze__the_last_day_is_the_organisations),
         FREEZE_TEST(test_decide_freeze__converted_at_once_is_held),
         FREEZE_TEST(test_decide_freeze__unknown_fields_wait_where_content_stands),
+        FREEZE_TEST(test_decide_freeze__unknown_fields_are_parted_from_what_was_sent),
+        FREEZE_TEST(test_decide_freeze__unknown_fields_of_a_second_sending_are_noted),
         FREEZE_TEST(test_decide_freeze__win_needs_evidence_or_is_held),
         FREEZE_TEST(test_decide_freeze__won_is_reopened_when_its_order_is_cancelled),
         FREEZE_TEST(test_decide_freeze__bad_copies_are_refused),

@@ -162,6 +162,21 @@ static void test_decide_orders__confirming_unseen_edits_is_held(void **state)
     expect_in(pull_all(world, &world->office, edited), "\"REV_STALE\"");
 }
 
+/* The same where all that it has not seen is a field of a newer schema. */
+static void test_decide_orders__confirming_unseen_newer_fields_is_held(void **state)
+{
+    struct world *world = *state;
+    struct order order = make_order(world);
+    edit_record(world, ENTITY_SALES_ORDER, &order.id, order.seen);
+    put_extra(world, "colour", "\"red\"");
+    int64_t edited = accept(world, &world->wang);
+    struct verdict verdict = step_order(world, &world->office, &order, order.seen, "confirmed");
+    assert_int_equal(verdict.kind, VERDICT_MERGED);
+    const char *page = pull_all(world, &world->office, edited);
+    expect_in(page, "\"REV_STALE\"");
+    expect_in(page, "{\\\"colour\\\":\\\"red\\\"}");
+}
+
 /* Given an order that was confirmed meanwhile, when a rep adds two lines, deletes one of them again
  * and changes the other, then neither comes to be, for nobody, and what they were to be is kept. */
 static void test_decide_orders__lines_that_did_not_come_to_be_stay_away(void **state)
@@ -294,6 +309,7 @@ int main(void)
         ORDER_TEST(test_decide_orders__cancelled_order_is_not_revived),
         ORDER_TEST(test_decide_orders__edits_of_a_confirmed_order_are_kept_aside),
         ORDER_TEST(test_decide_orders__confirming_unseen_edits_is_held),
+        ORDER_TEST(test_decide_orders__confirming_unseen_newer_fields_is_held),
         ORDER_TEST(test_decide_orders__lines_that_did_not_come_to_be_stay_away),
         ORDER_TEST(test_decide_orders__edits_of_a_deleted_line_are_kept_aside),
         ORDER_TEST(test_decide_orders__a_line_was_seen_as_it_is_named),

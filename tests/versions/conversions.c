@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The conversions of the tests' schema 2, one of each kind. Schema 2 also knows customer.website
- * and customer.segments, customer.credit_note (the server's), the choice "dormant" of
- * customer.status, contact.title up to 300, and the entity survey.
+ * The conversions of the tests' schema 2, one of each kind. Schema 2 also knows customer.website,
+ * customer.segments, customer.credit_note (the server's), customer.credit_class (proposed),
+ * customer.initial (derived), contact.stage (a machine), the choice "dormant" of customer.status,
+ * contact.title up to 300, and the entity survey.
  */
 #include "engine/protocol/convert.h"
 
@@ -19,13 +20,19 @@ static bool add_text(struct change *change, int field, const char *text, size_t 
     return dk_convert_add(change, field, &value, arena);
 }
 
+/* The same value under another name. */
+static bool convert_renamed(struct change *change, int from, int to, struct arena *arena)
+{
+    const struct value *value = dk_convert_get(change, from);
+    return value == NULL || dk_convert_add(change, to, value, arena);
+}
+
 /* Renamed: `phone` is `phone_e164` now. Split: `name` is `first_name` and `last_name`, at the last
  * blank. */
 static bool convert_contact(struct change *change, struct arena *arena)
 {
-    const struct value *phone = dk_convert_get(change, CONTACT_PHONE);
     const struct value *name = dk_convert_get(change, CONTACT_NAME);
-    if (phone != NULL && !dk_convert_add(change, CONTACT_PHONE_E164, phone, arena)) {
+    if (!convert_renamed(change, CONTACT_PHONE, CONTACT_PHONE_E164, arena)) {
         return false;
     }
     if (name == NULL || name->kind != VALUE_TEXT) {
@@ -40,6 +47,22 @@ static bool convert_contact(struct change *change, struct arena *arena)
     size_t length = name->length;
     return add_text(change, CONTACT_FIRST_NAME, text, first, arena) &&
            add_text(change, CONTACT_LAST_NAME, text + blank, length - blank, arena);
+}
+
+/* Renamed, in documents that come to stand: `note` is `remark` now, a line's `uom` is `unit`. */
+static bool convert_quote(struct change *change, struct arena *arena)
+{
+    return convert_renamed(change, QUOTE_NOTE, QUOTE_REMARK, arena);
+}
+
+static bool convert_quote_line(struct change *change, struct arena *arena)
+{
+    return convert_renamed(change, QUOTE_LINE_UOM, QUOTE_LINE_UNIT, arena);
+}
+
+static bool convert_order(struct change *change, struct arena *arena)
+{
+    return convert_renamed(change, SALES_ORDER_NOTE, SALES_ORDER_REMARK, arena);
 }
 
 /* Another unit: thousandths become whole pieces. */
@@ -69,5 +92,8 @@ const struct conversion dk_conversions[] = {
     {2, ENTITY_CONTACT, convert_contact},
     {2, ENTITY_VISIT_ACTION, convert_action},
     {2, ENTITY_OPPORTUNITY, convert_opportunity},
+    {2, ENTITY_QUOTE, convert_quote},
+    {2, ENTITY_QUOTE_LINE, convert_quote_line},
+    {2, ENTITY_SALES_ORDER, convert_order},
     {0},
 };

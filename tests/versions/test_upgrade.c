@@ -87,6 +87,7 @@ static void check_upgraded(struct pocket *pocket)
     assert_pocket(pocket, "customer", shop, "name", "Shop of Wang");
     assert_pocket(pocket, "customer", shop, "website", "shop.example");
     assert_pocket(pocket, "customer", shop, "segments", "[\"gold\"]");
+    assert_pocket(pocket, "customer", shop, "initial", "S");
     assert_pocket(pocket, "customer", gone, "name", "");
     assert_string_equal(store_extra(pocket->store, "customer", shop), "");
     assert_string_equal(
@@ -139,6 +140,36 @@ static void test_upgrade__touches_no_byte_of_the_outbox(void **state)
     check_arrived(&updated);
 }
 
+/* Given a record with fields that the older engine did not know, which that one has deleted, when
+ * the delete is turned down after the update, then the record is back with those fields. */
+static void test_upgrade__undone_delete_brings_back_what_was_kept(void **state)
+{
+    struct pocket older, updated;
+    char vain[DAYBOOK_ID_SIZE];
+    (void)state;
+    pocket_take(&older, wang, OLDER_DEVICE);
+    (void)pocket_run(&older, "sync\nput customer {\"name\":\"Vain\"}\nsync\necho $last");
+    (void)snprintf(vain, sizeof vain, "%.36s", older.out);
+    (void)pocket_runf(&older,
+                      "begin\ndelete customer %s\n"
+                      "put contact {\"customer_id\":\"%s\",\"name\":\"N\"}\ncommit",
+                      shop, vain);
+    (void)pocket_runf(&li, "sync\ndelete customer %s\nsync", vain);
+    updated = older;
+    updated.program = NEWER_DEVICE;
+    updated.store = older.store;
+    (void)pocket_run(&updated, "status");
+    assert_pocket(&updated, "customer", shop, "name", "");
+    (void)pocket_run(&updated, "sync");
+    assert_pocket(&updated, "customer", shop, "name", "Shop of Wang");
+    assert_pocket(&updated, "customer", shop, "website", "shop.example");
+    assert_string_equal(store_extra(updated.store, "customer", shop), "");
+    (void)pocket_run(&updated, "let item SELECT item FROM inbox WHERE kind = 'rejected'\n"
+                               "discard $item");
+    struct pocket *const both[] = {&li, &updated, NULL};
+    world_settle(&company, both);
+}
+
 /* The process is killed instead of its first write, its second, …, until the upgrade ends. After
  * each the outbox is as it was and the older engine can still open the file, or the newer one has
  * finished. */
@@ -184,6 +215,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_upgrade__touches_no_byte_of_the_outbox, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(test_upgrade__undone_delete_brings_back_what_was_kept,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_upgrade__killed_at_any_write_loses_nothing, set_up,
                                         tear_down),
     };

@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -40,12 +41,21 @@ struct pocket {
 
 /* ---- the server */
 
-/* Another version of the server on the same data. */
+/* Another version of the server on the same data; it has gone over all that it had. */
 static inline void server_become(struct server *server, const char *program)
 {
+    const struct timespec moment = {.tv_nsec = 20000000};
+    const int schema = strcmp(program, NEWER_SERVER) == 0 ? 2 : 1;
     server_stop(server);
     server->program = program;
     server_start(server);
+    for (int i = 0; i < 1000; i++) {
+        if (server_int(server, "SELECT value FROM meta WHERE name = 'converted'") >= schema) {
+            return;
+        }
+        (void)nanosleep(&moment, NULL);
+    }
+    fail_msg("the server does not end converting");
 }
 
 /* ---- pockets */
