@@ -525,7 +525,8 @@ static void forget_deleted(struct act *act)
     }
 }
 
-static void end_act(struct act *act, bool fine)
+/* False where the transaction is refused. */
+static bool end_act(struct act *act, bool fine)
 {
     struct people *people = act->people;
     daybook_status status = DAYBOOK_RULE;
@@ -544,6 +545,7 @@ static void end_act(struct act *act, bool fine)
         people->refused++;
     }
     daybook_end(&act->transaction);
+    return status == DAYBOOK_OK;
 }
 
 void people_act(struct people *people, struct lab_device *device)
@@ -551,6 +553,8 @@ void people_act(struct people *people, struct lab_device *device)
     struct lab *lab = people->lab;
     struct act act = {.people = people, .lab = lab, .device = device};
     bool fine = true;
+    struct form forms[PEOPLE_FORMS];
+    memcpy(forms, people->forms[device->number], sizeof forms);
     people_check_status(lab, daybook_begin(device->engine, &act.transaction), "begin");
     for (int i = lab_chance(lab, 60) ? 1 : 1 + lab_random(lab, 3); i > 0 && fine; i--) {
         int what = lab_random(lab, 100);
@@ -560,7 +564,9 @@ void people_act(struct people *people, struct lab_device *device)
                : what < 90 ? people_decide(&act)
                            : act_delete(&act);
     }
-    end_act(&act, fine);
+    if (!end_act(&act, fine)) { /* what was looked at in it may have shown what never was */
+        memcpy(people->forms[device->number], forms, sizeof forms);
+    }
 }
 
 /* ---- life */
