@@ -153,6 +153,13 @@ static void pass_on(struct decider *decider, struct job *jobs, daybook_status st
     }
 }
 
+/* Whether the disk is what failed: then no other way of deciding does better, and each would load
+ * it again. */
+static bool is_of_disk(daybook_status status)
+{
+    return status == DAYBOOK_DISK_FULL || status == DAYBOOK_IO || status == DAYBOOK_CANNOT_OPEN;
+}
+
 /* Decides a group: without savepoints, which is enough for nearly all; where that fails, with them;
  * and when one of its jobs makes it fail even so, each alone, so that it does not take the others
  * with it. */
@@ -160,10 +167,10 @@ static void decide_group(struct decider *decider, struct job *jobs)
 {
     bool committing;
     daybook_status status = run_group(decider, jobs, false, &committing);
-    if (status != DAYBOOK_OK && !committing) {
+    if (status != DAYBOOK_OK && !committing && !is_of_disk(status)) {
         status = run_group(decider, jobs, true, &committing);
     }
-    if (status == DAYBOOK_OK || committing || jobs->next == NULL) {
+    if (status == DAYBOOK_OK || committing || is_of_disk(status) || jobs->next == NULL) {
         pass_on(decider, jobs, status);
         return;
     }

@@ -17,6 +17,7 @@
 static sqlite3_vfs *real_vfs;
 static sqlite3_vfs faulty_vfs;
 static atomic_bool disk_fails;
+static atomic_int refused_writes;
 
 struct tail {
     const sqlite3_io_methods *real;
@@ -30,8 +31,11 @@ static struct tail *tail_of(sqlite3_file *file)
 
 static int faulty_write(sqlite3_file *file, const void *bytes, int size, sqlite3_int64 offset)
 {
-    return atomic_load(&disk_fails) ? SQLITE_FULL
-                                    : tail_of(file)->real->xWrite(file, bytes, size, offset);
+    if (atomic_load(&disk_fails)) {
+        atomic_fetch_add(&refused_writes, 1);
+        return SQLITE_FULL;
+    }
+    return tail_of(file)->real->xWrite(file, bytes, size, offset);
 }
 
 static int faulty_sync(sqlite3_file *file, int flags)
@@ -144,21 +148,21 @@ static void test_service_group__one_refused_among_many(void **state)
     free(crowd);
 }
 
-/* The server's database refuses to insert a customer of this name. */
-static void poison(struct world *world, const char *name)
+/* From now on the server's database does this before it inserts a customer of this name. */
+static void poison(struct world *world, const char *name, const char *sql)
 {
     sqlite3 *database;
     assert_int_equal(sqlite3_open(format(world, "%s/server.db", world->folder), &database),
                      SQLITE_OK);
     (void)sqlite3_busy_timeout(database, 5000);
-    assert_int_equal(
-        sqlite3_exec(database,
-                     format(world,
-                            "CREATE TRIGGER poison BEFORE INSERT ON s_customer"
-                            " WHEN new.name = '%s' BEGIN SELECT raise(ABORT, 'poison'); END",
-                            name),
-                     NULL, NULL, NULL),
-        SQLITE_OK);
+    assert_int_equal(sqlite3_exec(database,
+                                  format(world,
+                                         "CREATE TABLE ballast(bytes);"
+                                         "CREATE TRIGGER poison BEFORE INSERT ON s_customer"
+                                         " WHEN new.name = '%s' BEGIN %s; END",
+                                         name, sql),
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
     assert_int_equal(sqlite3_close(database), SQLITE_OK);
 }
 
@@ -171,7 +175,7 @@ static void test_service_group__one_that_cannot_be_written_among_many(void **sta
     struct crowd *crowd = calloc(1, sizeof *crowd);
     assert_non_null(crowd);
     enrol_crowd(world, crowd);
-    poison(world, "Poison");
+    poison(world, "Poison", "SELECT raise(ABORT, 'poison')");
     send_all(world, crowd, 7,
              "[{\"entity\":\"customer\",\"op\":\"new\",\"fields\":[\"name\"],"
              "\"rows\":[[0,\"AZKfbDoAcACAAAAAAAAACg\",\"Good\"],"
@@ -233,6 +237,29 @@ static void test_service_group__a_commit_that_fails_decides_nothing(void **state
     free(crowd);
 }
 
+/* Given a disk that is full, when a group of requests needs it before its commit, then the group is
+ * not decided again in another way: all are told to come back. */
+static void test_service_group__a_full_disk_is_asked_once(void **state)
+{
+    struct world *world = *state;
+    struct crowd *crowd = calloc(1, sizeof *crowd);
+    assert_non_null(crowd);
+    enrol_crowd(world, crowd);
+    /* More than the server keeps in memory before it writes to the log of the file. */
+    poison(world, "C", "INSERT INTO ballast VALUES(zeroblob(80 * 1024 * 1024))");
+    atomic_store(&refused_writes, 0);
+    atomic_store(&disk_fails, true);
+    send_all(world, crowd, -1, NULL);
+    for (int i = 0; i < PHONES; i++) {
+        await(world, &crowd->answers[i]);
+        expect_status(&crowd->answers[i], 503, "BUSY");
+    }
+    atomic_store(&disk_fails, false);
+    /* Once for each group, of which there may be as many as phones. */
+    assert_in_range(atomic_load(&refused_writes), 1, PHONES);
+    free(crowd);
+}
+
 /* Given calls under way, when the service closes, then each of them is answered before close
  * returns, and later ones are turned away. */
 static void test_service_group__close_answers_what_was_accepted(void **state)
@@ -265,6 +292,7 @@ int main(void)
         TEST(one_refused_among_many),
         TEST(one_that_cannot_be_written_among_many),
         TEST(a_commit_that_fails_decides_nothing),
+        TEST(a_full_disk_is_asked_once),
         TEST(close_answers_what_was_accepted),
     };
     return cmocka_run_group_tests(tests, install_disk, NULL);
