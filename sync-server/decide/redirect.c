@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-#define REDIRECTS_MAX 8 /* steps from one record to the next */
+#define REDIRECT_PAGE 200 /* records read at once */
 
 /* The field that names the other record; -1: these do not become one. */
 static int redirect_field(const struct entity *entity)
@@ -24,7 +24,7 @@ static int redirect_field(const struct entity *entity)
 struct work *srv_redirect_target(struct decision *decision, struct work *work)
 {
     int field = redirect_field(work->row.record.entity);
-    for (int steps = 0; field >= 0 && steps < REDIRECTS_MAX; steps++) {
+    for (int steps = 0; field >= 0 && steps < LIMIT_REDIRECTS; steps++) {
         const struct value *next = &work->row.record.values[field];
         if (next->kind != VALUE_ID) {
             break;
@@ -243,30 +243,96 @@ bool srv_redirect_renames(struct decision *decision, struct work *work, int fiel
 
 /* ---- two customers become one */
 
-/* Refuses a redirect that leads nowhere, back to where it began, or over too many steps. */
-static bool check_redirect(struct decision *decision, struct work *from, struct work **into)
+/* Refuses a redirect for this reason. */
+static bool refuse(struct decision *decision, const struct work *from, const char *rule)
 {
     const struct record *record = &from->row.record;
-    struct work *next = from;
-    for (int steps = 0; steps <= REDIRECTS_MAX; steps++) {
-        const struct value *to = &next->row.record.values[CUSTOMER_REDIRECT_TO];
-        if (to->kind != VALUE_ID) {
-            *into = next;
-            return true;
+    return srv_decision_reject(decision, REJECT_RULE, record->entity, &record->id, "redirect_to",
+                               rule);
+}
+
+/* True where the customer is redirected to this one. */
+static bool leads_to(const struct record *customer, const struct id *id)
+{
+    const struct value *to = &customer->values[CUSTOMER_REDIRECT_TO];
+    return to->kind == VALUE_ID && dk_id_compare(&to->id, id) == 0;
+}
+
+static bool measure_tail(struct decision *decision, const struct id *id, int most, int *steps);
+
+/* One customer that leads to another: its own tail is a step shorter than that one's. */
+static bool lengthen_tail(struct decision *decision, const struct id *id, int most, int *steps)
+{
+    int further = 0;
+    if (most > 1 && !measure_tail(decision, id, most - 1, &further)) {
+        return false;
+    }
+    *steps = further + 1 > *steps ? further + 1 : *steps;
+    return true;
+}
+
+/* The steps of the longest row of redirects that ends at a customer, deleted ones included; no more
+ * than `most` are counted. */
+static bool measure_tail(struct decision *decision, const struct id *id, int most, int *steps)
+{
+    const struct entity *entity = dk_entity(ENTITY_CUSTOMER);
+    struct id after = {{0}};
+    struct srv_record *rows;
+    int count = REDIRECT_PAGE;
+    *steps = 0;
+    for (const struct work *work = decision->works; work != NULL && *steps < most;
+         work = work->next) {
+        if (work->row.record.entity == entity && leads_to(&work->row.record, id) &&
+            !lengthen_tail(decision, &work->row.record.id, most, steps)) {
+            return false;
         }
-        next = srv_work_load(decision, record->entity, &to->id);
+    }
+    while (count == REDIRECT_PAGE && *steps < most) {
+        daybook_status status =
+            srv_store_related(decision->store, decision->org->org, entity, CUSTOMER_REDIRECT_TO, id,
+                              &after, REDIRECT_PAGE, true, decision->arena, &rows, &count);
+        if (status != DAYBOOK_OK) {
+            return srv_decision_fail(decision, status);
+        }
+        for (int i = 0; i < count && *steps < most; i++) {
+            after = rows[i].record.id;
+            if (srv_work_find(decision, entity, &after) == NULL &&
+                !lengthen_tail(decision, &after, most, steps)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+/* Refuses a redirect that leads nowhere or back to where it began; one that is new also where a row
+ * of redirects would be longer than whoever looks for its end goes. */
+static bool check_redirect(struct decision *decision, struct work *from, bool is_new,
+                           struct work **into)
+{
+    int steps = 0, behind = 0;
+    struct work *next = from;
+    while (steps <= LIMIT_REDIRECTS &&
+           next->row.record.values[CUSTOMER_REDIRECT_TO].kind == VALUE_ID) {
+        next = srv_work_load(decision, from->row.record.entity,
+                             &next->row.record.values[CUSTOMER_REDIRECT_TO].id);
         if (next == NULL) {
             return false;
         }
         if (next == from) {
-            break;
+            return refuse(decision, from, "cycle");
         }
         if (!srv_work_is_live(next)) {
             return srv_decide_missing(decision, from, "redirect_to", next);
         }
+        steps++;
     }
-    return srv_decision_reject(decision, REJECT_RULE, record->entity, &record->id, "redirect_to",
-                               "cycle");
+    int left = LIMIT_REDIRECTS - steps;
+    if (is_new && left >= 0 && !measure_tail(decision, &from->row.record.id, left + 1, &behind)) {
+        return false;
+    }
+    *into = next;
+    return behind <= left || refuse(decision, from, "steps");
 }
 
 /* See the header. */
@@ -302,7 +368,8 @@ bool srv_redirect_join(struct decision *decision)
         if (!redirected) {
             continue;
         }
-        if (!check_redirect(decision, work, &into) || (now && !srv_join(decision, work, into))) {
+        if (!check_redirect(decision, work, now, &into) ||
+            (now && !srv_join(decision, work, into))) {
             return false;
         }
         srv_redirect_along(decision, work, into);

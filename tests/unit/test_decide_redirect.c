@@ -19,16 +19,18 @@ static void expect_customer(struct world *world, int entity, const struct id *id
     assert_memory_equal(&value.id, customer, sizeof value.id);
 }
 
-/* Given redirects in a row, when a visit names the first, then it is the last one's, and the author
- * is told; a circle, and a row of more than eight, is refused. */
+/* Given a row of as many redirects as there may be, when a visit names the first, then it is the
+ * last one's, and the author is told; a circle, and a row that is longer at either end, is refused.
+ */
 static void test_decide_redirect__chains_end_and_circles_are_refused(void **state)
 {
     struct world *world = *state;
-    struct id row[12];
-    for (int i = 0; i < 12; i++) {
+    struct id row[LIMIT_REDIRECTS + 4];
+    const struct id *last = &row[LIMIT_REDIRECTS];
+    for (int i = 0; i < LIMIT_REDIRECTS + 4; i++) {
         row[i] = make_customer(world, &world->li, "one of many");
     }
-    for (int i = 0; i < 8; i++) {
+    for (int i = 0; i < LIMIT_REDIRECTS; i++) {
         put_redirect(world, &row[i], &row[i + 1]);
         (void)accept(world, &world->server);
     }
@@ -38,18 +40,114 @@ static void test_decide_redirect__chains_end_and_circles_are_refused(void **stat
     assert_int_equal(verdict.kind, VERDICT_ACCEPTED);
     assert_true(verdict.remapped);
     assert_memory_equal(&verdict.record, &row[0], sizeof row[0]);
-    expect_customer(world, ENTITY_VISIT, &visit, VISIT_CUSTOMER_ID, &row[8]);
-    put_redirect(world, &row[8], &row[3]);
+    expect_customer(world, ENTITY_VISIT, &visit, VISIT_CUSTOMER_ID, last);
+    put_redirect(world, last, &row[3]);
     reject(world, &world->server, REJECT_RULE, "redirect_to", "cycle");
-    put_redirect(world, &row[9], &row[9]);
+    put_redirect(world, last, &row[0]);
     reject(world, &world->server, REJECT_RULE, "redirect_to", "cycle");
-    put_redirect(world, &row[11], &row[0]);
+    put_redirect(world, &last[1], &last[1]);
     reject(world, &world->server, REJECT_RULE, "redirect_to", "cycle");
-    put_redirect(world, &row[9], &row[8]);
+    put_redirect(world, &last[3], &row[0]);
+    reject(world, &world->server, REJECT_RULE, "redirect_to", "steps");
+    put_redirect(world, last, &last[1]);
+    reject(world, &world->server, REJECT_RULE, "redirect_to", "steps");
+    put_redirect(world, &last[1], last);
     (void)accept(world, &world->server);
     /* Devices cannot redirect. */
-    put_redirect(world, &row[10], &row[9]);
+    put_redirect(world, &last[2], &last[1]);
     reject(world, &world->li, REJECT_READONLY, "redirect_to", "server");
+}
+
+/* Given customers that become one another in a row of the greatest length, when the redirects come
+ * in whatever order, in changesets of their own or in one, then all are the last one, and one more
+ * is refused, wherever it would be. */
+static void test_decide_redirect__a_row_is_as_long_in_any_order(void **state)
+{
+    struct world *world = *state;
+    static const int orders[][LIMIT_REDIRECTS] = {{0, 1, 2, 3, 4, 5, 6, 7},
+                                                  {7, 6, 5, 4, 3, 2, 1, 0},
+                                                  {0, 1, 2, 5, 6, 7, 4, 3},
+                                                  {3, 1, 7, 5, 0, 2, 6, 4},
+                                                  {4, 5, 6, 7, 3, 2, 1, 0}};
+    for (size_t n = 0; n < 2 * sizeof orders / sizeof orders[0]; n++) {
+        const int *order = orders[n / 2];
+        bool at_once = n % 2 == 1;
+        struct id row[LIMIT_REDIRECTS + 1];
+        for (int i = 0; i <= LIMIT_REDIRECTS; i++) {
+            row[i] = make_customer(world, &world->li, "one of many");
+        }
+        struct id before = make_customer(world, &world->li, "before");
+        struct id behind = make_customer(world, &world->li, "behind");
+        for (int i = 0; i < LIMIT_REDIRECTS; i++) {
+            put_redirect(world, &row[order[i]], &row[order[i] + 1]);
+            if (!at_once || i == LIMIT_REDIRECTS - 1) {
+                (void)accept(world, &world->server);
+            }
+        }
+        put_redirect(world, &before, &row[0]);
+        reject(world, &world->server, REJECT_RULE, "redirect_to", "steps");
+        put_redirect(world, &row[LIMIT_REDIRECTS], &behind);
+        reject(world, &world->server, REJECT_RULE, "redirect_to", "steps");
+        for (int i = 0; i <= LIMIT_REDIRECTS; i++) {
+            struct id visit = make_record(world, ENTITY_VISIT);
+            put_id(world, VISIT_CUSTOMER_ID, &row[i]);
+            (void)accept(world, &world->li);
+            expect_customer(world, ENTITY_VISIT, &visit, VISIT_CUSTOMER_ID, &row[LIMIT_REDIRECTS]);
+        }
+    }
+}
+
+/* Given two rows of redirects that are too long together, when the end of the one is to become the
+ * beginning of the other, then that is refused, whichever of them was made first; the end of the
+ * other it may become. */
+static void test_decide_redirect__two_rows_join_where_they_are_short_enough(void **state)
+{
+    struct world *world = *state;
+    for (int first = 0; first < 2; first++) {
+        struct id rows[2][5];
+        for (int i = 0; i < 10; i++) {
+            rows[i / 5][i % 5] = make_customer(world, &world->li, "one of ten");
+        }
+        for (int n = 0; n < 2; n++) {
+            struct id *row = rows[n == first];
+            for (int i = 0; i < 4; i++) {
+                put_redirect(world, &row[i], &row[i + 1]);
+                (void)accept(world, &world->server);
+            }
+        }
+        put_redirect(world, &rows[0][4], &rows[1][0]);
+        reject(world, &world->server, REJECT_RULE, "redirect_to", "steps");
+        put_redirect(world, &rows[0][4], &rows[1][1]);
+        (void)accept(world, &world->server);
+        struct id visit = make_record(world, ENTITY_VISIT);
+        put_id(world, VISIT_CUSTOMER_ID, &rows[0][0]);
+        (void)accept(world, &world->li);
+        expect_customer(world, ENTITY_VISIT, &visit, VISIT_CUSTOMER_ID, &rows[1][4]);
+    }
+}
+
+/* Given two operators who both look at two customers, when each makes the other one of the two the
+ * one that stays, then the first is obeyed and the second is refused: nobody is led in a circle. */
+static void test_decide_redirect__two_operators_make_no_circle(void **state)
+{
+    struct world *world = *state;
+    for (int first = 0; first < 2; first++) {
+        struct id pair[2] = {make_customer(world, &world->li, "one"),
+                             make_customer(world, &world->li, "other")};
+        int64_t seen = world->org.head;
+        for (int n = 0; n < 2; n++) {
+            int from = n == 0 ? first : 1 - first;
+            edit_record(world, ENTITY_CUSTOMER, &pair[from], seen);
+            put_id(world, CUSTOMER_REDIRECT_TO, &pair[1 - from]);
+            if (n == 0) {
+                (void)accept(world, &world->server);
+            } else {
+                reject(world, &world->server, REJECT_RULE, "redirect_to", "cycle");
+            }
+        }
+        expect_customer(world, ENTITY_CUSTOMER, &pair[first], CUSTOMER_REDIRECT_TO,
+                        &pair[1 - first]);
+    }
 }
 
 /* Given customers that became one another in a row, when the last one moves, then all move with
@@ -412,6 +510,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(chains_end_and_circles_are_refused),
+        TEST(a_row_is_as_long_in_any_order),
+        TEST(two_rows_join_where_they_are_short_enough),
+        TEST(two_operators_make_no_circle),
         TEST(a_reference_keeps_its_stamp),
         TEST(what_loses_twice_is_kept_twice),
         TEST(keys_join_by_their_stamps),

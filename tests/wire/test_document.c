@@ -121,6 +121,7 @@ static void test_document__limits_are_those_of_the_header(void **state)
         LIMIT(LIMIT_SET_ELEMENTS),
         LIMIT(LIMIT_SET_ELEMENT_BYTES),
         LIMIT(LIMIT_CHILDREN),
+        LIMIT(LIMIT_REDIRECTS),
         LIMIT(LIMIT_NUMBER),
         LIMIT(LIMIT_LABEL_BYTES),
         LIMIT(LIMIT_BUCKETS),
