@@ -305,16 +305,15 @@ static bool delete_single(struct decision *decision, struct work *work)
  * the child loses here too. */
 static void delete_alone(struct decision *decision, struct work *child)
 {
-    const struct id *parent = srv_work_parent(child);
+    const struct entity *entity = child->row.record.entity;
     struct stamp latest = srv_latest_other(&child->row, decision->author->device_no);
     if (latest.position > srv_work_seen(decision, child->change)) {
         return;
     }
-    for (const struct work *work = decision->works; work != NULL; work = work->next) {
-        bool document = parent != NULL && dk_id_compare(&work->row.record.id, parent) == 0;
-        if (document && work->change != NULL && work->change->op == BLOCK_DELETE) {
-            return; /* it is deleted with its document once more */
-        }
+    const struct work *document = srv_work_find(
+        decision, dk_entity(entity->fields[entity->parent_field].target), srv_work_parent(child));
+    if (document != NULL && document->change != NULL && document->change->op == BLOCK_DELETE) {
+        return; /* it is deleted with its document once more */
     }
     child->row.deletion = srv_merge_stamp(decision, &child->row.deletion, false);
     child->effect = EFFECT_STORED;
