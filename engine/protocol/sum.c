@@ -23,9 +23,8 @@ static uint64_t text_hash(const char *text, size_t length)
     return hash;
 }
 
-/* One step: every bit of both numbers reaches every bit of the result (the finalizer of
- * SplitMix64). */
-static uint64_t mix(uint64_t hash, uint64_t number)
+/* See the header. The finalizer of SplitMix64. */
+uint64_t dk_sum_mix(uint64_t hash, uint64_t number)
 {
     hash = (hash ^ number) + UINT64_C(0x9E3779B97F4A7C15);
     hash = (hash ^ hash >> 30) * UINT64_C(0xBF58476D1CE4E5B9);
@@ -46,25 +45,25 @@ static uint64_t half_of(const uint8_t *bytes)
 /* Entity and id. */
 static uint64_t key_hash(const char *entity, size_t length, const struct id *id)
 {
-    uint64_t hash = mix(text_hash(entity, length), half_of(id->bytes));
-    return mix(hash, half_of(id->bytes + 8));
+    uint64_t hash = dk_sum_mix(text_hash(entity, length), half_of(id->bytes));
+    return dk_sum_mix(hash, half_of(id->bytes + 8));
 }
 
 uint64_t dk_sum_version(const char *entity, size_t length, const struct id *id, int64_t version)
 {
-    return mix(key_hash(entity, length, id), (uint64_t)version) & SUM_MASK;
+    return dk_sum_mix(key_hash(entity, length, id), (uint64_t)version) & SUM_MASK;
 }
 
 uint64_t dk_sum_value(const char *entity, size_t entity_length, const struct id *id,
                       const char *field, size_t field_length, const char *json, size_t length)
 {
-    uint64_t hash = mix(key_hash(entity, entity_length, id), text_hash(field, field_length));
-    return mix(hash, text_hash(json, length)) & SUM_MASK;
+    uint64_t hash = dk_sum_mix(key_hash(entity, entity_length, id), text_hash(field, field_length));
+    return dk_sum_mix(hash, text_hash(json, length)) & SUM_MASK;
 }
 
 uint64_t dk_sum_bucket(int64_t bucket, uint64_t versions)
 {
-    return mix((uint64_t)bucket, versions) & SUM_MASK;
+    return dk_sum_mix((uint64_t)bucket, versions) & SUM_MASK;
 }
 
 /* null says the same as no member. The reader writes to what it reads, so it gets a copy. */

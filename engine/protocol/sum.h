@@ -12,6 +12,8 @@
 
 #define SUM_MASK ((UINT64_C(1) << 62) - 1) /* sums are below 2^62: they fit a signed column */
 
+/* One step of a hash: every bit of both numbers reaches every bit of the result. */
+uint64_t dk_sum_mix(uint64_t hash, uint64_t number);
 /* A record of this entity, which the program need not know, in a version sum. */
 uint64_t dk_sum_version(const char *entity, size_t length, const struct id *id, int64_t version);
 /* One field's value, as the wire's JSON, in a content sum. */

@@ -20,9 +20,10 @@ typedef bool (*walk_ask)(struct decision *decision, const struct record *record,
 static bool walk_works(struct decision *decision, const struct entity *entity, int field,
                        const struct id *id, walk_ask ask, bool *met)
 {
-    for (const struct work *work = decision->works; work != NULL && !*met; work = work->next) {
-        const struct record *record = &work->row.record;
-        bool names = record->entity == entity && srv_work_is_live(work) &&
+    for (const struct named *at = srv_works_named(decision, id); at != NULL && !*met;
+         at = srv_named_next(at)) {
+        const struct record *record = &at->work->row.record;
+        bool names = record->entity == entity && srv_work_is_live(at->work) &&
                      record->values[field].kind == VALUE_ID &&
                      dk_id_compare(&record->values[field].id, id) == 0;
         if (names && !ask(decision, record, met)) {

@@ -72,7 +72,7 @@ static bool copy_record(struct decision *decision, const struct work *document,
     to->about = document;
     to->effect = EFFECT_NEW;
     to->own_whole = true;
-    return true;
+    return srv_work_name_fields(decision, to, UINT64_MAX);
 }
 
 /* Copies a child into the revision. */
@@ -148,7 +148,8 @@ static bool begin_revision(struct decision *decision, const struct work *documen
         origin->kind == VALUE_ID ? *origin
                                  : (struct value){.kind = VALUE_ID, .id = document->row.record.id};
     values[QUOTE_REV].integer++;
-    return srv_decide_revision(decision, fork, &values[QUOTE_REVISION_OF].id,
+    return srv_work_name_fields(decision, fork, (uint64_t)1 << QUOTE_REVISION_OF) &&
+           srv_decide_revision(decision, fork, &values[QUOTE_REVISION_OF].id,
                                &values[QUOTE_REV].integer);
 }
 
@@ -450,7 +451,7 @@ static bool put_back(struct decision *decision, const struct work *document, str
         work->changed |= (uint64_t)1 << field;
         give_whole(work);
     }
-    return true;
+    return srv_work_name_fields(decision, work, work->changed);
 }
 
 /* Puts the document and its children back: those that were not sent go, those that were come back.

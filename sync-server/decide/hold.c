@@ -83,7 +83,9 @@ static struct work *find_hold(const struct decision *decision, const struct work
     struct value code_value = text_of(code), detail_value = text_of(detail);
     const struct record *record = &about->row.record;
     struct work *found = NULL;
-    for (struct work *work = decision->works; work != NULL; work = work->next) {
+    for (const struct named *at = srv_works_named(decision, &record->id); at != NULL;
+         at = srv_named_next(at)) {
+        struct work *work = at->work;
         const struct value *values = work->row.record.values;
         if (is_about(work, record->entity, &record->id) && !is_withdrawn(work) &&
             dk_value_equal(&values[HOLD_CODE], &code_value) &&
@@ -142,7 +144,7 @@ static bool make_hold(struct decision *decision, const struct work *about,
     values[HOLD_RULE] = text_of(reason->rule);
     values[HOLD_DETAIL] = text_of(reason->detail);
     values[HOLD_CHANGESET] = text_of(text);
-    return true;
+    return srv_work_name_fields(decision, work, UINT64_MAX);
 }
 
 /* See the header. */
@@ -164,8 +166,9 @@ bool srv_decide_is_held(struct decision *decision, const struct work *about, boo
     if (!need_holds(decision, about)) {
         return false;
     }
-    for (const struct work *work = decision->works; work != NULL && !*held; work = work->next) {
-        *held = is_about(work, record->entity, &record->id) && stands(work);
+    for (const struct named *at = srv_works_named(decision, &record->id); at != NULL && !*held;
+         at = srv_named_next(at)) {
+        *held = is_about(at->work, record->entity, &record->id) && stands(at->work);
     }
     return true;
 }
@@ -227,7 +230,9 @@ static bool judge(struct decision *decision, struct work *about)
     if (!need_holds(decision, about)) {
         return false;
     }
-    for (struct work *work = decision->works; work != NULL; work = work->next) {
+    for (const struct named *at = srv_works_named(decision, &record->id); at != NULL;
+         at = srv_named_next(at)) {
+        struct work *work = at->work;
         if (is_about(work, record->entity, &record->id) && stands(work) && is_by_rule(work) &&
             !is_deserved(work, reasons, count)) {
             withdraw(decision, work);

@@ -124,11 +124,13 @@ static bool note_unit(struct decision *decision, const struct work *work, const 
 
 /* Puts the incoming values; `seen`: the author knew what they replace. The author is told of the
  * flag that the server sets. */
-static void apply_unit(struct decision *decision, struct work *work, const struct unit *unit,
+static bool apply_unit(struct decision *decision, struct work *work, const struct unit *unit,
                        bool seen)
 {
+    uint64_t fields = 0;
     for (int i = 0; i < unit->count; i++) {
         int field = unit->fields[i];
+        fields |= (uint64_t)1 << field;
         if (!dk_value_equal(&unit->stored[i], &unit->incoming[i])) {
             work->row.record.values[field] = unit->incoming[i];
             work->changed |= (uint64_t)1 << field;
@@ -138,6 +140,7 @@ static void apply_unit(struct decision *decision, struct work *work, const struc
     if (unit->doubt >= 0) {
         work->own |= work->changed & (uint64_t)1 << unit->fields[unit->doubt];
     }
+    return srv_work_name_fields(decision, work, fields);
 }
 
 /* Both sides wrote the same: the later stamp stands, so that the result does not depend on who came
@@ -180,10 +183,9 @@ static bool put_result(struct decision *decision, struct work *work, const struc
     const struct field *field = &entity->fields[unit->fields[0]];
     switch (result) {
     case MERGE_SAME: return restamp_unit(decision, work, unit, known);
-    case MERGE_APPLY: apply_unit(decision, work, unit, true); return true;
+    case MERGE_APPLY: return apply_unit(decision, work, unit, true);
     case MERGE_WINS:
-        apply_unit(decision, work, unit, false);
-        return note_unit(decision, work, unit, true) &&
+        return apply_unit(decision, work, unit, false) && note_unit(decision, work, unit, true) &&
                srv_merge_trace(decision, work, &unit->stamp);
     case MERGE_LOSES: return keep_unit(decision, work, unit);
     case MERGE_REFUSED: break;
@@ -400,7 +402,8 @@ static bool merge_new(struct decision *decision, struct work *work)
         }
     }
     srv_work_link_parent(decision, work);
-    return srv_merge_first_state(decision, work);
+    return srv_work_name_fields(decision, work, UINT64_MAX) &&
+           srv_merge_first_state(decision, work);
 }
 
 /* See the header. */

@@ -45,12 +45,15 @@ bool srv_decide_revision(struct decision *decision, const struct work *quote,
     struct id after = {{0}};
     struct srv_record *rows;
     int count;
-    if (srv_work_load(decision, record->entity, origin) == NULL) {
+    const struct work *first = srv_work_load(decision, record->entity, origin);
+    if (first == NULL) {
         return false;
     }
-    for (const struct work *work = decision->works; work != NULL; work = work->next) {
-        if (work->row.record.entity == record->entity) {
-            look_at(&family, &work->row.record);
+    look_at(&family, &first->row.record);
+    for (const struct named *at = srv_works_named(decision, origin); at != NULL;
+         at = srv_named_next(at)) {
+        if (at->work->row.record.entity == record->entity) {
+            look_at(&family, &at->work->row.record);
         }
     }
     do {
@@ -87,6 +90,9 @@ static bool check_revision(struct decision *decision, struct work *work)
     if (named->row.record.values[QUOTE_REVISION_OF].kind == VALUE_ID) {
         values[QUOTE_REVISION_OF] = named->row.record.values[QUOTE_REVISION_OF];
         work->own |= (uint64_t)1 << QUOTE_REVISION_OF;
+        if (!srv_work_name_fields(decision, work, (uint64_t)1 << QUOTE_REVISION_OF)) {
+            return false;
+        }
     }
     const struct value before = values[QUOTE_REV];
     int64_t rev = before.kind == VALUE_INT ? before.integer : 0;
@@ -162,18 +168,34 @@ static bool is_taken(struct decision *decision, const struct work *work, int fie
     return true;
 }
 
-/* Whether an earlier new document of this changeset has the same number. */
-static bool is_twin(const struct decision *decision, const struct work *work, int field)
+/* What a number is entered under among the works of a decision. */
+static bool number_key(struct decision *decision, const struct value *number, struct id *key)
+{
+    uint8_t hash[HASH_SIZE];
+    if (!srv_hash(number->text, number->length, hash)) {
+        return srv_decision_out_of_memory(decision);
+    }
+    memcpy(key->bytes, hash, ID_SIZE);
+    return true;
+}
+
+/* Whether an earlier new document of this changeset has the same number; where not, this one has it
+ * for later ones. */
+static bool is_twin(struct decision *decision, struct work *work, int field, bool *twin)
 {
     const struct value *number = &work->row.record.values[field];
-    for (const struct work *other = decision->works; other != work; other = other->next) {
-        if (other->effect == EFFECT_NEW &&
-            dk_number_clashes(&other->row.record, &work->row.record) &&
-            dk_value_equal(&other->row.record.values[field], number)) {
-            return true;
-        }
+    struct id key;
+    *twin = false;
+    if (!number_key(decision, number, &key)) {
+        return false;
     }
-    return false;
+    for (const struct named *at = srv_works_named(decision, &key); at != NULL && !*twin;
+         at = srv_named_next(at)) {
+        const struct record *other = &at->work->row.record;
+        *twin = dk_number_clashes(other, &work->row.record) &&
+                dk_value_equal(&other->values[field], number);
+    }
+    return *twin || srv_work_name(decision, work, &key);
 }
 
 /* Gives a document whose number is taken another one, and keeps the first in the conflict log.
@@ -209,60 +231,42 @@ static bool number_again(struct decision *decision, struct work *work, int field
 }
 
 /* A new document: its number, or the one that it gets instead, is nobody else's. */
-static bool check_number(struct decision *decision, struct work *work, int field, bool twin)
+static bool check_number(struct decision *decision, struct work *work, int field)
 {
     struct record *record = &work->row.record;
-    bool taken = false;
-    if (!is_taken(decision, work, field, &record->values[field], &taken)) {
+    bool taken, twin;
+    if (!is_taken(decision, work, field, &record->values[field], &taken) ||
+        !is_twin(decision, work, field, &twin)) {
         return false;
     }
     if (!taken && !twin) {
         return true;
     }
     if (!number_again(decision, work, field) ||
-        !is_taken(decision, work, field, &record->values[field], &taken)) {
+        !is_taken(decision, work, field, &record->values[field], &taken) ||
+        !is_twin(decision, work, field, &twin)) {
         return false;
     }
-    return (!taken && !is_twin(decision, work, field)) ||
+    return (!taken && !twin) ||
            srv_decision_reject(decision, REJECT_EXISTS, record->entity, &record->id,
                                record->entity->fields[field].name, "unique");
 }
 
-/* < 0, 0, > 0 by bytes, the shorter first. */
-static int compare(const struct value *a, const struct value *b)
-{
-    if (a->length != b->length) {
-        return a->length < b->length ? -1 : 1;
-    }
-    return a->length == 0 ? 0 : memcmp(a->text, b->text, a->length);
-}
-
-/* See the header. Engines count upwards, so that a number above all before it in the changeset
- * needs no look for a twin. */
+/* See the header. */
 bool srv_decide_numbers(struct decision *decision)
 {
-    const struct value *highest[ENTITY_COUNT] = {NULL};
     for (struct work *work = decision->works; work != NULL; work = work->next) {
-        int kind = work->row.record.entity->kind;
-        int field = dk_number_field(kind);
+        int field = dk_number_field(work->row.record.entity->kind);
         if (work->effect != EFFECT_NEW || field < 0) {
             continue;
         }
         if (!check_revision(decision, work)) {
             return false;
         }
-        if (work->row.record.values[field].kind != VALUE_TEXT) {
-            continue;
-        }
-        if (!check_giver(decision, work, field)) {
+        if (work->row.record.values[field].kind == VALUE_TEXT &&
+            (!check_giver(decision, work, field) || !check_number(decision, work, field))) {
             return false;
         }
-        const struct value *number = &work->row.record.values[field];
-        bool above = highest[kind] == NULL || compare(number, highest[kind]) > 0;
-        if (!check_number(decision, work, field, !above && is_twin(decision, work, field))) {
-            return false;
-        }
-        highest[kind] = above ? number : highest[kind];
     }
     return true;
 }

@@ -280,10 +280,11 @@ static bool measure_tail(struct decision *decision, const struct id *id, int mos
     struct srv_record *rows;
     int count = REDIRECT_PAGE;
     *steps = 0;
-    for (const struct work *work = decision->works; work != NULL && *steps < most;
-         work = work->next) {
-        if (work->row.record.entity == entity && leads_to(&work->row.record, id) &&
-            !lengthen_tail(decision, &work->row.record.id, most, steps)) {
+    for (const struct named *at = srv_works_named(decision, id); at != NULL && *steps < most;
+         at = srv_named_next(at)) {
+        const struct record *record = &at->work->row.record;
+        if (record->entity == entity && leads_to(record, id) &&
+            !lengthen_tail(decision, &record->id, most, steps)) {
             return false;
         }
     }

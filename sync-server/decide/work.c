@@ -8,6 +8,7 @@
 #include "engine/base/text.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* See the header. The bound is reached as well while the store is read into the arena. */
@@ -76,19 +77,20 @@ bool srv_works_init(struct decision *decision)
     decision->by_id = dk_arena_new(decision->arena, decision->slot_count * sizeof *decision->by_id);
     decision->by_parent =
         dk_arena_new(decision->arena, decision->slot_count * sizeof *decision->by_parent);
+    decision->by_name =
+        dk_arena_new(decision->arena, decision->slot_count * sizeof *decision->by_name);
     return !decision->arena->failed || srv_decision_out_of_memory(decision);
 }
 
-/* The slot of an id. A sender chooses ids, so the process mixes in a secret of its own: nobody
- * outside can fill one slot. */
+/* The slot of an id. A sender chooses ids, so the process mixes in a secret of its own, and every
+ * bit of an id reaches the slot: nobody outside can fill one slot. */
 static size_t slot_of(const struct decision *decision, const struct id *id)
 {
+    const uint64_t *seeds = decision->decide->seeds;
     uint64_t halves[2];
     memcpy(halves, id->bytes, sizeof halves);
-    uint64_t hash = (halves[0] ^ decision->decide->seeds[0]) * UINT64_C(0x9E3779B97F4A7C15);
-    hash ^= hash >> 32;
-    hash = (hash ^ halves[1] ^ decision->decide->seeds[1]) * UINT64_C(0xC2B2AE3D27D4EB4F);
-    return (size_t)(hash ^ hash >> 32) & (decision->slot_count - 1);
+    uint64_t hash = dk_sum_mix(seeds[0], halves[0]);
+    return (size_t)dk_sum_mix(hash ^ seeds[1], halves[1]) & (decision->slot_count - 1);
 }
 
 /* See the header. */
@@ -160,6 +162,66 @@ struct work *srv_work_children(const struct decision *decision, const struct id 
     return decision->by_parent[slot_of(decision, parent)];
 }
 
+/* ---- works by what they name */
+
+/* See the header. */
+bool srv_work_name(struct decision *decision, struct work *work, const struct id *id)
+{
+    struct named *named = dk_arena_new(decision->arena, sizeof *named);
+    if (named == NULL) {
+        return srv_decision_out_of_memory(decision);
+    }
+    struct named **slot = &decision->by_name[slot_of(decision, id)];
+    *named = (struct named){*id, work, *slot};
+    *slot = named;
+    return true;
+}
+
+/* See the header. */
+bool srv_work_name_fields(struct decision *decision, struct work *work, uint64_t mask)
+{
+    static const struct {
+        int entity, field;
+    } names[] = {{ENTITY_HOLD, HOLD_RECORD},
+                 {ENTITY_QUOTE, QUOTE_OPPORTUNITY_ID},
+                 {ENTITY_QUOTE, QUOTE_REVISION_OF},
+                 {ENTITY_SALES_ORDER, SALES_ORDER_QUOTE_ID},
+                 {ENTITY_CUSTOMER, CUSTOMER_REDIRECT_TO},
+                 {ENTITY_VISIT, VISIT_REDIRECT_TO}};
+    const struct record *record = &work->row.record;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        const struct value *value = &record->values[names[i].field];
+        if ((int)record->entity->kind == names[i].entity && (mask >> names[i].field & 1) != 0 &&
+            value->kind == VALUE_ID && !srv_work_name(decision, work, &value->id)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The first of a slot's, from here on, that is under the id. */
+static const struct named *seek(const struct named *named, const struct id *id)
+{
+    while (named != NULL && dk_id_compare(&named->id, id) != 0) {
+        named = named->next;
+    }
+    return named;
+}
+
+/* See the header. */
+const struct named *srv_works_named(const struct decision *decision, const struct id *id)
+{
+    return seek(decision->by_name[slot_of(decision, id)], id);
+}
+
+/* See the header. */
+const struct named *srv_named_next(const struct named *named)
+{
+    return seek(named->next, &named->id);
+}
+
+/* ---- loading */
+
 /* Turns one stamp of what came later, or back. */
 static void turn_later(const struct decision *decision, int64_t position, uint32_t *device_no)
 {
@@ -205,7 +267,7 @@ static bool enter_found(struct decision *decision, struct work *work)
     work->old_bucket = work->row.bucket;
     work->old_version = work->row.deleted ? 0 : work->row.record.version;
     srv_work_link_parent(decision, work);
-    return enter(decision, work);
+    return srv_work_name_fields(decision, work, UINT64_MAX) && enter(decision, work);
 }
 
 /* See the header. */
@@ -294,15 +356,18 @@ static daybook_status reader_get(void *context, int entity, const struct id *id,
     return status;
 }
 
-/* Inserts a record into a list that is ordered by id and has room. */
-static void insert_by_id(struct record **records, int *count, struct record *record)
+/* True where a work, which may be another parent's in the same slot, is a live child of this
+ * entity. */
+static bool is_child(const struct work *work, const struct entity *entity, const struct id *parent)
 {
-    int at = (*count)++;
-    while (at > 0 && dk_id_compare(&records[at - 1]->id, &record->id) > 0) {
-        records[at] = records[at - 1];
-        at--;
-    }
-    records[at] = record;
+    return work->row.record.entity == entity && srv_work_is_live(work) &&
+           dk_id_compare(srv_work_parent(work), parent) == 0;
+}
+
+/* Two pointers to records by id. */
+static int compare_ids(const void *a, const void *b)
+{
+    return dk_id_compare(&(*(struct record *const *)a)->id, &(*(struct record *const *)b)->id);
 }
 
 /* Stored children that are no works, and live works, as pointers ordered by id. */
@@ -318,12 +383,11 @@ static int collect_children(struct decision *decision, const struct entity *enti
     }
     for (struct work *work = srv_work_children(decision, parent); work != NULL;
          work = work->same_parent_slot) {
-        const struct id *of = srv_work_parent(work);
-        if (work->row.record.entity == entity && srv_work_is_live(work) &&
-            dk_id_compare(of, parent) == 0) {
-            insert_by_id(list, &count, &work->row.record);
+        if (is_child(work, entity, parent)) {
+            list[count++] = &work->row.record;
         }
     }
+    qsort(list, (size_t)count, sizeof *list, compare_ids);
     return count;
 }
 
@@ -333,13 +397,17 @@ static daybook_status reader_children(void *context, int entity, const struct id
 {
     struct decision *decision = context;
     struct srv_record *rows;
-    int row_count;
+    int row_count, work_count = 0;
     daybook_status status = srv_store_children(decision->store, decision->org->org,
                                                dk_entity(entity), parent, arena, &rows, &row_count);
     if (status != DAYBOOK_OK) {
         return status;
     }
-    size_t room = (size_t)row_count + (size_t)decision->work_count + 1;
+    for (const struct work *work = srv_work_children(decision, parent); work != NULL;
+         work = work->same_parent_slot) {
+        work_count += is_child(work, dk_entity(entity), parent);
+    }
+    size_t room = (size_t)row_count + (size_t)work_count + 1;
     struct record **list = dk_arena_new(arena, room * sizeof *list);
     *count = list == NULL
                  ? 0

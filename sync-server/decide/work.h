@@ -101,6 +101,13 @@ struct work {
     struct work *same_parent_slot; /* child rows: by parent */
 };
 
+/* A work under the id of something else, by which it is looked for. */
+struct named {
+    struct id id;
+    struct work *work;
+    struct named *next; /* in the slot */
+};
+
 /* What one changeset does to a bucket's version sum. */
 struct moved_sum {
     struct bucket_sum sum;
@@ -149,6 +156,7 @@ struct decision {
     struct work *works, **works_end;
     int work_count;
     struct work **by_id, **by_parent; /* slots, a power of two */
+    struct named **by_name;           /* likewise */
     size_t slot_count;
 };
 
@@ -200,6 +208,15 @@ void srv_work_move(struct decision *decision, struct work *work, const struct id
 /* The first work in the list of a parent's possible children; the caller compares entity and
  * parent, and goes on by same_parent_slot. */
 struct work *srv_work_children(const struct decision *decision, const struct id *parent);
+/* Enters a work under an id. A work may be there twice, and under ids that it names no more: who
+ * looks compares. */
+bool srv_work_name(struct decision *decision, struct work *work, const struct id *id);
+/* Enters a work under what it names in the fields of this mask by which records are looked for:
+ * holds, revisions and orders of quotes, quotes of opportunities, redirects. */
+bool srv_work_name_fields(struct decision *decision, struct work *work, uint64_t mask);
+/* The first that is entered under an id, and the next; NULL: there is none. */
+const struct named *srv_works_named(const struct decision *decision, const struct id *id);
+const struct named *srv_named_next(const struct named *named);
 /* There and not deleted, after what is decided so far. */
 bool srv_work_is_live(const struct work *work);
 /* The parent's id of a child row; NULL for other records and where there is none. */
