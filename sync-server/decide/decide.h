@@ -53,7 +53,10 @@ struct decide_author {
     uint32_t device_no;
     bool is_server;      /* commands, import: may write what belongs to the server */
     bool has_quarantine; /* of this instance: later changesets may have to wait */
-    int64_t decided;     /* highest seq decided; moves on with each decision */
+    /* what of the user waits: measured when it is first asked for, then counted on */
+    bool measured;
+    int64_t waiting, waiting_bytes;
+    int64_t decided; /* highest seq decided; moves on with each decision */
     /* its clocks, as its request told them; boot 0: it told none */
     uint64_t boot;
     int64_t steady_ms;   /* at received_ms */

@@ -96,6 +96,15 @@ static bool would_make(const struct decision *decision, const struct change *cha
     return change->op == BLOCK_NEW && (work == NULL || !work->found);
 }
 
+/* Remembers that a record has to do with the changeset, which was not applied. */
+static daybook_status claim(struct decision *decision, const struct id *record, bool makes)
+{
+    const struct changeset *changeset = &decision->input->changeset;
+    bool waits = decision->verdict->kind == VERDICT_QUARANTINED;
+    return srv_store_add_claim(decision->store, decision->org->org, record, &changeset->id,
+                               decision->author->device_no, waits ? changeset->seq : 0, makes);
+}
+
 /* Remembers which records are not there for a changeset that was not applied, and, where it is
  * quarantined, any others that wait for it. */
 static daybook_status remember(struct decision *decision)
@@ -109,13 +118,11 @@ static daybook_status remember(struct decision *decision)
          i++) {
         bool makes = would_make(decision, &changeset->changes[i]);
         if (makes || waits) {
-            status = srv_store_add_claim(decision->store, decision->org->org,
-                                         &changeset->changes[i].id, &changeset->id, makes);
+            status = claim(decision, &changeset->changes[i].id, makes);
         }
     }
     for (int i = 0; i < input->made_count && status == DAYBOOK_OK; i++) {
-        status = srv_store_add_claim(decision->store, decision->org->org, &input->made[i],
-                                     &changeset->id, true);
+        status = claim(decision, &input->made[i], true);
     }
     return status;
 }
@@ -125,7 +132,7 @@ static daybook_status remember(struct decision *decision)
 static daybook_status keep_text(struct decision *decision)
 {
     const struct decide_input *input = decision->input;
-    const struct decide_author *author = decision->author;
+    struct decide_author *author = decision->author;
     struct srv_quarantined row = {.device_no = author->device_no,
                                   .seq = input->changeset.seq,
                                   .changeset = input->changeset.id,
@@ -143,26 +150,35 @@ static daybook_status keep_text(struct decision *decision)
     }
     dk_log(&decision->decide->log, LOG_ERROR, "quarantined device=%u seq=%lld code=%s",
            (unsigned)row.device_no, (long long)row.seq, row.why);
+    author->waiting++;
+    author->waiting_bytes += (int64_t)row.length;
     return srv_store_add_quarantine(decision->store, decision->org->org, &row);
 }
 
-/* See the header. */
+/* See the header. What waits is measured once for all changesets of an author, since there may be
+ * as many of both as the limits allow. */
 daybook_status srv_decide_is_full(struct decision *decision, bool *full)
 {
+    struct decide_author *author = decision->author;
     const char *bytes;
     size_t length;
-    int64_t count = 0, size = 0;
+    daybook_status status = DAYBOOK_OK;
     *full = false;
     if (decision->verdict->kind != VERDICT_QUARANTINED || decision->input->text == NULL) {
         return DAYBOOK_OK;
     }
-    daybook_status status = srv_store_measure_quarantine(
-        decision->store, decision->org->org, &decision->author->account.user, &count, &size);
+    if (!author->measured) {
+        status =
+            srv_store_measure_quarantine(decision->store, decision->org->org, &author->account.user,
+                                         &author->waiting, &author->waiting_bytes);
+        author->measured = status == DAYBOOK_OK;
+    }
     if (status == DAYBOOK_OK) {
         status = decision->input->text(decision->input->context, &bytes, &length);
     }
-    *full = status == DAYBOOK_OK &&
-            (count >= LIMIT_QUARANTINED || size + (int64_t)length > LIMIT_QUARANTINE_BYTES);
+    *full =
+        status == DAYBOOK_OK && (author->waiting >= LIMIT_QUARANTINED ||
+                                 author->waiting_bytes + (int64_t)length > LIMIT_QUARANTINE_BYTES);
     return status;
 }
 
@@ -211,11 +227,6 @@ daybook_status srv_decide_record(struct decision *decision)
 /* See the header. */
 daybook_status srv_decide_forget(struct decision *decision)
 {
-    const struct changeset *changeset = &decision->input->changeset;
-    daybook_status status = DAYBOOK_OK;
-    for (int i = 0; i < changeset->change_count && status == DAYBOOK_OK; i++) {
-        status = srv_store_remove_claim(decision->store, decision->org->org,
-                                        &changeset->changes[i].id, &changeset->id);
-    }
-    return status;
+    return srv_store_remove_claims(decision->store, decision->org->org,
+                                   &decision->input->changeset.id);
 }

@@ -40,7 +40,7 @@ struct sqlite_statements {
     struct statement *add_sum, *get_sum;
     struct statement *add_decision, *adopt_decision, *replace_verdict, *find_decision, *markers,
         *drop_verdicts;
-    struct statement *add_claim, *find_claim, *remove_claim;
+    struct statement *add_claim, *find_claim, *remove_claims, *move_claims;
     struct statement *add_quarantine, *has_quarantine, *list_quarantine, *measure_quarantine,
         *find_quarantine, *end_quarantine, *ended_quarantine, *move_quarantine, *drop_ended;
     struct statement *find_bucket, *next_bucket, *add_bucket, *add_class, *buckets, *find_lane;
@@ -195,12 +195,13 @@ daybook_status srv_sqlite_markers(struct srv_store *store, uint32_t device_no, i
 daybook_status srv_sqlite_drop_verdicts(struct sqlite_store *sqlite, uint32_t device_no,
                                         int64_t after, int64_t upto);
 daybook_status srv_sqlite_add_claim(struct srv_store *store, int64_t org, const struct id *record,
-                                    const struct id *changeset, bool makes);
+                                    const struct id *changeset, uint32_t device_no, int64_t seq,
+                                    bool makes);
 daybook_status srv_sqlite_find_claim(struct srv_store *store, int64_t org, const struct id *record,
                                      uint32_t device_no, int64_t seq, struct srv_claim *claim,
                                      bool *found);
-daybook_status srv_sqlite_remove_claim(struct srv_store *store, int64_t org,
-                                       const struct id *record, const struct id *changeset);
+daybook_status srv_sqlite_remove_claims(struct srv_store *store, int64_t org,
+                                        const struct id *changeset);
 daybook_status srv_sqlite_replace_verdict(struct srv_store *store, int64_t org,
                                           const struct srv_decision *decision);
 
@@ -221,10 +222,6 @@ daybook_status srv_sqlite_end_quarantine(struct srv_store *store, int64_t org,
 daybook_status srv_sqlite_ended_quarantine(struct srv_store *store, uint32_t device_no,
                                            int64_t settled, int limit, struct arena *arena,
                                            struct srv_decision **rows, int *count);
-/* A changeset that waits, or whose end is not acknowledged, goes over to another instance. */
-daybook_status srv_sqlite_move_quarantine(struct sqlite_store *sqlite, int64_t org,
-                                          const struct id *changeset, uint32_t device_no,
-                                          int64_t seq);
 /* Forgets those that have ended, up to a seq that the instance has acknowledged. */
 daybook_status srv_sqlite_drop_ended(struct sqlite_store *sqlite, uint32_t device_no, int64_t upto);
 

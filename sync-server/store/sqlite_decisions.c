@@ -34,18 +34,13 @@ daybook_status srv_sqlite_add_decision(struct srv_store *store, int64_t org,
     return srv_sqlite_run(sqlite, statement);
 }
 
-/* See store.h. The row's key moves, and that of its text where it waits. */
-daybook_status srv_sqlite_adopt_decision(struct srv_store *store, int64_t org,
-                                         const struct id *changeset, uint32_t device_no,
-                                         int64_t seq)
+/* Runs a statement that gives what is a changeset's to another instance and seq. */
+static daybook_status move_rows(struct sqlite_store *sqlite, struct statement **slot,
+                                const char *sql, int64_t org, const struct id *changeset,
+                                uint32_t device_no, int64_t seq)
 {
-    struct sqlite_store *sqlite = srv_sqlite(store);
     daybook_status status;
-    struct statement *statement =
-        srv_sqlite_statement(sqlite, &sqlite->statements.adopt_decision,
-                             "UPDATE decision SET device_no = ?3, seq = ?4"
-                             " WHERE org = ?1 AND changeset = ?2",
-                             &status);
+    struct statement *statement = srv_sqlite_statement(sqlite, slot, sql, &status);
     if (statement == NULL) {
         return status;
     }
@@ -53,12 +48,36 @@ daybook_status srv_sqlite_adopt_decision(struct srv_store *store, int64_t org,
     dk_bind_id(statement, 2, changeset);
     dk_bind_int(statement, 3, device_no);
     dk_bind_int(statement, 4, seq);
-    status = srv_sqlite_run(sqlite, statement);
+    return srv_sqlite_run(sqlite, statement);
+}
+
+/* See store.h. The row's key moves, and those of its text where it waits and of its claims. */
+daybook_status srv_sqlite_adopt_decision(struct srv_store *store, int64_t org,
+                                         const struct id *changeset, uint32_t device_no,
+                                         int64_t seq)
+{
+    struct sqlite_store *sqlite = srv_sqlite(store);
+    daybook_status status = move_rows(sqlite, &sqlite->statements.adopt_decision,
+                                      "UPDATE decision SET device_no = ?3, seq = ?4"
+                                      " WHERE org = ?1 AND changeset = ?2",
+                                      org, changeset, device_no, seq);
     if (status == DAYBOOK_OK && dk_database_changes(&sqlite->database) == 0) {
         return DAYBOOK_NOT_FOUND;
     }
-    return status == DAYBOOK_OK ? srv_sqlite_move_quarantine(sqlite, org, changeset, device_no, seq)
-                                : status;
+    if (status == DAYBOOK_OK) {
+        status = move_rows(sqlite, &sqlite->statements.move_quarantine,
+                           "UPDATE quarantine SET device_no = ?3, seq = ?4"
+                           " WHERE org = ?1 AND changeset = ?2",
+                           org, changeset, device_no, seq);
+    }
+    if (status == DAYBOOK_OK) {
+        status = move_rows(sqlite, &sqlite->statements.move_claims,
+                           "UPDATE OR REPLACE claim SET device_no = ?3,"
+                           " seq = CASE WHEN kind = 0 THEN 0 ELSE ?4 END"
+                           " WHERE org = ?1 AND changeset = ?2",
+                           org, changeset, device_no, seq);
+    }
+    return status;
 }
 
 /* See store.h. The digest stays: it is of the text, not of the answer. */
@@ -225,71 +244,60 @@ daybook_status srv_sqlite_drop_verdicts(struct sqlite_store *sqlite, uint32_t de
 
 /* ---- claims ---- */
 
-/* One row of a record and a changeset, bound. NULL: *status says why. */
-static struct statement *claim_statement(struct sqlite_store *sqlite, struct statement **slot,
-                                         const char *sql, int64_t org, const struct id *record,
-                                         const struct id *changeset, daybook_status *status)
-{
-    struct statement *statement = srv_sqlite_statement(sqlite, slot, sql, status);
-    if (statement != NULL) {
-        dk_bind_int(statement, 1, org);
-        dk_bind_id(statement, 2, record);
-        dk_bind_id(statement, 3, changeset);
-    }
-    return statement;
-}
+/* What a claim is of; the order of the key, so that each way of asking is one step into it. */
+enum claim_kind {
+    CLAIM_REJECTED, /* of the last that was rejected of an instance: seq 0 */
+    CLAIM_TOUCHES,  /* of one that waits and touches the record */
+    CLAIM_MAKES     /* of one that waits and would make it */
+};
 
 /* See store.h. */
 daybook_status srv_sqlite_add_claim(struct srv_store *store, int64_t org, const struct id *record,
-                                    const struct id *changeset, bool makes)
+                                    const struct id *changeset, uint32_t device_no, int64_t seq,
+                                    bool makes)
 {
     struct sqlite_store *sqlite = srv_sqlite(store);
     daybook_status status;
     struct statement *statement =
-        claim_statement(sqlite, &sqlite->statements.add_claim,
-                        "INSERT OR IGNORE INTO claim(org, record, changeset, makes)"
-                        " VALUES(?1, ?2, ?3, ?4)",
-                        org, record, changeset, &status);
+        srv_sqlite_statement(sqlite, &sqlite->statements.add_claim,
+                             "INSERT OR REPLACE INTO claim(org, record, kind, device_no, seq,"
+                             " changeset) VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+                             &status);
     if (statement == NULL) {
         return status;
     }
-    dk_bind_int(statement, 4, makes);
+    dk_bind_int(statement, 1, org);
+    dk_bind_id(statement, 2, record);
+    dk_bind_int(statement, 3, seq == 0 ? CLAIM_REJECTED : makes ? CLAIM_MAKES : CLAIM_TOUCHES);
+    dk_bind_int(statement, 4, device_no);
+    dk_bind_int(statement, 5, seq);
+    dk_bind_id(statement, 6, changeset);
     return srv_sqlite_run(sqlite, statement);
 }
 
-/* Takes the row that the statement stands on where it counts for more than what *claim has. */
-static daybook_status take_claim(struct statement *statement, struct srv_claim *claim, bool *found)
-{
-    bool waits = dk_column_int(statement, 1) != 0;
-    bool before = dk_column_int(statement, 2) != 0;
-    if (*found && !before && (!waits || claim->waits)) {
-        return DAYBOOK_OK;
-    }
-    *found = true;
-    claim->waits = waits;
-    claim->before = before;
-    return dk_column_id(statement, 0, &claim->changeset) ? DAYBOOK_OK : DAYBOOK_CORRUPT;
-}
+/* The first claim on the record of a kind, with what else is asked of it. */
+#define CLAIM(kind, rest)                                                                          \
+    "(SELECT changeset FROM claim WHERE org = ?1 AND record = ?2 AND kind = " kind " AND " rest    \
+    " LIMIT 1)"
+#define CLAIM_BEFORE(kind) CLAIM(kind, "device_no = ?3 AND seq < ?4 ORDER BY seq DESC")
+#define CLAIM_OWN(kind) CLAIM(kind, "device_no = ?3")
+#define CLAIM_OTHER(kind)                                                                          \
+    "coalesce(" CLAIM(kind, "device_no > ?3") ", " CLAIM(kind, "device_no < ?3") ")"
 
-/* See store.h. Ids of changesets ascend with the time at which they were made. */
+/* See store.h. Each part is a step or two into the key, however many claims there are: what waits
+ * before, what else waits, what was rejected. */
 daybook_status srv_sqlite_find_claim(struct srv_store *store, int64_t org, const struct id *record,
                                      uint32_t device_no, int64_t seq, struct srv_claim *claim,
                                      bool *found)
 {
+    static const char sql[] = "SELECT coalesce(" CLAIM_BEFORE("2") ", " CLAIM_BEFORE(
+        "1") "), " CLAIM_OTHER("2") ", coalesce(" CLAIM_OWN("0") ", " CLAIM_OTHER("0") ")";
     struct sqlite_store *sqlite = srv_sqlite(store);
     bool row = false;
+    size_t length;
     daybook_status status;
     struct statement *statement =
-        srv_sqlite_statement(sqlite, &sqlite->statements.find_claim,
-                             "SELECT c.changeset, q.changeset IS NOT NULL,"
-                             " coalesce(q.device_no = ?3 AND q.seq < ?4, 0)"
-                             " FROM claim c LEFT JOIN quarantine q"
-                             " ON q.org = c.org AND q.changeset = c.changeset AND q.ended = 0"
-                             " WHERE c.org = ?1 AND c.record = ?2"
-                             " AND NOT coalesce(q.device_no = ?3 AND q.seq >= ?4, 0)"
-                             " AND (c.makes OR coalesce(q.device_no = ?3, 0))"
-                             " ORDER BY c.changeset DESC",
-                             &status);
+        srv_sqlite_statement(sqlite, &sqlite->statements.find_claim, sql, &status);
     if (statement == NULL) {
         return status;
     }
@@ -298,25 +306,30 @@ daybook_status srv_sqlite_find_claim(struct srv_store *store, int64_t org, const
     dk_bind_int(statement, 3, device_no);
     dk_bind_int(statement, 4, seq);
     status = srv_sqlite_step(sqlite, statement, &row);
-    while (status == DAYBOOK_OK && row && !(*found && claim->before)) {
-        status = take_claim(statement, claim, found);
-        if (status == DAYBOOK_OK) {
-            status = srv_sqlite_step(sqlite, statement, &row);
-        }
+    for (int part = 0; part < 3 && status == DAYBOOK_OK && row && !*found; part++) {
+        *found = dk_column_blob(statement, part, &length) != NULL;
+        claim->waits = part < 2;
+        claim->before = part == 0;
+        bool fine = !*found || dk_column_id(statement, part, &claim->changeset);
+        status = fine ? DAYBOOK_OK : DAYBOOK_CORRUPT;
     }
     dk_reset(statement);
     return status;
 }
 
 /* See store.h. */
-daybook_status srv_sqlite_remove_claim(struct srv_store *store, int64_t org,
-                                       const struct id *record, const struct id *changeset)
+daybook_status srv_sqlite_remove_claims(struct srv_store *store, int64_t org,
+                                        const struct id *changeset)
 {
     struct sqlite_store *sqlite = srv_sqlite(store);
     daybook_status status;
     struct statement *statement =
-        claim_statement(sqlite, &sqlite->statements.remove_claim,
-                        "DELETE FROM claim WHERE org = ?1 AND record = ?2 AND changeset = ?3", org,
-                        record, changeset, &status);
-    return statement == NULL ? status : srv_sqlite_run(sqlite, statement);
+        srv_sqlite_statement(sqlite, &sqlite->statements.remove_claims,
+                             "DELETE FROM claim WHERE org = ?1 AND changeset = ?2", &status);
+    if (statement == NULL) {
+        return status;
+    }
+    dk_bind_int(statement, 1, org);
+    dk_bind_id(statement, 2, changeset);
+    return srv_sqlite_run(sqlite, statement);
 }

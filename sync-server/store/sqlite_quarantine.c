@@ -250,27 +250,6 @@ daybook_status srv_sqlite_ended_quarantine(struct srv_store *store, uint32_t dev
 }
 
 /* See sqlite.h. */
-daybook_status srv_sqlite_move_quarantine(struct sqlite_store *sqlite, int64_t org,
-                                          const struct id *changeset, uint32_t device_no,
-                                          int64_t seq)
-{
-    daybook_status status;
-    struct statement *statement =
-        srv_sqlite_statement(sqlite, &sqlite->statements.move_quarantine,
-                             "UPDATE quarantine SET device_no = ?3, seq = ?4"
-                             " WHERE org = ?1 AND changeset = ?2",
-                             &status);
-    if (statement == NULL) {
-        return status;
-    }
-    dk_bind_int(statement, 1, org);
-    dk_bind_id(statement, 2, changeset);
-    dk_bind_int(statement, 3, device_no);
-    dk_bind_int(statement, 4, seq);
-    return srv_sqlite_run(sqlite, statement);
-}
-
-/* See sqlite.h. */
 daybook_status srv_sqlite_drop_ended(struct sqlite_store *sqlite, uint32_t device_no, int64_t upto)
 {
     daybook_status status;

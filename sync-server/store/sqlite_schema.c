@@ -21,7 +21,8 @@
  *   enrol_code       one-time codes not yet used
  *   decision         one row per changeset ever decided; position 0: rejected
  *   claim            records that a changeset which was not applied would have made or, while it
- *                    waits, touches
+ *                    waits, touches; kind: 0 it was rejected (the last of an instance, seq 0), 1 it
+ *                    waits and touches it, 2 it waits and would make it
  *   quarantine       bodies of changesets that wait for an operator; ended: their devices are to
  *                    be told how
  *   header           headers of log parts
@@ -80,8 +81,10 @@ static const char fixed_tables[] =
     "CREATE TABLE decision(device_no INTEGER NOT NULL, seq INTEGER NOT NULL, org INTEGER NOT NULL,"
     " changeset BLOB NOT NULL, digest BLOB NOT NULL, position INTEGER NOT NULL, verdict TEXT,"
     " PRIMARY KEY(device_no, seq), UNIQUE(org, changeset)) STRICT, WITHOUT ROWID;"
-    "CREATE TABLE claim(org INTEGER NOT NULL, record BLOB NOT NULL, changeset BLOB NOT NULL,"
-    " makes INTEGER NOT NULL, PRIMARY KEY(org, record, changeset)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE claim(org INTEGER NOT NULL, record BLOB NOT NULL, kind INTEGER NOT NULL,"
+    " device_no INTEGER NOT NULL, seq INTEGER NOT NULL, changeset BLOB NOT NULL,"
+    " PRIMARY KEY(org, record, kind, device_no, seq)) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX claim_by_changeset ON claim(org, changeset);"
     "CREATE TABLE quarantine(device_no INTEGER NOT NULL, seq INTEGER NOT NULL,"
     " org INTEGER NOT NULL, changeset BLOB NOT NULL, user_id BLOB NOT NULL, why TEXT NOT NULL,"
     " received_ms INTEGER NOT NULL, boot INTEGER NOT NULL, steady_ms INTEGER NOT NULL,"

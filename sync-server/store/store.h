@@ -337,20 +337,22 @@ daybook_status srv_store_find_decision(struct srv_store *store, int64_t org,
 daybook_status srv_store_markers(struct srv_store *store, uint32_t device_no, int64_t settled,
                                  int64_t after, int64_t upto, struct arena *arena,
                                  struct srv_decision **rows, int *count);
-/* The record has to do with a changeset that was not applied: would have been made by it (`makes`),
- * or, while it waits, is touched by it. A second time it does nothing. */
+/* The record has to do with a changeset of this instance that was not applied: one that waits under
+ * this seq, and would make the record (`makes`) or touches it; or, seq 0, one that was rejected and
+ * would have made it. Of those that an instance had rejected the last is kept. */
 daybook_status srv_store_add_claim(struct srv_store *store, int64_t org, const struct id *record,
-                                   const struct id *changeset, bool makes);
+                                   const struct id *changeset, uint32_t device_no, int64_t seq,
+                                   bool makes);
 /* The claim on a record that counts for this changeset (instance and seq): of one that waits and
- * that this instance sent before it, else of any that waits, else of the last that was rejected.
- * One that waits behind it in the same instance does not count, and of another instance only one
- * that would have made the record: or two could wait for each other. */
+ * that this instance sent before it, else of any that waits, else of one that was rejected, its own
+ * first. One that waits behind it in the same instance does not count, and of another instance only
+ * one that would make the record: or two could wait for each other. */
 daybook_status srv_store_find_claim(struct srv_store *store, int64_t org, const struct id *record,
                                     uint32_t device_no, int64_t seq, struct srv_claim *claim,
                                     bool *found);
-/* The changeset has to do with the record no more. */
-daybook_status srv_store_remove_claim(struct srv_store *store, int64_t org, const struct id *record,
-                                      const struct id *changeset);
+/* No record has to do with the changeset any more. */
+daybook_status srv_store_remove_claims(struct srv_store *store, int64_t org,
+                                       const struct id *changeset);
 
 /* ---- records */
 

@@ -106,12 +106,13 @@ struct srv_store_operations {
                               int64_t after, int64_t upto, struct arena *arena,
                               struct srv_decision **rows, int *count);
     daybook_status (*add_claim)(struct srv_store *store, int64_t org, const struct id *record,
-                                const struct id *changeset, bool makes);
+                                const struct id *changeset, uint32_t device_no, int64_t seq,
+                                bool makes);
     daybook_status (*find_claim)(struct srv_store *store, int64_t org, const struct id *record,
                                  uint32_t device_no, int64_t seq, struct srv_claim *claim,
                                  bool *found);
-    daybook_status (*remove_claim)(struct srv_store *store, int64_t org, const struct id *record,
-                                   const struct id *changeset);
+    daybook_status (*remove_claims)(struct srv_store *store, int64_t org,
+                                    const struct id *changeset);
     daybook_status (*replace_verdict)(struct srv_store *store, int64_t org,
                                       const struct srv_decision *decision);
     daybook_status (*add_quarantine)(struct srv_store *store, int64_t org,

@@ -73,10 +73,11 @@ daybook_status srv_store_has_quarantine(struct srv_store *store, uint32_t device
 
 /* See the header. */
 daybook_status srv_store_add_claim(struct srv_store *store, int64_t org, const struct id *record,
-                                   const struct id *changeset, bool makes)
+                                   const struct id *changeset, uint32_t device_no, int64_t seq,
+                                   bool makes)
 {
     assert(srv_store_is_writing(store));
-    return store->operations->add_claim(store, org, record, changeset, makes);
+    return store->operations->add_claim(store, org, record, changeset, device_no, seq, makes);
 }
 
 /* See the header. */
@@ -89,11 +90,11 @@ daybook_status srv_store_find_claim(struct srv_store *store, int64_t org, const 
 }
 
 /* See the header. */
-daybook_status srv_store_remove_claim(struct srv_store *store, int64_t org, const struct id *record,
-                                      const struct id *changeset)
+daybook_status srv_store_remove_claims(struct srv_store *store, int64_t org,
+                                       const struct id *changeset)
 {
     assert(srv_store_is_writing(store));
-    return store->operations->remove_claim(store, org, record, changeset);
+    return store->operations->remove_claims(store, org, changeset);
 }
 
 /* See the header. */

@@ -7,6 +7,7 @@
 #include "tests/unit/decide_world.h"
 
 #include "sync-server/decide/work.h"
+#include "sync-server/store/sqlite.h"
 
 /* A quote without lines, into the changeset being built. */
 static void add_sent_quote(struct world *world, const struct id *customer)
@@ -90,6 +91,43 @@ static void test_decide_bounds__no_ids_fill_one_slot(void **state)
     }
 }
 
+static int count_step(void *context)
+{
+    ++*(int *)context;
+    return 0;
+}
+
+/* SQLite's steps for one more changeset of li's, who is disabled, so that it has to wait. */
+static int steps_to_wait(struct world *world)
+{
+    sqlite3 *handle = srv_sqlite(world->store)->database.handle;
+    int steps = 0;
+    (void)make_record(world, ENTITY_CUSTOMER);
+    put_text(world, CUSTOMER_NAME, "C");
+    sqlite3_progress_handler(handle, 1, count_step, &steps);
+    assert_int_equal(send_changeset(world, &world->li).kind, VERDICT_QUARANTINED);
+    sqlite3_progress_handler(handle, 0, NULL, NULL);
+    return steps;
+}
+
+/* Given a user whose work has to wait, when a request brings very many changesets, then what waits
+ * already is not counted anew for each. */
+static void test_decide_bounds__what_waits_is_counted_once(void **state)
+{
+    struct world *world = *state;
+    int steps = 0;
+    world->li.author.account.disabled = true;
+    hold_transaction(world);
+    for (int i = 0; i < 4; i++) {
+        steps = steps_to_wait(world);
+    }
+    for (int i = 0; i < 1000; i++) {
+        (void)steps_to_wait(world);
+    }
+    assert_in_range(steps_to_wait(world), 1, steps + steps / 2);
+    let_go(world);
+}
+
 #define TEST(name)                                                                                 \
     cmocka_unit_test_setup_teardown(test_decide_bounds__##name, setup_world, teardown_world)
 
@@ -98,6 +136,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(the_largest_changesets_fit),
         TEST(no_ids_fill_one_slot),
+        TEST(what_waits_is_counted_once),
     };
     return cmocka_run_group_tests_name("decide_bounds", tests, NULL, NULL);
 }

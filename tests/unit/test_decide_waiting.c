@@ -237,6 +237,7 @@ static void test_decide_waiting__the_quarantine_has_bounds(void **state)
     (void)make_customer(world, &world->li, "need not wait");
     (void)release(world, &world->li, &first);
     struct id id = new_id(world);
+    other.author.measured = false; /* by another request */
     build_large(world, text);
     encode_changeset(world, 1, &id);
     assert_int_equal(resend(world, &other, &verdict), DECIDE_VERDICT);

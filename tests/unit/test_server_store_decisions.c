@@ -5,6 +5,8 @@
  */
 #include "tests/unit/server_store_world.h"
 
+#include "sync-server/store/sqlite.h"
+
 /* A decision whose verdict and digest tell its seq. */
 static daybook_status decide(struct world *world, int64_t org, uint32_t device_no, int64_t seq,
                              uint64_t changeset, int64_t position)
@@ -221,61 +223,106 @@ static void assert_claim(struct world *world, int64_t seq, uint64_t changeset, b
     assert_int_equal(claim.before, before);
 }
 
+/* A claim of a changeset of this instance on record 50. */
+static void add_claim(struct world *world, uint64_t changeset, uint32_t device_no, int64_t seq,
+                      bool makes)
+{
+    struct id record = id_of(50), id = id_of(changeset);
+    ok(srv_store_add_claim(world->store, world->org, &record, &id, device_no, seq, makes));
+}
+
 /* Given changesets that were rejected and others that wait, all about one record, when it is asked
- * for, then what waits comes first, before it what the instance itself sent earlier; a claim that
- * is taken back leaves those of the others. */
+ * for, then what waits comes first, before it what the instance itself sent earlier; of what was
+ * rejected the last of the instance's own; a claim that is taken back leaves those of the others.
+ */
 static void test_server_store_decisions__claims_stand_beside_each_other(void **state)
 {
     struct world *world = *state;
-    struct srv_quarantined waiting = {.device_no = 4,
-                                      .seq = 9,
-                                      .changeset = id_of(60),
-                                      .user = id_of(72),
-                                      .why = "AUTH",
-                                      .body = "{}",
-                                      .length = 2};
-    struct id record = id_of(50), own = id_of(60);
+    struct id own = id_of(60), other = id_of(61);
     ok(srv_store_begin(world->store));
-    for (uint64_t changeset = 60; changeset < 64; changeset++) {
-        struct id id = id_of(changeset);
-        ok(srv_store_add_claim(world->store, world->org, &record, &id, true));
-        ok(srv_store_add_claim(world->store, world->org, &record, &id, true));
-    }
+    add_claim(world, 64, 3, 0, true);
+    assert_claim(world, 10, 64, false, false);
+    add_claim(world, 62, 4, 0, true);
+    add_claim(world, 63, 4, 0, true);
+    add_claim(world, 63, 4, 0, true);
+    add_claim(world, 65, 5, 0, true);
     assert_claim(world, 10, 63, false, false);
-    ok(srv_store_add_quarantine(world->store, world->org, &waiting));
-    waiting.device_no = 5;
-    waiting.changeset = id_of(61);
-    ok(srv_store_add_quarantine(world->store, world->org, &waiting));
+    add_claim(world, 60, 4, 9, true);
+    add_claim(world, 61, 5, 9, true);
     assert_claim(world, 10, 60, true, true);
     assert_claim(world, 9, 61, true, false);
-    ok(srv_store_remove_claim(world->store, world->org, &record, &own));
+    ok(srv_store_remove_claims(world->store, world->org, &own));
     assert_claim(world, 10, 61, true, false);
-    ok(srv_store_end_quarantine(world->store, world->org, &waiting.changeset, NULL));
+    ok(srv_store_remove_claims(world->store, world->org, &other));
     assert_claim(world, 10, 63, false, false);
+    add_claim(world, 61, 3, 9, true);
+    assert_claim(world, 10, 61, true, false);
     ok(srv_store_commit(world->store));
 }
 
 /* Given a changeset that waits and only touches a record, when the record is asked for, then what
- * the same instance sends later waits for it, and nobody else does. */
+ * the same instance sends later waits for it, and nobody else does; once another instance has it,
+ * that one's does. */
 static void test_server_store_decisions__who_touches_makes_nobody_else_wait(void **state)
 {
     struct world *world = *state;
-    struct srv_quarantined waiting = {.device_no = 4,
-                                      .seq = 9,
-                                      .changeset = id_of(60),
-                                      .user = id_of(72),
-                                      .why = "AUTH",
-                                      .body = "{}",
-                                      .length = 2};
+    struct srv_decision decision = {.device_no = 5, .seq = 9, .changeset = id_of(60)};
     struct id record = id_of(50);
     struct srv_claim claim;
     bool found;
     ok(srv_store_begin(world->store));
-    ok(srv_store_add_claim(world->store, world->org, &record, &waiting.changeset, false));
-    ok(srv_store_add_quarantine(world->store, world->org, &waiting));
-    assert_claim(world, 10, 60, true, true);
+    add_claim(world, 60, 5, 9, false);
+    ok(srv_store_find_claim(world->store, world->org, &record, 4, 10, &claim, &found));
+    assert_false(found);
+    ok(srv_store_add_decision(world->store, world->org, &decision));
+    ok(srv_store_adopt_decision(world->store, world->org, &decision.changeset, 4, 7));
+    assert_claim(world, 8, 60, true, true);
+    ok(srv_store_find_claim(world->store, world->org, &record, 4, 7, &claim, &found));
+    assert_false(found);
     ok(srv_store_find_claim(world->store, world->org, &record, 5, 10, &claim, &found));
     assert_false(found);
+    ok(srv_store_commit(world->store));
+}
+
+/* SQLite's steps of a search for the claim on record 50 that counts for seq 1 of instance 4. */
+static int count_steps(void *context)
+{
+    ++*(int *)context;
+    return 0;
+}
+
+static int steps_of_search(struct world *world)
+{
+    struct id record = id_of(50);
+    struct srv_claim claim;
+    bool found;
+    int steps = 0;
+    sqlite3 *handle = srv_sqlite(world->store)->database.handle;
+    sqlite3_progress_handler(handle, 1, count_steps, &steps);
+    ok(srv_store_find_claim(world->store, world->org, &record, 4, 1, &claim, &found));
+    sqlite3_progress_handler(handle, 0, NULL, NULL);
+    return steps;
+}
+
+/* Given a record that very many changesets have to do with, rejected ones and ones that wait, of
+ * the instance that asks and of others, when it is asked for, then that takes no more steps than
+ * with a few. */
+static void test_server_store_decisions__many_claims_take_no_longer(void **state)
+{
+    struct world *world = *state;
+    int steps[2];
+    uint64_t changeset = 60;
+    ok(srv_store_begin(world->store));
+    for (int n = 0; n < 2; n++) {
+        for (int i = 0; i < (n == 0 ? 4 : 1000); i++) {
+            add_claim(world, ++changeset, 4, 0, true);
+            add_claim(world, ++changeset, (uint32_t)(5 + i), 0, true);
+            add_claim(world, ++changeset, 4, 10 + i, i % 2 == 0);
+            add_claim(world, ++changeset, 5, 10 + i, false);
+        }
+        steps[n] = steps_of_search(world);
+    }
+    assert_in_range(steps[1], 1, steps[0] + steps[0] / 4);
     ok(srv_store_commit(world->store));
 }
 
@@ -289,7 +336,7 @@ static void test_server_store_decisions__a_claim_is_of_its_organisation(void **s
     ok(srv_store_begin(world->store));
     ok(srv_store_find_claim(world->store, world->org, &record, 4, 1, &claim, &found));
     assert_false(found);
-    ok(srv_store_add_claim(world->store, world->org, &record, &first, true));
+    add_claim(world, 60, 4, 0, true);
     ok(srv_store_commit(world->store));
     ok(srv_store_find_claim(world_reader(world), world->org, &record, 4, 1, &claim, &found));
     assert_true(found);
@@ -438,6 +485,7 @@ int main(void)
         store_test(test_server_store_decisions__one_call_drops_a_bounded_number),
         store_test(test_server_store_decisions__claims_stand_beside_each_other),
         store_test(test_server_store_decisions__who_touches_makes_nobody_else_wait),
+        store_test(test_server_store_decisions__many_claims_take_no_longer),
         store_test(test_server_store_decisions__a_claim_is_of_its_organisation),
         store_test(test_server_store_decisions__a_quarantine_is_known_by_its_instance),
         store_test(test_server_store_decisions__the_quarantine_until_it_is_acknowledged),

@@ -429,7 +429,7 @@ static void test_server_store_sqlite__a_full_disk_loses_the_whole_transaction(vo
     /* SQLite has rolled back by itself: nothing may be written outside of a transaction */
     assert_int_equal(srv_store_rollback_to(world->store), DAYBOOK_DISK_FULL);
     assert_int_equal(srv_store_set_head(world->store, world->org, 56), DAYBOOK_DISK_FULL);
-    assert_int_equal(srv_store_add_claim(world->store, world->org, &id, &id, true),
+    assert_int_equal(srv_store_add_claim(world->store, world->org, &id, &id, 4, 0, true),
                      DAYBOOK_DISK_FULL);
     srv_store_rollback(world->store);
     ok(srv_store_get_head(world->store, world->org, &head));
