@@ -71,10 +71,38 @@ bool dk_visit_may_join(const struct record *visit);
 bool dk_visit_is_twin(const struct record *a, const struct record *b);
 /* Whether a visit can count at all: completed, long enough, and not become another. */
 bool dk_visit_may_count(const struct record *visit);
-/* Whether a visit counts by itself: also at the customer, by a clock and a place that can be
- * believed unless somebody has verified it, and with a result. */
-daybook_status dk_visit_counts(const struct sales_reader *reader, const struct record *visit,
-                               struct arena *arena, bool *counts);
+/* Why a visit does not count, the first of these that holds. */
+enum visit_flaw {
+    FLAW_NONE,
+    FLAW_JOINED,            /* it has become another one */
+    FLAW_OPEN,              /* neither completed nor verified */
+    FLAW_SHORT,             /* from check-in to check-out, or one of them is missing */
+    FLAW_MOCK,              /* the next six unless it is verified: a place that was made up */
+    FLAW_CLOCK,             /* the device's clock is in doubt */
+    FLAW_NO_PLACE,          /* nobody knows where the check-in was */
+    FLAW_VAGUE,             /* nor how exactly that is known */
+    FLAW_NO_CUSTOMER_PLACE, /* or where the customer is */
+    FLAW_FAR,               /* not at the customer */
+    FLAW_NO_RESULT,         /* no feedback, order or stock count */
+    FLAW_COLLEAGUE,         /* another rep recorded it */
+    FLAW_TOO_FAST,          /* the rep cannot have come there in time; not where it is verified */
+    FLAW_TWIN               /* one that counts, of the same rep and customer, was close before */
+};
+/* What speaks against a visit by itself, up to FLAW_NO_RESULT. */
+daybook_status dk_visit_flaw(const struct sales_reader *reader, const struct record *visit,
+                             struct arena *arena, enum visit_flaw *flaw);
+/* Who has had so long can have come from anywhere: visits further back say nothing of the way. */
+#define SALES_WAY_MS ((int64_t)24 * 60 * 60 * 1000)
+/* Whether a visit shows for sure where its rep was, and when. */
+bool dk_visit_is_trace(const struct record *visit);
+/* Whether the rep can have come to a visit from the trace right before it; NULL: none in
+ * SALES_WAY_MS. Nobody asks where it is verified. */
+bool dk_visit_is_reached(const struct record *visit, const struct record *before);
+/* Whether the rep cannot have come to a visit in time: neither from the trace before it, nor from
+ * the last one to which that one can have come. `run`: the visit, the trace before it, and so on
+ * back to the first that dk_visit_is_reached from the one before; at most SALES_RUN_MAX. */
+#define SALES_RUN_MAX 64
+bool dk_visit_is_too_fast(const struct record *const *run, int count);
 /* Checks required fields and rules between fields of the merged record. True where fine. */
 bool dk_sales_check(const struct record *record, struct refusal *refusal);
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Which visits count: what they say of themselves, and which of several at one customer. Called by
- * the server's decision, which sets visit.effective. Invariant: pure, and whole numbers only, so
- * that every end and every order of arrival comes to the same.
+ * Which visits count: what they say of themselves, what those before them say of the way, and which
+ * of several at one customer. Called by the server's decision, which sets visit.effective, and by
+ * the device, provisionally. Invariant: pure, and whole numbers only, so that every end and every
+ * order of arrival comes to the same.
  */
 #include "engine/sales/sales.h"
 
@@ -16,6 +17,8 @@
 #define ACCURACY_MAX_M 100
 #define CM_PER_E7_TIMES_1E5 111319 /* along a meridian: 1.11319 cm per 10^-7 degree */
 #define FULL_CIRCLE_E7 INT64_C(3600000000)
+#define SPEED_MAX_CM_PER_9_MS 50       /* 200 km/h */
+#define WAY_MAX_CM INT64_C(2900000000) /* nothing on Earth is further; its square fits */
 
 /* The cosine of a latitude × 10^6, good to 0.2 %: Bhaskara's formula,
  * (32400 − 4 x²) / (32400 + x²) with x in degrees. */
@@ -26,15 +29,16 @@ static int64_t cosine_e6(int64_t lat_e7)
     return (324000000 - 4 * square) * 1000000 / (324000000 + square);
 }
 
-/* True where two places are at most DISTANCE_MAX_CM apart. */
-static bool is_near(int64_t lat_a, int64_t lon_a, int64_t lat_b, int64_t lon_b)
+/* True where two places are at most so far apart; over long ways along the parallel of the mean
+ * latitude. */
+static bool is_within(int64_t lat_a, int64_t lon_a, int64_t lat_b, int64_t lon_b, int64_t limit_cm)
 {
     int64_t north = llabs(lat_a - lat_b), east = llabs(lon_a - lon_b);
     east = east > FULL_CIRCLE_E7 / 2 ? FULL_CIRCLE_E7 - east : east;
     int64_t north_cm = north * CM_PER_E7_TIMES_1E5 / 100000;
-    int64_t east_cm = east * CM_PER_E7_TIMES_1E5 / 100000 * cosine_e6(lat_a) / 1000000;
-    return north_cm <= DISTANCE_MAX_CM && east_cm <= DISTANCE_MAX_CM &&
-           north_cm * north_cm + east_cm * east_cm <= (int64_t)DISTANCE_MAX_CM * DISTANCE_MAX_CM;
+    int64_t east_cm =
+        east * CM_PER_E7_TIMES_1E5 / 100000 * cosine_e6((lat_a + lat_b) / 2) / 1000000;
+    return limit_cm >= WAY_MAX_CM || north_cm * north_cm + east_cm * east_cm <= limit_cm * limit_cm;
 }
 
 /* The value of a field of an integer type; false: none. */
@@ -49,19 +53,6 @@ static bool is_set(const struct record *record, int field)
 {
     int64_t flag;
     return has_int(record, field, &flag) && flag != 0;
-}
-
-/* Whether place and time can be believed: a check-in at the customer by a device that knows where
- * and when it is. */
-static bool is_sure(const struct record *visit, const struct record *customer)
-{
-    int64_t lat, lon, at_lat, at_lon, accuracy;
-    return !is_set(visit, VISIT_CHECKIN_MOCK) && !is_set(visit, VISIT_CHECKOUT_MOCK) &&
-           !is_set(visit, VISIT_CHECKIN_SUSPECT) && !is_set(visit, VISIT_CHECKOUT_SUSPECT) &&
-           has_int(visit, VISIT_CHECKIN_ACC, &accuracy) && accuracy <= ACCURACY_MAX_M &&
-           has_int(visit, VISIT_CHECKIN_LAT, &lat) && has_int(visit, VISIT_CHECKIN_LON, &lon) &&
-           has_int(customer, CUSTOMER_LAT, &at_lat) && has_int(customer, CUSTOMER_LON, &at_lon) &&
-           is_near(lat, lon, at_lat, at_lon);
 }
 
 /* True where the visit is in this state. */
@@ -108,6 +99,77 @@ bool dk_visit_is_twin(const struct record *a, const struct record *b)
     return llabs(apart_ms) < SALES_TWIN_MS;
 }
 
+/* ---- the way from visit to visit */
+
+/* The fields of a check-in or check-out. */
+struct end_fields {
+    int time, lat, lon, accuracy, mock, suspect;
+};
+static const struct end_fields checkin = {VISIT_CHECKIN_TS,   VISIT_CHECKIN_LAT,
+                                          VISIT_CHECKIN_LON,  VISIT_CHECKIN_ACC,
+                                          VISIT_CHECKIN_MOCK, VISIT_CHECKIN_SUSPECT};
+static const struct end_fields checkout = {VISIT_CHECKOUT_TS,   VISIT_CHECKOUT_LAT,
+                                           VISIT_CHECKOUT_LON,  VISIT_CHECKOUT_ACC,
+                                           VISIT_CHECKOUT_MOCK, VISIT_CHECKOUT_SUSPECT};
+
+/* A place where the rep was, and when. */
+struct point {
+    int64_t time_ms, lat, lon;
+};
+
+/* The place of a check-in or check-out; false: it has none that can be believed. */
+static bool has_point(const struct record *visit, const struct end_fields *end, struct point *point)
+{
+    int64_t accuracy;
+    return has_int(visit, end->time, &point->time_ms) && has_int(visit, end->lat, &point->lat) &&
+           has_int(visit, end->lon, &point->lon) && has_int(visit, end->accuracy, &accuracy) &&
+           accuracy <= ACCURACY_MAX_M && !is_set(visit, end->mock) && !is_set(visit, end->suspect);
+}
+
+/* See the header. */
+bool dk_visit_is_trace(const struct record *visit)
+{
+    struct point point;
+    return visit->values[VISIT_REDIRECT_TO].kind == VALUE_NULL &&
+           visit->values[VISIT_REP_ID].kind == VALUE_ID &&
+           (dk_visit_may_join(visit) || is_in(visit, "verified")) &&
+           has_point(visit, &checkin, &point);
+}
+
+/* True where a rep can have come from one visit to a later one. A check-out says where the rep was
+ * last, where it is not later than the next check-in: who forgets to check out does so in the
+ * evening. */
+static bool can_reach(const struct record *from, const struct record *to)
+{
+    struct point start = {0, 0, 0}, left, end = {0, 0, 0};
+    (void)has_point(from, &checkin, &start);
+    (void)has_point(to, &checkin, &end);
+    if (has_point(from, &checkout, &left) && left.time_ms >= start.time_ms &&
+        left.time_ms <= end.time_ms) {
+        start = left;
+    }
+    int64_t free_cm = DISTANCE_MAX_CM + (end.time_ms - start.time_ms) * SPEED_MAX_CM_PER_9_MS / 9;
+    return is_within(start.lat, start.lon, end.lat, end.lon, free_cm);
+}
+
+/* See the header. */
+bool dk_visit_is_reached(const struct record *visit, const struct record *before)
+{
+    return is_in(visit, "verified") || before == NULL || can_reach(before, visit);
+}
+
+/* See the header. */
+bool dk_visit_is_too_fast(const struct record *const *run, int count)
+{
+    const struct record *last = run[count - 1];
+    for (int i = count - 2; i >= 0; i--) {
+        last = is_in(run[i], "verified") || can_reach(last, run[i]) ? run[i] : last;
+    }
+    return last != run[0];
+}
+
+/* ---- what a visit says of itself */
+
 /* See the header. */
 bool dk_visit_may_count(const struct record *visit)
 {
@@ -116,6 +178,29 @@ bool dk_visit_may_count(const struct record *visit)
            (is_in(visit, "completed") || is_in(visit, "verified")) &&
            has_int(visit, VISIT_CHECKIN_TS, &in) && has_int(visit, VISIT_CHECKOUT_TS, &out) &&
            out - in >= MINUTES_MIN_MS;
+}
+
+/* Why place and time cannot be believed: a check-in at the customer by a device that knows where
+ * and when it is has no flaw. */
+static enum visit_flaw flaw_of_place(const struct record *visit, const struct record *customer)
+{
+    int64_t lat, lon, at_lat, at_lon, accuracy;
+    if (is_set(visit, VISIT_CHECKIN_MOCK) || is_set(visit, VISIT_CHECKOUT_MOCK)) {
+        return FLAW_MOCK;
+    }
+    if (is_set(visit, VISIT_CHECKIN_SUSPECT) || is_set(visit, VISIT_CHECKOUT_SUSPECT)) {
+        return FLAW_CLOCK;
+    }
+    if (!has_int(visit, VISIT_CHECKIN_LAT, &lat) || !has_int(visit, VISIT_CHECKIN_LON, &lon)) {
+        return FLAW_NO_PLACE;
+    }
+    if (!has_int(visit, VISIT_CHECKIN_ACC, &accuracy) || accuracy > ACCURACY_MAX_M) {
+        return FLAW_VAGUE;
+    }
+    if (!has_int(customer, CUSTOMER_LAT, &at_lat) || !has_int(customer, CUSTOMER_LON, &at_lon)) {
+        return FLAW_NO_CUSTOMER_PLACE;
+    }
+    return is_within(lat, lon, at_lat, at_lon, DISTANCE_MAX_CM) ? FLAW_NONE : FLAW_FAR;
 }
 
 /* Whether something came of it: feedback, or an order or a stock count among its actions. */
@@ -143,24 +228,33 @@ static daybook_status bore_fruit(const struct sales_reader *reader, const struct
 }
 
 /* See the header. */
-daybook_status dk_visit_counts(const struct sales_reader *reader, const struct record *visit,
-                               struct arena *arena, bool *counts)
+daybook_status dk_visit_flaw(const struct sales_reader *reader, const struct record *visit,
+                             struct arena *arena, enum visit_flaw *flaw)
 {
     struct record customer;
-    bool found;
-    *counts = false;
-    if (!dk_visit_may_count(visit) || visit->values[VISIT_CUSTOMER_ID].kind != VALUE_ID) {
+    bool found, fruit;
+    *flaw = visit->values[VISIT_REDIRECT_TO].kind != VALUE_NULL       ? FLAW_JOINED
+            : !is_in(visit, "completed") && !is_in(visit, "verified") ? FLAW_OPEN
+            : !dk_visit_may_count(visit)                              ? FLAW_SHORT
+            : visit->values[VISIT_CUSTOMER_ID].kind != VALUE_ID       ? FLAW_NO_CUSTOMER_PLACE
+                                                                      : FLAW_NONE;
+    if (*flaw != FLAW_NONE) {
         return DAYBOOK_OK;
     }
     daybook_status status =
         reader->get(reader->context, ENTITY_CUSTOMER, &visit->values[VISIT_CUSTOMER_ID].id, arena,
                     &customer, &found);
-    if (status != DAYBOOK_OK || !found) {
+    if (status != DAYBOOK_OK) {
         return status;
     }
     /* A manager who verifies the visit vouches for place and time. */
-    if (!is_in(visit, "verified") && !is_sure(visit, &customer)) {
+    *flaw = !found                     ? FLAW_NO_CUSTOMER_PLACE
+            : is_in(visit, "verified") ? FLAW_NONE
+                                       : flaw_of_place(visit, &customer);
+    if (*flaw != FLAW_NONE) {
         return DAYBOOK_OK;
     }
-    return bore_fruit(reader, visit, arena, counts);
+    status = bore_fruit(reader, visit, arena, &fruit);
+    *flaw = fruit ? FLAW_NONE : FLAW_NO_RESULT;
+    return status;
 }

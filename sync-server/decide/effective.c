@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Which of a rep's visits to one customer count (visit.effective): those that count by themselves,
- * but of several within two hours the earliest only, so that one visit recorded twice counts once.
- * Behind the rules that fill and check. Invariants: 1. What is effective follows from the visits as
- * they stand, not from the order in which they came. 2. A visit is judged by itself when something
- * of it changes that it is judged by, not when its customer or its place in the store does. 3. What
- * is done to one visit reaches another as far as two hours go from each to the next.
+ * and to which the rep can have come in time, but of several within two hours the earliest only, so
+ * that one visit recorded twice counts once. Behind the rules that fill and check. Invariants: 1.
+ * What is effective follows from the visits as they stand, not from the order in which they came.
+ * 2. A visit is judged by itself when something of it changes that it is judged by, or of the
+ * visits before it, not when its customer or its place in the store does. 3. What is done to one
+ * visit reaches the next two of its rep and, of these, another as far as two hours go from each to
+ * the next.
  */
 #include "sync-server/decide/work.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #define AROUND_MS ((int64_t)24 * 60 * 60 * 1000) /* visits further behind are left as they are */
 
@@ -35,13 +36,6 @@ struct visits {
     int count;
 };
 
-/* The first check-in; 0: none. */
-static int64_t checkin_ms(const struct record *visit)
-{
-    const struct value *time = &visit->values[VISIT_CHECKIN_TS];
-    return time->kind == VALUE_INT ? time->integer : 0;
-}
-
 /* True where the visit is said to be effective. */
 static bool is_effective(const struct record *visit)
 {
@@ -49,7 +43,8 @@ static bool is_effective(const struct record *visit)
     return value->kind == VALUE_INT && value->integer != 0;
 }
 
-/* Sets the field where it is another; what never counted has no value. */
+/* Sets the field where it is another; what does not count has no value, whether it once did or not.
+ */
 static void put(struct decision *decision, struct work *visit, bool effective)
 {
     if (is_effective(&visit->row.record) == effective) {
@@ -57,53 +52,49 @@ static void put(struct decision *decision, struct work *visit, bool effective)
     }
     struct stamp *stamp = &visit->row.stamps[VISIT_EFFECTIVE];
     visit->row.record.values[VISIT_EFFECTIVE] =
-        (struct value){.kind = VALUE_INT, .integer = effective};
+        (struct value){.kind = effective ? VALUE_INT : VALUE_NULL, .integer = effective};
     *stamp = srv_merge_stamp(decision, stamp, true);
     visit->changed |= (uint64_t)1 << VISIT_EFFECTIVE;
     visit->own |= (uint64_t)1 << VISIT_EFFECTIVE;
     visit->effect = visit->effect == EFFECT_NONE ? EFFECT_SET : visit->effect;
 }
 
-/* Whether the visit is the rep's own record, or was planned by somebody who may plan for reps: one
- * rep could otherwise make another's visit a twin of an invented one. */
-static bool is_trusted(struct decision *decision, const struct record *visit, bool *trusted)
-{
-    const struct value *maker = &visit->values[FIELD_CREATED_BY];
-    const struct value *made = &visit->values[FIELD_CREATED_TS];
-    struct srv_account account;
-    bool found = false;
-    *trusted = true;
-    if (maker->kind != VALUE_ID || made->kind != VALUE_INT ||
-        dk_value_equal(maker, &visit->values[VISIT_REP_ID])) {
-        return true;
-    }
-    daybook_status status = srv_store_account_at(decision->store, decision->org->org, &maker->id,
-                                                 made->integer, &account, &found);
-    *trusted = !found || strcmp(account.role, "rep") != 0;
-    return status == DAYBOOK_OK || srv_decision_fail(decision, status);
-}
-
-/* Whether a visit counts by itself. */
+/* Whether a visit counts by itself, and its rep can have come to it. */
 static bool count_alone(struct decision *decision, const struct record *visit, bool *counts)
 {
-    daybook_status status = dk_visit_counts(&decision->reader, visit, decision->arena, counts);
+    enum visit_flaw flaw;
+    bool trusted = false, too_fast = false;
+    daybook_status status = dk_visit_flaw(&decision->reader, visit, decision->arena, &flaw);
+    *counts = false;
     if (status != DAYBOOK_OK) {
         return srv_decision_fail(decision, status);
     }
-    return !*counts || is_trusted(decision, visit, counts);
+    if (flaw != FLAW_NONE) {
+        return true;
+    }
+    bool fine = srv_visit_is_trusted(decision, visit, &trusted) &&
+                (!trusted || srv_trail_is_too_fast(decision, visit, &too_fast));
+    *counts = fine && trusted && !too_fast;
+    return fine;
 }
 
 /* ---- what is to be judged */
 
+/* True where the visit has come or goes, or says something else of where its rep was. */
+static bool is_elsewhere(const struct work *visit)
+{
+    const struct entity *entity = visit->row.record.entity;
+    uint64_t way = dk_field_group_mask(entity, VISIT_CHECKIN_TS) |
+                   dk_field_group_mask(entity, VISIT_CHECKOUT_TS) | (uint64_t)1 << VISIT_STATUS |
+                   (uint64_t)1 << VISIT_REDIRECT_TO;
+    return visit->effect == EFFECT_NEW || visit->effect == EFFECT_DELETE || visit->revived ||
+           (visit->changed & way) != 0;
+}
+
 /* True where something has happened to the visit that it is judged by. */
 static bool is_renewed(const struct work *visit)
 {
-    const struct entity *entity = visit->row.record.entity;
-    uint64_t facts = dk_field_group_mask(entity, VISIT_CHECKIN_TS) |
-                     dk_field_group_mask(entity, VISIT_CHECKOUT_TS) | (uint64_t)1 << VISIT_STATUS |
-                     (uint64_t)1 << VISIT_FEEDBACK | (uint64_t)1 << VISIT_REDIRECT_TO;
-    return visit->effect == EFFECT_NEW || visit->effect == EFFECT_DELETE || visit->revived ||
-           (visit->changed & facts) != 0;
+    return is_elsewhere(visit) || (visit->changed >> VISIT_FEEDBACK & 1) != 0;
 }
 
 /* True where the action has come to its visit, or goes. */
@@ -114,13 +105,12 @@ static bool is_other_action(const struct work *action)
 }
 
 /* Marks a visit as renewed, or as one that has come to another customer; an action that comes or
- * goes renews its visit. *visit: the one that is marked first now, NULL for none. */
-static bool look_at(struct decision *decision, struct work *work, struct work **visit)
+ * goes renews its visit. *any: one is marked. */
+static bool look_at(struct decision *decision, struct work *work, bool *any)
 {
     const struct id *parent = srv_work_parent(work);
     int kind = (int)work->row.record.entity->kind;
     bool written = work->effect != EFFECT_NONE && work->effect != EFFECT_STORED;
-    *visit = NULL;
     if (!written || (kind != ENTITY_VISIT && (kind != ENTITY_VISIT_ACTION || parent == NULL))) {
         return true;
     }
@@ -134,15 +124,13 @@ static bool look_at(struct decision *decision, struct work *work, struct work **
     if (found == NULL) {
         return false;
     }
-    *visit = found->marked ? NULL : found;
-    found->marked = true;
+    found->marked = *any = true;
     found->renewed = found->renewed || renewed;
     return true;
 }
 
-/* Adds the check-in that a visit had before, which somebody else's earlier one has replaced. */
-static bool add_old_mark(struct decision *decision, struct work *visit, struct mark *marks,
-                         int *count)
+/* The check-in that a visit had before; *time_ms is left where it has that still, or is new. */
+static bool read_old_time(struct decision *decision, const struct work *visit, int64_t *time_ms)
 {
     struct srv_record old;
     bool found;
@@ -152,13 +140,41 @@ static bool add_old_mark(struct decision *decision, struct work *visit, struct m
     daybook_status status =
         srv_store_get(decision->store, decision->org->org, visit->row.record.entity,
                       &visit->row.record.id, decision->arena, &old, &found);
-    if (status != DAYBOOK_OK) {
-        return srv_decision_fail(decision, status);
+    *time_ms = status == DAYBOOK_OK ? srv_visit_time(&old.record) : *time_ms;
+    return status == DAYBOOK_OK || srv_decision_fail(decision, status);
+}
+
+/* Looks behind a visit that is renewed, and behind where it was. */
+static bool look_behind(struct decision *decision, const struct work *visit)
+{
+    struct record place = visit->row.record;
+    int64_t time_ms = srv_visit_time(&place);
+    if (!is_elsewhere(visit) || (visit->effect == EFFECT_NEW && !dk_visit_is_trace(&place))) {
+        return true;
     }
+    if (!read_old_time(decision, visit, &time_ms) || !srv_trail_look_behind(decision, &place)) {
+        return false;
+    }
+    if (time_ms == srv_visit_time(&place)) {
+        return true;
+    }
+    place.values[VISIT_CHECKIN_TS].integer = time_ms;
+    return srv_trail_look_behind(decision, &place);
+}
+
+/* Adds the check-in that a visit had before, which somebody else's earlier one has replaced. */
+static bool add_old_mark(struct decision *decision, struct work *visit, struct mark *marks,
+                         int *count)
+{
     struct mark mark = marks[*count - 1];
-    mark.time_ms = checkin_ms(&old.record);
-    mark.visit = NULL;
-    marks[(*count)++] = mark;
+    int64_t time_ms = mark.time_ms;
+    if (!read_old_time(decision, visit, &mark.time_ms)) {
+        return false;
+    }
+    if (mark.time_ms != time_ms) {
+        mark.visit = NULL;
+        marks[(*count)++] = mark;
+    }
     return true;
 }
 
@@ -185,7 +201,7 @@ static bool add_marks(struct decision *decision, struct work *visit, struct mark
     }
     marks[(*count)++] = (struct mark){.customer = customer->id,
                                       .rep = rep->id,
-                                      .time_ms = checkin_ms(record),
+                                      .time_ms = srv_visit_time(record),
                                       .visit = may_count ? visit : NULL};
     return !was || add_old_mark(decision, visit, marks, count);
 }
@@ -201,14 +217,11 @@ static int compare_marks(const void *a, const void *b)
     return order != 0 ? order : (one->time_ms > other->time_ms) - (one->time_ms < other->time_ms);
 }
 
-/* By check-in; ids break ties. */
+/* By check-in, for qsort. */
 static int compare_candidates(const void *a, const void *b)
 {
-    const struct record *one = &((const struct candidate *)a)->row->record;
-    const struct record *other = &((const struct candidate *)b)->row->record;
-    int64_t one_ms = checkin_ms(one), other_ms = checkin_ms(other);
-    return one_ms != other_ms ? (one_ms > other_ms) - (one_ms < other_ms)
-                              : dk_id_compare(&one->id, &other->id);
+    return srv_visit_order(&((const struct candidate *)a)->row->record,
+                           &((const struct candidate *)b)->row->record);
 }
 
 /* Collects the visits that may count, as they will be: those that are marked, and of the stored
@@ -283,9 +296,9 @@ static bool judge_all(struct decision *decision, struct visits *visits)
     int mark = 0;
     for (int i = 0; i < visits->count; i++) {
         struct candidate *candidate = &visits->list[i];
-        int64_t time_ms = checkin_ms(&candidate->row->record);
+        int64_t time_ms = srv_visit_time(&candidate->row->record);
         bool was = is_effective(&candidate->row->record);
-        bool close = last != NULL && time_ms - checkin_ms(&last->row->record) < SALES_TWIN_MS;
+        bool close = last != NULL && time_ms - srv_visit_time(&last->row->record) < SALES_TWIN_MS;
         while (mark < visits->mark_count && visits->marks[mark].time_ms <= time_ms) {
             moved_ms = visits->marks[mark++].time_ms;
         }
@@ -319,30 +332,56 @@ static bool judge_marks(struct decision *decision, struct mark *marks, int count
     return true;
 }
 
+/* The visits that this decision renews, where they may be in other places now, and those behind
+ * them. */
+static bool follow_trails(struct decision *decision)
+{
+    if (!srv_trail_begin(decision)) {
+        return false;
+    }
+    for (const struct work *work = decision->works; work != NULL; work = work->next) {
+        if (work->traced && !look_behind(decision, work)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The times of all visits that are marked. */
+static bool collect_marks(struct decision *decision, struct mark **marks, int *count)
+{
+    int marked = 0;
+    for (const struct work *work = decision->works; work != NULL; work = work->next) {
+        marked += work->marked;
+    }
+    *marks = dk_arena_new(decision->arena, ((size_t)marked * 2 + 1) * sizeof **marks);
+    if (*marks == NULL) {
+        return srv_decision_out_of_memory(decision);
+    }
+    for (struct work *work = decision->works; work != NULL; work = work->next) {
+        if (work->marked && !add_marks(decision, work, *marks, count)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* See the header. What is drawn in here needs no look. */
 bool srv_decide_effective(struct decision *decision)
 {
     const int work_count = decision->work_count;
     struct work *work = decision->works;
-    int visit_count = 0, count = 0;
+    struct mark *marks;
+    bool any = false;
+    int count = 0;
     for (int i = 0; i < work_count; i++, work = work->next) {
-        struct work *visit;
-        if (!look_at(decision, work, &visit)) {
+        if (!look_at(decision, work, &any)) {
             return false;
         }
-        visit_count += visit != NULL;
     }
-    if (visit_count == 0) {
+    if (!any) {
         return true;
     }
-    struct mark *marks = dk_arena_new(decision->arena, (size_t)visit_count * 2 * sizeof *marks);
-    if (marks == NULL) {
-        return srv_decision_out_of_memory(decision);
-    }
-    for (work = decision->works; work != NULL; work = work->next) {
-        if (work->marked && !add_marks(decision, work, marks, &count)) {
-            return false;
-        }
-    }
-    return count == 0 || judge_marks(decision, marks, count);
+    return follow_trails(decision) && collect_marks(decision, &marks, &count) &&
+           (count == 0 || judge_marks(decision, marks, count));
 }

@@ -85,6 +85,7 @@ struct work {
     bool judged;                /* holds of the domain rules are made */
     bool renewed;               /* a visit: whether it counts by itself is found anew */
     bool counts;                /* renewed: it does */
+    bool traced;                /* a visit: decision.trail has it, or it is not on one any more */
     bool marked;                /* a visit: which ones count around it may be others now */
     bool remapped;              /* its change goes to the record that it is redirected to */
     bool own_whole;             /* the author needs the whole record */
@@ -152,6 +153,8 @@ struct decision {
     daybook_status status;
     struct verdict *verdict;
 
+    struct work **trail; /* visits that are renewed, by rep and time: see trail.c */
+    int trail_count;
     struct moved_sum *sums; /* the one moved last is first */
     struct work *works, **works_end;
     int work_count;
@@ -443,6 +446,21 @@ bool srv_decide_mark_derived(struct decision *decision, const struct srv_record 
 
 /* ---- effective.c */
 bool srv_decide_effective(struct decision *decision); /* visits that count */
+
+/* ---- trail.c */
+/* A visit's first check-in; 0: none. Visits are in the order of check-in, then id. */
+int64_t srv_visit_time(const struct record *visit);
+int srv_visit_order(const struct record *a, const struct record *b);
+/* Whether the visit is the rep's own record, or was planned by somebody who may plan for reps: one
+ * rep could otherwise make another's visit a twin of an invented one, or the way to it too long. */
+bool srv_visit_is_trusted(struct decision *decision, const struct record *visit, bool *trusted);
+/* Before the others: the visits that are renewed are where they will be in their reps' trails. */
+bool srv_trail_begin(struct decision *decision);
+/* Whether the rep cannot have come to a visit of the trail in time. */
+bool srv_trail_is_too_fast(struct decision *decision, const struct record *visit, bool *too_fast);
+/* A visit has come to the place that its record says, or was there: marks and renews those behind
+ * it that are too fast now, or no more. */
+bool srv_trail_look_behind(struct decision *decision, const struct record *place);
 
 /* ---- twin.c */
 /* Visits that turn out to be one become one. Behind srv_decide_fill. */

@@ -46,7 +46,8 @@ struct sqlite_statements {
     struct statement *find_bucket, *next_bucket, *add_bucket, *add_class, *buckets, *find_lane;
     struct statement *append_log, *add_eviction, *evictions;
     struct statement *get_floor, *raise_floor, *lanes_of, *log_time, *cut_log, *cut_evictions;
-    struct statement *find_header, *add_header, *header_text, *visits;
+    struct statement *find_header, *add_header, *header_text, *visits, *visits_before,
+        *visits_behind;
 };
 
 /* Statements of one entity; their SQL is made from the entity table. */
@@ -110,6 +111,9 @@ daybook_status srv_sqlite_check_file(struct sqlite_store *sqlite, int64_t *versi
                                      size_t problem_size);
 /* Whether the field has an index, s_<entity>_by_<field>. */
 bool srv_sqlite_is_indexed(const struct entity *entity, int field);
+
+/* Whether the field is part of an index: it is written only where it changes. */
+bool srv_sqlite_is_in_index(const struct entity *entity, int field);
 
 /* ---- sqlite_epochs.c */
 /* Random, 1 to 2^63 - 1. */
@@ -238,6 +242,9 @@ daybook_status srv_sqlite_related(struct srv_store *store, int64_t org, const st
 daybook_status srv_sqlite_visits(struct srv_store *store, int64_t org, const struct id *customer,
                                  const struct id *rep, int64_t from_ms, int64_t to_ms,
                                  struct arena *arena, struct srv_record **rows, int *count);
+daybook_status srv_sqlite_visits_from(struct srv_store *store, int64_t org,
+                                      const struct srv_visit_range *range, struct arena *arena,
+                                      struct srv_record **rows, int *count);
 daybook_status srv_sqlite_list(struct srv_store *store, int64_t org, const struct entity *entity,
                                const struct id *after, int limit, struct arena *arena,
                                struct srv_record **rows, int *count);

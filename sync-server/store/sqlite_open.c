@@ -306,6 +306,7 @@ static const struct srv_store_operations operations = {
     .put = srv_sqlite_put,
     .related = srv_sqlite_related,
     .visits = srv_sqlite_visits,
+    .visits_from = srv_sqlite_visits_from,
     .list = srv_sqlite_list,
     .bucket = srv_sqlite_bucket,
     .bucket_in = srv_sqlite_bucket_in,

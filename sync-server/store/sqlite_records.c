@@ -74,9 +74,9 @@ static void append_related(struct buffer *sql, const struct entity *entity, int 
     append(sql, " = ?2 AND id > ?3 AND (deleted = 0 OR ?5) ORDER BY id LIMIT ?4", "");
 }
 
-/* SELECT of a rep's visits to a customer in a time. They are found by the customer: an index by
- * time too would cost more with every visit than a look at all those of one customer does where one
- * counts. */
+/* SELECT of a rep's visits to a customer in a time, which may be long where many have moved at
+ * once.
+ */
 static void append_visits(struct buffer *sql, const struct entity *entity, int field)
 {
     append_select(sql, entity);
@@ -86,6 +86,26 @@ static void append_visits(struct buffer *sql, const struct entity *entity, int f
     append(sql, " = ?2 AND deleted = 0 AND ", entity->fields[VISIT_REP_ID].name);
     append(sql, " = ?3 AND ", entity->fields[VISIT_CHECKIN_TS].name);
     append(sql, " BETWEEN ?4 AND ?5", "");
+}
+
+/* SELECT of a rep's visits from a place in their order on. */
+static void append_visits_behind(struct buffer *sql, const struct entity *entity, int field)
+{
+    (void)field;
+    append_select(sql, entity);
+    append(sql, " INDEXED BY s_visit_by_rep WHERE org = ?1 AND rep_id = ?2 AND deleted = 0",
+           " AND checkin_ts BETWEEN ?3 AND ?5 AND (checkin_ts, id) > (?3, ?4)"
+           " ORDER BY checkin_ts, id LIMIT ?6");
+}
+
+/* The same, back. */
+static void append_visits_before(struct buffer *sql, const struct entity *entity, int field)
+{
+    (void)field;
+    append_select(sql, entity);
+    append(sql, " INDEXED BY s_visit_by_rep WHERE org = ?1 AND rep_id = ?2 AND deleted = 0",
+           " AND checkin_ts BETWEEN ?5 AND ?3 AND (checkin_ts, id) < (?3, ?4)"
+           " ORDER BY checkin_ts DESC, id DESC LIMIT ?6");
 }
 
 /* SELECT of live records by id. */
@@ -132,7 +152,7 @@ static void append_update(struct buffer *sql, const struct entity *entity, int f
     append(sql, "UPDATE s_", entity->name);
     append(sql, " SET version = ?3, deleted = ?5, stamps = ?6, extra = ?7", "");
     for (int i = 0; i < entity->field_count; i++) {
-        if (!srv_sqlite_is_indexed(entity, i)) {
+        if (!srv_sqlite_is_in_index(entity, i)) {
             append(sql, ", ", entity->fields[i].name);
             append(sql, " = ?", "");
             dk_buffer_append_int(sql, BIND_FIELDS + i);
@@ -314,7 +334,7 @@ static daybook_status move_indexed(struct sqlite_store *sqlite, int64_t org,
     const struct entity *entity = record->record.entity;
     daybook_status status = DAYBOOK_OK;
     for (int i = 0; i < entity->field_count && status == DAYBOOK_OK; i++) {
-        if (!srv_sqlite_is_indexed(entity, i)) {
+        if (!srv_sqlite_is_in_index(entity, i)) {
             continue;
         }
         struct statement *statement = entity_statement(
@@ -368,7 +388,7 @@ static void bind_record(struct statement *statement, int64_t org, const struct s
     for (int i = 0; i < entity->field_count; i++) {
         const struct value *value = &record->record.values[i];
         assert(value->kind == VALUE_NULL || value->kind == kind_of(&entity->fields[i]));
-        if (!is_update || !srv_sqlite_is_indexed(entity, i)) {
+        if (!is_update || !srv_sqlite_is_in_index(entity, i)) {
             bind_value(statement, BIND_FIELDS + i, value);
         }
     }
@@ -506,6 +526,31 @@ daybook_status srv_sqlite_visits(struct srv_store *store, int64_t org, const str
     dk_bind_id(statement, 3, rep);
     dk_bind_int(statement, 4, from_ms);
     dk_bind_int(statement, 5, to_ms);
+    return read_rows(sqlite, statement, entity, arena, rows, count);
+}
+
+/* See store.h. */
+daybook_status srv_sqlite_visits_from(struct srv_store *store, int64_t org,
+                                      const struct srv_visit_range *range, struct arena *arena,
+                                      struct srv_record **rows, int *count)
+{
+    struct sqlite_store *sqlite = srv_sqlite(store);
+    const struct entity *entity = dk_entity(ENTITY_VISIT);
+    daybook_status status;
+    struct statement *statement = range->before
+                                      ? entity_statement(sqlite, &sqlite->statements.visits_before,
+                                                         append_visits_before, entity, -1, &status)
+                                      : entity_statement(sqlite, &sqlite->statements.visits_behind,
+                                                         append_visits_behind, entity, -1, &status);
+    if (statement == NULL) {
+        return status;
+    }
+    dk_bind_int(statement, 1, org);
+    dk_bind_id(statement, 2, &range->rep);
+    dk_bind_int(statement, 3, range->time_ms);
+    dk_bind_id(statement, 4, &range->id);
+    dk_bind_int(statement, 5, range->until_ms);
+    dk_bind_int(statement, 6, range->limit);
     return read_rows(sqlite, statement, entity, arena, rows, count);
 }
 

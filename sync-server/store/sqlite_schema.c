@@ -42,7 +42,7 @@
 #include <string.h>
 
 #define APPLICATION_ID 1145196115 /* "DBSS" */
-#define LAYOUT 1                  /* of the tables below; the entity table has its own number */
+#define LAYOUT 2                  /* of the tables below; the entity table has its own number */
 #define USER_VERSION (LAYOUT * 10000 + SCHEMA_VERSION)
 #define SQL_SIZE_MAX ((size_t)256 * 1024)
 
@@ -171,6 +171,14 @@ bool srv_sqlite_is_indexed(const struct entity *entity, int field)
     return indexed;
 }
 
+/* See sqlite.h. Visits are also found by rep and time. */
+bool srv_sqlite_is_in_index(const struct entity *entity, int field)
+{
+    bool by_time =
+        entity->kind == ENTITY_VISIT && (field == VISIT_REP_ID || field == VISIT_CHECKIN_TS);
+    return by_time || srv_sqlite_is_indexed(entity, field);
+}
+
 /* Appends the statement that makes an entity's table. */
 static void append_table(struct buffer *sql, const struct entity *entity)
 {
@@ -202,6 +210,10 @@ static void append_indexes(struct buffer *sql, const struct entity *entity)
     append(sql, entity->name, "(org, bucket);", NULL);
     append(sql, "CREATE INDEX IF NOT EXISTS s_", entity->name, "_deleted ON s_");
     append(sql, entity->name, "(org, version) WHERE deleted = 1;", NULL);
+    if (entity->kind == ENTITY_VISIT) {
+        append(sql, "CREATE INDEX IF NOT EXISTS s_visit_by_rep ON s_visit",
+               "(org, rep_id, checkin_ts) WHERE checkin_ts IS NOT NULL;", NULL);
+    }
     if (entity->kind == ENTITY_USER) {
         append(sql, "CREATE INDEX IF NOT EXISTS s_app_user_by_login ON s_app_user(login);", NULL,
                NULL);

@@ -345,6 +345,16 @@ daybook_status srv_store_visits(struct srv_store *store, int64_t org, const stru
 }
 
 /* See the header. */
+daybook_status srv_store_visits_from(struct srv_store *store, int64_t org,
+                                     const struct srv_visit_range *range, struct arena *arena,
+                                     struct srv_record **rows, int *count)
+{
+    *rows = NULL;
+    *count = 0;
+    return store->operations->visits_from(store, org, range, arena, rows, count);
+}
+
+/* See the header. */
 daybook_status srv_store_list(struct srv_store *store, int64_t org, const struct entity *entity,
                               const struct id *after, int limit, struct arena *arena,
                               struct srv_record **rows, int *count)

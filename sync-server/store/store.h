@@ -380,6 +380,17 @@ daybook_status srv_store_related(struct srv_store *store, int64_t org, const str
 daybook_status srv_store_visits(struct srv_store *store, int64_t org, const struct id *customer,
                                 const struct id *rep, int64_t from_ms, int64_t to_ms,
                                 struct arena *arena, struct srv_record **rows, int *count);
+/* A place in the order of a rep's visits by check-in, then id, and how far to look from it. */
+struct srv_visit_range {
+    struct id rep, id;
+    int64_t time_ms, until_ms;
+    bool before; /* looks back */
+    int limit;
+};
+/* The live visits behind or before that place, the nearest first. */
+daybook_status srv_store_visits_from(struct srv_store *store, int64_t org,
+                                     const struct srv_visit_range *range, struct arena *arena,
+                                     struct srv_record **rows, int *count);
 /* All live records of an entity, by id order, ids above `after`, at most `limit`: for an operator's
  * lists, not for decisions. */
 daybook_status srv_store_list(struct srv_store *store, int64_t org, const struct entity *entity,

@@ -144,6 +144,9 @@ struct srv_store_operations {
     daybook_status (*visits)(struct srv_store *store, int64_t org, const struct id *customer,
                              const struct id *rep, int64_t from_ms, int64_t to_ms,
                              struct arena *arena, struct srv_record **rows, int *count);
+    daybook_status (*visits_from)(struct srv_store *store, int64_t org,
+                                  const struct srv_visit_range *range, struct arena *arena,
+                                  struct srv_record **rows, int *count);
     daybook_status (*bucket_records)(struct srv_store *store, int64_t org, int64_t bucket,
                                      const struct entity *entity, const struct id *after,
                                      srv_each_record each, void *context);

@@ -22,7 +22,8 @@
 
 /* More than any delay of a test, and STORY_STEPS_MAX of them lie below the server's clamp. */
 #define STEP_MS 3000
-#define DAY_MS INT64_C(1736899200000) /* the day on which times like 09:05 are; past */
+#define DAY_MS INT64_C(1736899200000) /* the day of the first story's times like 09:05; past */
+#define APART_MS INT64_C(172800000)   /* each story is two days earlier: nobody came from another */
 
 /* ---- names and values */
 
@@ -86,7 +87,7 @@ static bool scaled(struct story_stage *stage, const char *text, int digits,
            story_untrue(stage, "%s is no number", text);
 }
 
-/* 09:05 on the day of all stories. */
+/* 09:05 on the day of this story. */
 static bool time_text(struct story_stage *stage, const char *text, char out[STORY_TEXT_SIZE])
 {
     int hour, minute;
@@ -94,7 +95,7 @@ static bool time_text(struct story_stage *stage, const char *text, char out[STOR
         return story_untrue(stage, "%s is no time like 09:05", text);
     }
     (void)snprintf(out, STORY_TEXT_SIZE, "%" PRId64,
-                   DAY_MS + (hour * 60 + minute) * INT64_C(60000));
+                   DAY_MS - stage->shown.told * APART_MS + (hour * 60 + minute) * INT64_C(60000));
     return true;
 }
 

@@ -62,7 +62,8 @@ static struct id add_visit(struct world *world, const struct id *customer, int64
 static void expect_effective(struct world *world, const struct id *visit, bool effective)
 {
     struct value value = value_of(world, ENTITY_VISIT, visit, VISIT_EFFECTIVE);
-    assert_int_equal(value.kind == VALUE_INT && value.integer != 0, effective);
+    assert_int_equal(value.kind, effective ? VALUE_INT : VALUE_NULL);
+    assert_true(!effective || value.integer == 1);
 }
 
 /* One degree of latitude is 111,319 m: 200 m are 17,966 units, along the parallel of 31.23 degrees
@@ -96,7 +97,8 @@ static void test_decide_effective__what_it_takes(void **state)
     for (size_t i = 0; i < sizeof samples / sizeof samples[0]; i++) {
         const struct sample *sample = &samples[i];
         struct id customer = make_shop(world);
-        struct id visit = add_visit(world, &customer, world->now_ms - 30 * MINUTE_MS, sample);
+        int64_t time_ms = world->now_ms - (30 + 1500 * (int64_t)i) * MINUTE_MS;
+        struct id visit = add_visit(world, &customer, time_ms, sample);
         (void)accept(world, &world->li);
         struct value value = value_of(world, ENTITY_VISIT, &visit, VISIT_EFFECTIVE);
         if ((value.kind == VALUE_INT) != sample->effective) {

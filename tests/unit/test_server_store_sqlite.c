@@ -145,12 +145,12 @@ static void test_server_store_sqlite__a_newer_schema_is_refused(void **state)
     struct world *world = *state;
     char sql[60];
     struct srv_store *reader = NULL;
-    int newer = 10000 + SCHEMA_VERSION + 1;
+    int newer = 20000 + SCHEMA_VERSION + 1;
     (void)snprintf(sql, sizeof sql, "PRAGMA user_version = %d", newer);
     close_and_run(world, sql);
     assert_refused(world, DAYBOOK_NEWER_STORE, "schema");
     assert_int_equal(world_open(world, false, &reader), DAYBOOK_NEWER_STORE);
-    close_and_run(world, "PRAGMA user_version = 20000");
+    close_and_run(world, "PRAGMA user_version = 30000");
     assert_refused(world, DAYBOOK_NEWER_STORE, "schema");
 }
 
@@ -186,7 +186,7 @@ static void test_server_store_sqlite__missing_fields_and_entities_are_added(void
     (void)snprintf(sql, sizeof sql,
                    "DROP VIEW app_user; DROP VIEW visit; DROP VIEW contact; DROP TABLE s_visit;"
                    "DROP INDEX s_contact_by_customer_id; ALTER TABLE s_app_user DROP COLUMN %s;"
-                   "PRAGMA user_version = 10000",
+                   "PRAGMA user_version = 10001",
                    last);
     close_and_run(world, sql);
     struct srv_store *early = NULL; /* a reader waits for its writer */
@@ -209,7 +209,10 @@ static void test_server_store_sqlite__missing_fields_and_entities_are_added(void
                               "SELECT count(*) FROM sqlite_schema"
                               " WHERE name = 's_contact_by_customer_id'"),
                         "1");
-    (void)snprintf(sql, sizeof sql, "%d", 10000 + SCHEMA_VERSION);
+    assert_string_equal(query(world, world->store,
+                              "SELECT count(*) FROM sqlite_schema WHERE name = 's_visit_by_rep'"),
+                        "1");
+    (void)snprintf(sql, sizeof sql, "%d", 20000 + SCHEMA_VERSION);
     assert_string_equal(query(world, world->store, "PRAGMA user_version"), sql);
 }
 
@@ -318,6 +321,10 @@ static void run_lookups(struct world *world)
                                      &world->arena, &records, &count));
             }
         }
+    }
+    for (int before = 0; before <= 1; before++) {
+        struct srv_visit_range range = {id, id, 100, before ? 50 : 150, before == 1, 5};
+        ok(srv_store_visits_from(store, world->org, &range, &world->arena, &records, &count));
     }
     ok(srv_store_find_decision(store, world->org, &id, &world->arena, &decision, &found));
     ok(srv_store_markers(store, 1, 0, 0, 9, &world->arena, &decisions, &count));
