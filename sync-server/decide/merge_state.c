@@ -165,8 +165,9 @@ static bool decide_step(struct decision *decision, struct step *step)
     switch (dk_machine_step(&work->row.record, step->seen.rank, step->rank, decision->roles, barred,
                             &rule)) {
     case MACHINE_STAYS:
-        /* No step from what it had seen, as far as the server can tell: a new instance of a device
-         * may have known more. The state stands, and what was wanted is told. */
+        /* No step from what it had seen, as far as the server can tell: the instance before this
+         * one may have settled more, which is not sent again. The state stands, and what was wanted
+         * is told. */
         if (step->before.rank == step->rank) {
             return true;
         }

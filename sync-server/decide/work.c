@@ -222,8 +222,9 @@ const struct named *srv_named_next(const struct named *named)
 
 /* ---- loading */
 
-/* Turns one stamp of what came later, or back. */
-static void turn_later(const struct decision *decision, int64_t position, uint32_t *device_no)
+/* True where the author's instance sent the changeset at this position behind the one that is
+ * decided, which has waited. */
+static bool is_later(const struct decision *decision, int64_t position)
 {
     int low = 0, high = decision->later_count;
     while (low < high) {
@@ -234,35 +235,113 @@ static void turn_later(const struct decision *decision, int64_t position, uint32
             high = middle;
         }
     }
-    bool later = low < decision->later_count && decision->later[low].position == position;
-    if (later && (*device_no & ~DECIDE_LATER_SELF) == decision->author->device_no) {
-        *device_no ^= DECIDE_LATER_SELF;
+    return low < decision->later_count && decision->later[low].position == position;
+}
+
+/* What the decision knows of the changeset at this position, if it is one that the author has
+ * inherited. */
+static const struct inherited *find_inherited(const struct decision *decision, int64_t position)
+{
+    const struct inherited *inherited = decision->inherited;
+    while (inherited != NULL && inherited->position != position) {
+        inherited = inherited->next;
     }
+    return inherited;
+}
+
+/* Asks the store whether the author has inherited what another device wrote at this position. */
+static bool inherit(struct decision *decision, int64_t position, uint32_t device_no)
+{
+    const struct stamp *stranger = &decision->stranger;
+    uint32_t former;
+    if (find_inherited(decision, position) != NULL ||
+        (stranger->position == position && stranger->device_no == device_no)) {
+        return true;
+    }
+    daybook_status status =
+        srv_store_find_inherited(decision->store, decision->author->device_no, position, &former);
+    if (status != DAYBOOK_OK) {
+        return srv_decision_fail(decision, status);
+    }
+    if (former == 0) {
+        decision->stranger = (struct stamp){.position = position, .device_no = device_no};
+        return true;
+    }
+    struct inherited *inherited = dk_arena_new(decision->arena, sizeof *inherited);
+    if (inherited == NULL) {
+        return srv_decision_out_of_memory(decision);
+    }
+    *inherited = (struct inherited){position, former, decision->inherited};
+    decision->inherited = inherited;
+    return true;
+}
+
+/* Turns one stamp. */
+static bool turn(struct decision *decision, int64_t position, uint32_t *device_no)
+{
+    const uint32_t mine = decision->author->device_no;
+    if (is_later(decision, position)) {
+        *device_no ^= *device_no == mine ? DECIDE_LATER_SELF : 0;
+        return true;
+    }
+    if (position == 0 || *device_no == 0 || *device_no == mine || decision->author->is_server) {
+        return true;
+    }
+    if (!inherit(decision, position, *device_no)) {
+        return false;
+    }
+    const struct inherited *inherited = find_inherited(decision, position);
+    if (inherited != NULL && inherited->former == *device_no) {
+        *device_no = mine;
+    }
+    return true;
+}
+
+/* Turns one stamp back. */
+static bool turn_back(struct decision *decision, int64_t position, uint32_t *device_no)
+{
+    const uint32_t mine = decision->author->device_no;
+    const struct inherited *inherited = find_inherited(decision, position);
+    if (*device_no == (mine | DECIDE_LATER_SELF) && is_later(decision, position)) {
+        *device_no = mine;
+    } else if (*device_no == mine && inherited != NULL) {
+        *device_no = inherited->former;
+    }
+    return true;
+}
+
+/* All stamps of a row. */
+static bool turn_all(struct decision *decision, struct srv_record *row,
+                     bool (*turn_one)(struct decision *, int64_t position, uint32_t *device_no))
+{
+    bool fine = turn_one(decision, row->deletion.position, &row->deletion.device_no);
+    for (int i = 0; i < row->record.entity->field_count && fine; i++) {
+        fine = turn_one(decision, row->stamps[i].position, &row->stamps[i].device_no);
+    }
+    for (int i = 0; i < row->key_stamp_count && fine; i++) {
+        struct stamp *stamp = &row->key_stamps[i].stamp;
+        fine = turn_one(decision, stamp->position, &stamp->device_no);
+    }
+    for (int i = 0; i < row->state_op_count && fine; i++) {
+        fine = turn_one(decision, row->state_ops[i].position, &row->state_ops[i].device_no);
+    }
+    return fine;
 }
 
 /* See the header. */
-void srv_work_turn_later(const struct decision *decision, struct srv_record *row)
+void srv_work_turn_back(struct decision *decision, struct srv_record *row)
 {
-    if (decision->later_count == 0) {
-        return;
+    if (decision->later_count > 0 || decision->inherited != NULL) {
+        (void)turn_all(decision, row, turn_back);
     }
-    for (int i = 0; i < row->record.entity->field_count; i++) {
-        turn_later(decision, row->stamps[i].position, &row->stamps[i].device_no);
-    }
-    for (int i = 0; i < row->key_stamp_count; i++) {
-        struct stamp *stamp = &row->key_stamps[i].stamp;
-        turn_later(decision, stamp->position, &stamp->device_no);
-    }
-    for (int i = 0; i < row->state_op_count; i++) {
-        turn_later(decision, row->state_ops[i].position, &row->state_ops[i].device_no);
-    }
-    turn_later(decision, row->deletion.position, &row->deletion.device_no);
 }
 
 /* What is known of a work whose row came from the store. */
 static bool enter_found(struct decision *decision, struct work *work)
 {
-    srv_work_turn_later(decision, &work->row);
+    if (!turn_all(decision, &work->row, turn)) {
+        return false;
+    }
     work->found = true;
     work->old_bucket = work->row.bucket;
     work->old_version = work->row.deleted ? 0 : work->row.record.version;

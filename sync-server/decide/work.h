@@ -62,6 +62,13 @@ struct work_map {
     struct work_map *next;
 };
 
+/* A changeset that the author had sent under an earlier instance, whose number the stamps have. */
+struct inherited {
+    int64_t position;
+    uint32_t former;
+    struct inherited *next;
+};
+
 struct work {
     struct srv_record row;       /* as it will be stored */
     const struct change *change; /* of the changeset; NULL: a rule drew it in */
@@ -144,7 +151,9 @@ struct decision {
     /* then: what its instance sent behind it and was applied meanwhile, by position */
     struct srv_decision *later;
     int later_count;
-    enum reject_code refused;             /* not NONE: an operator turns it down */
+    struct inherited *inherited; /* those met so far */
+    struct stamp stranger;    /* the last stamp that turned out to be nobody's but its device's */
+    enum reject_code refused; /* not NONE: an operator turns it down */
     struct work_change *late, **late_end; /* changes that go to another record than they name */
     const struct work *from;              /* that record, while such a change is merged */
     struct sales_actor actor;
@@ -199,9 +208,11 @@ struct work *srv_work_find(const struct decision *decision, const struct entity 
  * the decision has failed. */
 struct work *srv_work_load(struct decision *decision, const struct entity *entity,
                            const struct id *id);
-/* Stamps of what the author's instance sent behind this changeset, which has waited, become those
- * of somebody else (DECIDE_LATER_SELF), for the author had not seen it; and back. */
-void srv_work_turn_later(const struct decision *decision, struct srv_record *row);
+/* The stamps of a row that comes from the store are what they are to the author: those of what the
+ * author's instance sent behind this changeset, which has waited, are somebody else's
+ * (DECIDE_LATER_SELF), for the author had not seen it; those of what it had sent under an earlier
+ * instance are its own. This turns them back. */
+void srv_work_turn_back(struct decision *decision, struct srv_record *row);
 /* The work of a row that was just read from the store. NULL: the decision has failed. */
 struct work *srv_work_adopt(struct decision *decision, const struct srv_record *row);
 /* Enters a child row into its parent's list, once its parent field is known. */

@@ -39,7 +39,7 @@ static bool put(struct decision *decision, struct work *work)
     if (!srv_totals_count(decision, work)) {
         return false;
     }
-    srv_work_turn_later(decision, &work->row);
+    srv_work_turn_back(decision, &work->row);
     daybook_status status =
         srv_store_put(decision->store, decision->org->org, &work->row, work->found);
     if (status != DAYBOOK_OK) {

@@ -38,8 +38,8 @@ struct sqlite_statements {
         *owns_number, *other_numbers, *find_device, *list_devices, *revoke, *find_dropped,
         *mark_device, *add_divergences;
     struct statement *add_sum, *get_sum;
-    struct statement *add_decision, *adopt_decision, *replace_verdict, *find_decision, *markers,
-        *drop_verdicts;
+    struct statement *add_decision, *adopt_decision, *inherit_decision, *find_inherited,
+        *replace_verdict, *find_decision, *markers, *drop_verdicts;
     struct statement *add_claim, *find_claim, *remove_claims, *move_claims;
     struct statement *add_quarantine, *has_quarantine, *list_quarantine, *measure_quarantine,
         *find_quarantine, *end_quarantine, *ended_quarantine, *move_quarantine, *drop_ended;
@@ -189,6 +189,8 @@ daybook_status srv_sqlite_add_decision(struct srv_store *store, int64_t org,
 daybook_status srv_sqlite_adopt_decision(struct srv_store *store, int64_t org,
                                          const struct id *changeset, uint32_t device_no,
                                          int64_t seq);
+daybook_status srv_sqlite_find_inherited(struct srv_store *store, uint32_t device_no,
+                                         int64_t position, uint32_t *former);
 daybook_status srv_sqlite_find_decision(struct srv_store *store, int64_t org,
                                         const struct id *changeset, struct arena *arena,
                                         struct srv_decision *decision, bool *found);

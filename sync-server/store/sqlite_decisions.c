@@ -34,6 +34,51 @@ daybook_status srv_sqlite_add_decision(struct srv_store *store, int64_t org,
     return srv_sqlite_run(sqlite, statement);
 }
 
+/* Notes under which instance the changeset was decided: the row's own, unless that has inherited
+ * it, too. */
+static daybook_status inherit(struct sqlite_store *sqlite, int64_t org, const struct id *changeset,
+                              uint32_t device_no)
+{
+    daybook_status status;
+    struct statement *statement = srv_sqlite_statement(
+        sqlite, &sqlite->statements.inherit_decision,
+        "INSERT OR IGNORE INTO inherited(device_no, position, former)"
+        " SELECT ?3, d.position, coalesce((SELECT former FROM inherited i"
+        " WHERE i.device_no = d.device_no AND i.position = d.position), d.device_no)"
+        " FROM decision d WHERE d.org = ?1 AND d.changeset = ?2 AND d.position > 0",
+        &status);
+    if (statement == NULL) {
+        return status;
+    }
+    dk_bind_int(statement, 1, org);
+    dk_bind_id(statement, 2, changeset);
+    dk_bind_int(statement, 3, device_no);
+    return srv_sqlite_run(sqlite, statement);
+}
+
+/* See store.h. */
+daybook_status srv_sqlite_find_inherited(struct srv_store *store, uint32_t device_no,
+                                         int64_t position, uint32_t *former)
+{
+    struct sqlite_store *sqlite = srv_sqlite(store);
+    bool row = false;
+    daybook_status status;
+    struct statement *statement = srv_sqlite_statement(
+        sqlite, &sqlite->statements.find_inherited,
+        "SELECT former FROM inherited WHERE device_no = ?1 AND position = ?2", &status);
+    if (statement == NULL) {
+        return status;
+    }
+    dk_bind_int(statement, 1, device_no);
+    dk_bind_int(statement, 2, position);
+    status = srv_sqlite_step(sqlite, statement, &row);
+    if (status == DAYBOOK_OK && row) {
+        *former = (uint32_t)dk_column_int(statement, 0);
+        dk_reset(statement);
+    }
+    return status;
+}
+
 /* Runs a statement that gives what is a changeset's to another instance and seq. */
 static daybook_status move_rows(struct sqlite_store *sqlite, struct statement **slot,
                                 const char *sql, int64_t org, const struct id *changeset,
@@ -57,10 +102,13 @@ daybook_status srv_sqlite_adopt_decision(struct srv_store *store, int64_t org,
                                          int64_t seq)
 {
     struct sqlite_store *sqlite = srv_sqlite(store);
-    daybook_status status = move_rows(sqlite, &sqlite->statements.adopt_decision,
-                                      "UPDATE decision SET device_no = ?3, seq = ?4"
-                                      " WHERE org = ?1 AND changeset = ?2",
-                                      org, changeset, device_no, seq);
+    daybook_status status = inherit(sqlite, org, changeset, device_no);
+    if (status == DAYBOOK_OK) {
+        status = move_rows(sqlite, &sqlite->statements.adopt_decision,
+                           "UPDATE decision SET device_no = ?3, seq = ?4"
+                           " WHERE org = ?1 AND changeset = ?2",
+                           org, changeset, device_no, seq);
+    }
     if (status == DAYBOOK_OK && dk_database_changes(&sqlite->database) == 0) {
         return DAYBOOK_NOT_FOUND;
     }

@@ -289,6 +289,7 @@ static const struct srv_store_operations operations = {
     .add_divergences = srv_sqlite_add_divergences,
     .add_decision = srv_sqlite_add_decision,
     .adopt_decision = srv_sqlite_adopt_decision,
+    .find_inherited = srv_sqlite_find_inherited,
     .find_decision = srv_sqlite_find_decision,
     .markers = srv_sqlite_markers,
     .add_claim = srv_sqlite_add_claim,

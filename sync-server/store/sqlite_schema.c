@@ -20,6 +20,8 @@
  *                    buckets that it found to differ from ours, and mended
  *   enrol_code       one-time codes not yet used
  *   decision         one row per changeset ever decided; position 0: rejected
+ *   inherited        positions of changesets that an instance has sent again, and under which
+ *                    (`former`) they were decided
  *   claim            records that a changeset which was not applied would have made or, while it
  *                    waits, touches; kind: 0 it was rejected (the last of an instance, seq 0), 1 it
  *                    waits and touches it, 2 it waits and would make it
@@ -81,6 +83,8 @@ static const char fixed_tables[] =
     "CREATE TABLE decision(device_no INTEGER NOT NULL, seq INTEGER NOT NULL, org INTEGER NOT NULL,"
     " changeset BLOB NOT NULL, digest BLOB NOT NULL, position INTEGER NOT NULL, verdict TEXT,"
     " PRIMARY KEY(device_no, seq), UNIQUE(org, changeset)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE inherited(device_no INTEGER NOT NULL, position INTEGER NOT NULL,"
+    " former INTEGER NOT NULL, PRIMARY KEY(device_no, position)) STRICT, WITHOUT ROWID;"
     "CREATE TABLE claim(org INTEGER NOT NULL, record BLOB NOT NULL, kind INTEGER NOT NULL,"
     " device_no INTEGER NOT NULL, seq INTEGER NOT NULL, changeset BLOB NOT NULL,"
     " PRIMARY KEY(org, record, kind, device_no, seq)) STRICT, WITHOUT ROWID;"

@@ -260,6 +260,14 @@ daybook_status srv_store_adopt_decision(struct srv_store *store, int64_t org,
 }
 
 /* See the header. */
+daybook_status srv_store_find_inherited(struct srv_store *store, uint32_t device_no,
+                                        int64_t position, uint32_t *former)
+{
+    *former = 0;
+    return store->operations->find_inherited(store, device_no, position, former);
+}
+
+/* See the header. */
 daybook_status srv_store_find_decision(struct srv_store *store, int64_t org,
                                        const struct id *changeset, struct arena *arena,
                                        struct srv_decision *decision, bool *found)

@@ -320,11 +320,15 @@ daybook_status srv_store_add_divergences(struct srv_store *store, uint32_t devic
 daybook_status srv_store_add_decision(struct srv_store *store, int64_t org,
                                       const struct srv_decision *decision);
 /* A changeset that an earlier instance had sent was sent again: its decision goes over to this seq
- * of the new instance, which gets its marker. NOT_FOUND, or EXISTS where this seq was decided
- * before. */
+ * of the new instance, which gets its marker and, where it was applied, inherits its position.
+ * NOT_FOUND, or EXISTS where this seq was decided before. */
 daybook_status srv_store_adopt_decision(struct srv_store *store, int64_t org,
                                         const struct id *changeset, uint32_t device_no,
                                         int64_t seq);
+/* The instance under which the changeset at a position was decided, where this one has inherited
+ * it; 0: it has not. */
+daybook_status srv_store_find_inherited(struct srv_store *store, uint32_t device_no,
+                                        int64_t position, uint32_t *former);
 /* Another verdict and position for a changeset that was decided: a quarantine has ended. NOT_FOUND.
  */
 daybook_status srv_store_replace_verdict(struct srv_store *store, int64_t org,

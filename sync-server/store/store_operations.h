@@ -99,6 +99,8 @@ struct srv_store_operations {
                                    const struct srv_decision *decision);
     daybook_status (*adopt_decision)(struct srv_store *store, int64_t org,
                                      const struct id *changeset, uint32_t device_no, int64_t seq);
+    daybook_status (*find_inherited)(struct srv_store *store, uint32_t device_no, int64_t position,
+                                     uint32_t *former);
     daybook_status (*find_decision)(struct srv_store *store, int64_t org,
                                     const struct id *changeset, struct arena *arena,
                                     struct srv_decision *decision, bool *found);

@@ -157,6 +157,34 @@ static void test_copy__edits_and_a_lost_reply_in_between(void **state)
     wang = copy;
 }
 
+/* A step that rests on one that the phone had sent before it was lost; nobody else has touched the
+ * record, so there is nothing to tell. */
+static void test_copy__steps_rest_on_what_the_lost_phone_had_sent(void **state)
+{
+    char chance[DAYBOOK_ID_SIZE];
+    (void)state;
+    rep_putf(wang, "opportunity", chance, "{\"customer_id\":\"%s\",\"subject\":\"deal\"}", shop);
+    company_settle(&company);
+    rep_patch(wang, "opportunity", chance, "{\"status\":\"suspended\",\"priority\":1}");
+    struct rep *copy = company_copy(&company, wang);
+    rep_sync(wang);
+    rep_visit(wang, shop, "after the backup", NULL);
+    rep_sync(wang);
+    rep_leave(wang);
+    device_open(&copy->device);
+    rep_patch(copy, "opportunity", chance, "{\"status\":\"tracking\",\"priority\":2}");
+    company_settle(&company);
+    wang = copy;
+    assert_field(li, "opportunity", chance, "status", "tracking");
+    assert_field(li, "opportunity", chance, "priority", "2");
+    assert_field(copy, "opportunity", chance, "status", "tracking");
+    assert_int_equal(rep_count(copy,
+                               "SELECT count(*) FROM field_conflict"
+                               " WHERE record_id = ?1",
+                               chance),
+                     0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -164,6 +192,7 @@ int main(void)
         cmocka_unit_test(test_copy__two_copies_at_work_lose_nothing),
         cmocka_unit_test(test_copy__copy_that_only_reads_notices_too),
         cmocka_unit_test(test_copy__edits_and_a_lost_reply_in_between),
+        cmocka_unit_test(test_copy__steps_rest_on_what_the_lost_phone_had_sent),
     };
     return cmocka_run_group_tests_name("copy", tests, set_up, tear_down);
 }
