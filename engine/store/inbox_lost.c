@@ -17,6 +17,7 @@ struct lost {
     int64_t item;
     const char *entity, *record_id, *field;
     struct value mine; /* JSON; VALUE_NULL: no value */
+    struct value rest; /* what else its group lost, a JSON object; VALUE_NULL: nothing */
 };
 
 struct lost_list {
@@ -32,20 +33,28 @@ static const char *copy_column(struct statement *statement, int column, struct a
     return dk_arena_copy(arena, text == NULL ? "" : text, length);
 }
 
+/* A column's JSON in the arena; VALUE_NULL where there is none. */
+static struct value copy_json(struct statement *statement, int column, struct arena *arena)
+{
+    size_t length = 0;
+    struct value value = {.kind = VALUE_NULL};
+    const char *text = dk_column_text(statement, column, &length);
+    if (text != NULL) {
+        value = (struct value){.kind = VALUE_TEXT, .length = (uint32_t)length};
+        value.text = dk_arena_copy(arena, text, length);
+    }
+    return value;
+}
+
 /* Reads the row that the statement stands on. */
 static daybook_status read_lost(struct statement *statement, struct arena *arena, struct lost *lost)
 {
-    size_t length = 0;
     lost->item = dk_column_int(statement, 0);
     lost->entity = copy_column(statement, 1, arena);
     lost->record_id = copy_column(statement, 2, arena);
     lost->field = copy_column(statement, 3, arena);
-    const char *mine = dk_column_text(statement, 4, &length);
-    lost->mine = (struct value){.kind = VALUE_NULL};
-    if (mine != NULL) {
-        lost->mine = (struct value){.kind = VALUE_TEXT, .length = (uint32_t)length};
-        lost->mine.text = dk_arena_copy(arena, mine, length);
-    }
+    lost->mine = copy_json(statement, 4, arena);
+    lost->rest = copy_json(statement, 5, arena);
     return arena->failed ? DAYBOOK_NO_MEMORY : DAYBOOK_OK;
 }
 
@@ -57,9 +66,11 @@ static daybook_status load_lost(struct store *store, int64_t item, struct arena 
     bool row;
     struct statement *load = dk_statement(
         &store->database, &store->slots.inbox_lost,
-        "SELECT i.item, i.entity, i.record_id, i.field, i.mine FROM inbox_item me JOIN inbox_item i"
+        "SELECT i.item, i.entity, i.record_id, i.field, i.mine, c.lost_rest"
+        " FROM inbox_item me JOIN inbox_item i"
         " ON i.changeset = me.changeset AND i.kind = me.kind AND i.entity = me.entity"
-        " AND i.record_id = me.record_id WHERE me.item = ?1 AND me.kind = 'superseded'"
+        " AND i.record_id = me.record_id LEFT JOIN r_field_conflict c ON c.id = i.subject"
+        " WHERE me.item = ?1 AND me.kind = 'superseded'"
         " ORDER BY i.item <> ?1, i.item",
         &status);
     list->count = 0;
@@ -139,6 +150,23 @@ static daybook_status add_field(struct change *change, uint64_t mask, const stru
     return status;
 }
 
+/* What else the group lost: it comes back as it was, whatever stands by now. */
+static daybook_status add_rest(struct change *change, uint64_t mask, const struct lost *first,
+                               struct arena *arena)
+{
+    const char *name, *raw;
+    size_t cursor = 0, name_length, raw_length;
+    daybook_status status = DAYBOOK_OK;
+    while (status == DAYBOOK_OK && change->value_count < LOST_MAX &&
+           dk_map_next(&first->rest, &cursor, &name, &name_length, &raw, &raw_length)) {
+        struct lost rest = {.field = dk_arena_copy(arena, name, name_length)};
+        rest.mine = (struct value){.kind = VALUE_TEXT, .length = (uint32_t)raw_length};
+        rest.mine.text = raw;
+        status = rest.field == NULL ? DAYBOOK_NO_MEMORY : add_field(change, mask, &rest, arena);
+    }
+    return status;
+}
+
 /* The fields that come back, and their items. */
 static daybook_status add_fields(const struct lost_list *list, struct arena *arena,
                                  struct change *change, int64_t *items, int *item_count)
@@ -166,7 +194,7 @@ static daybook_status add_fields(const struct lost_list *list, struct arena *are
             items[(*item_count)++] = list->rows[i].item;
         }
     }
-    return status;
+    return status == DAYBOOK_OK ? add_rest(change, mask, first, arena) : status;
 }
 
 /* See inside.h. */

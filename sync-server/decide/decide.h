@@ -10,6 +10,7 @@
  *             they did)
  *   freeze.c  what is done to documents whose content stands is led elsewhere (fork.c)
  *   merge.c   each field, group, key, state against what stands (deletion.c: records as wholes)
+ *   note.c    what lost
  *   redirect.c  what goes to another record than it names, because two were found to be one
  *   hold.c    what is applied and waits for somebody
  *   validate.c  fields of the server, domain rules, derived columns

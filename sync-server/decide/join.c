@@ -12,19 +12,6 @@
 
 static const char custom_prefix[] = "custom."; /* of the names of the app's own keys */
 
-/* Notes a value of the record that goes, or of the one that stays, which lost. */
-static bool note_lost(struct decision *decision, const struct work *into, int field,
-                      const struct value *kept, const struct stamp *kept_stamp,
-                      const struct value *lost, const struct stamp *lost_stamp)
-{
-    const struct field *info = &into->row.record.entity->fields[field];
-    struct value kept_text, lost_text;
-    return srv_value_text(decision, info, kept, &kept_text) &&
-           srv_value_text(decision, info, lost, &lost_text) &&
-           srv_decide_note(decision, into, info->name, strlen(info->name), &kept_text,
-                           kept_stamp->device_no, &lost_text, lost_stamp->device_no);
-}
-
 /* The latest stamp of a group's fields. */
 static struct stamp latest_of(const struct srv_record *row, uint64_t mask)
 {
@@ -52,6 +39,30 @@ static struct merge_side side_of(const struct srv_record *row, int first, uint64
     return side;
 }
 
+/* Notes what lost of a field or group: what somebody had given, and where it is otherwise now. */
+static bool note_unit(struct decision *decision, const struct work *into, uint64_t mask,
+                      const struct value *kept, uint32_t kept_device, const struct value *lost,
+                      uint32_t lost_device)
+{
+    const struct entity *entity = into->row.record.entity;
+    uint64_t noted = 0;
+    struct value rest;
+    for (int field = 0; field < entity->field_count; field++) {
+        bool typed =
+            lost[field].kind != VALUE_NULL && entity->fields[field].policy != POLICY_SERVER;
+        if ((mask >> field & 1) != 0 && typed && !dk_value_equal(&kept[field], &lost[field])) {
+            noted |= (uint64_t)1 << field;
+        }
+    }
+    bool fine = srv_lost_rest(decision, entity, mask, noted, lost, &rest);
+    for (int field = 0; field < entity->field_count && fine; field++) {
+        fine = (noted >> field & 1) == 0 ||
+               srv_decide_note_field(decision, into, field, &kept[field], kept_device, &lost[field],
+                                     lost_device, &rest);
+    }
+    return fine;
+}
+
 /* One field or group that begins with `first`: the better side stands whole. Its stamp stays, at
  * this position. What the server had said of a value goes with it. */
 static bool join_unit(struct decision *decision, const struct work *from, struct work *into,
@@ -60,28 +71,22 @@ static bool join_unit(struct decision *decision, const struct work *from, struct
     const struct entity *entity = into->row.record.entity;
     struct merge_side here = side_of(&into->row, first, mask);
     struct merge_side there = side_of(&from->row, first, mask);
-    struct stamp theirs = there.stamp, mine = here.stamp;
-    bool wins = dk_merge_stands(entity->fields[first].policy, &there, &here);
+    struct value *values = into->row.record.values;
+    const struct value *others = from->row.record.values;
+    uint32_t mine = here.stamp.device_no, theirs = there.stamp.device_no;
+    if (!dk_merge_stands(entity->fields[first].policy, &there, &here)) {
+        return note_unit(decision, into, mask, values, mine, others, theirs);
+    }
+    if (!note_unit(decision, into, mask, others, theirs, values, mine)) {
+        return false;
+    }
     for (int field = first; field < entity->field_count; field++) {
-        struct value *value = &into->row.record.values[field];
-        const struct value *other = &from->row.record.values[field];
         if ((mask >> field & 1) == 0) {
             continue;
         }
-        const struct value *lost = wins ? value : other;
-        bool differs = !dk_value_equal(value, other);
-        bool typed = lost->kind != VALUE_NULL && entity->fields[field].policy != POLICY_SERVER;
-        if (differs && typed &&
-            !note_lost(decision, into, field, wins ? other : value, wins ? &theirs : &mine, lost,
-                       wins ? &mine : &theirs)) {
-            return false;
-        }
-        if (wins) {
-            into->row.stamps[field] =
-                (struct stamp){decision->position, theirs.time, theirs.device_no};
-        }
-        if (wins && differs) {
-            *value = *other;
+        into->row.stamps[field] = (struct stamp){decision->position, there.stamp.time, theirs};
+        if (!dk_value_equal(&values[field], &others[field])) {
+            values[field] = others[field];
             into->changed |= (uint64_t)1 << field;
         }
     }

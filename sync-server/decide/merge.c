@@ -97,24 +97,25 @@ bool srv_value_text(struct decision *decision, const struct field *field, const 
 static bool note_unit(struct decision *decision, const struct work *work, const struct unit *unit,
                       bool wins)
 {
-    const struct entity *entity = work->row.record.entity;
-    bool same_first = dk_value_equal(&unit->stored[0], &unit->incoming[0]);
+    const struct value *kept = wins ? unit->incoming : unit->stored;
+    const struct value *lost = wins ? unit->stored : unit->incoming;
+    uint32_t mine = decision->author->device_no, theirs = unit->stamp.device_no;
+    bool same_first = dk_value_equal(&kept[0], &lost[0]);
+    struct value values[LIMIT_FIELDS], rest;
+    uint64_t mask = 0, noted = 0;
     for (int i = 0; i < unit->count; i++) {
-        const struct field *field = &entity->fields[unit->fields[i]];
-        struct value stored, incoming;
-        if (dk_value_equal(&unit->stored[i], &unit->incoming[i]) ||
-            (same_first && i == unit->doubt)) {
-            continue;
-        }
-        if (!srv_value_text(decision, field, &unit->stored[i], &stored) ||
-            !srv_value_text(decision, field, &unit->incoming[i], &incoming)) {
-            return false;
-        }
-        uint32_t mine = decision->author->device_no;
-        uint32_t theirs = unit->stamp.device_no;
-        if (!srv_decide_note(decision, work, field->name, strlen(field->name),
-                             wins ? &incoming : &stored, wins ? mine : theirs,
-                             wins ? &stored : &incoming, wins ? theirs : mine)) {
+        bool tells = !dk_value_equal(&kept[i], &lost[i]) && !(same_first && i == unit->doubt);
+        values[unit->fields[i]] = lost[i];
+        mask |= (uint64_t)1 << unit->fields[i];
+        noted |= tells ? (uint64_t)1 << unit->fields[i] : 0;
+    }
+    if (!srv_lost_rest(decision, work->row.record.entity, mask, noted, values, &rest)) {
+        return false;
+    }
+    for (int i = 0; i < unit->count; i++) {
+        if ((noted >> unit->fields[i] & 1) != 0 &&
+            !srv_decide_note_field(decision, work, unit->fields[i], &kept[i], wins ? mine : theirs,
+                                   &lost[i], wins ? theirs : mine, &rest)) {
             return false;
         }
     }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What merges key by key: maps (`custom`) and the fields of newer schemas; the stamps of keys and
- * elements; and conflict entries. Called by merge.c and merge_set.c. Invariant: each key has a
- * stamp of its own, also after it was taken away, so that a concurrent removal is seen.
+ * What merges key by key: maps (`custom`) and the fields of newer schemas; and the stamps of keys
+ * and elements. Called by merge.c and merge_set.c. Invariant: each key has a stamp of its own, also
+ * after it was taken away, so that a concurrent removal is seen.
  */
 #include "sync-server/decide/work.h"
 
@@ -192,13 +192,6 @@ bool srv_stamp_keys(struct decision *decision, struct work *work, int field,
            stamp_other_keys(decision, work, field, wanted, stored);
 }
 
-/* A copy of a text as a value. */
-static struct value text_value(struct arena *arena, const char *text, size_t length)
-{
-    return (struct value){
-        .kind = VALUE_TEXT, .length = (uint32_t)length, .text = dk_arena_copy(arena, text, length)};
-}
-
 /* Two objects being built from the keys of one change. */
 struct key_lists {
     struct buffer applied; /* {key: incoming} */
@@ -232,7 +225,8 @@ static bool finish_keys(struct decision *decision, struct buffer *object, struct
     if (object->length == 0) {
         return true;
     }
-    *value = text_value(decision->arena, object->bytes, object->length);
+    *value = (struct value){.kind = VALUE_TEXT, .length = (uint32_t)object->length};
+    value->text = dk_arena_copy(decision->arena, object->bytes, object->length);
     return value->text != NULL || srv_decision_out_of_memory(decision);
 }
 
@@ -418,134 +412,4 @@ bool srv_merge_extra(struct decision *decision, struct work *work, const struct 
         return srv_decision_out_of_memory(decision);
     }
     return check_extra_size(decision, work);
-}
-
-/* ---- conflict entries */
-
-/* What the id of an entry follows from beside the changeset, so that the same decision always makes
- * the same entry. */
-struct note_key {
-    const struct work *about;
-    const char *field;
-    size_t field_length;
-    const char *element; /* of a set; else NULL */
-    size_t element_length;
-    uint32_t again; /* entries of this decision that have the rest in common */
-};
-
-/* The entry's id. */
-static bool note_id(struct decision *decision, const struct note_key *key, struct id *id)
-{
-    const struct record *record = &key->about->row.record;
-    uint8_t hash[HASH_SIZE];
-    const struct hash_part parts[] = {{decision->input->changeset.id.bytes, ID_SIZE},
-                                      {record->entity->name, strlen(record->entity->name)},
-                                      {record->id.bytes, ID_SIZE},
-                                      {key->field, key->field_length},
-                                      {key->element, key->element_length},
-                                      {&key->again, sizeof key->again}};
-    int count = key->again > 0 ? 6 : key->element == NULL ? 4 : 5;
-    if (!srv_hash_parts(parts, count, hash)) {
-        return srv_decision_fail(decision, DAYBOOK_NO_MEMORY);
-    }
-    *id = dk_id_from_hash(hash);
-    return true;
-}
-
-/* The number of a stamp's device, as people see it. */
-static struct value device_value(uint32_t device_no)
-{
-    return (struct value){.kind = VALUE_INT, .integer = (int64_t)(device_no & ~DECIDE_LATER_SELF)};
-}
-
-/* Whether an entry of this decision says the same. */
-static bool is_same_note(const struct work *entry, const struct value *kept,
-                         const struct value *lost, uint32_t lost_device)
-{
-    const struct value *values = entry->row.record.values;
-    return dk_value_equal(&values[CONFLICT_KEPT], kept) &&
-           dk_value_equal(&values[CONFLICT_LOST], lost) &&
-           values[CONFLICT_LOST_DEV].integer == device_value(lost_device).integer;
-}
-
-/* The work of a new entry. It is never one that says something else: what a decision notes twice of
- * a field makes two entries. NULL: the decision has failed. */
-static struct work *new_note(struct decision *decision, struct note_key *key,
-                             const struct value *kept, const struct value *lost,
-                             uint32_t lost_device)
-{
-    struct id id;
-    for (;; key->again++) {
-        struct work *work = note_id(decision, key, &id)
-                                ? srv_work_load(decision, dk_entity(ENTITY_CONFLICT), &id)
-                                : NULL;
-        if (work == NULL || work->effect != EFFECT_NEW ||
-            is_same_note(work, kept, lost, lost_device)) {
-            return work;
-        }
-    }
-}
-
-/* Makes the entry. */
-static bool add_note(struct decision *decision, struct note_key *key, const struct value *kept,
-                     uint32_t kept_device, const struct value *lost, uint32_t lost_device)
-{
-    const struct record *record = &key->about->row.record;
-    char text[ID_TEXT_SIZE];
-    struct work *work = new_note(decision, key, kept, lost, lost_device);
-    if (work == NULL) {
-        return false;
-    }
-    struct value *values = work->row.record.values;
-    work->effect = EFFECT_NEW;
-    work->about = key->about;
-    values[CONFLICT_ENTITY] =
-        text_value(decision->arena, record->entity->name, strlen(record->entity->name));
-    values[CONFLICT_RECORD] = (struct value){.kind = VALUE_ID, .id = record->id};
-    values[CONFLICT_FIELD] = text_value(decision->arena, key->field, key->field_length);
-    values[CONFLICT_KEPT] = *kept;
-    values[CONFLICT_LOST] = *lost;
-    values[CONFLICT_KEPT_DEV] = device_value(kept_device);
-    values[CONFLICT_LOST_DEV] = device_value(lost_device);
-    dk_id_to_text(&decision->input->changeset.id, text);
-    values[CONFLICT_CHANGESET] = text_value(decision->arena, text, strlen(text));
-    return !decision->arena->failed || srv_decision_out_of_memory(decision);
-}
-
-/* See the header. */
-bool srv_decide_note(struct decision *decision, const struct work *about, const char *field,
-                     size_t field_length, const struct value *kept, uint32_t kept_device,
-                     const struct value *lost, uint32_t lost_device)
-{
-    struct note_key key = {.about = about, .field = field, .field_length = field_length};
-    return add_note(decision, &key, kept, kept_device, lost, lost_device);
-}
-
-/* {"add":["gold"]} or {"remove":["gold"]} as a value. */
-static bool element_change(struct decision *decision, const char *side, const char *element,
-                           size_t length, struct value *change)
-{
-    struct buffer *out = &decision->decide->text;
-    dk_buffer_reset(out);
-    dk_buffer_append_text(out, side);
-    dk_json_write_string(out, element, length);
-    dk_buffer_append_text(out, "]}");
-    if (out->status != DAYBOOK_OK) {
-        return srv_decision_fail(decision, out->status);
-    }
-    *change = text_value(decision->arena, out->bytes, out->length);
-    return change->text != NULL || srv_decision_out_of_memory(decision);
-}
-
-/* See the header. */
-bool srv_decide_note_element(struct decision *decision, const struct work *about,
-                             const struct field *field, const char *element, size_t length,
-                             uint32_t adder, uint32_t remover)
-{
-    struct note_key key = {about, field->name, strlen(field->name), element, length, 0};
-    struct value added, removed;
-    decision->merged = true;
-    return element_change(decision, "{\"add\":[", element, length, &added) &&
-           element_change(decision, "{\"remove\":[", element, length, &removed) &&
-           add_note(decision, &key, &added, adder, &removed, remover);
 }

@@ -59,13 +59,10 @@ static bool note(struct decision *decision, const struct step *step, int kept, u
                  int lost, uint32_t lost_device)
 {
     const struct field *field = &step->work->row.record.entity->fields[step->field];
-    struct value kept_value = state_value(field, kept), kept_text;
-    struct value lost_value = state_value(field, lost), lost_text;
+    struct value kept_value = state_value(field, kept), lost_value = state_value(field, lost);
     decision->merged = true;
-    return srv_value_text(decision, field, &kept_value, &kept_text) &&
-           srv_value_text(decision, field, &lost_value, &lost_text) &&
-           srv_decide_note(decision, step->work, field->name, strlen(field->name), &kept_text,
-                           kept_device, &lost_text, lost_device);
+    return srv_decide_note_field(decision, step->work, step->field, &kept_value, kept_device,
+                                 &lost_value, lost_device, &(struct value){.kind = VALUE_NULL});
 }
 
 /* Puts the register and the state that follows from it. */

@@ -354,19 +354,31 @@ struct stamp srv_merge_stamp(const struct decision *decision, const struct stamp
 /* The same for a change that is made at `time`. */
 struct stamp srv_merge_stamp_at(const struct decision *decision, hlc time,
                                 const struct stamp *stored, bool seen);
-/* Adds a conflict entry: values as JSON texts, NULL for none. */
-bool srv_decide_note(struct decision *decision, const struct work *about, const char *field,
-                     size_t field_length, const struct value *kept, uint32_t kept_device,
-                     const struct value *lost, uint32_t lost_device);
-/* The same for an element of a SET field, whose addition stands against its removal; the verdict is
- * MERGED. */
-bool srv_decide_note_element(struct decision *decision, const struct work *about,
-                             const struct field *field, const char *element, size_t length,
-                             uint32_t adder, uint32_t remover);
 /* A value as JSON text (VALUE_TEXT in the arena), VALUE_NULL as it is. False: the decision has
  * failed. */
 bool srv_value_text(struct decision *decision, const struct field *field, const struct value *value,
                     struct value *text);
+
+/* ---- note.c */
+/* Adds a conflict entry: values as JSON texts, NULL for none. */
+bool srv_decide_note(struct decision *decision, const struct work *about, const char *field,
+                     size_t field_length, const struct value *kept, uint32_t kept_device,
+                     const struct value *lost, uint32_t lost_device);
+/* The same for a field by its number. `rest`: what else its group lost, see srv_lost_rest;
+ * VALUE_NULL: nothing. */
+bool srv_decide_note_field(struct decision *decision, const struct work *about, int field,
+                           const struct value *kept, uint32_t kept_device, const struct value *lost,
+                           uint32_t lost_device, const struct value *rest);
+/* The values of the side of a group that loses in those of its fields (bits in `mask`) that have no
+ * entry of their own (bits in `noted`), as a JSON object; VALUE_NULL: there are none. With the
+ * entries' they are what its author had given, whatever stands later. `values`: by field number. */
+bool srv_lost_rest(struct decision *decision, const struct entity *entity, uint64_t mask,
+                   uint64_t noted, const struct value *values, struct value *rest);
+/* An entry about an element of a SET field, whose addition stands against its removal; the verdict
+ * is MERGED. */
+bool srv_decide_note_element(struct decision *decision, const struct work *about,
+                             const struct field *field, const char *element, size_t length,
+                             uint32_t adder, uint32_t remover);
 
 /* ---- merge_state.c */
 /* The operations of a record's state register, the one that is only implied included. `ops` has

@@ -102,6 +102,36 @@ static void test_inbox__keep_mine_writes_the_whole_group(void **state)
     }
 }
 
+/* Where only one field of a group differed, the others come back with it all the same, as li had
+ * them, though somebody has changed the whole group since; whoever came first. */
+static void test_inbox__keep_mine_brings_what_was_the_same_too(void **state)
+{
+    char shop[DAYBOOK_ID_SIZE], chance[DAYBOOK_ID_SIZE];
+    (void)state;
+    rep_put(wang, "customer", "{\"name\":\"shop\"}", shop);
+    for (int first = 0; first < 2; first++) {
+        rep_putf(wang, "opportunity", chance,
+                 "{\"customer_id\":\"%s\",\"subject\":\"s\",\"amount\":\"100\",\"cur\":\"USD\"}",
+                 shop);
+        company_settle(&company);
+        rep_patch(li, "opportunity", chance, "{\"amount\":\"130\"}");
+        tap_set_ahead(&wang->tap, LATER_MS);
+        rep_patch(wang, "opportunity", chance, "{\"amount\":\"90\"}");
+        rep_sync(first == 0 ? li : wang);
+        rep_sync(first == 0 ? wang : li);
+        company_settle(&company);
+        rep_patch(wang, "opportunity", chance, "{\"amount\":\"80\",\"cur\":\"EUR\"}");
+        tap_set_ahead(&wang->tap, 0);
+        company_settle(&company);
+        assert_int_equal(inbox(li), 1);
+        keep_mine(li, item_of(li, "amount"));
+        company_settle(&company);
+        assert_field(wang, "opportunity", chance, "amount", "130");
+        assert_field(wang, "opportunity", chance, "cur", "USD");
+        assert_int_equal(inbox(li) + inbox(wang), 0);
+    }
+}
+
 /* Own keys, and a delete that lost; what the other side has written stands where it is left. */
 static void test_inbox__keep_mine_of_a_key_and_of_a_delete(void **state)
 {
@@ -341,6 +371,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_inbox__keep_mine_writes_the_whole_group),
+        cmocka_unit_test(test_inbox__keep_mine_brings_what_was_the_same_too),
         cmocka_unit_test(test_inbox__keep_mine_of_a_key_and_of_a_delete),
         cmocka_unit_test(test_inbox__keep_mine_of_an_element),
         cmocka_unit_test(test_inbox__theirs_mended_and_gone),
