@@ -133,24 +133,21 @@ static void put_addition(struct merge_element *element, const struct stamp *inco
 
 /* An addition to what is not there: it is all that is known of the element now. */
 static enum merge_result add_again(struct merge_element *element, const struct stamp *incoming,
-                                   int64_t seen)
+                                   bool known)
 {
-    bool known =
-        element->count == 0 || dk_merge_known(&element->stamps[0], incoming->device_no, seen);
     element->there = true;
     element->count = 1;
     element->stamps[0] = *incoming;
     return known ? MERGE_APPLY : MERGE_WINS;
 }
 
-/* See the header. An addition stands for those that it had seen: who has seen it has seen them. */
-enum merge_result dk_merge_element(struct merge_element *element, bool add,
-                                   const struct stamp *incoming, int64_t seen)
+/* See the header. */
+enum merge_result dk_merge_unseen(struct merge_element *element, bool add,
+                                  const struct stamp *incoming)
 {
     if (!element->there) {
-        return add ? add_again(element, incoming, seen) : MERGE_SAME;
+        return add ? add_again(element, incoming, element->count == 0) : MERGE_SAME;
     }
-    drop_known(element, incoming->device_no, seen);
     if (add) {
         put_addition(element, incoming);
         return MERGE_SAME;
@@ -162,4 +159,17 @@ enum merge_result dk_merge_element(struct merge_element *element, bool add,
     element->count = 1;
     element->stamps[0] = *incoming;
     return MERGE_APPLY;
+}
+
+/* See the header. An addition stands for those that it had seen: who has seen it has seen them. */
+enum merge_result dk_merge_element(struct merge_element *element, bool add,
+                                   const struct stamp *incoming, int64_t seen)
+{
+    if (element->there) {
+        drop_known(element, incoming->device_no, seen);
+    } else if (add && element->count > 0 &&
+               dk_merge_known(&element->stamps[0], incoming->device_no, seen)) {
+        return add_again(element, incoming, true);
+    }
+    return dk_merge_unseen(element, add, incoming);
 }

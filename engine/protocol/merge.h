@@ -55,5 +55,8 @@ struct merge_element {
  * of device_no 0, which nobody has: to remove the element one must have seen the later. */
 enum merge_result dk_merge_element(struct merge_element *element, bool add,
                                    const struct stamp *incoming, int64_t seen);
+/* The same for an author who had seen none of what is there, not even if it is the device's own. */
+enum merge_result dk_merge_unseen(struct merge_element *element, bool add,
+                                  const struct stamp *incoming);
 
 #endif

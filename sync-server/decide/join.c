@@ -101,31 +101,25 @@ struct set_join {
     int field;
 };
 
-/* An element that the record that stays does not have comes with the stamps that it had. */
+/* An element is there by all that had been added to either record, and nobody who has the one that
+ * stays before the eyes has seen what was added to the other. */
 static bool join_element(void *context, const struct element *element, bool there, bool add,
                          bool *applies)
 {
     const struct set_join *join = context;
-    const struct srv_record *from = &join->from->row;
-    const char *name = from->record.entity->fields[join->field].name;
+    struct srv_record *into = &join->into->row;
     char key[LIMIT_LABEL_BYTES + LIMIT_SET_ELEMENT_BYTES + 1];
-    struct stamp stamps[MERGE_ADDITIONS_MAX] = {from->stamps[join->field]};
-    size_t length = srv_element_key(key, name, element);
-    int count = 0;
+    size_t length = srv_element_key(key, into->record.entity->fields[join->field].name, element);
+    struct merge_element ours, theirs;
+    srv_element_load(into, join->field, key, length, there, &ours);
+    srv_element_load(&join->from->row, join->field, key, length, true, &theirs);
+    for (int i = 0; i < theirs.count; i++) {
+        struct stamp stamp = {join->decision->position, theirs.stamps[i].time,
+                              theirs.stamps[i].device_no | DECIDE_OTHER_RECORD};
+        (void)dk_merge_unseen(&ours, true, &stamp);
+    }
     *applies = add && !there;
-    if (there) {
-        return true;
-    }
-    for (int i = 0; i < from->key_stamp_count && count < MERGE_ADDITIONS_MAX; i++) {
-        if (srv_key_stamp_is(&from->key_stamps[i], key, length)) {
-            stamps[count++] = from->key_stamps[i].stamp;
-        }
-    }
-    count = count > 0 ? count : 1;
-    for (int i = 0; i < count; i++) {
-        stamps[i].position = join->decision->position;
-    }
-    return srv_key_stamps_put(join->decision, &join->into->row, key, length, stamps, count);
+    return srv_key_stamps_put(join->decision, into, key, length, ours.stamps, ours.count);
 }
 
 /* The union of two sets. */

@@ -32,11 +32,10 @@ size_t srv_element_key(char key[LIMIT_LABEL_BYTES + LIMIT_SET_ELEMENT_BYTES + 1]
     return head + 1 + element->length;
 }
 
-/* What is known of an element: the stamps of its own or, where it is there, the field's. */
-static void load_element(const struct set_merge *merge, const char *key, size_t length, bool there,
-                         struct merge_element *element)
+/* See the header. */
+void srv_element_load(const struct srv_record *row, int field, const char *key, size_t length,
+                      bool there, struct merge_element *element)
 {
-    const struct srv_record *row = &merge->work->row;
     element->there = there;
     element->count = 0;
     for (int i = 0; i < row->key_stamp_count && element->count < MERGE_ADDITIONS_MAX; i++) {
@@ -45,35 +44,55 @@ static void load_element(const struct set_merge *merge, const char *key, size_t 
         }
     }
     if (there && element->count == 0) {
-        element->stamps[element->count++] = row->stamps[merge->number];
+        element->stamps[element->count++] = row->stamps[field];
     }
 }
 
-/* The change was led here: drops the additions that came with the customer that its author knew. */
-static void drop_led(const struct set_merge *merge, const char *key, size_t length,
-                     struct merge_element *element)
+/* True where `stamp` is of an addition that has come from the record that was named, when the two
+ * became one or later, and that the change's author had seen there. */
+static bool had_seen(const struct set_merge *merge, const struct merge_element *named,
+                     const struct stamp *stamp)
 {
-    const struct srv_record *from = &merge->decision->from->row;
+    const struct decision *decision = merge->decision;
+    int64_t seen = srv_work_seen(decision, decision->from->change);
+    int64_t came = srv_redirect_came(decision, decision->from);
+    for (int i = 0; i < named->count; i++) {
+        const struct stamp *base = &named->stamps[i];
+        bool same = (base->device_no | DECIDE_OTHER_RECORD) == stamp->device_no &&
+                    base->time == stamp->time &&
+                    (stamp->position == came || stamp->position == base->position);
+        if (same && dk_merge_known(base, merge->stamp.device_no, seen)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The change was led here from another record: of the additions its author had seen those that
+ * have come from there. An addition is kept there, too, for the next such change. */
+static enum merge_result merge_led(struct set_merge *merge, const char *key, size_t length,
+                                   bool add, struct merge_element *element)
+{
+    struct srv_record *row = &merge->decision->from->row;
+    struct merge_element named;
+    struct stamp stamp = merge->stamp;
     int left = 0;
+    srv_element_load(row, merge->number, key, length, true, &named);
     for (int i = 0; i < element->count; i++) {
-        const struct stamp *stamp = &element->stamps[i];
-        hlc time = merge->stamp.time;
-        int64_t seen = merge->seen;
-        bool any = false;
-        for (int n = 0; n < from->key_stamp_count; n++) {
-            if (srv_key_stamp_is(&from->key_stamps[n], key, length)) {
-                any = true;
-                srv_redirect_seen(merge->decision, &from->key_stamps[n].stamp, stamp, &time, &seen);
-            }
-        }
-        if (!any) {
-            srv_redirect_seen(merge->decision, &from->stamps[merge->number], stamp, &time, &seen);
-        }
-        if (seen < stamp->position) {
-            element->stamps[left++] = *stamp;
+        if (!element->there || !had_seen(merge, &named, &element->stamps[i])) {
+            element->stamps[left++] = element->stamps[i];
         }
     }
     element->count = left;
+    if (add) {
+        (void)dk_merge_element(&named, true, &stamp,
+                               srv_work_seen(merge->decision, merge->decision->from->change));
+        if (!srv_key_stamps_put(merge->decision, row, key, length, named.stamps, named.count)) {
+            return MERGE_REFUSED;
+        }
+    }
+    stamp.device_no |= DECIDE_OTHER_RECORD;
+    return dk_merge_unseen(element, add, &stamp);
 }
 
 /* Notes an addition and a removal of which only the addition takes effect: the change's own is the
@@ -93,12 +112,14 @@ static bool judge(void *context, const struct element *element, bool there, bool
     struct merge_element state;
     char key[LIMIT_LABEL_BYTES + LIMIT_SET_ELEMENT_BYTES + 1];
     size_t length = srv_element_key(key, merge->field->name, element);
-    load_element(merge, key, length, there, &state);
-    if (merge->decision->from != NULL) {
-        drop_led(merge, key, length, &state);
-    }
+    srv_element_load(&merge->work->row, merge->number, key, length, there, &state);
     uint32_t remover = state.count > 0 ? state.stamps[0].device_no : 0;
-    enum merge_result result = dk_merge_element(&state, add, &merge->stamp, merge->seen);
+    enum merge_result result = merge->decision->from == NULL
+                                   ? dk_merge_element(&state, add, &merge->stamp, merge->seen)
+                                   : merge_led(merge, key, length, add, &state);
+    if (result == MERGE_REFUSED) {
+        return false;
+    }
     *applies = result == MERGE_APPLY || result == MERGE_WINS;
     bool kept = srv_key_stamps_put(merge->decision, &merge->work->row, key, length, state.stamps,
                                    state.count) &&

@@ -37,6 +37,24 @@ struct work *srv_redirect_target(struct decision *decision, struct work *work)
     return work;
 }
 
+/* See the header. */
+int64_t srv_redirect_came(const struct decision *decision, const struct work *work)
+{
+    const struct entity *entity = work->row.record.entity;
+    int field = redirect_field(entity);
+    int64_t came = 0;
+    for (int steps = 0; work != NULL && steps < LIMIT_REDIRECTS; steps++) {
+        const struct value *next = &work->row.record.values[field];
+        if (next->kind != VALUE_ID) {
+            break;
+        }
+        int64_t position = work->row.stamps[field].position;
+        came = position > came ? position : came;
+        work = srv_work_find(decision, entity, &next->id);
+    }
+    return came;
+}
+
 /* Whoever may change or name the one record, or might then, may do so to the one that it has
  * become, though they never saw that. */
 static bool lead_on(struct decision *decision, struct work *named, struct work *target)
@@ -124,13 +142,13 @@ bool srv_redirect_references(struct decision *decision, const struct change **ch
 /* A change of a record beside the one that its work has. */
 struct work_change {
     struct work *work;
-    const struct work *from; /* the record that its author had before the eyes */
+    struct work *from; /* the record that its author had before the eyes */
     const struct change *change;
     struct work_change *next;
 };
 
 /* Keeps a change for srv_redirect_late, behind those that the changeset has before it. */
-static bool add_late(struct decision *decision, struct work *work, const struct work *from,
+static bool add_late(struct decision *decision, struct work *work, struct work *from,
                      const struct change *change)
 {
     struct work_change *late = dk_arena_new(decision->arena, sizeof *late);

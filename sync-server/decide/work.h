@@ -34,6 +34,9 @@
 
 /* In a device number of a stamp: it is the author's own, but of later. Numbers are below 2^31. */
 #define DECIDE_LATER_SELF UINT32_C(0x80000000)
+/* In one of an element's addition, also in the store: it came by another record, which this one's
+ * authors do not see. What they do here does not undo it before they have seen that it came. */
+#define DECIDE_OTHER_RECORD UINT32_C(0x80000000)
 
 enum effect {
     EFFECT_NONE,   /* only read */
@@ -155,7 +158,7 @@ struct decision {
     struct stamp stranger;    /* the last stamp that turned out to be nobody's but its device's */
     enum reject_code refused; /* not NONE: an operator turns it down */
     struct work_change *late, **late_end; /* changes that go to another record than they name */
-    const struct work *from;              /* that record, while such a change is merged */
+    struct work *from;                    /* that record, while such a change is merged */
     struct sales_actor actor;
     unsigned roles;             /* of the author, then and now, as the state machines know them */
     struct sales_reader reader; /* sees the works over the store */
@@ -341,6 +344,10 @@ bool srv_key_stamp_is(const struct srv_key_stamp *stamp, const char *key, size_t
 /* The key of an element of a SET field; its length. */
 size_t srv_element_key(char key[LIMIT_LABEL_BYTES + LIMIT_SET_ELEMENT_BYTES + 1], const char *field,
                        const struct element *element);
+/* What is known of an element of a SET field: the stamps of its own or, where it is there, the
+ * field's. */
+void srv_element_load(const struct srv_record *row, int field, const char *key, size_t length,
+                      bool there, struct merge_element *element);
 /* All stamps of a key, instead of those that it has. */
 bool srv_key_stamps_put(struct decision *decision, struct srv_record *row, const char *key,
                         size_t length, const struct stamp *stamps, int count);
@@ -497,6 +504,9 @@ bool srv_join(struct decision *decision, const struct work *from, struct work *i
 /* The record that a redirect of a customer or visit leads to; the work itself where there is none.
  * NULL: the decision has failed. */
 struct work *srv_redirect_target(struct decision *decision, struct work *work);
+/* Where what a redirected record had, all that it leads over is loaded, came to the one that it
+ * leads to. */
+int64_t srv_redirect_came(const struct decision *decision, const struct work *work);
 /* The verdict says that something went to another record than `from`. */
 void srv_redirect_tell(struct decision *decision, const struct work *from);
 /* The change with its references to customers and visits led to where those are redirected. */

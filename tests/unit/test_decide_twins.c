@@ -347,6 +347,66 @@ static void test_decide_twins__a_plan_that_is_dropped(void **state)
     expect_reference(world, ENTITY_VISIT, &other, VISIT_REDIRECT_TO, &planned);
 }
 
+/* Each device makes the visit, with or without somebody who took part, then adds them or takes them
+ * away; the acts of all devices in the order of `acts`, the n-th of which is that device's next.
+ * Returns whether they took part in the one visit. */
+static bool run_participants(struct world *world, struct hands *hands, int combination,
+                             const int acts[2 * DEVICES])
+{
+    struct id customer = make_customer(world, &world->wang, "shop"), visits[DEVICES];
+    world->now_ms += 1000 * MINUTE_MS; /* a trail of its own */
+    int64_t start_ms = world->now_ms - 60 * MINUTE_MS;
+    bool made[DEVICES] = {false};
+    for (int i = 0; i < 2 * DEVICES; i++) {
+        int n = acts[i], what = combination >> 2 * n;
+        if (!made[n]) {
+            visits[n] = add_visit(world, &customer, start_ms + (n + 1) * MINUTE_MS);
+            if ((what & 1) != 0) {
+                put_text(world, VISIT_PARTICIPANTS, "[\"Li\"]");
+            }
+        } else {
+            edit_record(world, ENTITY_VISIT, &visits[n], 0); /* before it heard of the others */
+            put_text(world, VISIT_PARTICIPANTS,
+                     (what & 2) != 0 ? "{\"add\":[\"Li\"]}" : "{\"remove\":[\"Li\"]}");
+        }
+        world->hlc_ms = start_ms + (n + (made[n] ? 10 : 1)) * MINUTE_MS;
+        struct verdict verdict = send_changeset(world, hands->all[n]);
+        assert_true(verdict.kind == VERDICT_ACCEPTED || verdict.kind == VERDICT_MERGED);
+        made[n] = true;
+    }
+    return value_of(world, ENTITY_VISIT, &visits[0], VISIT_PARTICIPANTS).kind != VALUE_NULL;
+}
+
+/* Given one visit on three devices, on each of which somebody is added to it or taken away, when
+ * all that comes in each order, then every order ends the same. */
+static void test_decide_twins__sets_join_in_any_order(void **state)
+{
+    struct world *world = *state;
+    static const int in_turn[2 * DEVICES] = {0, 0, 1, 1, 2, 2};
+    struct hands hands;
+    uint32_t random = 1;
+    give_devices(world, &hands);
+    hold_transaction(world);
+    for (int combination = 0; combination < 64; combination++) {
+        bool first = run_participants(world, &hands, combination, in_turn);
+        for (int times = 0; times < 30; times++) {
+            int acts[2 * DEVICES];
+            memcpy(acts, in_turn, sizeof acts);
+            for (int i = 2 * DEVICES - 1; i > 0; i--) {
+                random = random * 1664525 + 1013904223;
+                int other = (int)((random >> 16) % (uint32_t)(i + 1)), act = acts[i];
+                acts[i] = acts[other];
+                acts[other] = act;
+            }
+            if (run_participants(world, &hands, combination, acts) != first) {
+                fail_msg("combination %d, order %d%d%d%d%d%d: not %d", combination, acts[0],
+                         acts[1], acts[2], acts[3], acts[4], acts[5], first);
+            }
+        }
+    }
+    let_go(world);
+}
+
 #define TEST(name)                                                                                 \
     cmocka_unit_test_setup_teardown(test_decide_twins__##name, setup_world, teardown_world)
 
@@ -356,7 +416,7 @@ int main(void)
         TEST(become_one_in_any_order),     TEST(a_chain_is_one_in_any_order),
         TEST(later_work_goes_along),       TEST(others_stay_two),
         TEST(a_delete_that_saw_one_loses), TEST(what_is_deleted_stays_deleted),
-        TEST(a_plan_that_is_dropped),
+        TEST(a_plan_that_is_dropped),      TEST(sets_join_in_any_order),
     };
     return cmocka_run_group_tests_name("decide_twins", tests, NULL, NULL);
 }
