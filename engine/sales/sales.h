@@ -91,6 +91,8 @@ enum visit_flaw {
 /* What speaks against a visit by itself, up to FLAW_NO_RESULT. */
 daybook_status dk_visit_flaw(const struct sales_reader *reader, const struct record *visit,
                              struct arena *arena, enum visit_flaw *flaw);
+/* The fields of a visit that it is judged by, or its way from others. */
+uint64_t dk_visit_facts(void);
 /* Who has had so long can have come from anywhere: visits further back say nothing of the way. */
 #define SALES_WAY_MS ((int64_t)24 * 60 * 60 * 1000)
 /* Whether a visit shows for sure where its rep was, and when. */

@@ -171,6 +171,15 @@ bool dk_visit_is_too_fast(const struct record *const *run, int count)
 /* ---- what a visit says of itself */
 
 /* See the header. */
+uint64_t dk_visit_facts(void)
+{
+    const struct entity *entity = dk_entity(ENTITY_VISIT);
+    return dk_field_group_mask(entity, VISIT_CHECKIN_TS) |
+           dk_field_group_mask(entity, VISIT_CHECKOUT_TS) | (uint64_t)1 << VISIT_STATUS |
+           (uint64_t)1 << VISIT_FEEDBACK | (uint64_t)1 << VISIT_REDIRECT_TO;
+}
+
+/* See the header. */
 bool dk_visit_may_count(const struct record *visit)
 {
     int64_t in, out;

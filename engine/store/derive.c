@@ -3,7 +3,7 @@
  * Owns the list of records that a transaction touched and whose DERIVED fields may follow. Called
  * by commit and apply before they end. Invariant: afterwards the DERIVED fields of every record
  * named, of its document and of that document's lines equal what dk_sales_derive computes (lines
- * first, because documents add them up).
+ * first, because documents add them up), and visits show what visits.c reckons.
  */
 #include "engine/store/inside.h"
 
@@ -145,15 +145,41 @@ static daybook_status touch_lines(struct store *store, struct touched *lines,
     return status;
 }
 
-/* Three rounds: what is neither, then lines, then documents. */
+/* True for a visit or what hangs from one. */
+static bool is_of_visit(const struct entity *entity)
+{
+    return entity->kind == ENTITY_VISIT || entity->kind == ENTITY_VISIT_ACTION;
+}
+
+/* Documents: visits are reckoned, in the order of their check-ins. */
+static daybook_status derive_documents(struct store *store, struct touched *documents, bool lenient)
+{
+    struct touched visits = {NULL, 0, 0};
+    daybook_status status = DAYBOOK_OK;
+    sort_out(documents);
+    for (int i = 0; i < documents->count && status == DAYBOOK_OK; i++) {
+        const struct touched_record *item = &documents->items[i];
+        status = is_of_visit(item->entity) ? dk_touch(store, &visits, item->entity, &item->id)
+                                           : derive_one(store, item, NULL, lenient);
+    }
+    return status == DAYBOOK_OK && visits.count > 0 ? dk_visits_reckon(store, &visits) : status;
+}
+
+/* Three rounds: what is neither, then lines, then documents. Where nothing is pending the server's
+ * word on visits stands. */
 daybook_status dk_touched_derive(struct store *store, struct touched *touched, bool lenient)
 {
+    const struct store_state *state = &store->memory.state;
     struct touched lines = {NULL, 0, 0}, documents = {NULL, 0, 0};
+    bool settled = lenient && state->pending == 0 && state->unsettled == 0;
     daybook_status status = DAYBOOK_OK;
     sort_out(touched);
     for (int i = 0; i < touched->count && status == DAYBOOK_OK; i++) {
         const struct touched_record *item = &touched->items[i];
         const struct entity_facts *facts = &store->facts[item->entity->kind];
+        if (settled && is_of_visit(item->entity)) {
+            continue;
+        }
         if (facts->is_document) {
             status = dk_touch(store, &documents, item->entity, &item->id);
             if (status == DAYBOOK_OK) {
@@ -169,9 +195,5 @@ daybook_status dk_touched_derive(struct store *store, struct touched *touched, b
     for (int i = 0; i < lines.count && status == DAYBOOK_OK; i++) {
         status = derive_one(store, &lines.items[i], &documents, lenient);
     }
-    sort_out(&documents);
-    for (int i = 0; i < documents.count && status == DAYBOOK_OK; i++) {
-        status = derive_one(store, &documents.items[i], NULL, lenient);
-    }
-    return status;
+    return status == DAYBOOK_OK ? derive_documents(store, &documents, lenient) : status;
 }

@@ -52,7 +52,7 @@ struct entity_facts {
     uint64_t gathered; /* SET and MAP fields, whose changes are operations */
     uint64_t required_columns;
     bool is_document;   /* has child rows */
-    bool derives;       /* it, its document or its lines have DERIVED fields */
+    bool derives;       /* it, its document or its lines have DERIVED fields; or a visit's */
     bool derives_alone; /* has DERIVED fields that follow from the record itself */
 };
 
@@ -159,6 +159,7 @@ struct store {
             *raw_clear;
         struct statement *fetched_add, *fetched_has, *fetched_remove, *fetched_old, *fetched_below;
         struct statement *past_epoch, *former_device;
+        struct statement *visit_before, *visit_twin, *visit_pending, *visit_behind;
         struct statement *number_load, *number_save, *number_rewrite;
         struct statement *inbox_add, *inbox_by_changeset, *inbox_remove, *inbox_root, *inbox_chain,
             *inbox_adopt, *inbox_count, *inbox_lost, *inbox_kind, *inbox_told;
@@ -291,6 +292,12 @@ daybook_status dk_touch_any(struct store *store, struct touched *touched,
  * it is. */
 daybook_status dk_touched_derive(struct store *store, struct touched *touched, bool lenient);
 
+/* ---- visits.c */
+
+/* Reckons anew which of the visits that have changes pending count: of those touched, and what is
+ * judged by them; NULL: of all. */
+daybook_status dk_visits_reckon(struct store *store, const struct touched *visits);
+
 /* ---- number.c */
 
 /* Gives a change that makes a document a number, where it has none and the device has one. */
@@ -413,6 +420,9 @@ daybook_status dk_pending_base(const struct holding *holding, struct arena *aren
 /* Writes the row in pending, in a new slot where there is none yet, and hidden as `visible` says.
  */
 daybook_status dk_pending_write(struct store *store, struct holding *holding, bool visible);
+/* Adds the base values of fields that were not touched before, out of the row as it was. */
+daybook_status dk_pending_extend(struct store *store, struct holding *holding,
+                                 const struct record *before, uint64_t fields);
 daybook_status dk_pending_remove(struct store *store, const struct holding *holding);
 /* Base values of these fields of a record as JSON, in store->text. */
 daybook_status dk_pending_base_text(struct store *store, const struct record *base, uint64_t fields,

@@ -280,6 +280,40 @@ daybook_status dk_pending_write(struct store *store, struct holding *holding, bo
     return status == DAYBOOK_OK ? hide(store, holding, !visible) : status;
 }
 
+/* Adds the base values of fields that were not touched before: {"a":1} and {"b":2} become
+ * {"a":1,"b":2}. */
+daybook_status dk_pending_extend(struct store *store, struct holding *holding,
+                                 const struct record *before, uint64_t fields)
+{
+    uint64_t fresh = fields & ~holding->touched & ~store->facts[holding->entity->kind].derived;
+    struct value *text = &holding->base_text;
+    holding->touched |= fresh;
+    if (holding->base_state == BASE_ABSENT || (fresh == 0 && text->kind == VALUE_TEXT)) {
+        return DAYBOOK_OK;
+    }
+    daybook_status status = dk_pending_base_text(store, before, fresh, false);
+    if (status != DAYBOOK_OK) {
+        return status;
+    }
+    size_t old = text->kind == VALUE_TEXT && text->length > 2 ? text->length - 1 : 0;
+    size_t length = old + store->text.length;
+    char *joined = dk_arena_new(&store->work, length + 1);
+    if (joined == NULL) {
+        return DAYBOOK_NO_MEMORY;
+    }
+    if (old > 0) {
+        memcpy(joined, text->text, old);
+    }
+    memcpy(joined + old, store->text.bytes, store->text.length);
+    if (old > 0) {
+        joined[old] = store->text.length > 2 ? ',' : '}';
+        length -= store->text.length > 2 ? 0 : 1;
+    }
+    *text = (struct value){.kind = VALUE_TEXT, .length = (uint32_t)length};
+    text->text = joined;
+    return DAYBOOK_OK;
+}
+
 /* Implied ones have no row to remove. */
 daybook_status dk_pending_remove(struct store *store, const struct holding *holding)
 {

@@ -35,7 +35,7 @@
 #include <string.h>
 
 #define APPLICATION_ID 1145195083 /* "DBKK" */
-#define LAYOUT 1                  /* of the tables that are not records */
+#define LAYOUT 2                  /* of tables and indexes, but for the records' columns */
 #define SCHEMAS_PER_LAYOUT 100000 /* user_version = LAYOUT * this + SCHEMA_VERSION */
 #define SQL_MAX (512 * 1024)
 #define ENTITY_NUMBER_MAX 255 /* one byte in outbox.made */
@@ -84,10 +84,14 @@ static const char tables_sql[] =
 
 /* ---- facts */
 
-/* Whether the entity, its document or one of its lines has DERIVED fields. */
+/* Whether the entity, its document or one of its lines has DERIVED fields; or is a visit, of which
+ * this device reckons whether it counts. */
 static bool family_derives(const struct store *store, const struct entity *entity)
 {
     const struct entity *child;
+    if (entity->kind == ENTITY_VISIT || entity->kind == ENTITY_VISIT_ACTION) {
+        return true;
+    }
     if (store->facts[entity->kind].derived != 0) {
         return true;
     }
@@ -153,7 +157,8 @@ static const char *sql_type(enum field_type type)
     }
 }
 
-/* The entity's table and the index over the field that names its root. */
+/* The entity's table and the index over the field that names its root; of visits, that over a rep's
+ * by time. */
 static void write_table(struct buffer *sql, const struct entity *entity)
 {
     dk_buffer_append_text(sql, "CREATE TABLE IF NOT EXISTS r_");
@@ -178,6 +183,10 @@ static void write_table(struct buffer *sql, const struct entity *entity)
         dk_buffer_append_char(sql, '(');
         dk_buffer_append_text(sql, field);
         dk_buffer_append_text(sql, ");");
+    }
+    if (entity->kind == ENTITY_VISIT) {
+        dk_buffer_append_text(
+            sql, "CREATE INDEX IF NOT EXISTS r_visit_by_rep ON r_visit(rep_id,checkin_ts);");
     }
 }
 

@@ -103,6 +103,16 @@ daybook_status dk_store_holds(struct store *store, const struct entity *entity, 
                               struct arena *arena, struct sales_hold holds[SALES_HOLDS_MAX],
                               int *count, bool *found);
 
+/* Whether a visit counts, and what speaks against it, as far as this device knows. */
+struct store_visit {
+    bool found;
+    bool counts;
+    bool provisional; /* changes are pending that it is judged by */
+    enum visit_flaw flaw;
+};
+daybook_status dk_store_visit_counts(struct store *store, const struct id *id, struct arena *arena,
+                                     struct store_visit *visit);
+
 struct store_failure { /* of a commit */
     const struct entity *entity;
     struct id id;

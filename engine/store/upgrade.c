@@ -253,5 +253,8 @@ daybook_status dk_upgrade_run(struct store *store, int64_t schema)
             status = derive_more(store, dk_entity(kind), schema, &touched);
         }
     }
-    return status == DAYBOOK_OK ? dk_touched_derive(store, &touched, true) : status;
+    if (status == DAYBOOK_OK) {
+        status = dk_touched_derive(store, &touched, true);
+    }
+    return status == DAYBOOK_OK ? dk_visits_reckon(store, NULL) : status;
 }

@@ -292,41 +292,6 @@ void dk_write_extend(struct write *write, const struct change *change, struct ho
     holding->seen = change->seen < holding->seen ? change->seen : holding->seen;
 }
 
-/* Adds the base values of fields that were not touched before: {"a":1} and {"b":2} become
- * {"a":1,"b":2}. */
-static daybook_status extend_base(struct write *write, struct holding *holding,
-                                  const struct record *before, uint64_t fields)
-{
-    struct store *store = write->store;
-    uint64_t fresh = fields & ~holding->touched & ~store->facts[holding->entity->kind].derived;
-    struct value *text = &holding->base_text;
-    holding->touched |= fresh;
-    if (holding->base_state == BASE_ABSENT || (fresh == 0 && text->kind == VALUE_TEXT)) {
-        return DAYBOOK_OK;
-    }
-    daybook_status status = dk_pending_base_text(store, before, fresh, false);
-    if (status != DAYBOOK_OK) {
-        return status;
-    }
-    size_t old = text->kind == VALUE_TEXT && text->length > 2 ? text->length - 1 : 0;
-    size_t length = old + store->text.length;
-    char *joined = dk_arena_new(&store->work, length + 1);
-    if (joined == NULL) {
-        return DAYBOOK_NO_MEMORY;
-    }
-    if (old > 0) {
-        memcpy(joined, text->text, old);
-    }
-    memcpy(joined + old, store->text.bytes, store->text.length);
-    if (old > 0) {
-        joined[old] = store->text.length > 2 ? ',' : '}';
-        length -= store->text.length > 2 ? 0 : 1;
-    }
-    *text = (struct value){.kind = VALUE_TEXT, .length = (uint32_t)length};
-    text->text = joined;
-    return DAYBOOK_OK;
-}
-
 /* Fields of which two states of a record differ. */
 static uint64_t difference(const struct record *a, const struct record *b)
 {
@@ -344,7 +309,8 @@ daybook_status dk_write_put(struct write *write, const struct change *change,
     uint64_t sent = dk_records_mask(change->values, change->value_count);
     uint64_t changed = difference(&holding->row.record, record);
     dk_write_extend(write, change, holding);
-    daybook_status status = extend_base(write, holding, &holding->row.record, sent | changed);
+    daybook_status status =
+        dk_pending_extend(write->store, holding, &holding->row.record, sent | changed);
     if (status == DAYBOOK_OK) {
         status = dk_pending_write(write->store, holding, true);
     }

@@ -80,21 +80,17 @@ static bool count_alone(struct decision *decision, const struct record *visit, b
 
 /* ---- what is to be judged */
 
-/* True where the visit has come or goes, or says something else of where its rep was. */
-static bool is_elsewhere(const struct work *visit)
+/* True where the visit has come or goes, or something of these fields has changed. */
+static bool has_changed(const struct work *visit, uint64_t fields)
 {
-    const struct entity *entity = visit->row.record.entity;
-    uint64_t way = dk_field_group_mask(entity, VISIT_CHECKIN_TS) |
-                   dk_field_group_mask(entity, VISIT_CHECKOUT_TS) | (uint64_t)1 << VISIT_STATUS |
-                   (uint64_t)1 << VISIT_REDIRECT_TO;
     return visit->effect == EFFECT_NEW || visit->effect == EFFECT_DELETE || visit->revived ||
-           (visit->changed & way) != 0;
+           (visit->changed & fields) != 0;
 }
 
-/* True where something has happened to the visit that it is judged by. */
-static bool is_renewed(const struct work *visit)
+/* True where it says something else of where its rep was. */
+static bool is_elsewhere(const struct work *visit)
 {
-    return is_elsewhere(visit) || (visit->changed >> VISIT_FEEDBACK & 1) != 0;
+    return has_changed(visit, dk_visit_facts() & ~((uint64_t)1 << VISIT_FEEDBACK));
 }
 
 /* True where the action has come to its visit, or goes. */
@@ -114,7 +110,8 @@ static bool look_at(struct decision *decision, struct work *work, bool *any)
     if (!written || (kind != ENTITY_VISIT && (kind != ENTITY_VISIT_ACTION || parent == NULL))) {
         return true;
     }
-    bool renewed = kind == ENTITY_VISIT ? is_renewed(work) : is_other_action(work);
+    bool renewed =
+        kind == ENTITY_VISIT ? has_changed(work, dk_visit_facts()) : is_other_action(work);
     bool moved = kind == ENTITY_VISIT && (work->changed >> VISIT_CUSTOMER_ID & 1) != 0;
     if (!renewed && !moved) {
         return true;

@@ -57,6 +57,10 @@
     X(SEE, true, "WHO see NAME")                                                                   \
     X(EMPTY, true, "WHO 's inbox is empty")                                                        \
     X(INBOX, true, "WHO 's inbox : WORD NAME ?, COLUMNS")                                          \
+    X(COUNTS, true, "WHO 's NAME counts")                                                          \
+    X(COUNTS_SO_FAR, true, "WHO 's NAME counts so far")                                            \
+    X(COUNTS_NOT, true, "WHO 's NAME does not count : WORD")                                       \
+    X(COUNTS_NOT_SO_FAR, true, "WHO 's NAME does not count so far : WORD")                         \
     X(STATE, true, "WHO 's NAME is WORD")
 
 #define STORY_KIND(kind, states, form) STORY_##kind,

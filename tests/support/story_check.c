@@ -246,6 +246,26 @@ static bool check_state(struct story_stage *stage, int person)
            story_untrue(stage, "it is %s", state[0] == '\0' ? "settled" : state);
 }
 
+/* Whether a visit counts, why not, and who says so; the field says the same. */
+static bool check_counts(struct story_stage *stage, int person)
+{
+    const struct story_step *step = stage->step;
+    const char *id = stage->ids[step->names[0]];
+    struct device *device = &stage->reps[person]->device;
+    daybook_visit_count count = DAYBOOK_VISIT_COUNT_INIT;
+    bool counts = step->kind == STORY_COUNTS || step->kind == STORY_COUNTS_SO_FAR;
+    bool so_far = step->kind == STORY_COUNTS_SO_FAR || step->kind == STORY_COUNTS_NOT_SO_FAR;
+    device_must(daybook_visit_counts(device->engine, id, &count), NULL);
+    const char *field =
+        device_text_of(device, "SELECT ifnull(effective, 0) FROM visit WHERE id = ?1", id);
+    bool same = strcmp(field, count.counts ? "1" : "0") == 0;
+    return (count.counts == counts && count.provisional == so_far && same &&
+            strcmp(count.reason, step->words[0]) == 0) ||
+           story_untrue(stage, "it %s%s: %s, and shows effective %s",
+                        count.counts ? "counts" : "does not count",
+                        count.provisional ? " so far" : "", count.reason, field);
+}
+
 /* ---- verdicts */
 
 #define FLAG_NAME(member, name) name,
@@ -332,6 +352,8 @@ bool story_check(struct story_stage *stage)
         bool is_true = step->kind == STORY_TOLD      ? check_told(stage, person)
                        : step->kind == STORY_SEE_ONE ? check_see_one(stage, person, bound)
                        : step->kind == STORY_STATE   ? check_state(stage, person)
+                       : step->kind >= STORY_COUNTS && step->kind <= STORY_COUNTS_NOT_SO_FAR
+                           ? check_counts(stage, person)
                        : step->kind == STORY_INBOX || step->kind == STORY_EMPTY
                            ? check_inbox(stage, person)
                            : check_see(stage, person);

@@ -414,6 +414,35 @@ DAYBOOK_API daybook_status daybook_expected_holds(daybook *engine, const char *e
 DAYBOOK_API daybook_status daybook_clear_hold(daybook *engine, const char *hold, const char *note,
                                               daybook_error *error);
 
+/* ---- visits ---------------------------------------------------------------------------------- */
+
+/* Whether a visit counts (visit.effective), and why it does not. */
+typedef struct daybook_visit_count {
+    size_t size; /* sizeof(daybook_visit_count) */
+    bool counts;
+    /* True: this device's reckoning, by the server's rule over what is here; changes of the visit
+     * or its actions are not settled, and the server has the last word. */
+    bool provisional;
+    /* "" where it counts, else a stable word: open (neither completed nor verified), short (less
+     * than five minutes, or without check-out), no_result (neither feedback nor order nor stock
+     * count); unless a manager has verified it: no_place, vague (known to more than 100 m), far
+     * (more than 200 m from the customer), no_customer_place, mock, clock (both are in doubt),
+     * too_fast (not to be reached in time from the visits before it); twin (another one that counts
+     * was less than two hours before it), joined (it has become another one: redirect_to),
+     * colleague (another rep recorded it), elsewhere (the server knows of what is not here). Newer
+     * versions may add words. */
+    char reason[32];
+} daybook_visit_count;
+/* A struct to be filled. */
+#define DAYBOOK_VISIT_COUNT_INIT                                                                   \
+    {                                                                                              \
+        sizeof(daybook_visit_count), false, false, ""                                              \
+    }
+/* Fills the struct. A visit's field `effective` shows the same, but for one of which nothing but
+ * actions is unsettled: it still shows what the server has said. INVALID (id), NOT_FOUND. */
+DAYBOOK_API daybook_status daybook_visit_counts(daybook *engine, const char *id,
+                                                daybook_visit_count *count);
+
 /* ---- days ------------------------------------------------------------------------------------ */
 
 /* The organisation's date at a moment: *day is YYYYMMDD, `ms` milliseconds UTC by a clock of the
