@@ -46,7 +46,7 @@ static int tear_down(void **state)
 static int64_t compare_after(const char *sql)
 {
     sqlite3 *database = NULL;
-    const struct replica replica = {copy.path, company.server.database, "wang"};
+    const struct replica replica = {copy.path, company.server.database, "wang", false};
     device_close(&wang->device);
     device_copy(&wang->device, &copy);
     device_open(&wang->device);
@@ -94,7 +94,7 @@ static void test_replica__any_difference_is_seen(void **state)
 
 static void test_replica__unsettled_work_is_seen(void **state)
 {
-    const struct replica replica = {wang->device.path, company.server.database, "wang"};
+    const struct replica replica = {wang->device.path, company.server.database, "wang", false};
     (void)state;
     assert_true(replica_compare(&replica) > 0);
     rep_put(wang, "customer", "{\"name\":\"pending\"}", NULL);

@@ -4,7 +4,8 @@
  * gained, lost, both at one position. Each with work under way on both sides, on the person's
  * device and on those of who stays there, in every order of arrival: all work is kept, who has lost
  * sight has nothing of it left, is told, and gets no byte of what others write from then on, and
- * who has gained sight has all of it.
+ * who has gained sight has all of it. Likewise where the night's work takes documents from a device
+ * that does without recent ones.
  */
 #include "tests/support/company.h"
 #include "tests/support/deal.h"
@@ -225,11 +226,114 @@ static void run(const char *order)
     }
 }
 
+/* ---- leave_recent */
+
+static struct rep *leaver, *keeper;
+static char shop[DAYBOOK_ID_SIZE], over[DAYBOOK_ID_SIZE], refused[DAYBOOK_ID_SIZE],
+    line[DAYBOOK_ID_SIZE];
+
+/* A visit that was cancelled and an order that was rejected, which a device that does without
+ * recent documents has as well as one that does not. */
+static int set_up_leaver(void **state)
+{
+    char import[200];
+    (void)state;
+    company_open(&company);
+    keeper = company_hire(&company, "keeper", "rep", "East");
+    leaver = company_add(&company, "leaver", "rep", "East");
+    leaver->device.options.leave_recent = true;
+    rep_begin(leaver);
+    rep_put(keeper, "customer", "{\"name\":\"shop\"}", shop);
+    rep_putf(keeper, "visit", over, "{\"customer_id\":\"%s\"}", shop);
+    rep_patch(keeper, "visit", over, "{\"status\":\"cancelled\"}");
+    rep_putf(keeper, "sales_order", refused, "{\"customer_id\":\"%s\",\"cur\":\"CNY\"}", shop);
+    rep_putf(keeper, "order_line", line,
+             "{\"order_id\":\"%s\",\"product_id\":\"" TEA "\",\"qty\":1000,\"price_e4\":100000}",
+             refused);
+    company_settle(&company);
+    (void)snprintf(import, sizeof import,
+                   "{\"entity\":\"sales_order\",\"id\":\"%s\",\"status\":\"rejected\"}\n", refused);
+    server_import(&company.server, import);
+    company_settle(&company);
+    return 0;
+}
+
+/* The night's work: what is closed is recent, however young. */
+static void pass_night(void)
+{
+    const char *const command[] = {"classify", "--open-days", "0", "--last", "0", NULL};
+    char out[200];
+    assert_int_equal(server_run(&company.server, out, sizeof out, command), 0);
+    assert_non_null(strstr(out, " 2 moved"));
+}
+
+/* Both documents with the work of both, as everybody has them in the end who has them at all. */
+static void expect_both(struct rep *rep)
+{
+    assert_field(rep, "visit", over, "status", "cancelled");
+    assert_field(rep, "visit", over, "feedback", "closed for good");
+    assert_field(rep, "visit", over, "outcome", "[\"shelf\"]");
+    assert_int_equal(rep_count(rep, "SELECT count(*) FROM visit_action WHERE visit_id = ?1", over),
+                     2);
+    assert_field(rep, "sales_order", refused, "note", "keeper's");
+    assert_field(rep, "sales_order", refused, "deliver_by", "20270101");
+    assert_field(rep, "sales_order", refused, "total", "500");
+    assert_int_equal(rep_count(rep,
+                               "SELECT count(*) FROM field_conflict WHERE record_id = ?1"
+                               " AND field_name = 'note' AND lost = '\"leaver''s\"'",
+                               refused),
+                     1);
+}
+
+/* The leaver and the keeper work offline on both; then the leaver sends it (P), a night passes (C),
+ * and the keeper sends (S), in this order. What somebody works on is open again, so in the end they
+ * are out of the leaver's sight only where the night came last. */
+static void run_leaver(const char *order)
+{
+    const struct timespec pause = {.tv_sec = 1, .tv_nsec = 200000000}; /* a request travels less */
+    bool gone = order[2] == 'C';
+    rep_patch(leaver, "visit", over, "{\"feedback\":\"closed for good\"}");
+    rep_putf(leaver, "visit_action", NULL, "{\"visit_id\":\"%s\",\"kind\":\"photo\"}", over);
+    rep_patch(leaver, "sales_order", refused, "{\"note\":\"leaver's\",\"deliver_by\":20270101}");
+    rep_patch(leaver, "order_line", line, "{\"qty\":500}");
+    (void)nanosleep(&pause, NULL);
+    rep_patch(keeper, "visit", over, "{\"outcome\":[\"shelf\"]}");
+    rep_putf(keeper, "visit_action", NULL, "{\"visit_id\":\"%s\",\"kind\":\"intel\"}", over);
+    rep_patch(keeper, "sales_order", refused, "{\"note\":\"keeper's\"}");
+    for (const char *step = order; *step != '\0'; step++) {
+        if (*step == 'C') {
+            pass_night();
+        } else {
+            rep_sync(*step == 'P' ? leaver : keeper);
+        }
+    }
+    company_settle(&company);
+    expect_both(keeper);
+    if (gone) {
+        assert_field(leaver, "visit", over, "status", "");
+        assert_field(leaver, "sales_order", refused, "status", "");
+        assert_int_equal(rep_count(leaver, "SELECT count(*) FROM visit_action", NULL), 0);
+        assert_int_equal(rep_count(leaver, "SELECT count(*) FROM order_line", NULL), 0);
+    } else {
+        expect_both(leaver);
+    }
+    /* Whoever has no part in a document any more is not told of it; the conflict log has it. */
+    bool told = strcmp(order, "PSC") != 0;
+    assert_int_equal(rep_take_inbox(leaver, "superseded", refused), told);
+    assert_int_equal(rep_count(leaver, "SELECT count(*) FROM inbox", NULL), 0);
+    assert_int_equal(rep_count(keeper, "SELECT count(*) FROM inbox", NULL), 0);
+}
+
 #define ORDER(order)                                                                               \
     static void test_scope_changes__in_order_##order(void **state)                                 \
     {                                                                                              \
         (void)state;                                                                               \
         run(#order);                                                                               \
+    }                                                                                              \
+    static void test_scope_changes__leave_recent_in_order_##order(void **state)                    \
+    {                                                                                              \
+        (void)state;                                                                               \
+        run_leaver(#order);                                                                        \
     }
 ORDER(CPS)
 ORDER(CSP)
@@ -239,7 +343,9 @@ ORDER(SCP)
 ORDER(SPC)
 
 #define TEST(order)                                                                                \
-    cmocka_unit_test_setup_teardown(test_scope_changes__in_order_##order, set_up, tear_down)
+    cmocka_unit_test_setup_teardown(test_scope_changes__in_order_##order, set_up, tear_down),      \
+        cmocka_unit_test_setup_teardown(test_scope_changes__leave_recent_in_order_##order,         \
+                                        set_up_leaver, tear_down)
 
 int main(void)
 {

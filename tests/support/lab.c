@@ -282,7 +282,7 @@ void lab_enrol(struct lab_device *device)
 {
     struct lab *lab = device->lab;
     char code[400];
-    const char *const argv[] = {"enrol", lab->users[device->user].login};
+    const char *const argv[] = {"enrol", lab->users[device->user].login, false};
     bool faults = lab->faults;
     lab->faults = false;
     if (lab_command(lab, code, sizeof code, 2, argv) != DAYBOOK_OK) {
@@ -395,7 +395,8 @@ void lab_check(struct lab_device *device)
 void lab_compare(struct lab_device *device)
 {
     struct lab *lab = device->lab;
-    const struct replica replica = {device->path, lab->database, lab->users[device->user].login};
+    const struct replica replica = {device->path, lab->database, lab->users[device->user].login,
+                                    false};
     if (replica_compare(&replica) < 0) {
         lab_fail(lab, "the replica of device %d is not what the server has", device->number);
     }

@@ -233,11 +233,13 @@ static bool wanted_labels(struct comparison *comparison, char *out, size_t size)
         "   WHERE login = ?1 AND user_role IN ('back_office', 'system'))"
         " SELECT group_concat(label) FROM (SELECT label FROM bucket"
         "  WHERE replace(label, '/recent', '') IN (SELECT label FROM wanted)"
-        "  AND label NOT LIKE '%/archive' ORDER BY label)";
+        "  AND label NOT LIKE '%/archive' AND (label NOT LIKE '%/recent' OR NOT ?2)"
+        "  ORDER BY label)";
     out[0] = '\0';
     if (sqlite3_prepare_v2(comparison->theirs, sql, -1, &statement, NULL) == SQLITE_OK &&
         sqlite3_bind_text(statement, 1, comparison->replica->login, -1, SQLITE_STATIC) ==
             SQLITE_OK &&
+        sqlite3_bind_int(statement, 2, comparison->replica->leaves_recent) == SQLITE_OK &&
         sqlite3_step(statement) == SQLITE_ROW && sqlite3_column_text(statement, 0) != NULL) {
         (void)snprintf(out, size, "%s", (const char *)sqlite3_column_text(statement, 0));
     } else {
@@ -320,7 +322,8 @@ int64_t replica_compare_shared(const struct replica *replica)
 void replica_check(struct device *device, struct server *server, const char *login,
                    const char *file, int line)
 {
-    const struct replica replica = {device->path, server->database, login};
+    const struct replica replica = {device->path, server->database, login,
+                                    device->options.leave_recent};
     if (replica_compare_through(&replica, device->options.vfs) < 0) {
         print_error("the replica of %s is not what the server has\n", login);
         _fail(file, line);

@@ -10,6 +10,7 @@
 #include "tests/support/device.h"
 #include "tests/support/server.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Whose replica it is: what the role of the user may read is worked out again from these. */
@@ -17,6 +18,7 @@ struct replica {
     const char *store;  /* the device's file */
     const char *server; /* the server's file */
     const char *login;  /* the device's user */
+    bool leaves_recent; /* the device does without recent documents */
 };
 
 /* The number of rows that were compared, or -1 after the first difference, which is printed. Also a

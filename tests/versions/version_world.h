@@ -227,12 +227,13 @@ static inline void world_settle(struct company *company, struct pocket *const *p
     }
     for (int i = 0; i < company->count; i++) {
         struct rep *rep = &company->reps[i];
-        const struct replica replica = {rep->device.path, company->server.database, rep->login};
+        const struct replica replica = {rep->device.path, company->server.database, rep->login,
+                                        false};
         assert_true(rep->left || replica_compare_shared(&replica) > 0);
     }
     for (int i = 0; pockets[i] != NULL; i++) {
         const struct replica replica = {pockets[i]->store, company->server.database,
-                                        pockets[i]->login};
+                                        pockets[i]->login, false};
         assert_true(replica_compare_shared(&replica) > 0);
     }
     replica_check_server(&company->server);

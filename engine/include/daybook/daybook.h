@@ -96,7 +96,8 @@ typedef struct daybook_options {
     int64_t page_bytes; /* wanted size of a page of the server's log; 0: the server's default */
     int64_t timeout_ms; /* of one exchange; 0: 60,000 */
     const char *vfs;    /* name of a registered SQLite VFS; NULL: the default */
-    /* True: documents that have been closed for some weeks are not kept on this device. */
+    /* True: documents that have been closed for some weeks are not kept on this device, which is
+     * not told either what becomes of its work on them from then on. */
     bool leave_recent;
 } daybook_options;
 /* Options with nothing set. */
@@ -419,7 +420,7 @@ DAYBOOK_API daybook_status daybook_clear_hold(daybook *engine, const char *hold,
 /* Whether a visit counts (visit.effective), and why it does not. */
 typedef struct daybook_visit_count {
     size_t size; /* sizeof(daybook_visit_count) */
-    bool counts;
+    bool counts; /* it is effective */
     /* True: this device's reckoning, by the server's rule over what is here; changes of the visit
      * or its actions are not settled, and the server has the last word. */
     bool provisional;
