@@ -26,6 +26,16 @@ static void write_long(struct buffer *out, const char *name, uint64_t number)
     dk_json_write_int64(out, (int64_t)number);
 }
 
+/* Whether two changes have the same header, as far as it shows without making both. */
+static bool share_header(const struct change *a, const struct change *b)
+{
+    bool same = a->op == b->op && a->entity == b->entity && a->value_count == b->value_count;
+    for (int i = 0; same && i < a->value_count; i++) {
+        same = a->values[i].field >= 0 && a->values[i].field == b->values[i].field;
+    }
+    return same;
+}
+
 /* The changes as blocks: neighbours with the same entity, op and fields share a header. */
 static void write_changes(struct buffer *out, const struct changeset *changeset)
 {
@@ -35,9 +45,11 @@ static void write_changes(struct buffer *out, const struct changeset *changeset)
     dk_block_begin(&writer, out);
     for (int i = 0; i < changeset->change_count; i++) {
         const struct change *change = &changeset->changes[i];
-        dk_buffer_reset(&header);
-        dk_block_header(&header, change->op, change->entity, 0, change->values,
-                        change->value_count);
+        if (i == 0 || !share_header(&change[-1], change)) {
+            dk_buffer_reset(&header);
+            dk_block_header(&header, change->op, change->entity, 0, change->values,
+                            change->value_count);
+        }
         if (header.status != DAYBOOK_OK) {
             out->status = header.status;
             break;

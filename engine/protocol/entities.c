@@ -134,19 +134,13 @@ const struct entity *dk_entity_by_name(const char *name, size_t length)
     return NULL;
 }
 
-/* The number of the field of this name, or -1. Looks at `hint`, then behind it (callers that step
- * through a record or a header in table order find it there), then at all. */
+/* The number of the field of this name, or -1. Looks from `hint` on (callers that step through a
+ * record or a header in table order find it there), then before it. */
 int dk_entity_field(const struct entity *entity, const char *name, size_t length, int hint)
 {
-    if (hint >= 0 && hint < entity->field_count &&
-        name_is(entity->fields[hint].name, name, length)) {
-        return hint;
-    }
-    if (hint >= -1 && hint < entity->field_count - 1 &&
-        name_is(entity->fields[hint + 1].name, name, length)) {
-        return hint + 1;
-    }
-    for (int field = 0; field < entity->field_count; field++) {
+    int first = hint >= 0 && hint < entity->field_count ? hint : 0;
+    for (int i = 0; i < entity->field_count; i++) {
+        int field = first + i < entity->field_count ? first + i : first + i - entity->field_count;
         if (name_is(entity->fields[field].name, name, length)) {
             return field;
         }

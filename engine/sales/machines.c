@@ -180,7 +180,9 @@ enum machine_answer dk_machine_step(const struct record *record, int from, int t
         *rule = row_of(entity, from, to, MACHINE_DOWN, everybody) != NULL ? "role" : "step";
         return MACHINE_REFUSED;
     }
-    if ((reach(record, from, roles, barred, NULL) >> to & 1) != 0) {
+    const struct machine_step *step = row_of(entity, from, to, MACHINE_UP, roles);
+    bool direct = step != NULL && missing(record, step->need, barred) == NULL;
+    if (direct || (reach(record, from, roles, barred, NULL) >> to & 1) != 0) {
         return MACHINE_STEP_UP;
     }
     if ((reach(record, from, roles, barred, rule) >> to & 1) == 0) {

@@ -9,11 +9,11 @@
 #include "engine/base/text.h"
 
 #include <assert.h>
-#include <inttypes.h>
 #include <string.h>
 
 #define DEVICE_DIGITS 5     /* at least */
 #define DEVICE_DIGITS_MAX 7 /* 32 bits */
+#define COUNTER_DIGITS 6    /* at least */
 
 static const struct {
     const char *prefix;
@@ -46,13 +46,19 @@ static const char *write_device(uint32_t device_no, char device[DEVICE_DIGITS_MA
 
 size_t dk_number_write(int entity, uint32_t device_no, int64_t counter, char out[NUMBER_SIZE])
 {
-    char device[DEVICE_DIGITS_MAX + 1];
+    char device[DEVICE_DIGITS_MAX + 1], digits[COUNTER_DIGITS + 21] = "00000";
+    size_t zeros = COUNTER_DIGITS - 1, length = 0;
     assert(kinds[entity].prefix != NULL && counter > 0 && counter <= LIMIT_NUMBER);
-    bool fits = dk_text_format(out, NUMBER_SIZE, "%s-%s-%06" PRId64, kinds[entity].prefix,
-                               write_device(device_no, device), counter);
-    assert(fits);
-    (void)fits;
-    return strlen(out);
+    size_t count = dk_text_from_int64(counter, digits + zeros);
+    const char *const parts[] = {kinds[entity].prefix, "-", write_device(device_no, device), "-",
+                                 digits + (count - 1 < zeros ? count - 1 : zeros)};
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        size_t size = strlen(parts[i]);
+        assert(length + size < NUMBER_SIZE);
+        memcpy(out + length, parts[i], size + 1);
+        length += size;
+    }
+    return length;
 }
 
 /* How many characters from `text` on are digits, or capital letters too. */
@@ -98,7 +104,7 @@ bool dk_number_is_ours(int entity, const char *text, size_t length, uint32_t *de
         return false;
     }
     size_t counter = run_of(text + at, length - at, false);
-    return counter >= 6 && at + counter == length;
+    return counter >= COUNTER_DIGITS && at + counter == length;
 }
 
 size_t dk_number_again(const char *text, size_t length, uint32_t device_no, char out[NUMBER_SIZE])

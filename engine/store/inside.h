@@ -306,6 +306,8 @@ daybook_status dk_number_give(struct store *store, struct change *change, struct
 /* Gives numbers to the documents that were made before the device had one. Nothing of them can have
  * been sent. */
 daybook_status dk_number_all(struct store *store);
+/* At the end of a transaction: what it has given out is given out for good. */
+daybook_status dk_number_reserve(struct store *store);
 /* Whether numbers are reserved that were not given out. */
 bool dk_number_is_reserved(const struct store *store);
 /* At the close: these are free again. */

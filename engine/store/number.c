@@ -2,8 +2,9 @@
  *
  * Owns table doc_number: how many document numbers this file has given out, by device number and
  * entity. Called by commit, and when the device gets its first number. Invariant: no number is
- * given out twice. The table is ahead of what memory gives out, so a crash leaves a gap; a copy of
- * the file gets another device number, and a rejection gives nothing back.
+ * given out twice. When a transaction ends, the table is ahead of what memory has given out, so a
+ * crash leaves a gap; a copy of the file gets another device number, and a rejection gives nothing
+ * back.
  */
 #include "engine/store/inside.h"
 
@@ -11,7 +12,9 @@
 
 #include <string.h>
 
-#define NUMBERS_RESERVED 16 /* with one write; at most so many are skipped after a crash */
+/* Reserved beyond what a transaction gives out, so that the next ones need not write: at most so
+ * many are skipped after a crash. */
+#define NUMBERS_SKIPPED 15
 
 /* Reads how many numbers the file has given out under the present device number. */
 static daybook_status load_counter(struct store *store, int entity, int64_t *last)
@@ -51,7 +54,7 @@ static daybook_status save_counter(struct store *store, int entity, int64_t last
     return dk_step_done(save);
 }
 
-/* The next number of this kind of document, out of those that are reserved, or of new ones. */
+/* The next number of this kind of document; the end of the transaction reserves it. */
 static daybook_status next_number(struct store *store, int entity, int64_t *counter)
 {
     struct number_range *range = &store->memory.numbers[entity];
@@ -61,11 +64,21 @@ static daybook_status next_number(struct store *store, int entity, int64_t *coun
         status = load_counter(store, entity, &range->last);
         range->reserved = range->last;
     }
-    if (status == DAYBOOK_OK && range->last == range->reserved) {
-        status = save_counter(store, entity, range->reserved + NUMBERS_RESERVED);
-        range->reserved += NUMBERS_RESERVED;
-    }
     *counter = ++range->last;
+    return status;
+}
+
+/* See inside.h. */
+daybook_status dk_number_reserve(struct store *store)
+{
+    daybook_status status = DAYBOOK_OK;
+    for (int entity = 0; entity < ENTITY_COUNT && status == DAYBOOK_OK; entity++) {
+        struct number_range *range = &store->memory.numbers[entity];
+        if (range->last > range->reserved) {
+            range->reserved = range->last + NUMBERS_SKIPPED;
+            status = save_counter(store, entity, range->reserved);
+        }
+    }
     return status;
 }
 

@@ -72,6 +72,7 @@ daybook_status dk_store_begin(struct store *store)
 daybook_status dk_store_end(struct store *store, daybook_status status)
 {
     status = status == DAYBOOK_OK ? dk_sums_write(store) : status;
+    status = status == DAYBOOK_OK ? dk_number_reserve(store) : status;
     if (status == DAYBOOK_OK) {
         status = dk_database_commit(&store->database);
     } else {
