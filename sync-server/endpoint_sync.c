@@ -101,12 +101,13 @@ static bool take_made(struct worker *worker, struct job *job, int number)
     return ids != NULL || srv_job_fail_status(job, DAYBOOK_NO_MEMORY);
 }
 
-/* Decodes one changeset of the request, whose raw text was found. */
-static bool take_changeset(struct worker *worker, struct job *job, char *raw, size_t length,
-                           int64_t *last_seq)
+/* Decodes the next changeset of the request, whose raw text was found. */
+static bool take_changeset(struct worker *worker, struct job *job, int64_t *last_seq)
 {
     struct sync_job *sync = &job->sync;
     int number = sync->count;
+    char *raw = job->text.bytes + sync->offsets[number];
+    size_t length = sync->lengths[number];
     struct decide_input *input = &sync->inputs[number];
     struct text_source *source = dk_arena_new(&job->arena, sizeof *source);
     const char *problem;
@@ -114,8 +115,6 @@ static bool take_changeset(struct worker *worker, struct job *job, char *raw, si
         (void)srv_job_fail_status(job, DAYBOOK_NO_MEMORY);
         return false;
     }
-    sync->offsets[number] = (size_t)(raw - job->text.bytes);
-    sync->lengths[number] = length;
     *source = (struct text_source){job, number};
     input->text = changeset_text;
     input->context = source;
@@ -151,9 +150,12 @@ static bool take_changeset(struct worker *worker, struct job *job, char *raw, si
     return true;
 }
 
-/* How many elements the raw array of changesets has; -1: too many, or no array. */
-static int count_changesets(const struct span *raw)
+/* Finds the texts of the changesets: offsets and lengths in the expanded body. How many there are;
+ * -1: too many, or no array. */
+static int find_changesets(struct job *job)
 {
+    struct sync_job *sync = &job->sync;
+    const struct span *raw = &sync->request.changesets;
     struct json_reader json;
     int count = 0;
     dk_json_open(&json, raw->bytes, raw->length);
@@ -162,10 +164,11 @@ static int count_changesets(const struct span *raw)
         return -1;
     }
     while (!srv_at_close(&json)) {
-        if (count == LIMIT_CHANGESETS || !dk_json_skip(&json, NULL, NULL)) {
+        const char *text;
+        if (count == LIMIT_CHANGESETS || !dk_json_skip(&json, &text, &sync->lengths[count])) {
             return -1;
         }
-        count++;
+        sync->offsets[count++] = (size_t)(text - job->text.bytes);
     }
     return count;
 }
@@ -174,36 +177,28 @@ static int count_changesets(const struct span *raw)
 static bool take_changesets(struct worker *worker, struct job *job)
 {
     struct sync_job *sync = &job->sync;
-    const struct span *raw = &sync->request.changesets;
-    struct json_reader json;
     int64_t last_seq = 0;
-    if (raw->bytes == NULL) {
+    if (sync->request.changesets.bytes == NULL) {
         return true;
     }
-    int count = count_changesets(raw);
-    if (count < 0) {
-        (void)srv_job_fail(job, 400, "BAD_REQUEST", "changesets are no array, or too many");
-        return false;
-    }
-    size_t room = (size_t)count + 1;
-    sync->inputs = dk_arena_new(&job->arena, room * sizeof *sync->inputs);
-    sync->offsets = dk_arena_new(&job->arena, room * sizeof *sync->offsets);
-    sync->lengths = dk_arena_new(&job->arena, room * sizeof *sync->lengths);
+    sync->offsets = dk_arena_new(&job->arena, LIMIT_CHANGESETS * sizeof *sync->offsets);
+    sync->lengths = dk_arena_new(&job->arena, LIMIT_CHANGESETS * sizeof *sync->lengths);
     if (job->arena.failed) {
         (void)srv_job_fail_status(job, DAYBOOK_NO_MEMORY);
         return false;
     }
-    dk_json_open(&json, raw->bytes, raw->length);
-    json.any_number = true;
-    (void)dk_json_next(&json);
+    int count = find_changesets(job);
+    if (count < 0) {
+        (void)srv_job_fail(job, 400, "BAD_REQUEST", "changesets are no array, or too many");
+        return false;
+    }
+    sync->inputs = dk_arena_new(&job->arena, ((size_t)count + 1) * sizeof *sync->inputs);
+    if (job->arena.failed) {
+        (void)srv_job_fail_status(job, DAYBOOK_NO_MEMORY);
+        return false;
+    }
     for (int i = 0; i < count; i++) {
-        const char *text;
-        size_t length;
-        if (!dk_json_skip(&json, &text, &length)) {
-            (void)srv_job_fail(job, 400, "BAD_REQUEST", "changesets: %s", json.problem);
-            return false;
-        }
-        if (!take_changeset(worker, job, raw->bytes + (text - raw->bytes), length, &last_seq)) {
+        if (!take_changeset(worker, job, &last_seq)) {
             return false;
         }
     }

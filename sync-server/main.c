@@ -5,6 +5,7 @@
  * one command. Exit status: 0 done, 1 failed, 2 wrong usage or settings. Results go to stdout,
  * problems to stderr (with --json both to stdout).
  */
+#include "engine/base/database.h"
 #include "engine/base/json.h"
 #include "engine/base/memory.h"
 #include "engine/base/text.h"
@@ -315,6 +316,7 @@ int main(int argc, char **argv)
 {
     struct command_line line;
     char problem[512];
+    dk_database_own_process();
     if (argc == 2 && strcmp(argv[1], "--version") == 0) {
         (void)printf("daybook-server %s\n", DAYBOOK_VERSION);
         return EXIT_SUCCESS;

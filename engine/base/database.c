@@ -181,6 +181,12 @@ static daybook_status prepare_own(struct database *database)
     return DAYBOOK_OK;
 }
 
+/* It can only come too late, and then nothing but speed is lost. */
+void dk_database_own_process(void)
+{
+    (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 /* See the header. `problem` keeps the text after a failure. */
 daybook_status dk_database_open(struct database *database, const char *path,
                                 const struct database_options *options)

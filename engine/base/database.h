@@ -41,6 +41,10 @@ struct database {
     char problem[200]; /* SQLite's text for the failure that was seen last; for logs */
 };
 
+/* For a program that is nobody else's process, before it opens the first database: SQLite does not
+ * count the memory of the whole process, which takes a lock for each piece. */
+void dk_database_own_process(void);
+
 /* Opens and sets: WAL, synchronous, foreign_keys off, temp_store memory, trusted_schema off,
  * defensive on, secure_delete off, cache size, mmap off. The writer checks that the file is a
  * database (NOT_A_STORE) and writable (CANNOT_OPEN). On failure nothing stays open. */

@@ -147,15 +147,51 @@ static bool too_large(struct decision *decision)
 
 /* Counts what a part takes in a page: its row, and its header where that is another than the one
  * before. Own rows and bodies together, because a later instance of the author gets both. */
-static bool count_part(struct decision *decision, struct entry *entry, bool own, int64_t header)
+static bool count_part(struct decision *decision, struct entry *entry, bool own)
 {
     struct decide *decide = decision->decide;
+    const struct part_header *header = &decide->last[own];
     decide->page_bytes += decide->tail.length + 24;
-    if (entry->last_header[own] != header) {
-        decide->page_bytes += decide->header.length + 16;
-        entry->last_header[own] = header;
+    if (entry->last_header[own] != header->number) {
+        decide->page_bytes += header->length + 16;
+        entry->last_header[own] = header->number;
     }
     return decide->page_bytes <= DECIDE_ENTRY_BYTES_MAX || too_large(decision);
+}
+
+/* The fields of columns that stand in the entity's order; *known false: there are newer ones. */
+static uint64_t fields_of(const struct columns *columns, bool *known)
+{
+    uint64_t fields = 0;
+    *known = true;
+    for (int i = 0; i < columns->count; i++) {
+        int field = columns->values[i].field;
+        *known = *known && field >= 0;
+        fields |= field < 0 ? 0 : (uint64_t)1 << field;
+    }
+    return fields;
+}
+
+/* Makes decide->last[own] the header of a part. */
+static daybook_status number_header(struct decision *decision, bool own, enum block_op op,
+                                    const struct entity *entity, int64_t bucket,
+                                    const struct columns *columns)
+{
+    struct decide *decide = decision->decide;
+    struct part_header *last = &decide->last[own];
+    struct buffer *text = &decide->header;
+    bool known;
+    uint64_t fields = fields_of(columns, &known);
+    if (known && last->entity == entity && last->op == op && last->bucket == bucket &&
+        last->fields == fields) {
+        return DAYBOOK_OK;
+    }
+    dk_buffer_reset(text);
+    dk_block_header(text, op, entity, bucket, columns->values, columns->count);
+    *last = (struct part_header){known ? entity : NULL, op, bucket, fields, 0, text->length};
+    return text->status == DAYBOOK_OK
+               ? srv_store_header(decision->store, text->bytes, text->length, &last->number)
+               : text->status;
 }
 
 /* Appends one part to an entry's body or own rows. bucket 0: none in the header. */
@@ -165,26 +201,21 @@ static bool add_part(struct decision *decision, struct entry *entry, bool own, e
     struct decide *decide = decision->decide;
     struct buffer *out = own ? &entry->own : &entry->body;
     const struct record *record = &work->row.record;
-    int64_t number;
-    dk_buffer_reset(&decide->header);
     dk_buffer_reset(&decide->tail);
-    dk_block_header(&decide->header, op, record->entity, bucket, columns->values, columns->count);
     dk_block_row_tail(&decide->tail, record->entity, &record->id, columns->values, columns->count);
-    daybook_status status =
-        decide->header.status != DAYBOOK_OK ? decide->header.status : decide->tail.status;
+    daybook_status status = decide->tail.status;
     if (status == DAYBOOK_OK) {
-        status =
-            srv_store_header(decision->store, decide->header.bytes, decide->header.length, &number);
+        status = number_header(decision, own, op, record->entity, bucket, columns);
     }
     if (status == DAYBOOK_OK) {
-        srv_log_part_append(out, number, decide->tail.bytes, decide->tail.length);
+        srv_log_part_append(out, decide->last[own].number, decide->tail.bytes, decide->tail.length);
         status = out->status;
     }
     if (status != DAYBOOK_OK) {
         return status == DAYBOOK_TOO_LARGE ? too_large(decision)
                                            : srv_decision_fail(decision, status);
     }
-    return count_part(decision, entry, own, number);
+    return count_part(decision, entry, own);
 }
 
 /* A part without columns. */
@@ -291,8 +322,10 @@ static bool is_logged(const struct work *work)
 /* See the header. */
 bool srv_decide_entries(struct decision *decision)
 {
-    decision->decide->entry_count = 0;
-    decision->decide->page_bytes = 0;
+    struct decide *decide = decision->decide;
+    decide->entry_count = 0;
+    decide->page_bytes = 0;
+    decide->last[false].entity = decide->last[true].entity = NULL;
     for (const struct work *work = decision->works; work != NULL; work = work->next) {
         bool dead_moved = work->found && work->row.deleted && work->row.bucket != work->old_bucket;
         if ((is_logged(work) && !add_body(decision, work)) ||

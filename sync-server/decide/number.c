@@ -252,19 +252,78 @@ static bool check_number(struct decision *decision, struct work *work, int field
                                record->entity->fields[field].name, "unique");
 }
 
+/* The numbers of one kind of document that a changeset brings, as the store orders them. */
+struct brought {
+    const struct value *first, *last; /* NULL: none */
+    bool free; /* each is above the one before, and none that is stored lies between them */
+};
+
+/* < 0, 0, > 0 by bytes. */
+static int compare(const struct value *a, const struct value *b)
+{
+    uint32_t shorter = a->length < b->length ? a->length : b->length;
+    int order = shorter == 0 ? 0 : memcmp(a->text, b->text, shorter);
+    return order != 0 ? order : (a->length > b->length) - (a->length < b->length);
+}
+
+/* The number of a new document, or NULL. */
+static const struct value *new_number(const struct work *work)
+{
+    int field = dk_number_field(work->row.record.entity->kind);
+    const struct value *number = field < 0 ? NULL : &work->row.record.values[field];
+    return number != NULL && work->effect == EFFECT_NEW && number->kind == VALUE_TEXT ? number
+                                                                                      : NULL;
+}
+
+/* Finds the kinds of which all numbers are free. The usual case, for a device counts upwards: one
+ * look for each kind instead of two for each document. */
+static bool find_free(struct decision *decision, struct brought numbers[ENTITY_COUNT])
+{
+    for (const struct work *work = decision->works; work != NULL; work = work->next) {
+        struct brought *kind = &numbers[work->row.record.entity->kind];
+        const struct value *number = new_number(work);
+        if (number != NULL) {
+            kind->free = kind->first == NULL || (kind->free && compare(number, kind->last) > 0);
+            kind->first = kind->first == NULL ? number : kind->first;
+            kind->last = number;
+        }
+    }
+    for (int kind = 0; kind < ENTITY_COUNT; kind++) {
+        struct brought *brought = &numbers[kind];
+        bool any;
+        if (!brought->free) {
+            continue;
+        }
+        daybook_status status =
+            srv_store_any_number(decision->store, decision->org->org, dk_entity(kind),
+                                 dk_number_field(kind), brought->first, brought->last, &any);
+        if (status != DAYBOOK_OK) {
+            return srv_decision_fail(decision, status);
+        }
+        brought->free = !any;
+    }
+    return true;
+}
+
 /* See the header. */
 bool srv_decide_numbers(struct decision *decision)
 {
+    struct brought numbers[ENTITY_COUNT] = {{.first = NULL}};
+    if (!find_free(decision, numbers)) {
+        return false;
+    }
     for (struct work *work = decision->works; work != NULL; work = work->next) {
-        int field = dk_number_field(work->row.record.entity->kind);
+        int kind = work->row.record.entity->kind;
+        int field = dk_number_field(kind);
         if (work->effect != EFFECT_NEW || field < 0) {
             continue;
         }
         if (!check_revision(decision, work)) {
             return false;
         }
-        if (work->row.record.values[field].kind == VALUE_TEXT &&
-            (!check_giver(decision, work, field) || !check_number(decision, work, field))) {
+        if (new_number(work) != NULL &&
+            (!check_giver(decision, work, field) ||
+             (!numbers[kind].free && !check_number(decision, work, field)))) {
             return false;
         }
     }

@@ -119,15 +119,61 @@ static bool begin_new(struct decision *decision, struct work *work)
     return true;
 }
 
-/* Draws in one change's record and checks that the author may see it. */
-static bool attach(struct decision *decision, const struct change *change)
+/* The ids of the records of one entity that a changeset makes. */
+struct new_ids {
+    struct id first, last;
+    int count;
+};
+
+/* Finds the entities of which the store has no record between the new ids of the changeset: one
+ * look instead of one per record. The usual case, for ids are made in the order of time. *absent: a
+ * mask of 1 << kind. */
+static bool find_absent(struct decision *decision, uint64_t *absent)
+{
+    const struct changeset *changeset = &decision->input->changeset;
+    struct new_ids news[ENTITY_COUNT] = {{.count = 0}};
+    *absent = 0;
+    for (int i = 0; i < changeset->change_count; i++) {
+        const struct change *change = &changeset->changes[i];
+        struct new_ids *ids = &news[change->entity->kind];
+        if (change->op != BLOCK_NEW) {
+            continue;
+        }
+        if (ids->count == 0 || dk_id_compare(&change->id, &ids->first) < 0) {
+            ids->first = change->id;
+        }
+        if (ids->count == 0 || dk_id_compare(&change->id, &ids->last) > 0) {
+            ids->last = change->id;
+        }
+        ids->count++;
+    }
+    for (int kind = 0; kind < ENTITY_COUNT; kind++) {
+        bool any;
+        if (news[kind].count < 2) {
+            continue;
+        }
+        daybook_status status =
+            srv_store_any_id(decision->store, decision->org->org, dk_entity(kind),
+                             &news[kind].first, &news[kind].last, &any);
+        if (status != DAYBOOK_OK) {
+            return srv_decision_fail(decision, status);
+        }
+        *absent |= any ? 0 : (uint64_t)1 << kind;
+    }
+    return true;
+}
+
+/* Draws in one change's record and checks that the author may see it. `absent`: see find_absent. */
+static bool attach(struct decision *decision, const struct change *change, uint64_t absent)
 {
     if (!check_change(decision, change) ||
         (decision->author->has_quarantine && !check_quarantine(decision, change)) ||
         !srv_redirect_references(decision, &change)) {
         return false;
     }
-    struct work *work = srv_work_load(decision, change->entity, &change->id);
+    bool made = change->op == BLOCK_NEW && (absent >> change->entity->kind & 1) != 0;
+    struct work *work = made ? srv_work_make(decision, change->entity, &change->id)
+                             : srv_work_load(decision, change->entity, &change->id);
     if (work == NULL) {
         return false;
     }
@@ -158,8 +204,12 @@ static bool attach(struct decision *decision, const struct change *change)
 bool srv_decide_attach(struct decision *decision)
 {
     const struct changeset *changeset = &decision->input->changeset;
+    uint64_t absent;
+    if (!find_absent(decision, &absent)) {
+        return false;
+    }
     for (int i = 0; i < changeset->change_count; i++) {
-        if (!attach(decision, &changeset->changes[i])) {
+        if (!attach(decision, &changeset->changes[i], absent)) {
             return false;
         }
     }

@@ -349,9 +349,9 @@ static bool enter_found(struct decision *decision, struct work *work)
     return srv_work_name_fields(decision, work, UINT64_MAX) && enter(decision, work);
 }
 
-/* See the header. */
-struct work *srv_work_load(struct decision *decision, const struct entity *entity,
-                           const struct id *id)
+/* The work of a record, read from the store where it may be there and is not concerned yet. */
+static struct work *load(struct decision *decision, const struct entity *entity,
+                         const struct id *id, bool absent)
 {
     struct work *work = srv_work_find(decision, entity, id);
     bool found = false;
@@ -363,8 +363,9 @@ struct work *srv_work_load(struct decision *decision, const struct entity *entit
         (void)srv_decision_out_of_memory(decision);
         return NULL;
     }
-    daybook_status status = srv_store_get(decision->store, decision->org->org, entity, id,
-                                          decision->arena, &work->row, &found);
+    daybook_status status = absent ? DAYBOOK_OK
+                                   : srv_store_get(decision->store, decision->org->org, entity, id,
+                                                   decision->arena, &work->row, &found);
     if (status != DAYBOOK_OK) {
         (void)srv_decision_fail(decision, status);
         return NULL;
@@ -376,6 +377,20 @@ struct work *srv_work_load(struct decision *decision, const struct entity *entit
     }
     bool entered = found ? enter_found(decision, work) : enter(decision, work);
     return entered ? work : NULL;
+}
+
+/* See the header. */
+struct work *srv_work_load(struct decision *decision, const struct entity *entity,
+                           const struct id *id)
+{
+    return load(decision, entity, id, false);
+}
+
+/* See the header. */
+struct work *srv_work_make(struct decision *decision, const struct entity *entity,
+                           const struct id *id)
+{
+    return load(decision, entity, id, true);
 }
 
 /* See the header. */

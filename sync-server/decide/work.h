@@ -132,6 +132,16 @@ struct entry {
     int64_t last_header[2]; /* of the part added last to body, and to own */
 };
 
+/* The header of the part that was made last: parts that follow each other often share it. */
+struct part_header {
+    const struct entity *entity; /* NULL: none is known */
+    enum block_op op;
+    int64_t bucket;
+    uint64_t fields; /* of columns, all known to this schema */
+    int64_t number;
+    size_t length; /* of its text */
+};
+
 struct decision {
     struct decide *decide;
     struct srv_store *store;
@@ -186,7 +196,8 @@ struct decide {
     struct buffer header, tail, text; /* being built */
     struct entry *entries;            /* reused; entry_count of them are in use */
     int entry_count, entry_capacity;
-    size_t page_bytes; /* of all bodies and own rows, as they stand in a page */
+    struct part_header last[2]; /* of this changeset, in bodies, and in own rows */
+    size_t page_bytes;          /* of all bodies and own rows, as they stand in a page */
 };
 
 /* ---- work.c */
@@ -210,6 +221,9 @@ struct work *srv_work_find(const struct decision *decision, const struct entity 
 /* The work of a record, loaded from the store where it is not concerned yet (`found` tells). NULL:
  * the decision has failed. */
 struct work *srv_work_load(struct decision *decision, const struct entity *entity,
+                           const struct id *id);
+/* The same of a record that the store is known not to have. */
+struct work *srv_work_make(struct decision *decision, const struct entity *entity,
                            const struct id *id);
 /* The stamps of a row that comes from the store are what they are to the author: those of what the
  * author's instance sent behind this changeset, which has waited, are somebody else's

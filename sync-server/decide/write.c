@@ -27,8 +27,43 @@ static bool project(struct decision *decision, const struct work *work)
     return true;
 }
 
-/* Stores one record. */
-static bool put(struct decision *decision, struct work *work)
+/* New records of one entity that go into the store together. */
+struct new_rows {
+    const struct srv_record *rows[64];
+    size_t count;
+};
+
+/* Stores the new records that wait. */
+static bool flush(struct decision *decision, struct new_rows *waiting)
+{
+    daybook_status status =
+        srv_store_put_new(decision->store, decision->org->org, waiting->rows, (int)waiting->count);
+    waiting->count = 0;
+    return status == DAYBOOK_OK || srv_decision_fail(decision, status);
+}
+
+/* Lets a new record wait, as long as there is room and its entity is that of the others. */
+static bool put_new(struct decision *decision, struct new_rows *waiting,
+                    const struct srv_record *row)
+{
+    bool full = waiting->count == sizeof waiting->rows / sizeof waiting->rows[0];
+    bool other = waiting->count > 0 && waiting->rows[0]->record.entity != row->record.entity;
+    if ((full || other) && !flush(decision, waiting)) {
+        return false;
+    }
+    waiting->rows[waiting->count++] = row;
+    return true;
+}
+
+/* Stores a record that is there. */
+static bool replace(struct decision *decision, const struct srv_record *row)
+{
+    daybook_status status = srv_store_put(decision->store, decision->org->org, row, true);
+    return status == DAYBOOK_OK || srv_decision_fail(decision, status);
+}
+
+/* Stores one record, or lets it wait. */
+static bool put(struct decision *decision, struct new_rows *waiting, struct work *work)
 {
     if (work->effect == EFFECT_NONE) {
         return true;
@@ -40,12 +75,9 @@ static bool put(struct decision *decision, struct work *work)
         return false;
     }
     srv_work_turn_back(decision, &work->row);
-    daybook_status status =
-        srv_store_put(decision->store, decision->org->org, &work->row, work->found);
-    if (status != DAYBOOK_OK) {
-        return srv_decision_fail(decision, status);
-    }
-    return work->effect == EFFECT_STORED || project(decision, work);
+    bool fine =
+        work->found ? replace(decision, &work->row) : put_new(decision, waiting, &work->row);
+    return fine && (work->effect == EFFECT_STORED || project(decision, work));
 }
 
 /* Stores the log rows that srv_decide_entries made. Where there are several, nobody is served as
@@ -76,15 +108,16 @@ static bool append_log(struct decision *decision)
 /* See the header. */
 bool srv_decide_write(struct decision *decision)
 {
+    struct new_rows waiting = {.count = 0};
     if (!srv_decide_entries(decision)) {
         return false;
     }
     for (struct work *work = decision->works; work != NULL; work = work->next) {
-        if (!put(decision, work)) {
+        if (!put(decision, &waiting, work)) {
             return false;
         }
     }
-    return append_log(decision);
+    return flush(decision, &waiting) && append_log(decision);
 }
 
 /* Whether a changeset that was not applied would have made the record of a change, and nobody else

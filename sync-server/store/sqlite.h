@@ -14,7 +14,8 @@
 
 /* A log key is lane * 2^41 + position. */
 #define SQLITE_POSITION_BITS 41
-#define SQLITE_LANES 128 /* log statements of one connection, shared by its cursors */
+#define SQLITE_LANES 128     /* log statements of one connection, shared by its cursors */
+#define SQLITE_INSERT_ROWS 8 /* new records that one statement puts */
 
 /* The kinds of text with numbers that a connection remembers. */
 enum sqlite_intern {
@@ -52,7 +53,8 @@ struct sqlite_statements {
 
 /* Statements of one entity; their SQL is made from the entity table. */
 struct sqlite_entity_statements {
-    struct statement *get, *insert, *update, *move_bucket, *bucket, *list, *cut;
+    struct statement *get, *insert, *insert_rows, *update, *move_bucket, *bucket, *list, *cut;
+    struct statement *any_id, *any_number;
     struct statement *move[LIMIT_FIELDS];    /* by field with an index */
     struct statement *related[LIMIT_FIELDS]; /* by ID field */
 };
@@ -75,7 +77,7 @@ struct sqlite_store {
     int lanes_promised; /* to the cursors that are open */
     struct srv_intern interns[INTERN_COUNT];
     int begin_marks[INTERN_COUNT], savepoint_marks[INTERN_COUNT];
-    struct buffer stamps; /* of the record being written */
+    struct buffer stamps; /* of the records being written */
 };
 
 static inline struct sqlite_store *srv_sqlite(struct srv_store *store)
@@ -231,12 +233,31 @@ daybook_status srv_sqlite_ended_quarantine(struct srv_store *store, uint32_t dev
 /* Forgets those that have ended, up to a seq that the instance has acknowledged. */
 daybook_status srv_sqlite_drop_ended(struct sqlite_store *sqlite, uint32_t device_no, int64_t upto);
 
+/* ---- sqlite_put.c */
+daybook_status srv_sqlite_put(struct srv_store *store, int64_t org, const struct srv_record *record,
+                              bool existed);
+daybook_status srv_sqlite_put_new(struct srv_store *store, int64_t org,
+                                  const struct srv_record *const *records, int count);
+
 /* ---- sqlite_records.c */
+/* Makes SQL for an entity, and for one of its fields or a number of rows. */
+typedef void (*srv_sqlite_append_sql)(struct buffer *sql, const struct entity *entity, int number);
+/* The statement of a slot; its SQL is made at the first use only. NULL with *status. */
+struct statement *srv_sqlite_entity_statement(struct sqlite_store *sqlite, struct statement **slot,
+                                              srv_sqlite_append_sql append_sql,
+                                              const struct entity *entity, int number,
+                                              daybook_status *status);
+/* How a field's value is stored. */
+enum value_kind srv_sqlite_kind_of(const struct field *field);
+/* Binds a value; NULL is what an unbound parameter is anyway. */
+void srv_sqlite_bind_value(struct statement *statement, int position, const struct value *value);
 daybook_status srv_sqlite_get(struct srv_store *store, int64_t org, const struct entity *entity,
                               const struct id *id, struct arena *arena, struct srv_record *record,
                               bool *found);
-daybook_status srv_sqlite_put(struct srv_store *store, int64_t org, const struct srv_record *record,
-                              bool existed);
+daybook_status srv_sqlite_any_between(struct srv_store *store, int64_t org,
+                                      const struct entity *entity, int field,
+                                      const struct value *first, const struct value *last,
+                                      bool *any);
 daybook_status srv_sqlite_related(struct srv_store *store, int64_t org, const struct entity *entity,
                                   int field, const struct value *value, const struct id *after,
                                   int limit, bool tombstones, struct arena *arena,

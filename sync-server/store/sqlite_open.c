@@ -17,7 +17,8 @@
 #define CACHE_WRITER_KIB 65536
 #define CACHE_READER_KIB 16384
 #define BUSY_MS 10000
-#define STAMPS_SIZE_MAX ((size_t)1024 * 1024) /* bytes of one record's stamps */
+/* bytes of the stamps that one statement puts */
+#define STAMPS_SIZE_MAX ((size_t)1024 * 1024 * SQLITE_INSERT_ROWS)
 #define GROW_FIRST 8
 
 /* ---- statements ---- */
@@ -305,6 +306,8 @@ static const struct srv_store_operations operations = {
     .replace_verdict = srv_sqlite_replace_verdict,
     .get = srv_sqlite_get,
     .put = srv_sqlite_put,
+    .put_new = srv_sqlite_put_new,
+    .any_between = srv_sqlite_any_between,
     .related = srv_sqlite_related,
     .visits = srv_sqlite_visits,
     .visits_from = srv_sqlite_visits_from,

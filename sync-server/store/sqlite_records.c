@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Records and tombstones, one table per entity, columns from the entity table. The decider reads
- * and writes them, workers read them. Invariant: what is read equals what was put, for every kind
- * of value and stamp; a value of another kind than its field's is CORRUPT and never passed on.
+ * Records and tombstones, one table per entity, columns from the entity table. The decider and
+ * workers read them; sqlite_put.c writes them. Invariant: what is read equals what was put, for
+ * every kind of value and stamp; a value of another kind than its field's is CORRUPT and never
+ * passed on.
  */
 #include "sync-server/store/sqlite.h"
 #include "sync-server/store/stamps.h"
 
-#include <assert.h>
 #include <string.h>
 
 #define SQL_SIZE_MAX ((size_t)64 * 1024)
@@ -21,18 +21,6 @@ enum {
     COLUMN_EXTRA,
     COLUMN_FIELDS
 };
-/* Parameters of a written one, before its fields. */
-enum {
-    BIND_ORG = 1,
-    BIND_ID,
-    BIND_VERSION,
-    BIND_BUCKET,
-    BIND_DELETED,
-    BIND_STAMPS,
-    BIND_EXTRA,
-    BIND_FIELDS
-};
-
 /* ---- SQL from the entity table ---- */
 
 /* Appends two texts. */
@@ -116,21 +104,18 @@ static void append_list(struct buffer *sql, const struct entity *entity, int fie
     append(sql, " WHERE org = ?1 AND id > ?2 AND deleted = 0 ORDER BY id LIMIT ?3", "");
 }
 
-/* INSERT with the parameters of enum bind. */
-static void append_insert(struct buffer *sql, const struct entity *entity, int field)
+/* SELECT of a row, if any, between two ids or, where a field is named, two numbers in it. */
+static void append_any(struct buffer *sql, const struct entity *entity, int field)
 {
-    (void)field;
-    append(sql, "INSERT INTO s_", entity->name);
-    append(sql, "(org, id, version, bucket, deleted, stamps, extra", "");
-    for (int i = 0; i < entity->field_count; i++) {
-        append(sql, ", ", entity->fields[i].name);
+    const char *column = field < 0 ? "id" : entity->fields[field].name;
+    append(sql, "SELECT 1 FROM s_", entity->name);
+    if (field >= 0) {
+        append(sql, " INDEXED BY s_", entity->name);
+        append(sql, "_by_", column);
     }
-    append(sql, ") VALUES(?1", "");
-    for (int i = BIND_ORG + 1; i < BIND_FIELDS + entity->field_count; i++) {
-        append(sql, ", ?", "");
-        dk_buffer_append_int(sql, i);
-    }
-    append(sql, ")", "");
+    append(sql, " WHERE org = ?1 AND ", column);
+    append(sql, " >= ?2 AND ", column);
+    append(sql, " <= ?3 LIMIT 1", "");
 }
 
 /* The bucket's records by id; the index is named for the reason given above. */
@@ -143,46 +128,11 @@ static void append_bucket(struct buffer *sql, const struct entity *entity, int f
            "");
 }
 
-/* UPDATE with the same parameters, without the columns that have an index: SQLite writes the entry
- * of an index anew wherever its column is set, also to the same value, which costs two pages per
- * row. */
-static void append_update(struct buffer *sql, const struct entity *entity, int field)
-{
-    (void)field;
-    append(sql, "UPDATE s_", entity->name);
-    append(sql, " SET version = ?3, deleted = ?5, stamps = ?6, extra = ?7", "");
-    for (int i = 0; i < entity->field_count; i++) {
-        if (!srv_sqlite_is_in_index(entity, i)) {
-            append(sql, ", ", entity->fields[i].name);
-            append(sql, " = ?", "");
-            dk_buffer_append_int(sql, BIND_FIELDS + i);
-        }
-    }
-    append(sql, " WHERE org = ?1 AND id = ?2", "");
-}
-
-/* UPDATE of one field that has an index, where it changes. */
-static void append_move(struct buffer *sql, const struct entity *entity, int field)
-{
-    append(sql, "UPDATE s_", entity->name);
-    append(sql, " SET ", entity->fields[field].name);
-    append(sql, " = ?3 WHERE org = ?1 AND id = ?2 AND ", entity->fields[field].name);
-    append(sql, " IS NOT ?3", "");
-}
-
-/* UPDATE of the bucket, where it changes. */
-static void append_move_bucket(struct buffer *sql, const struct entity *entity, int field)
-{
-    (void)field;
-    append(sql, "UPDATE s_", entity->name);
-    append(sql, " SET bucket = ?3 WHERE org = ?1 AND id = ?2 AND bucket <> ?3", "");
-}
-
-/* The statement of a slot; its SQL is made by append_sql at the first use only. */
-static struct statement *
-entity_statement(struct sqlite_store *sqlite, struct statement **slot,
-                 void (*append_sql)(struct buffer *sql, const struct entity *entity, int field),
-                 const struct entity *entity, int field, daybook_status *status)
+/* See sqlite.h. */
+struct statement *srv_sqlite_entity_statement(struct sqlite_store *sqlite, struct statement **slot,
+                                              srv_sqlite_append_sql append_sql,
+                                              const struct entity *entity, int number,
+                                              daybook_status *status)
 {
     if (*slot != NULL) {
         return srv_sqlite_statement(sqlite, slot, "", status);
@@ -190,7 +140,7 @@ entity_statement(struct sqlite_store *sqlite, struct statement **slot,
     struct statement *statement = NULL;
     struct buffer sql;
     dk_buffer_init(&sql, SQL_SIZE_MAX);
-    append_sql(&sql, entity, field);
+    append_sql(&sql, entity, number);
     *status = sql.status;
     if (*status == DAYBOOK_OK) {
         statement = srv_sqlite_statement(sqlite, slot, dk_buffer_text(&sql), status);
@@ -201,8 +151,8 @@ entity_statement(struct sqlite_store *sqlite, struct statement **slot,
 
 /* ---- values ---- */
 
-/* How a field's value is stored. */
-static enum value_kind kind_of(const struct field *field)
+/* See sqlite.h. */
+enum value_kind srv_sqlite_kind_of(const struct field *field)
 {
     switch (field->type) {
     case FIELD_TEXT:
@@ -224,8 +174,8 @@ static enum value_kind kind_of(const struct field *field)
     return VALUE_NULL;
 }
 
-/* Binds a value; NULL is what an unbound parameter is anyway. */
-static void bind_value(struct statement *statement, int position, const struct value *value)
+/* See sqlite.h. */
+void srv_sqlite_bind_value(struct statement *statement, int position, const struct value *value)
 {
     switch (value->kind) {
     case VALUE_NULL: break;
@@ -279,8 +229,8 @@ static daybook_status read_values(struct statement *statement, const struct enti
 {
     daybook_status status = read_value(statement, COLUMN_EXTRA, VALUE_TEXT, arena, &record->extra);
     for (int i = 0; i < entity->field_count && status == DAYBOOK_OK; i++) {
-        status = read_value(statement, COLUMN_FIELDS + i, kind_of(&entity->fields[i]), arena,
-                            &record->values[i]);
+        status = read_value(statement, COLUMN_FIELDS + i, srv_sqlite_kind_of(&entity->fields[i]),
+                            arena, &record->values[i]);
     }
     return status;
 }
@@ -311,8 +261,8 @@ daybook_status srv_sqlite_get(struct srv_store *store, int64_t org, const struct
     struct sqlite_store *sqlite = srv_sqlite(store);
     bool row = false;
     daybook_status status;
-    struct statement *statement = entity_statement(sqlite, &sqlite->entities[entity->kind].get,
-                                                   append_get, entity, -1, &status);
+    struct statement *statement = srv_sqlite_entity_statement(
+        sqlite, &sqlite->entities[entity->kind].get, append_get, entity, -1, &status);
     if (statement == NULL) {
         return status;
     }
@@ -327,100 +277,26 @@ daybook_status srv_sqlite_get(struct srv_store *store, int64_t org, const struct
     return status;
 }
 
-/* Sets the fields of an existing row that have an index. */
-static daybook_status move_indexed(struct sqlite_store *sqlite, int64_t org,
-                                   const struct srv_record *record)
+/* See store.h. */
+daybook_status srv_sqlite_any_between(struct srv_store *store, int64_t org,
+                                      const struct entity *entity, int field,
+                                      const struct value *first, const struct value *last,
+                                      bool *any)
 {
-    const struct entity *entity = record->record.entity;
-    daybook_status status = DAYBOOK_OK;
-    for (int i = 0; i < entity->field_count && status == DAYBOOK_OK; i++) {
-        if (!srv_sqlite_is_in_index(entity, i)) {
-            continue;
-        }
-        struct statement *statement = entity_statement(
-            sqlite, &sqlite->entities[entity->kind].move[i], append_move, entity, i, &status);
-        if (statement == NULL) {
-            return status;
-        }
-        dk_bind_int(statement, 1, org);
-        dk_bind_id(statement, 2, &record->record.id);
-        bind_value(statement, 3, &record->record.values[i]);
-        status = srv_sqlite_run(sqlite, statement);
-    }
-    return status;
-}
-
-/* Sets the bucket of an existing row, unless it was read with the same. */
-static daybook_status move_bucket(struct sqlite_store *sqlite, int64_t org,
-                                  const struct srv_record *record)
-{
-    const struct entity *entity = record->record.entity;
+    struct sqlite_store *sqlite = srv_sqlite(store);
+    struct sqlite_entity_statements *slots = &sqlite->entities[entity->kind];
     daybook_status status;
-    if (record->stored_bucket != 0 && record->stored_bucket == record->bucket) {
-        return DAYBOOK_OK;
-    }
     struct statement *statement =
-        entity_statement(sqlite, &sqlite->entities[entity->kind].move_bucket, append_move_bucket,
-                         entity, -1, &status);
+        srv_sqlite_entity_statement(sqlite, field < 0 ? &slots->any_id : &slots->any_number,
+                                    append_any, entity, field, &status);
     if (statement == NULL) {
         return status;
     }
     dk_bind_int(statement, 1, org);
-    dk_bind_id(statement, 2, &record->record.id);
-    dk_bind_int(statement, 3, record->bucket);
-    return srv_sqlite_run(sqlite, statement);
-}
-
-/* Binds a whole record, by enum bind. The update has no parameters for columns with an index. */
-static void bind_record(struct statement *statement, int64_t org, const struct srv_record *record,
-                        const struct buffer *stamps, bool is_update)
-{
-    const struct entity *entity = record->record.entity;
-    dk_bind_int(statement, BIND_ORG, org);
-    dk_bind_id(statement, BIND_ID, &record->record.id);
-    dk_bind_int(statement, BIND_VERSION, record->record.version);
-    if (!is_update) {
-        dk_bind_int(statement, BIND_BUCKET, record->bucket);
-    }
-    dk_bind_int(statement, BIND_DELETED, record->deleted ? 1 : 0);
-    dk_bind_blob(statement, BIND_STAMPS, stamps->bytes, stamps->length);
-    bind_value(statement, BIND_EXTRA, &record->record.extra);
-    for (int i = 0; i < entity->field_count; i++) {
-        const struct value *value = &record->record.values[i];
-        assert(value->kind == VALUE_NULL || value->kind == kind_of(&entity->fields[i]));
-        if (!is_update || !srv_sqlite_is_in_index(entity, i)) {
-            bind_value(statement, BIND_FIELDS + i, value);
-        }
-    }
-}
-
-/* INSERT gives EXISTS where `existed` is wrongly false, UPDATE gives NOT_FOUND where wrongly true.
- */
-daybook_status srv_sqlite_put(struct srv_store *store, int64_t org, const struct srv_record *record,
-                              bool existed)
-{
-    struct sqlite_store *sqlite = srv_sqlite(store);
-    const struct entity *entity = record->record.entity;
-    struct sqlite_entity_statements *slots = &sqlite->entities[entity->kind];
-    daybook_status status;
-    dk_buffer_reset(&sqlite->stamps);
-    status = srv_stamps_write(&sqlite->stamps, record);
-    if (status != DAYBOOK_OK) {
-        return status;
-    }
-    struct statement *statement =
-        entity_statement(sqlite, existed ? &slots->update : &slots->insert,
-                         existed ? append_update : append_insert, entity, -1, &status);
-    if (statement == NULL) {
-        return status;
-    }
-    bind_record(statement, org, record, &sqlite->stamps, existed);
-    status = srv_sqlite_run(sqlite, statement);
-    if (status == DAYBOOK_OK && existed) {
-        bool updated = dk_database_changes(&sqlite->database) != 0;
-        status = updated ? move_indexed(sqlite, org, record) : DAYBOOK_NOT_FOUND;
-        status = status == DAYBOOK_OK ? move_bucket(sqlite, org, record) : status;
-    }
+    srv_sqlite_bind_value(statement, 2, first);
+    srv_sqlite_bind_value(statement, 3, last);
+    status = srv_sqlite_step(sqlite, statement, any);
+    dk_reset(statement);
     return status;
 }
 
@@ -433,8 +309,8 @@ daybook_status srv_sqlite_bucket_records(struct srv_store *store, int64_t org, i
     struct record record;
     bool row = false, stop = false;
     daybook_status status;
-    struct statement *statement = entity_statement(sqlite, &sqlite->entities[entity->kind].bucket,
-                                                   append_bucket, entity, -1, &status);
+    struct statement *statement = srv_sqlite_entity_statement(
+        sqlite, &sqlite->entities[entity->kind].bucket, append_bucket, entity, -1, &status);
     if (statement == NULL) {
         return status;
     }
@@ -495,13 +371,13 @@ daybook_status srv_sqlite_related(struct srv_store *store, int64_t org, const st
     struct sqlite_store *sqlite = srv_sqlite(store);
     daybook_status status;
     struct statement *statement =
-        entity_statement(sqlite, &sqlite->entities[entity->kind].related[field], append_related,
-                         entity, field, &status);
+        srv_sqlite_entity_statement(sqlite, &sqlite->entities[entity->kind].related[field],
+                                    append_related, entity, field, &status);
     if (statement == NULL) {
         return status;
     }
     dk_bind_int(statement, 1, org);
-    bind_value(statement, 2, value);
+    srv_sqlite_bind_value(statement, 2, value);
     dk_bind_id(statement, 3, after);
     dk_bind_int(statement, 4, limit);
     dk_bind_int(statement, 5, tombstones ? 1 : 0);
@@ -516,7 +392,7 @@ daybook_status srv_sqlite_visits(struct srv_store *store, int64_t org, const str
     struct sqlite_store *sqlite = srv_sqlite(store);
     const struct entity *entity = dk_entity(ENTITY_VISIT);
     daybook_status status;
-    struct statement *statement = entity_statement(
+    struct statement *statement = srv_sqlite_entity_statement(
         sqlite, &sqlite->statements.visits, append_visits, entity, VISIT_CUSTOMER_ID, &status);
     if (statement == NULL) {
         return status;
@@ -537,11 +413,11 @@ daybook_status srv_sqlite_visits_from(struct srv_store *store, int64_t org,
     struct sqlite_store *sqlite = srv_sqlite(store);
     const struct entity *entity = dk_entity(ENTITY_VISIT);
     daybook_status status;
-    struct statement *statement = range->before
-                                      ? entity_statement(sqlite, &sqlite->statements.visits_before,
-                                                         append_visits_before, entity, -1, &status)
-                                      : entity_statement(sqlite, &sqlite->statements.visits_behind,
-                                                         append_visits_behind, entity, -1, &status);
+    struct statement *statement =
+        range->before ? srv_sqlite_entity_statement(sqlite, &sqlite->statements.visits_before,
+                                                    append_visits_before, entity, -1, &status)
+                      : srv_sqlite_entity_statement(sqlite, &sqlite->statements.visits_behind,
+                                                    append_visits_behind, entity, -1, &status);
     if (statement == NULL) {
         return status;
     }
@@ -561,8 +437,8 @@ daybook_status srv_sqlite_list(struct srv_store *store, int64_t org, const struc
 {
     struct sqlite_store *sqlite = srv_sqlite(store);
     daybook_status status;
-    struct statement *statement = entity_statement(sqlite, &sqlite->entities[entity->kind].list,
-                                                   append_list, entity, -1, &status);
+    struct statement *statement = srv_sqlite_entity_statement(
+        sqlite, &sqlite->entities[entity->kind].list, append_list, entity, -1, &status);
     if (statement == NULL) {
         return status;
     }

@@ -306,6 +306,34 @@ daybook_status srv_store_put(struct srv_store *store, int64_t org, const struct 
 }
 
 /* See the header. */
+daybook_status srv_store_put_new(struct srv_store *store, int64_t org,
+                                 const struct srv_record *const *records, int count)
+{
+    assert(srv_store_is_writing(store));
+    return store->operations->put_new(store, org, records, count);
+}
+
+/* See the header. */
+daybook_status srv_store_any_id(struct srv_store *store, int64_t org, const struct entity *entity,
+                                const struct id *first, const struct id *last, bool *any)
+{
+    const struct value low = {.kind = VALUE_ID, .id = *first};
+    const struct value high = {.kind = VALUE_ID, .id = *last};
+    *any = false;
+    return store->operations->any_between(store, org, entity, -1, &low, &high, any);
+}
+
+/* See the header. */
+daybook_status srv_store_any_number(struct srv_store *store, int64_t org,
+                                    const struct entity *entity, int field,
+                                    const struct value *first, const struct value *last, bool *any)
+{
+    assert(first->kind == VALUE_TEXT && last->kind == VALUE_TEXT);
+    *any = false;
+    return store->operations->any_between(store, org, entity, field, first, last, any);
+}
+
+/* See the header. */
 daybook_status srv_store_related(struct srv_store *store, int64_t org, const struct entity *entity,
                                  int field, const struct id *value, const struct id *after,
                                  int limit, bool tombstones, struct arena *arena,

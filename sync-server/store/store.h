@@ -369,6 +369,18 @@ daybook_status srv_store_get(struct srv_store *store, int64_t org, const struct 
  * EXISTS or NOT_FOUND where that is wrong). Values are of their fields' kinds. */
 daybook_status srv_store_put(struct srv_store *store, int64_t org, const struct srv_record *record,
                              bool existed);
+/* Inserts records of one entity that are not there, faster than one by one. EXISTS where one is;
+ * then others of them may have been put, and the caller rolls back. */
+daybook_status srv_store_put_new(struct srv_store *store, int64_t org,
+                                 const struct srv_record *const *records, int count);
+/* Whether there is any record, tombstones too, with an id from `first` to `last`, both included. */
+daybook_status srv_store_any_id(struct srv_store *store, int64_t org, const struct entity *entity,
+                                const struct id *first, const struct id *last, bool *any);
+/* Whether there is any document, tombstones too, with a number in `field` from `first` to `last` by
+ * their bytes, both included. */
+daybook_status srv_store_any_number(struct srv_store *store, int64_t org,
+                                    const struct entity *entity, int field,
+                                    const struct value *first, const struct value *last, bool *any);
 /* Live children by id order. */
 daybook_status srv_store_children(struct srv_store *store, int64_t org, const struct entity *entity,
                                   const struct id *parent, struct arena *arena,

@@ -139,6 +139,11 @@ struct srv_store_operations {
                           bool *found);
     daybook_status (*put)(struct srv_store *store, int64_t org, const struct srv_record *record,
                           bool existed);
+    daybook_status (*put_new)(struct srv_store *store, int64_t org,
+                              const struct srv_record *const *records, int count);
+    daybook_status (*any_between)(struct srv_store *store, int64_t org, const struct entity *entity,
+                                  int field, const struct value *first, const struct value *last,
+                                  bool *any);
     daybook_status (*related)(struct srv_store *store, int64_t org, const struct entity *entity,
                               int field, const struct value *value, const struct id *after,
                               int limit, bool tombstones, struct arena *arena,

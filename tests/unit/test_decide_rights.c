@@ -49,6 +49,30 @@ static void test_decide_rights__an_id_is_made_once(void **state)
     reject(world, &world->li, REJECT_EXISTS, "", "");
 }
 
+/* Given an id that is taken, when a changeset makes records before, under and behind it, then
+ * EXISTS; without it they are made. */
+static void test_decide_rights__of_many_ids_each_is_made_once(void **state)
+{
+    struct world *world = *state;
+    struct id before = new_id(world), taken = make_customer(world, &world->li, "C");
+    struct id behind = new_id(world);
+    const struct id *const ids[] = {&behind, &before, &taken};
+    for (int count = 3; count >= 2; count--) {
+        for (int i = 0; i < count; i++) {
+            change_record(world, BLOCK_NEW, ENTITY_CUSTOMER, ids[i], 0);
+            put_text(world, CUSTOMER_NAME, "D");
+        }
+        if (count == 3) {
+            reject(world, &world->li, REJECT_EXISTS, "", "");
+        } else {
+            (void)accept(world, &world->li);
+        }
+    }
+    expect_text(world, ENTITY_CUSTOMER, &before, CUSTOMER_NAME, "D");
+    expect_text(world, ENTITY_CUSTOMER, &taken, CUSTOMER_NAME, "C");
+    expect_text(world, ENTITY_CUSTOMER, &behind, CUSTOMER_NAME, "D");
+}
+
 /* Given records of another territory and records that do not exist, when a rep touches or names
  * them, then the answers are the same. */
 static void test_decide_rights__out_of_scope_is_as_if_it_did_not_exist(void **state)
@@ -550,6 +574,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(what_belongs_to_the_server),
         TEST(an_id_is_made_once),
+        TEST(of_many_ids_each_is_made_once),
         TEST(out_of_scope_is_as_if_it_did_not_exist),
         TEST(a_maker_sees_what_is_made),
         TEST(rules_and_shapes),

@@ -5,6 +5,8 @@
  */
 #include "tests/unit/server_store_world.h"
 
+#include "sync-server/store/sqlite.h"
+
 /* ---- random records */
 
 static const char *const texts[] = {
@@ -242,6 +244,96 @@ static void test_server_store_records__a_savepoint_undoes_a_put(void **state)
     assert_stored(world, world_reader(world), &first);
 }
 
+/* More than one statement puts, and some that are left over. */
+#define NEW_ROWS (2 * SQLITE_INSERT_ROWS + 3)
+
+static void test_server_store_records__many_new_ones_come_back(void **state)
+{
+    struct world *world = *state;
+    static struct srv_record records[NEW_ROWS];
+    const struct srv_record *pointers[NEW_ROWS];
+    for (int kind = 0; kind < ENTITY_COUNT; kind++) {
+        dk_arena_reset(&world->arena);
+        for (int i = 0; i < NEW_ROWS; i++) {
+            random_record(world, dk_entity(kind), id_of(100 - (uint64_t)i), &records[i]);
+            pointers[i] = &records[i];
+        }
+        ok(srv_store_begin(world->store));
+        ok(srv_store_put_new(world->store, world->org, pointers, NEW_ROWS));
+        ok(srv_store_commit(world->store));
+        for (int i = 0; i < NEW_ROWS; i++) {
+            assert_stored(world, world->store, &records[i]);
+        }
+    }
+}
+
+static void test_server_store_records__one_of_many_that_is_there_is_told(void **state)
+{
+    struct world *world = *state;
+    static struct srv_record records[NEW_ROWS];
+    const struct srv_record *pointers[NEW_ROWS];
+    for (int i = 0; i < NEW_ROWS; i++) {
+        random_record(world, dk_entity(ENTITY_VISIT), id_of(100 + (uint64_t)i), &records[i]);
+        pointers[i] = &records[i];
+    }
+    static const int there[] = {0, SQLITE_INSERT_ROWS - 1, SQLITE_INSERT_ROWS, NEW_ROWS - 1};
+    for (size_t i = 0; i < COUNT(there); i++) {
+        ok(srv_store_begin(world->store));
+        ok(srv_store_put(world->store, world->org, &records[there[i]], false));
+        assert_int_equal(srv_store_put_new(world->store, world->org, pointers, NEW_ROWS),
+                         DAYBOOK_EXISTS);
+        srv_store_rollback(world->store);
+    }
+    ok(srv_store_begin(world->store));
+    ok(srv_store_put_new(world->store, world->org, pointers, 0));
+    ok(srv_store_put_new(world->store, world->org, pointers, NEW_ROWS)); /* nothing was left */
+    ok(srv_store_commit(world->store));
+}
+
+/* Whether there are visits with ids in a range. */
+static bool any_visit(struct world *world, int64_t org, uint64_t first, uint64_t last)
+{
+    struct id low = id_of(first), high = id_of(last);
+    bool any = true;
+    ok(srv_store_any_id(world->store, org, dk_entity(ENTITY_VISIT), &low, &high, &any));
+    return any;
+}
+
+/* Whether there are visits with numbers in a range. */
+static bool any_number(struct world *world, int64_t org, const char *first, const char *last)
+{
+    const struct value low = {.kind = VALUE_TEXT, .text = first, .length = (uint32_t)strlen(first)};
+    const struct value high = {.kind = VALUE_TEXT, .text = last, .length = (uint32_t)strlen(last)};
+    bool any = true;
+    ok(srv_store_any_number(world->store, org, dk_entity(ENTITY_VISIT), VISIT_DOC_NO, &low, &high,
+                            &any));
+    return any;
+}
+
+static void test_server_store_records__a_range_tells_what_lies_in_it(void **state)
+{
+    struct world *world = *state;
+    static struct srv_record record;
+    random_record(world, dk_entity(ENTITY_VISIT), id_of(50), &record);
+    record.record.values[VISIT_DOC_NO] =
+        (struct value){.kind = VALUE_TEXT, .length = 4, .text = "V-10"};
+    record.deleted = true; /* tombstones count */
+    ok(srv_store_begin(world->store));
+    ok(srv_store_put(world->store, world->org, &record, false));
+    ok(srv_store_commit(world->store));
+    assert_true(any_visit(world, world->org, 50, 50));
+    assert_true(any_visit(world, world->org, 50, 60));
+    assert_true(any_visit(world, world->org, 40, 50));
+    assert_false(any_visit(world, world->org, 40, 49));
+    assert_false(any_visit(world, world->org, 51, 60));
+    assert_false(any_visit(world, world->org + 1, 40, 60));
+    assert_true(any_number(world, world->org, "V-10", "V-10"));
+    assert_true(any_number(world, world->org, "V-1", "V-2")); /* by bytes */
+    assert_false(any_number(world, world->org, "V-2", "V-9"));
+    assert_false(any_number(world, world->org, "V-100", "V-9"));
+    assert_false(any_number(world, world->org + 1, "V-1", "V-2"));
+}
+
 /* Puts a record of the entity whose field names `value`. */
 static void put_naming(struct world *world, const struct entity *entity, int field, uint64_t number,
                        struct id value, bool deleted)
@@ -409,6 +501,9 @@ int main(void)
         store_test(test_server_store_records__what_never_was_is_not_found),
         store_test(test_server_store_records__insert_and_update_are_told_apart),
         store_test(test_server_store_records__a_savepoint_undoes_a_put),
+        store_test(test_server_store_records__many_new_ones_come_back),
+        store_test(test_server_store_records__one_of_many_that_is_there_is_told),
+        store_test(test_server_store_records__a_range_tells_what_lies_in_it),
         store_test(test_server_store_records__children_are_the_live_ones_by_id),
         store_test(test_server_store_records__related_ones_come_in_pages),
         store_test(test_server_store_records__a_record_that_moves_is_found_at_its_new_place),

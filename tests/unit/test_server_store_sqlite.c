@@ -310,12 +310,15 @@ static void run_lookups(struct world *world)
     for (int kind = 0; kind < ENTITY_COUNT; kind++) {
         const struct entity *entity = dk_entity(kind);
         ok(srv_store_get(store, world->org, entity, &id, &world->arena, &record, &found));
+        ok(srv_store_any_id(store, world->org, entity, &id, &id, &found));
         record.record = (struct record){.entity = entity, .id = id};
         assert_int_equal(srv_store_put(store, world->org, &record, true), DAYBOOK_NOT_FOUND);
         for (int field = 0; field < entity->field_count; field++) {
             if (entity->fields[field].type == FIELD_TEXT && srv_sqlite_is_indexed(entity, field)) {
                 ok(srv_store_numbered(store, world->org, entity, field, &number, &world->arena,
                                       &records, &count));
+                ok(srv_store_any_number(store, world->org, entity, field, &number, &number,
+                                        &found));
             } else if (srv_sqlite_is_indexed(entity, field)) {
                 ok(srv_store_related(store, world->org, entity, field, &id, &id, 5, true,
                                      &world->arena, &records, &count));
