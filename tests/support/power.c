@@ -48,6 +48,8 @@ struct power {
     pthread_mutex_t lock; /* guards all below */
     struct content contents[FILES_MAX];
     bool cut;
+    int operations, cut_at; /* cut_at 0: at none */
+    uint64_t cut_seed;
     int64_t bytes_left; /* -1: not full */
     int64_t syncs;
 };
@@ -158,6 +160,41 @@ static void drop(struct content *content)
     memset(content, 0, sizeof *content);
 }
 
+/* ---- losing power; all under the lock */
+
+/* Opens the real file of a content for writing, and puts a chance part of the unsynced into it. */
+static void lose_partly(struct power *power, struct content *content, uint64_t *seed)
+{
+    int out_flags;
+    sqlite3_file *below = calloc(1, (size_t)power->below->szOsFile);
+    assert_non_null(below);
+    assert_int_equal(power->below->xOpen(power->below, content->path, below,
+                                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_TEMP_JOURNAL,
+                                         &out_flags),
+                     SQLITE_OK);
+    assert_int_equal(flush(content, below, seed), SQLITE_OK);
+    (void)below->pMethods->xClose(below);
+    free(below);
+}
+
+static void cut(struct power *power, uint64_t seed)
+{
+    power->cut = true;
+    for (int i = 0; i < FILES_MAX && seed != 0; i++) {
+        if (power->contents[i].path[0] != '\0' && power->contents[i].first != NULL) {
+            lose_partly(power, &power->contents[i], &seed);
+        }
+    }
+}
+
+/* An operation is about to happen. */
+static void count(struct power *power)
+{
+    if (++power->operations == power->cut_at && !power->cut) {
+        cut(power, power->cut_seed);
+    }
+}
+
 /* ---- files */
 
 static struct handle *handle_of(sqlite3_file *file)
@@ -203,6 +240,7 @@ static int file_write(sqlite3_file *file, const void *bytes, int length, sqlite3
         return handle->below->pMethods->xWrite(handle->below, bytes, length, offset);
     }
     pthread_mutex_lock(&power->lock);
+    count(power);
     sqlite3_int64 added = offset + length - content->size;
     bool full = power->bytes_left >= 0 && added > power->bytes_left;
     if (!full) {
@@ -223,6 +261,7 @@ static int file_truncate(sqlite3_file *file, sqlite3_int64 size)
         return handle->below->pMethods->xTruncate(handle->below, size);
     }
     pthread_mutex_lock(&handle->power->lock);
+    count(handle->power);
     if (size < content->size) {
         content->size = size;
     }
@@ -237,6 +276,7 @@ static int file_sync(sqlite3_file *file, int flags)
     int result = SQLITE_OK;
     (void)flags;
     pthread_mutex_lock(&handle->power->lock);
+    count(handle->power);
     handle->power->syncs++;
     if (handle->content != NULL && !handle->power->cut) {
         result = flush(handle->content, handle->below, NULL);
@@ -387,13 +427,14 @@ static int vfs_delete(sqlite3_vfs *vfs, const char *path, int sync_folder)
 {
     struct power *power = vfs->pAppData;
     pthread_mutex_lock(&power->lock);
+    count(power);
     struct content *content = find(power, path, false);
-    bool cut = power->cut;
+    bool is_cut = power->cut;
     if (content != NULL && content->handles == 0) {
         drop(content);
     }
     pthread_mutex_unlock(&power->lock);
-    return cut ? SQLITE_OK : power->below->xDelete(power->below, path, sync_folder);
+    return is_cut ? SQLITE_OK : power->below->xDelete(power->below, path, sync_folder);
 }
 
 static int vfs_access(sqlite3_vfs *vfs, const char *path, int flags, int *result)
@@ -480,31 +521,35 @@ void power_free(struct power *power)
     free(power);
 }
 
-/* Opens the real file of a content for writing, and puts a chance part of the unsynced into it. */
-static void lose_partly(struct power *power, struct content *content, uint64_t *seed)
-{
-    int out_flags;
-    sqlite3_file *below = calloc(1, (size_t)power->below->szOsFile);
-    assert_non_null(below);
-    assert_int_equal(power->below->xOpen(power->below, content->path, below,
-                                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_TEMP_JOURNAL,
-                                         &out_flags),
-                     SQLITE_OK);
-    assert_int_equal(flush(content, below, seed), SQLITE_OK);
-    (void)below->pMethods->xClose(below);
-    free(below);
-}
-
 void power_cut(struct power *power, uint64_t seed)
 {
     pthread_mutex_lock(&power->lock);
-    power->cut = true;
-    for (int i = 0; i < FILES_MAX && seed != 0; i++) {
-        if (power->contents[i].path[0] != '\0' && power->contents[i].first != NULL) {
-            lose_partly(power, &power->contents[i], &seed);
-        }
-    }
+    cut(power, seed);
     pthread_mutex_unlock(&power->lock);
+}
+
+void power_cut_at(struct power *power, int operation, uint64_t seed)
+{
+    pthread_mutex_lock(&power->lock);
+    power->cut_at = operation == 0 ? 0 : power->operations + operation;
+    power->cut_seed = seed;
+    pthread_mutex_unlock(&power->lock);
+}
+
+bool power_is_cut(struct power *power)
+{
+    pthread_mutex_lock(&power->lock);
+    bool is_cut = power->cut;
+    pthread_mutex_unlock(&power->lock);
+    return is_cut;
+}
+
+int power_operations(struct power *power)
+{
+    pthread_mutex_lock(&power->lock);
+    int operations = power->operations;
+    pthread_mutex_unlock(&power->lock);
+    return operations;
 }
 
 void power_return(struct power *power)

@@ -22,6 +22,12 @@ void power_free(struct power *power);
  * for its last microseconds. `seed` 0: all that was not synced is lost; else each write since the
  * last sync of its file is lost or not by chance. Close the store, then power_return. */
 void power_cut(struct power *power, uint64_t seed);
+/* The same instead of an operation from now on, counted from 1: a write, a truncation, a sync or a
+ * deletion. 0: not at all. */
+void power_cut_at(struct power *power, int operation, uint64_t seed);
+bool power_is_cut(struct power *power);
+/* Operations since power_new. */
+int power_operations(struct power *power);
 /* The files are as the disk has them. Every file has to be closed. */
 void power_return(struct power *power);
 

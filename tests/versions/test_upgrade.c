@@ -3,7 +3,7 @@
  * The update of an app: a store of the older schema is opened by the newer engine. Its outbox is
  * not touched, byte for byte, and goes up under the schema that it was made under; what the older
  * engine had kept without knowing it is there; and a process that is killed at any write of the
- * upgrade leaves a store that either engine can open.
+ * upgrade, or a device that loses power at any, leaves a store that either engine can open.
  */
 #include "tests/versions/version_world.h"
 
@@ -210,6 +210,87 @@ static void test_upgrade__killed_at_any_write_loses_nothing(void **state)
     check_arrived(&updated);
 }
 
+/* The bytes of a file. */
+static unsigned char *read_bytes(const char *path, size_t *size)
+{
+    FILE *file = fopen(path, "rb");
+    assert_non_null(file);
+    assert_int_equal(fseek(file, 0, SEEK_END), 0);
+    *size = (size_t)ftell(file);
+    rewind(file);
+    unsigned char *bytes = malloc(*size);
+    assert_non_null(bytes);
+    assert_int_equal(fread(bytes, 1, *size, file), *size);
+    (void)fclose(file);
+    return bytes;
+}
+
+/* Puts a store back: this is all of it, without a log beside it. */
+static void put_back(const char *path, const unsigned char *bytes, size_t size)
+{
+    char log[sizeof((struct device *)0)->path + 8];
+    FILE *file = fopen(path, "wb");
+    assert_non_null(file);
+    assert_int_equal(fwrite(bytes, 1, size, file), size);
+    assert_int_equal(fclose(file), 0);
+    (void)snprintf(log, sizeof log, "%s-wal", path);
+    (void)remove(log);
+    (void)snprintf(log, sizeof log, "%s-shm", path);
+    (void)remove(log);
+}
+
+/* The power fails instead of the first operation of the disk, the second, …, until the upgrade
+ * ends; with all that was not synced, and with a part of it. After each the outbox is as it was and
+ * the store of either version, and what is left can be opened and upgraded. */
+static void test_upgrade__power_lost_at_any_operation_loses_nothing(void **state)
+{
+    static char before[100000], after[100000];
+    char at[40], seed[40];
+    struct pocket cut, updated, older;
+    bool whole = false;
+    int operation = 0, finished = 0, begun_anew = 0;
+    size_t size;
+    (void)state;
+    read_outbox(wang->device.path, before, sizeof before);
+    int64_t version = user_version(wang->device.path);
+    pocket_take(&updated, wang, NEWER_DEVICE);
+    cut = older = updated;
+    cut.program = NEWER_POWER_DEVICE;
+    older.program = OLDER_DEVICE;
+    cut.environment[0] = at;
+    cut.environment[1] = seed;
+    unsigned char *bytes = read_bytes(updated.store, &size);
+    while (!whole) {
+        assert_true(++operation < WRITES_MAX);
+        for (int partly = 0; partly <= 1; partly++) {
+            put_back(updated.store, bytes, size);
+            (void)snprintf(at, sizeof at, "POWER_AT=%d", operation);
+            (void)snprintf(seed, sizeof seed, "POWER_SEED=%d", partly * operation);
+            (void)pocket_run(&cut, "");
+            whole = strncmp(cut.out, "whole", 5) == 0;
+            read_outbox(updated.store, after, sizeof after);
+            assert_string_equal(after, before);
+            bool is_new = user_version(updated.store) == version + 1;
+            assert_true(is_new || user_version(updated.store) == version);
+            finished += is_new;
+            if (!is_new && operation % 5 == 0) {
+                assert_int_equal(pocket_try(&older, "status"), 0);
+                begun_anew++;
+            }
+            if (operation % 5 == 0 || is_new) {
+                (void)pocket_run(&updated, "status");
+                check_upgraded(&updated);
+                read_outbox(updated.store, after, sizeof after);
+                assert_string_equal(after, before);
+            }
+        }
+    }
+    free(bytes);
+    assert_true(operation > 10 && finished > 0 && begun_anew > 0);
+    print_message("power lost at each of %d operations of the upgrade\n", operation - 1);
+    check_arrived(&updated);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -219,6 +300,8 @@ int main(void)
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_upgrade__killed_at_any_write_loses_nothing, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(test_upgrade__power_lost_at_any_operation_loses_nothing,
+                                        set_up, tear_down),
     };
     return cmocka_run_group_tests_name("upgrade", tests, NULL, NULL);
 }
