@@ -64,8 +64,8 @@ daybook_status dk_sales_holds(const struct sales_reader *reader, struct record *
 /* Whether a visit, as it was recorded, can be the same as another record: nobody had planned it,
  * and its check-in is not in doubt. */
 bool dk_visit_is_ad_hoc(const struct record *visit);
-/* Whether a visit can still become one with another: it has begun or ended, and neither was it
- * called off nor has anybody judged it. */
+/* Whether a visit can become one with another: it was not called off. What somebody has judged can,
+ * too: who judges one has seen that one, whether the other has come by then or not. */
 bool dk_visit_may_join(const struct record *visit);
 /* Whether two ad hoc visits are one, if two devices recorded them. */
 bool dk_visit_is_twin(const struct record *a, const struct record *b);

@@ -78,7 +78,9 @@ bool dk_visit_may_join(const struct record *visit)
     case RANK_VISIT_planned:
     case RANK_VISIT_in_progress:
     case RANK_VISIT_abandoned:
-    case RANK_VISIT_completed: return true;
+    case RANK_VISIT_completed:
+    case RANK_VISIT_rejected:
+    case RANK_VISIT_verified: return true;
     default: return false;
     }
 }
@@ -131,9 +133,8 @@ bool dk_visit_is_trace(const struct record *visit)
 {
     struct point point;
     return visit->values[VISIT_REDIRECT_TO].kind == VALUE_NULL &&
-           visit->values[VISIT_REP_ID].kind == VALUE_ID &&
-           (dk_visit_may_join(visit) || is_in(visit, "verified")) &&
-           has_point(visit, &checkin, &point);
+           visit->values[VISIT_REP_ID].kind == VALUE_ID && dk_visit_may_join(visit) &&
+           !is_in(visit, "rejected") && has_point(visit, &checkin, &point);
 }
 
 /* True where a rep can have come from one visit to a later one. A check-out says where the rep was

@@ -8,6 +8,8 @@
 
 #include <daybook/daybook.h>
 
+#include <sqlite3.h>
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -218,6 +220,34 @@ static void test_visits__no_sum_has_it(void **state)
     assert_said(visit, "counts");
 }
 
+/* Runs SQL on Wang's store while it is closed. */
+static void run_on_file(const char *sql)
+{
+    sqlite3 *database = NULL;
+    assert_int_equal(sqlite3_open(wang->device.path, &database), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(database, sql, NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_close(database), SQLITE_OK);
+}
+
+/* Given a store as an engine leaves it that does not reckon, with a visit pending, when it is
+ * opened, then the visit is reckoned. */
+static void test_visits__a_store_of_before(void **state)
+{
+    char visit[DAYBOOK_ID_SIZE];
+    (void)state;
+    add_visit(60, FEEDBACK, visit);
+    device_close(&wang->device);
+    run_on_file("DROP INDEX r_visit_by_rep; UPDATE r_visit SET effective=NULL;"
+                "PRAGMA user_version=100001");
+    device_open(&wang->device);
+    assert_said(visit, "counts?");
+    device_close(&wang->device);
+    run_on_file("DROP INDEX r_visit_by_rep; PRAGMA user_version=100001");
+    device_open(&wang->device);
+    company_settle(&company);
+    assert_said(visit, "counts");
+}
+
 static void test_visits__why_it_does_not_count(void **state)
 {
     static const struct {
@@ -263,6 +293,7 @@ int main(void)
         TEST(what_is_not_judged_anew_stays),
         TEST(an_action_alone),
         TEST(no_sum_has_it),
+        TEST(a_store_of_before),
         TEST(why_it_does_not_count),
     };
     return cmocka_run_group_tests_name("visits", tests, NULL, NULL);

@@ -226,7 +226,7 @@ static void test_decide_twins__later_work_goes_along(void **state)
     }
 }
 
-enum unlike { TWINS, PLANNED, OTHER_REP, SAME_DEVICE, FAR, CALLED_OFF, JUDGED, DOUBTFUL, GONE };
+enum unlike { TWINS, PLANNED, OTHER_REP, SAME_DEVICE, FAR, CALLED_OFF, DOUBTFUL, GONE };
 
 /* One that is unlike the other in one way; whichever comes first. */
 static void put_unlike(struct world *world, const struct id *customer, enum unlike unlike,
@@ -241,17 +241,9 @@ static void put_unlike(struct world *world, const struct id *customer, enum unli
     if (unlike == CALLED_OFF) {
         put_text(world, VISIT_STATUS, "cancelled");
     }
-    if (unlike == JUDGED) {
-        put_text(world, VISIT_STATUS, "completed");
-    }
     (void)send_changeset(world, unlike == OTHER_REP     ? &world->wang
                                 : unlike == SAME_DEVICE ? &world->li
                                                         : &hands->tablet);
-    if (unlike == JUDGED) {
-        edit_record(world, ENTITY_VISIT, visit, world->org.head);
-        put_text(world, VISIT_STATUS, "rejected");
-        (void)accept(world, &world->office);
-    }
     if (unlike == GONE) {
         delete_record(world, ENTITY_VISIT, visit, world->org.head);
         (void)accept(world, &hands->tablet);
@@ -259,7 +251,7 @@ static void put_unlike(struct world *world, const struct id *customer, enum unli
 }
 
 /* Given two visits, when one was planned, or is another rep's, of the same device, two hours later,
- * called off, judged, of a doubtful clock, or deleted, then they stay two, whichever comes first;
+ * called off, of a doubtful clock, or deleted, then they stay two, whichever comes first;
  * without any of that they are one. */
 static void test_decide_twins__others_stay_two(void **state)
 {
@@ -277,7 +269,7 @@ static void test_decide_twins__others_stay_two(void **state)
             struct verdict verdict = send_changeset(world, &world->li);
             assert_int_equal(verdict.kind,
                              unlike == TWINS && first == 0 ? VERDICT_MERGED : VERDICT_ACCEPTED);
-            if (first == 1 && unlike != GONE && unlike != JUDGED) {
+            if (first == 1 && unlike != GONE) {
                 put_unlike(world, &customer, (enum unlike)unlike, &hands, &other);
             }
             expect_reference(world, ENTITY_VISIT, &visit, VISIT_REDIRECT_TO,
@@ -327,6 +319,42 @@ static void test_decide_twins__what_is_deleted_stays_deleted(void **state)
     assert_false(is_live(world, ENTITY_VISIT, &goes));
     expect_not_in(pull_all(world, &hands.tablet, before), wire(world, &goes));
     expect_not_in(pull_all(world, &world->wang, before), wire(world, &goes));
+}
+
+/* Given two visits that are one, when somebody who has seen the one judges it, before or after the
+ * other comes, then the one visit is judged. */
+static void test_decide_twins__what_is_judged_in_any_order(void **state)
+{
+    static const char *const judgements[] = {"verified", "rejected"};
+    static const char acts[][4] = {"WVM", "WMV", "VWM"}; /* both made, and the one judged */
+    struct world *world = *state;
+    struct hands hands;
+    give_devices(world, &hands);
+    for (int n = 0; n < 12; n++) {
+        struct id customer = make_customer(world, &world->li, "shop"), judged, other;
+        const char *judgement = judgements[n % 2];
+        bool stays = n / 2 % 2 == 0;
+        int64_t seen = 0;
+        for (const char *act = acts[n / 4]; *act != '\0'; act++) {
+            int64_t ago = *act == 'W' ? 40 : stays ? 39 : 41;
+            if (*act == 'M') {
+                edit_record(world, ENTITY_VISIT, &judged, seen);
+                put_text(world, VISIT_STATUS, judgement);
+                assert_int_not_equal(send_changeset(world, &world->office).kind, VERDICT_REJECTED);
+                continue;
+            }
+            struct id visit = add_visit(world, &customer, world->now_ms - ago * MINUTE_MS);
+            put_text(world, VISIT_STATUS, "completed");
+            (void)send_changeset(world, *act == 'W' ? &world->li : &hands.tablet);
+            judged = *act == 'W' ? visit : judged;
+            other = *act == 'V' ? visit : other;
+            seen = *act == 'W' ? world->org.head : seen;
+        }
+        const struct id *one = stays ? &judged : &other;
+        expect_reference(world, ENTITY_VISIT, stays ? &other : &judged, VISIT_REDIRECT_TO, one);
+        expect_text(world, ENTITY_VISIT, one, VISIT_STATUS, judgement);
+        expect_reference(world, ENTITY_VISIT, one, VISIT_REDIRECT_TO, NULL);
+    }
 }
 
 /* Given a plan's visit and an ad hoc one, when the plan is dropped, then they are one. */
@@ -416,7 +444,8 @@ int main(void)
         TEST(become_one_in_any_order),     TEST(a_chain_is_one_in_any_order),
         TEST(later_work_goes_along),       TEST(others_stay_two),
         TEST(a_delete_that_saw_one_loses), TEST(what_is_deleted_stays_deleted),
-        TEST(a_plan_that_is_dropped),      TEST(sets_join_in_any_order),
+        TEST(a_plan_that_is_dropped),      TEST(what_is_judged_in_any_order),
+        TEST(sets_join_in_any_order),
     };
     return cmocka_run_group_tests_name("decide_twins", tests, NULL, NULL);
 }
