@@ -245,6 +245,19 @@ static enum job_way parse_sync(struct worker *worker, struct job *job)
 
 /* ---- decide */
 
+/* A changeset that cannot be kept until it is decided: those before it have their verdicts, and the
+ * device sends the rest again. Where it is the first, there is nothing to say but to come back. */
+static void stop_at_full(struct decider *decider, struct job *job, uint32_t device_no)
+{
+    struct sync_job *sync = &job->sync;
+    dk_log(&decider->service->log, LOG_ERROR, "quarantine full device=%u seq=%lld",
+           (unsigned)device_no, (long long)sync->inputs[sync->answered].changeset.seq);
+    if (sync->answered == 0) {
+        job->retry_after_ms = FULL_RETRY_MS;
+        (void)srv_job_fail(job, 503, "BUSY", "too much of this user's waits in quarantine");
+    }
+}
+
 /* Decides the changesets one after the other; stops at one that cannot be answered with a
  * verdict. */
 static daybook_status decide_changesets(struct decider *decider, struct job *job,
@@ -252,6 +265,7 @@ static daybook_status decide_changesets(struct decider *decider, struct job *job
                                         int64_t now_ms)
 {
     struct sync_job *sync = &job->sync;
+    sync->answered = 0; /* it may be decided once more, after a rollback */
     for (int i = 0; i < sync->count; i++) {
         struct verdict verdict;
         enum decide_answer answer;
@@ -267,11 +281,8 @@ static daybook_status decide_changesets(struct decider *decider, struct job *job
             return DAYBOOK_OK;
         }
         if (answer == DECIDE_FULL) {
-            job->retry_after_ms = FULL_RETRY_MS;
-            dk_log(&decider->service->log, LOG_ERROR, "quarantine full device=%u seq=%lld",
-                   (unsigned)author->device_no, (long long)sync->inputs[i].changeset.seq);
-            (void)srv_job_fail(job, 503, "BUSY", "too much of this user's waits in quarantine");
-            return DAYBOOK_OK;
+            stop_at_full(decider, job, author->device_no);
+            return sync->verdicts.status;
         }
         if (answer == DECIDE_DIVERGED) {
             (void)srv_job_fail(job, 409, "DIVERGED", "seq %lld was another changeset before",
@@ -282,6 +293,7 @@ static daybook_status decide_changesets(struct decider *decider, struct job *job
             dk_buffer_append_char(&sync->verdicts, ',');
         }
         dk_verdict_write(&sync->verdicts, &verdict);
+        sync->answered++;
     }
     return sync->verdicts.status;
 }
@@ -491,7 +503,7 @@ static daybook_status read_reply(struct worker *worker, struct job *job, struct 
     reply->upgrade = request->schema < worker->service->oldest_schema;
     struct page page = page_of(worker, request, &caller, &scope, reply->head);
     page.verdicts = &job->sync.verdicts;
-    page.answered = job->sync.count;
+    page.answered = job->sync.answered;
     page.answered_first = job->sync.count > 0 ? job->sync.inputs[0].changeset.seq : 0;
     if (reply->reset) {
         reply->more = !reply->upgrade;

@@ -77,6 +77,7 @@ struct sync_job {
     struct decide_input *inputs;
     size_t *offsets, *lengths; /* of each changeset's text in the expanded body */
     int count;
+    int answered;           /* the first ones, whose verdicts are below */
     struct id *made;        /* LIMIT_CHANGESET_CHANGES: of the refused one under way; NULL: none */
     struct buffer verdicts; /* rows, with commas between */
 };

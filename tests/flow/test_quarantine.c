@@ -6,6 +6,8 @@
  */
 #include "tests/support/company.h"
 
+#include "engine/protocol/limits.h"
+
 #include <daybook/daybook.h>
 #include <daybook/posix.h>
 
@@ -382,6 +384,76 @@ static void test_quarantine__goes_over_to_a_new_instance(void **state)
     released_to_a_copy(true, true);
 }
 
+/* Sends so many changesets in one request, each of which makes a customer. Returns how many of them
+ * were answered with a verdict; -1: none, the request was. */
+static int push_many(struct client *client, int count)
+{
+    struct buffer members;
+    dk_buffer_init(&members, LIMIT_REQUEST_EXPANDED);
+    for (int i = 0; i < count; i++) {
+        char text[500], changeset[CLIENT_ID_SIZE], record[CLIENT_ID_SIZE];
+        client_new_id(changeset);
+        client_new_id(record);
+        (void)snprintf(text, sizeof text,
+                       "%s{\"id\":\"%s\",\"seq\":%lld,\"epoch\":\"%s\",\"hlc\":\"1\",\"boot\":"
+                       "\"7\",\"steady\":\"900\",\"schema\":1,\"changes\":[{\"entity\":"
+                       "\"customer\",\"op\":\"new\",\"fields\":[\"name\"],\"rows\":"
+                       "[[0,\"%s\",\"C\"]]}]}",
+                       i == 0 ? ",\"changesets\":[" : ",", changeset,
+                       (long long)client->next_seq + i, client->epoch, record);
+        dk_buffer_append_text(&members, text);
+    }
+    dk_buffer_append_char(&members, ']');
+    int http_status = client_sync(client, dk_buffer_text(&members));
+    dk_buffer_clear(&members);
+    const cJSON *verdicts = dk_tree_member(client->reply, "verdicts");
+    int answered = http_status == 200 ? cJSON_GetArraySize(verdicts) : -1;
+    client->next_seq += answered > 0 ? answered : 0;
+    return answered;
+}
+
+/* Given a user of whom as much waits as may, but for two changesets, when four come in one request,
+ * then two are kept and answered; the others, sent again, are answered with a time to come back at,
+ * which an engine tells its app at once, keeping the work; once an operator has looked at one,
+ * there is room for one. */
+static void test_quarantine__what_has_no_room_stays_on_its_device(void **state)
+{
+    struct rep *full = company_hire(&company, "full", "rep", "East");
+    char out[4000], first[DAYBOOK_ID_SIZE];
+    struct client client;
+    (void)state;
+    client_init(&client, &company.server);
+    client_enrol(&client, "full");
+    set_disabled("full", true);
+    int64_t before = waiting();
+    for (int left = LIMIT_QUARANTINED - 2; left > 0; left -= LIMIT_CHANGESETS) {
+        int count = left < LIMIT_CHANGESETS ? left : LIMIT_CHANGESETS;
+        assert_int_equal(push_many(&client, count), count);
+    }
+    assert_int_equal(push_many(&client, 4), 2);
+    assert_int_equal(push_many(&client, 2), -1);
+    client_expect_error(&client, 503, "BUSY");
+    assert_in_range(client.retry_after_ms, 1000, 3600 * 1000);
+    assert_int_equal(waiting() - before, LIMIT_QUARANTINED);
+    rep_put(full, "customer", "{\"name\":\"kept\"}", NULL);
+    int exchanges = tap_exchanges(&full->tap);
+    device_sync_expect(&full->device, DAYBOOK_SERVER_BUSY);
+    assert_int_equal(tap_exchanges(&full->tap), exchanges + 1);
+    assert_int_equal(device_status(&full->device).pending, 1);
+    (void)snprintf(
+        first, sizeof first, "%s",
+        server_text(&company.server,
+                    "SELECT substr(h, 1, 8) || '-' || substr(h, 9, 4) || '-' || substr(h, 13, 4)"
+                    " || '-' || substr(h, 17, 4) || '-' || substr(h, 21) FROM"
+                    " (SELECT lower(hex(changeset)) AS h FROM quarantine WHERE ended = 0"
+                    " ORDER BY device_no DESC, seq LIMIT 1)"));
+    assert_int_equal(quarantine("reject", first, NULL, out), 0);
+    rep_sync(full);
+    assert_int_equal(waiting() - before, LIMIT_QUARANTINED);
+    assert_int_equal(push_many(&client, 2), -1);
+    client_clear(&client);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -393,6 +465,7 @@ int main(void)
         cmocka_unit_test(test_quarantine__both_copies_hear_how_it_ended),
         cmocka_unit_test(test_quarantine__who_reads_nothing_compares_nothing),
         cmocka_unit_test(test_quarantine__goes_over_to_a_new_instance),
+        cmocka_unit_test(test_quarantine__what_has_no_room_stays_on_its_device),
     };
     return cmocka_run_group_tests_name("quarantine", tests, set_up, tear_down);
 }

@@ -107,10 +107,11 @@ int client_post_bytes(struct client *client, const char *path, const void *bytes
         .reply_max = BODY_MAX,
         .timeout_ms = 60000,
     };
-    struct daybook_reply reply = {.size = sizeof reply};
+    struct daybook_reply reply = {.size = sizeof reply, .retry_after_ms = -1};
     daybook_status status =
         platform->transport_exchange(platform->context, client->connection, &request, &reply);
     client->http_status = status == DAYBOOK_OK ? reply.http_status : 0;
+    client->retry_after_ms = reply.retry_after_ms;
     if (status == DAYBOOK_OK) {
         take_reply(client, &reply);
     } else {

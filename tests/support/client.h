@@ -33,6 +33,7 @@ struct client {
     /* of the last answer */
     int http_status;
     char content_type[64];
+    int64_t retry_after_ms; /* -1: it names none */
     cJSON *reply; /* NULL: no JSON */
 };
 
