@@ -522,9 +522,8 @@ static daybook_status learn_run(struct decider *decider, void *context)
     return DAYBOOK_OK;
 }
 
-/* See service.h. What the server fails on is left for an operator, with what its instance has
- * behind it; the others go on. */
-daybook_status srv_service_learn(struct service *service)
+/* Looks once at all that waits; *ended counts what has left. The first failure is returned. */
+static daybook_status learn_once(struct service *service, int *ended)
 {
     struct learn_task learn = {.org = 0};
     daybook_status status = DAYBOOK_OK, first = DAYBOOK_OK;
@@ -538,9 +537,23 @@ daybook_status srv_service_learn(struct service *service)
             first = first == DAYBOOK_OK ? status : first;
         }
     }
-    if (learn.task.ended > 0) {
-        dk_log(&service->log, LOG_INFO, "released what waited for this schema count=%d",
-               learn.task.ended);
-    }
+    *ended = learn.task.ended;
     return first;
+}
+
+/* See service.h. What the server fails on is left for an operator, with what its instance has
+ * behind it; the others go on. What has left may be waited for by an instance that was looked at
+ * before it, so it looks again until nothing leaves. */
+daybook_status srv_service_learn(struct service *service)
+{
+    int ended, count = 0;
+    daybook_status status;
+    do {
+        status = learn_once(service, &ended);
+        count += ended;
+    } while (ended > 0);
+    if (count > 0) {
+        dk_log(&service->log, LOG_INFO, "released what waited for this schema count=%d", count);
+    }
+    return status;
 }

@@ -41,6 +41,18 @@ static void push_newer(struct world *world, struct phone *phone, const struct id
     expect_in(reply, "quarantined");
 }
 
+/* Sends a customer's edit, based on nothing; it waits. */
+static void push_waiting_edit(struct world *world, struct phone *phone, const struct id *id)
+{
+    const char *blocks = format(world,
+                                "[{\"entity\":\"customer\",\"op\":\"set\",\"fields\":[\"prefs\"],"
+                                "\"rows\":[[0,\"%s\",\"tea\"]]}]",
+                                wire(world, id));
+    const char *edit = changeset(world, phone, ++phone->seq, blocks);
+    expect_in(sync_phone(world, phone, format(world, "[%s]", edit)),
+              "\"quarantined\",0,{\"code\":\"DEPENDS\"");
+}
+
 static int count_in(const char *text, const char *part)
 {
     int count = 0;
@@ -96,19 +108,45 @@ static void test_service_quarantine__what_waits_for_a_copys_follows(void **state
     (void)load_phone(world, &original);
     (void)load_phone(world, &copy);
     push_newer(world, &original, &changeset_id, &id);
-    const char *blocks = format(world,
-                                "[{\"entity\":\"customer\",\"op\":\"set\",\"fields\":[\"prefs\"],"
-                                "\"rows\":[[0,\"%s\",\"tea\"]]}]",
-                                wire(world, &id));
-    const char *edit = changeset(world, &original, ++original.seq, blocks);
-    expect_in(sync_phone(world, &original, format(world, "[%s]", edit)),
-              "[2,\"quarantined\",0,{\"code\":\"DEPENDS\"");
+    push_waiting_edit(world, &original, &id);
     push_newer(world, &copy, &changeset_id, &id);
     run_sql(world, "UPDATE quarantine SET body = replace(body, 'shiny', 'customer')");
     dk_id_to_text(&changeset_id, text);
     const char *out = command(world, DAYBOOK_OK, format(world, "quarantine release %s", text));
     assert_int_equal(count_in(out, "accepted"), 2);
     expect_in(sync_phone(world, &original, NULL), "[2,\"accepted\"");
+}
+
+/* Given three phones of which each has what waits for something of the next one's, when the server
+ * has come to know the schema that the last one's waits for, then all of it is decided at that
+ * start, not one phone's with each. */
+static void test_service_quarantine__what_waits_for_a_later_phone_is_released_with_it(void **state)
+{
+    struct world *world = *state;
+    static const char *const logins[] = {"li", "wang", "li"};
+    struct phone phones[3];
+    struct id made[3];
+    for (int i = 0; i < 3; i++) {
+        phones[i] = enrol(world, logins[i]);
+        (void)load_phone(world, &phones[i]);
+        made[i] = new_id(world);
+    }
+    for (int i = 2; i >= 0; i--) {
+        if (i < 2) {
+            push_waiting_edit(world, &phones[i], &made[i + 1]);
+        }
+        if (i > 0) {
+            struct id changeset_id = new_id(world);
+            push_newer(world, &phones[i], &changeset_id, &made[i]);
+        }
+    }
+    run_sql(world, "UPDATE quarantine SET body = replace(body, 'shiny', 'customer')");
+    assert_int_equal(srv_service_learn(world->service), DAYBOOK_OK);
+    const char *list = command(world, DAYBOOK_OK, "quarantine list");
+    assert_int_equal(count_in(list, "DEPENDS") + count_in(list, "SCHEMA"), 0);
+    for (int i = 0; i < 3; i++) {
+        expect_in(sync_phone(world, &phones[i], NULL), "[1,\"accepted\"");
+    }
 }
 
 int main(void)
@@ -118,6 +156,9 @@ int main(void)
                                         setup_service, teardown_service),
         cmocka_unit_test_setup_teardown(test_service_quarantine__what_waits_for_a_copys_follows,
                                         setup_service, teardown_service),
+        cmocka_unit_test_setup_teardown(
+            test_service_quarantine__what_waits_for_a_later_phone_is_released_with_it,
+            setup_service, teardown_service),
     };
     return cmocka_run_group_tests_name("service_quarantine", tests, NULL, NULL);
 }
