@@ -217,9 +217,9 @@ static daybook_status waiting_author(struct decider *decider, const struct quara
     author->steady_ms = row->steady_ms;
     author->received_ms = row->received_ms;
     status = srv_store_has_quarantine(decider->store, row->device_no, &author->has_quarantine);
-    return status == DAYBOOK_OK
-               ? srv_scope_of(decider->store, &author->account, SCOPE_NOW, arena, &author->scope)
-               : status;
+    return status == DAYBOOK_OK ? srv_scope_rights(decider->store, &author->account, SCOPE_NOW,
+                                                   arena, &author->scope)
+                                : status;
 }
 
 /* How one ended, as a line or an object. */

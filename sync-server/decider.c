@@ -70,9 +70,9 @@ daybook_status srv_decider_author(struct decider *decider, const struct caller *
     author->decided = caller->device.decided;
     daybook_status status =
         srv_store_has_quarantine(decider->store, author->device_no, &author->has_quarantine);
-    return status == DAYBOOK_OK
-               ? srv_scope_of(decider->store, &author->account, SCOPE_NOW, arena, &author->scope)
-               : status;
+    return status == DAYBOOK_OK ? srv_scope_rights(decider->store, &author->account, SCOPE_NOW,
+                                                   arena, &author->scope)
+                                : status;
 }
 
 /* See the header. */

@@ -59,7 +59,8 @@ static daybook_status read_document(struct worker *worker, const struct job *job
     bool found = false;
     daybook_status status = srv_sign_in(worker->reader, job->token, &caller);
     if (status == DAYBOOK_OK) {
-        status = srv_scope_of(worker->reader, &caller.account, SCOPE_NOW, &worker->arena, &scope);
+        status =
+            srv_scope_rights(worker->reader, &caller.account, SCOPE_NOW, &worker->arena, &scope);
     }
     if (status == DAYBOOK_OK && entity != NULL && srv_class_applies(entity)) {
         status = srv_store_get(worker->reader, caller.account.org, entity, &request->record,

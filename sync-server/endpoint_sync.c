@@ -446,11 +446,26 @@ static struct page page_of(struct worker *worker, const struct sync_request *req
                          .out = &worker->log};
 }
 
+/* What the caller reads. An operator has to know where that is more than a scope may be. */
+static daybook_status read_scope(struct worker *worker, struct job *job,
+                                 const struct caller *caller, struct scope *scope)
+{
+    daybook_status status =
+        srv_scope_of(worker->reader, &caller->account, SCOPE_NOW, &worker->arena, scope);
+    if (status == DAYBOOK_TOO_LARGE) {
+        dk_log(&worker->service->log, LOG_ERROR,
+               "a scope is too large device=%lld role=%s buckets=%d most=%d",
+               (long long)caller->device.device, caller->account.role, scope->count, LIMIT_BUCKETS);
+        (void)srv_job_fail(job, 500, "INTERNAL", "the user's scope has %d buckets, the most are %d",
+                           scope->count, LIMIT_BUCKETS);
+    }
+    return status;
+}
+
 /* Who asks, and where the device stands against the log: scope, head, what of it is safe, and
  * whether the device has to begin again. */
-static daybook_status read_place(struct worker *worker, const struct job *job,
-                                 struct caller *caller, struct scope *scope, int64_t *floor,
-                                 struct sync_reply *reply)
+static daybook_status read_place(struct worker *worker, struct job *job, struct caller *caller,
+                                 struct scope *scope, int64_t *floor, struct sync_reply *reply)
 {
     const struct sync_request *request = &job->sync.request;
     daybook_status status = srv_sign_in(worker->reader, job->token, caller);
@@ -460,7 +475,7 @@ static daybook_status read_place(struct worker *worker, const struct job *job,
     int64_t org = caller->account.org;
     status = srv_take_instance(worker->reader, &request->instance, &caller->device);
     if (status == DAYBOOK_OK) {
-        status = srv_scope_of(worker->reader, &caller->account, SCOPE_NOW, &worker->arena, scope);
+        status = read_scope(worker, job, caller, scope);
     }
     if (status == DAYBOOK_OK && request->leave_recent) {
         srv_scope_without(scope, CLASS_RECENT);
@@ -542,7 +557,7 @@ static void reply_sync(struct worker *worker, struct job *job)
     if (status == DAYBOOK_OK) {
         status = verdicts.status;
     }
-    if (status != DAYBOOK_OK) {
+    if (status != DAYBOOK_OK && job->http_status == 0) {
         (void)srv_job_fail_status(job, status);
     }
     reply.server_ms = srv_now_ms();

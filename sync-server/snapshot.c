@@ -56,19 +56,21 @@ bool srv_snapshot_read_places(const struct span *raw, struct arena *arena,
 {
     struct json_reader json;
     enum json_type type;
+    size_t room = raw->length / 4 + 1; /* brackets, a digit and a comma each */
+    room = room < LIMIT_BUCKETS ? room : LIMIT_BUCKETS;
     *count = 0;
     *places = NULL;
     if (raw->bytes == NULL) {
         return true;
     }
-    *places = dk_arena_new(arena, LIMIT_BUCKETS * sizeof **places);
+    *places = dk_arena_new(arena, room * sizeof **places);
     if (*places == NULL) {
         *problem = "out of memory";
         return false;
     }
     dk_json_open(&json, raw->bytes, raw->length);
     type = dk_json_next(&json) == JSON_ARRAY ? dk_json_next(&json) : JSON_ERROR;
-    while (type == JSON_ARRAY && *count < LIMIT_BUCKETS && read_place(&json, &(*places)[*count])) {
+    while (type == JSON_ARRAY && (size_t)*count < room && read_place(&json, &(*places)[*count])) {
         (*count)++;
         type = dk_json_next(&json);
     }

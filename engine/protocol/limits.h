@@ -29,7 +29,7 @@
 #define LIMIT_REDIRECTS 8             /* steps from a record to the one that it has become */
 #define LIMIT_NUMBER 9007199254740991 /* 2^53 - 1: positions, seq, JSON numbers */
 #define LIMIT_LABEL_BYTES 200         /* names in envelopes: entity, code, rule, token */
-#define LIMIT_BUCKETS 2000            /* buckets in one scope */
+#define LIMIT_BUCKETS 20000           /* buckets in one scope */
 #define LIMIT_QUARANTINED 10000       /* changesets of one user that wait in the quarantine */
 #define LIMIT_QUARANTINE_BYTES (64 * 1024 * 1024) /* JSON of those */
 

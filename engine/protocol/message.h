@@ -136,7 +136,9 @@ struct fetch_reply {
     X(TOO_LARGE, 413, "the body, or what it expands to, passes a limit: send less")                \
     X(UPGRADE_NEEDED, 426, "no protocol version in common")                                        \
     X(BUSY, 503, "come back after Retry-After; also with 429")                                     \
-    X(INTERNAL, 500, "the server failed; nothing of the request has been decided")
+    X(INTERNAL, 500,                                                                               \
+      "the server failed; what of the request it had decided comes with the answer to the same "   \
+      "request, sent again")
 
 /* Body of every HTTP answer but 200 */
 struct error_reply {

@@ -268,8 +268,12 @@ static daybook_status read_scope(struct apply *apply, struct scope_row **rows, i
         return dk_apply_bad(apply, "scope is no array");
     }
     while ((type = dk_json_next(&json)) == JSON_ARRAY) {
-        if (*count == LIMIT_BUCKETS || !read_scope_row(&json, &(*rows)[*count])) {
+        struct scope_row *row = &(*rows)[*count];
+        if (*count == LIMIT_BUCKETS || !read_scope_row(&json, row)) {
             return dk_apply_bad(apply, "scope has a row that is none, or too many");
+        }
+        if (*count > 0 && row->bucket <= row[-1].bucket) {
+            return dk_apply_bad(apply, "scope names a bucket twice, or does not ascend");
         }
         (*count)++;
     }
@@ -279,15 +283,19 @@ static daybook_status read_scope(struct apply *apply, struct scope_row **rows, i
     return DAYBOOK_OK;
 }
 
-/* Whether the new scope has this bucket. */
+/* Whether the new scope, which ascends, has this bucket. */
 static bool has_bucket(const struct scope_row *rows, int count, int64_t bucket)
 {
-    for (int i = 0; i < count; i++) {
-        if (rows[i].bucket == bucket) {
-            return true;
+    int low = 0, high = count;
+    while (low < high) {
+        int middle = low + (high - low) / 2;
+        if (rows[middle].bucket < bucket) {
+            low = middle + 1;
+        } else {
+            high = middle;
         }
     }
-    return false;
+    return low < count && rows[low].bucket == bucket;
 }
 
 /* Takes a bucket out of table scope. */
@@ -307,10 +315,13 @@ static daybook_status drop_from_scope(struct store *store, int64_t bucket)
 static daybook_status lose_buckets(struct apply *apply, const struct scope_row *rows, int count)
 {
     struct store *store = apply->store;
-    int64_t lost[LIMIT_BUCKETS];
+    int64_t *lost = dk_arena_new(&store->arena, LIMIT_BUCKETS * sizeof *lost);
     int lost_count = 0;
     daybook_status status;
     bool row;
+    if (lost == NULL) {
+        return DAYBOOK_NO_MEMORY;
+    }
     struct statement *held = dk_statement(&store->database, &store->slots.scope_held,
                                           "SELECT bucket FROM scope ORDER BY bucket", &status);
     while (held != NULL && (status = dk_step(held, &row)) == DAYBOOK_OK && row) {
@@ -328,17 +339,6 @@ static daybook_status lose_buckets(struct apply *apply, const struct scope_row *
     }
     return status == DAYBOOK_OK && lost_count > 0 ? touch_lines(apply, 0, touch_orphans_of)
                                                   : status;
-}
-
-/* Whether the reply names a bucket twice, which breaks the protocol. */
-static bool has_twins(const struct scope_row *rows, int count)
-{
-    for (int i = 0; i < count; i++) {
-        if (has_bucket(rows, i, rows[i].bucket)) {
-            return true;
-        }
-    }
-    return false;
 }
 
 /* Brings table scope up to the new one, from which nothing was lost that is not evicted. A bucket
@@ -372,9 +372,6 @@ daybook_status dk_apply_scope(struct apply *apply)
         return DAYBOOK_OK;
     }
     daybook_status status = read_scope(apply, &rows, &count);
-    if (status == DAYBOOK_OK && has_twins(rows, count)) {
-        return dk_apply_bad(apply, "scope names a bucket twice");
-    }
     if (status == DAYBOOK_OK) {
         status = lose_buckets(apply, rows, count);
     }

@@ -52,7 +52,7 @@ static bool load_past_scope(struct decision *decision)
     if (decision->past_scope == NULL) {
         return srv_decision_out_of_memory(decision);
     }
-    daybook_status status = srv_scope_of(decision->store, &decision->account, decision->true_ms,
+    daybook_status status = srv_scope_rights(decision->store, &decision->account, decision->true_ms,
                                          decision->arena, decision->past_scope);
     return status == DAYBOOK_OK || srv_decision_fail(decision, status);
 }

@@ -145,31 +145,31 @@ static daybook_status make_wish(struct srv_store *store, const struct srv_accoun
     return manages ? wish_team(store, account, time_ms, arena, wish) : DAYBOOK_OK;
 }
 
-/* True where the role sees this label. */
-static bool wished(const struct wish *wish, const char *label)
+/* For qsort and bsearch. */
+static int compare_labels(const void *a, const void *b)
 {
-    for (int i = 0; i < wish->count; i++) {
-        if (strcmp(wish->labels[i], label) == 0) {
-            return true;
-        }
-    }
-    return wish->all;
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* See the header. */
-daybook_status srv_scope_of(struct srv_store *store, const struct srv_account *account,
-                            int64_t time_ms, struct arena *arena, struct scope *scope)
+/* True where the role sees this label; labels are sorted. */
+static bool wished(const struct wish *wish, const char *label)
 {
-    struct wish wish;
+    return wish->all || (wish->count > 0 && bsearch(&label, wish->labels, (size_t)wish->count,
+                                                    sizeof label, compare_labels) != NULL);
+}
+
+/* Lists the buckets of the organisation that are wished for. */
+static daybook_status list_wished(struct srv_store *store, int64_t org, struct wish *wish,
+                                  struct arena *arena, struct scope *scope)
+{
     struct srv_bucket *rows;
     int count;
-    memset(scope, 0, sizeof *scope);
-    daybook_status status = make_wish(store, account, time_ms, arena, &wish);
-    if (status == DAYBOOK_OK) {
-        status = srv_store_buckets(store, account->org, arena, &rows, &count);
-    }
+    daybook_status status = srv_store_buckets(store, org, arena, &rows, &count);
     if (status != DAYBOOK_OK) {
         return status;
+    }
+    if (wish->count > 0) {
+        qsort(wish->labels, (size_t)wish->count, sizeof *wish->labels, compare_labels);
     }
     scope->buckets = dk_arena_new(arena, (size_t)count * sizeof *scope->buckets);
     if (scope->buckets == NULL && count > 0) {
@@ -178,7 +178,7 @@ daybook_status srv_scope_of(struct srv_store *store, const struct srv_account *a
     int64_t root = 0; /* the last one that is seen; its other classes follow it */
     for (int i = 0; i < count; i++) {
         enum srv_class class = srv_bucket_class(rows[i].bucket);
-        if (class == CLASS_OPEN && wished(&wish, rows[i].label)) {
+        if (class == CLASS_OPEN && wished(wish, rows[i].label)) {
             root = rows[i].bucket;
         }
         if (srv_bucket_root(rows[i].bucket) == root && class != CLASS_ARCHIVE) {
@@ -187,6 +187,28 @@ daybook_status srv_scope_of(struct srv_store *store, const struct srv_account *a
         }
     }
     return scope->count <= LIMIT_BUCKETS ? DAYBOOK_OK : DAYBOOK_TOO_LARGE;
+}
+
+/* See the header. */
+daybook_status srv_scope_of(struct srv_store *store, const struct srv_account *account,
+                            int64_t time_ms, struct arena *arena, struct scope *scope)
+{
+    struct wish wish;
+    memset(scope, 0, sizeof *scope);
+    daybook_status status = make_wish(store, account, time_ms, arena, &wish);
+    return status == DAYBOOK_OK ? list_wished(store, account->org, &wish, arena, scope) : status;
+}
+
+/* See the header. */
+daybook_status srv_scope_rights(struct srv_store *store, const struct srv_account *account,
+                                int64_t time_ms, struct arena *arena, struct scope *scope)
+{
+    struct wish wish;
+    memset(scope, 0, sizeof *scope);
+    daybook_status status = make_wish(store, account, time_ms, arena, &wish);
+    scope->all = status == DAYBOOK_OK && wish.all;
+    return status != DAYBOOK_OK || wish.all ? status
+                                            : list_wished(store, account->org, &wish, arena, scope);
 }
 
 /* See the header. */
@@ -211,7 +233,7 @@ bool srv_scope_has(const struct scope *scope, int64_t bucket)
 /* See the header. */
 bool srv_scope_has_root(const struct scope *scope, int64_t bucket)
 {
-    return bucket > 0 && srv_scope_has(scope, srv_bucket_root(bucket));
+    return bucket > 0 && (scope->all || srv_scope_has(scope, srv_bucket_root(bucket)));
 }
 
 /* See the header. */
@@ -240,8 +262,10 @@ bool srv_scope_read(const struct span *raw, struct arena *arena, int64_t **bucke
 {
     struct json_reader json;
     enum json_type type;
+    size_t room = raw->length / 2 + 1; /* a digit and a comma each */
+    room = room < LIMIT_BUCKETS ? room : LIMIT_BUCKETS;
     *count = 0;
-    *buckets = dk_arena_new(arena, LIMIT_BUCKETS * sizeof **buckets);
+    *buckets = dk_arena_new(arena, room * sizeof **buckets);
     if (*buckets == NULL) {
         *problem = "out of memory";
         return false;
@@ -255,7 +279,7 @@ bool srv_scope_read(const struct span *raw, struct arena *arena, int64_t **bucke
         return false;
     }
     while ((type = dk_json_next(&json)) == JSON_INTEGER && json.integer > 0 &&
-           *count < LIMIT_BUCKETS) {
+           (size_t)*count < room) {
         (*buckets)[(*count)++] = json.integer;
     }
     if (type != JSON_END) {

@@ -21,6 +21,7 @@
 struct scope {
     struct srv_bucket *buckets;
     int count;
+    bool all; /* everything, and nothing is listed: srv_scope_rights */
 };
 
 /* The buckets of one account, in the arena: a rep's organisation, territory and own; a manager's
@@ -30,6 +31,10 @@ struct scope {
  * LIMIT_BUCKETS. */
 daybook_status srv_scope_of(struct srv_store *store, const struct srv_account *account,
                             int64_t time_ms, struct arena *arena, struct scope *scope);
+/* The same for whoever only asks srv_scope_has_root: of who sees everything nothing is listed,
+ * however much there is. */
+daybook_status srv_scope_rights(struct srv_store *store, const struct srv_account *account,
+                                int64_t time_ms, struct arena *arena, struct scope *scope);
 bool srv_scope_has(const struct scope *scope, int64_t bucket);
 /* Whether the bucket, whatever its class, has a root of the scope. */
 bool srv_scope_has_root(const struct scope *scope, int64_t bucket);

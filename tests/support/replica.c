@@ -20,13 +20,15 @@
 
 #define COLUMNS_MAX 200
 #define SQL_SIZE 16384
+#define BUCKETS_SIZE 65536 /* numbers of all buckets of a large company */
+#define LABELS_SIZE (512 * 1024)
 
 /* Both files and what is being compared. */
 struct comparison {
     const struct replica *replica;
     sqlite3 *mine;
     sqlite3 *theirs;
-    char buckets[4096]; /* of the device, with commas between */
+    char buckets[BUCKETS_SIZE]; /* of the device, with commas between */
     int64_t rows;
     bool shared; /* only what both files know */
 };
@@ -175,7 +177,7 @@ static bool same_rows(struct comparison *comparison, const char *entity, sqlite3
 static bool same_entity(struct comparison *comparison, const char *entity)
 {
     char columns[SQL_SIZE / 2];
-    char sql[SQL_SIZE];
+    char sql[SQL_SIZE + BUCKETS_SIZE];
     sqlite3_stmt *mine = NULL;
     sqlite3_stmt *theirs = NULL;
     bool same = common_columns(comparison, entity, columns, sizeof columns);
@@ -254,8 +256,8 @@ static bool wanted_labels(struct comparison *comparison, char *out, size_t size)
  * that is not settled. */
 static bool same_standing(struct comparison *comparison)
 {
-    char mine[SQL_SIZE];
-    char theirs[SQL_SIZE];
+    char mine[LABELS_SIZE];
+    char theirs[LABELS_SIZE];
     if (!first_text(comparison->mine, "SELECT group_concat(bucket) FROM buckets",
                     comparison->buckets, sizeof comparison->buckets) ||
         !first_text(comparison->mine,

@@ -6,6 +6,7 @@
 #ifndef DAYBOOK_TESTS_SERVICE_WORLD_H
 #define DAYBOOK_TESTS_SERVICE_WORLD_H
 
+#include "engine/base/database.h"
 #include "engine/base/frame.h"
 #include "engine/base/memory.h"
 #include "engine/base/text.h"
@@ -244,6 +245,22 @@ static inline const char *last_line(struct world *world, const char *text)
         begin--;
     }
     return dk_arena_copy(&world->arena, text + begin, end - begin);
+}
+
+/* ---- the store's file */
+
+/* Runs SQL on it, beside the server. */
+static inline void run_sql(struct world *world, const char *sql)
+{
+    sqlite3 *database;
+    char *problem = NULL;
+    const char *path = format(world, "%s/server.db", world->folder);
+    assert_int_equal(sqlite3_open_v2(path, &database, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_busy_timeout(database, 5000), SQLITE_OK);
+    if (sqlite3_exec(database, sql, NULL, NULL, &problem) != SQLITE_OK) {
+        fail_msg("%s", problem);
+    }
+    assert_int_equal(sqlite3_close(database), SQLITE_OK);
 }
 
 /* ---- phones */

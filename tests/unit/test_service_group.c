@@ -5,8 +5,6 @@
  */
 #include "tests/unit/service_world.h"
 
-#include "engine/base/database.h"
-
 #include <stdatomic.h>
 
 #define PHONES 24
@@ -151,19 +149,11 @@ static void test_service_group__one_refused_among_many(void **state)
 /* From now on the server's database does this before it inserts a customer of this name. */
 static void poison(struct world *world, const char *name, const char *sql)
 {
-    sqlite3 *database;
-    assert_int_equal(sqlite3_open(format(world, "%s/server.db", world->folder), &database),
-                     SQLITE_OK);
-    (void)sqlite3_busy_timeout(database, 5000);
-    assert_int_equal(sqlite3_exec(database,
-                                  format(world,
-                                         "CREATE TABLE ballast(bytes);"
-                                         "CREATE TRIGGER poison BEFORE INSERT ON s_customer"
-                                         " WHEN new.name = '%s' BEGIN %s; END",
-                                         name, sql),
-                                  NULL, NULL, NULL),
-                     SQLITE_OK);
-    assert_int_equal(sqlite3_close(database), SQLITE_OK);
+    run_sql(world, format(world,
+                          "CREATE TABLE ballast(bytes);"
+                          "CREATE TRIGGER poison BEFORE INSERT ON s_customer"
+                          " WHEN new.name = '%s' BEGIN %s; END",
+                          name, sql));
 }
 
 /* Given a changeset of two records of which the server cannot write the second, when it comes

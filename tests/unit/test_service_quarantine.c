@@ -6,22 +6,6 @@
  */
 #include "tests/unit/service_world.h"
 
-#include <sqlite3.h>
-
-/* Runs SQL on the store's file. */
-static void run_sql(struct world *world, const char *sql)
-{
-    sqlite3 *database;
-    char *problem = NULL;
-    const char *path = format(world, "%s/server.db", world->folder);
-    assert_int_equal(sqlite3_open_v2(path, &database, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
-    assert_int_equal(sqlite3_busy_timeout(database, 5000), SQLITE_OK);
-    if (sqlite3_exec(database, sql, NULL, NULL, &problem) != SQLITE_OK) {
-        fail_msg("%s", problem);
-    }
-    assert_int_equal(sqlite3_close(database), SQLITE_OK);
-}
-
 /* Sends the making of a record of a kind that the server does not know, which waits, as a changeset
  * of this id. */
 static void push_newer(struct world *world, struct phone *phone, const struct id *changeset_id,
