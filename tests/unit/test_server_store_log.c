@@ -235,7 +235,8 @@ static void test_server_store_log__as_many_buckets_as_a_scope_may_have(void **st
         ok(append(world, i + 1, LIMIT_BUCKETS - i));
     }
     ok(srv_store_commit(world->store));
-    ok(srv_store_log_open(world->store, world->org, buckets, LIMIT_BUCKETS, 0, LIMIT_BUCKETS, &cursor));
+    ok(srv_store_log_open(world->store, world->org, buckets, LIMIT_BUCKETS, 0, LIMIT_BUCKETS,
+                          &cursor));
     for (int i = 1; i <= LIMIT_BUCKETS; i++) {
         ok(srv_store_log_next(cursor, &row, &found));
         assert_true(found);

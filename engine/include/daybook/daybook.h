@@ -289,8 +289,8 @@ DAYBOOK_API daybook_status daybook_enrol(daybook *engine, const char *code, cons
                                          daybook_error *error);
 /* Pushes what is pending and pulls until the log's head or until budget_ms is used up (INTERRUPTED:
  * call again; what was done stays; 0: no bound). BUSY while the sync thread runs. OFFLINE, TIMEOUT,
- * SIGN_IN, UPGRADE_NEEDED … change nothing. SERVER_BUSY comes at once, too: it does not wait for the
- * time that the server asks for, with whatever budget; the sync thread does. */
+ * SIGN_IN, UPGRADE_NEEDED … change nothing. SERVER_BUSY comes at once, too: it does not wait for
+ * the time that the server asks for, with whatever budget; the sync thread does. */
 DAYBOOK_API daybook_status daybook_sync(daybook *engine, int64_t budget_ms, daybook_error *error);
 /* Makes the next sync compare what every record says with the server, and ask again what became of
  * changesets in quarantine; it does both by itself once a day. What differs is counted in the
