@@ -9,17 +9,28 @@
  */
 #include "sync-server/decide/work.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define TWIN_PAGE 200
 
-/* The device numbers of the rep's devices other than the one that recorded a visit. */
-struct others {
-    uint32_t *numbers;
+/* A visit whose twins are looked for, and the device numbers of its rep's devices other than the
+ * one that recorded it. */
+struct judged {
+    struct work *visit;
+    uint32_t *others;
+    int other_count;
+};
+
+/* Ad hoc visits of the decision in the order of customer, rep, check-in and id. */
+struct visits {
+    struct work **list;
     int count;
 };
 
-/* Whether a visit that is what it is now may have twins that it had not before. */
+/* Whether a visit that is what it is now may have twins that it had not before. One that has become
+ * another is among them: where its customer is found to be another one, it meets that one's visits.
+ */
 static bool is_concerned(const struct work *work)
 {
     static const uint64_t fields = (uint64_t)1 << VISIT_CUSTOMER_ID |
@@ -30,45 +41,19 @@ static bool is_concerned(const struct work *work)
     bool other =
         work->effect == EFFECT_NEW || work->effect == EFFECT_WHOLE || (work->changed & fields) != 0;
     return visit->entity->kind == ENTITY_VISIT && other && srv_work_is_live(work) &&
-           visit->values[VISIT_REDIRECT_TO].kind == VALUE_NULL && dk_visit_is_ad_hoc(visit) &&
-           dk_visit_may_join(visit) && visit->values[FIELD_CREATED_DEV].kind == VALUE_INT;
+           dk_visit_is_ad_hoc(visit) && dk_visit_may_join(visit) &&
+           visit->values[FIELD_CREATED_DEV].kind == VALUE_INT;
 }
 
-/* Whether one of the others recorded the visit. */
-static bool is_by_other(const struct others *others, const struct record *visit)
+/* Whether another device of its rep recorded this visit. */
+static bool is_by_other(const struct judged *judged, const struct record *visit)
 {
     const struct value *device = &visit->values[FIELD_CREATED_DEV];
     bool found = false;
-    for (int i = 0; i < others->count && device->kind == VALUE_INT && !found; i++) {
-        found = device->integer == (int64_t)others->numbers[i];
+    for (int i = 0; i < judged->other_count && device->kind == VALUE_INT && !found; i++) {
+        found = device->integer == (int64_t)judged->others[i];
     }
     return found;
-}
-
-/* Draws in the visits of the store that are twins of this one, redirected ones too. */
-static bool adopt_twins(struct decision *decision, const struct record *visit,
-                        const struct others *others)
-{
-    struct id after = {{0}};
-    struct srv_record *rows;
-    int count;
-    do {
-        daybook_status status =
-            srv_store_related(decision->store, decision->org->org, visit->entity, VISIT_CUSTOMER_ID,
-                              &visit->values[VISIT_CUSTOMER_ID].id, &after, TWIN_PAGE, false,
-                              decision->arena, &rows, &count);
-        if (status != DAYBOOK_OK) {
-            return srv_decision_fail(decision, status);
-        }
-        for (int i = 0; i < count; i++) {
-            after = rows[i].record.id;
-            if (dk_visit_is_twin(visit, &rows[i].record) && is_by_other(others, &rows[i].record) &&
-                srv_work_adopt(decision, &rows[i]) == NULL) {
-                return false;
-            }
-        }
-    } while (count == TWIN_PAGE);
-    return true;
 }
 
 /* Draws in what names the record in this field, tombstones too where there may be any. */
@@ -125,15 +110,17 @@ static bool move_children(struct decision *decision, const struct work *from, st
 }
 
 /* Redirects a visit. */
-static void redirect(struct decision *decision, struct work *from, const struct work *into)
+static bool redirect(struct decision *decision, struct work *from, const struct work *into)
 {
+    const uint64_t field = (uint64_t)1 << VISIT_REDIRECT_TO;
     struct stamp *stamp = &from->row.stamps[VISIT_REDIRECT_TO];
     from->row.record.values[VISIT_REDIRECT_TO] =
         (struct value){.kind = VALUE_ID, .id = into->row.record.id};
     *stamp = srv_merge_stamp(decision, stamp, true);
-    from->changed |= (uint64_t)1 << VISIT_REDIRECT_TO;
-    from->own |= (uint64_t)1 << VISIT_REDIRECT_TO;
+    from->changed |= field;
+    from->own |= field;
     from->effect = from->effect == EFFECT_NONE ? EFFECT_SET : from->effect;
+    return srv_work_name_fields(decision, from, field);
 }
 
 /* Those that had become the visit that goes become the one that stays. */
@@ -143,11 +130,13 @@ static bool lead_on(struct decision *decision, const struct work *from, const st
     if (!adopt_related(decision, gone->entity, VISIT_REDIRECT_TO, &gone->id, false)) {
         return false;
     }
-    for (struct work *work = decision->works; work != NULL; work = work->next) {
-        const struct value *to = &work->row.record.values[VISIT_REDIRECT_TO];
-        if (work->row.record.entity == gone->entity && srv_work_is_live(work) &&
-            to->kind == VALUE_ID && dk_id_compare(&to->id, &gone->id) == 0) {
-            redirect(decision, work, into);
+    for (const struct named *at = srv_works_named(decision, &gone->id); at != NULL;
+         at = srv_named_next(at)) {
+        const struct value *to = &at->work->row.record.values[VISIT_REDIRECT_TO];
+        if (at->work->row.record.entity == gone->entity && srv_work_is_live(at->work) &&
+            to->kind == VALUE_ID && dk_id_compare(&to->id, &gone->id) == 0 &&
+            !redirect(decision, at->work, into)) {
+            return false;
         }
     }
     return true;
@@ -177,36 +166,162 @@ static bool join(struct decision *decision, struct work **root, struct work *oth
         !srv_join(decision, from, into)) {
         return false;
     }
-    redirect(decision, from, into);
+    return redirect(decision, from, into);
+}
+
+/* ---- which visits are looked at */
+
+/* Of two ids in the same field. */
+static int order_ids(const struct record *a, const struct record *b, int field)
+{
+    return dk_id_compare(&a->values[field].id, &b->values[field].id);
+}
+
+/* Of ad hoc visits, by customer and rep. */
+static int order_pairs(const struct record *a, const struct record *b)
+{
+    int order = order_ids(a, b, VISIT_CUSTOMER_ID);
+    return order != 0 ? order : order_ids(a, b, VISIT_REP_ID);
+}
+
+/* For qsort, of pointers to works: the order of struct visits. */
+static int compare_visits(const void *a, const void *b)
+{
+    const struct record *left = &(*(struct work *const *)a)->row.record;
+    const struct record *right = &(*(struct work *const *)b)->row.record;
+    int order = order_pairs(left, right);
+    return order != 0 ? order : srv_visit_order(left, right);
+}
+
+/* Puts the ad hoc visits of the decision in order. */
+static bool sort_visits(struct decision *decision, struct visits *visits)
+{
+    *visits = (struct visits){NULL, 0};
+    visits->list =
+        dk_arena_new(decision->arena, ((size_t)decision->work_count + 1) * sizeof *visits->list);
+    if (visits->list == NULL) {
+        return srv_decision_out_of_memory(decision);
+    }
+    for (struct work *work = decision->works; work != NULL; work = work->next) {
+        if (work->row.record.entity->kind == ENTITY_VISIT && srv_work_is_live(work) &&
+            dk_visit_is_ad_hoc(&work->row.record)) {
+            visits->list[visits->count++] = work;
+        }
+    }
+    if (visits->count > 1) {
+        qsort(visits->list, (size_t)visits->count, sizeof *visits->list, compare_visits);
+    }
     return true;
 }
 
-/* One visit that this changeset makes or changes. The reps who have one device have no twins. */
-static bool judge(struct decision *decision, struct work *visit)
+/* Collects the visits that this changeset makes or changes so that they may have twins. A rep with
+ * one device has none, nor has what was recorded by somebody else. */
+static bool collect_judged(struct decision *decision, struct judged *list, int *count)
 {
-    const struct record *record = &visit->row.record;
-    uint32_t mine = (uint32_t)record->values[FIELD_CREATED_DEV].integer;
-    struct others others;
-    daybook_status status =
-        srv_store_other_numbers(decision->store, &record->values[VISIT_REP_ID].id, mine,
-                                decision->arena, &others.numbers, &others.count);
-    if (status != DAYBOOK_OK) {
-        return srv_decision_fail(decision, status);
-    }
-    if (others.count == 0) {
-        return true;
-    }
-    if (!adopt_twins(decision, record, &others)) {
-        return false;
-    }
-    struct work *root = visit;
+    *count = 0;
     for (struct work *work = decision->works; work != NULL; work = work->next) {
-        const struct record *twin = &work->row.record;
-        if (twin->entity != record->entity || !srv_work_is_live(work) ||
-            !dk_visit_is_twin(record, twin) || !is_by_other(&others, twin)) {
+        const struct record *record = &work->row.record;
+        struct judged *judged = &list[*count];
+        if (!is_concerned(work)) {
             continue;
         }
-        struct work *other = srv_redirect_target(decision, work);
+        *judged = (struct judged){.visit = work};
+        daybook_status status =
+            srv_store_other_numbers(decision->store, &record->values[VISIT_REP_ID].id,
+                                    (uint32_t)record->values[FIELD_CREATED_DEV].integer,
+                                    decision->arena, &judged->others, &judged->other_count);
+        if (status != DAYBOOK_OK) {
+            return srv_decision_fail(decision, status);
+        }
+        *count += judged->other_count > 0;
+    }
+    return true;
+}
+
+/* For qsort, of struct judged. */
+static int compare_judged(const void *a, const void *b)
+{
+    return compare_visits(&((const struct judged *)a)->visit, &((const struct judged *)b)->visit);
+}
+
+/* Draws in the visits of the store that are close to one of these, redirected ones too. Each is
+ * read once, however many are close to it: `list` is put in order, and what lies close together is
+ * one range. */
+static bool draw_in(struct decision *decision, const struct judged *list, int count)
+{
+    const int64_t close_ms = SALES_TWIN_MS - 1;
+    for (int i = 0, next; i < count; i = next) {
+        const struct record *first = &list[i].visit->row.record;
+        int64_t until_ms = srv_visit_time(first) + close_ms;
+        struct srv_record *rows;
+        int row_count;
+        for (next = i + 1; next < count; next++) {
+            const struct record *visit = &list[next].visit->row.record;
+            if (order_pairs(first, visit) != 0 || srv_visit_time(visit) - close_ms > until_ms) {
+                break;
+            }
+            until_ms = srv_visit_time(visit) + close_ms;
+        }
+        daybook_status status = srv_store_visits(
+            decision->store, decision->org->org, &first->values[VISIT_CUSTOMER_ID].id,
+            &first->values[VISIT_REP_ID].id, srv_visit_time(first) - close_ms, until_ms,
+            decision->arena, &rows, &row_count);
+        if (status != DAYBOOK_OK) {
+            return srv_decision_fail(decision, status);
+        }
+        for (int row = 0; row < row_count; row++) {
+            if (dk_visit_is_ad_hoc(&rows[row].record) &&
+                srv_work_adopt(decision, &rows[row]) == NULL) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+/* ---- the decision */
+
+/* The place of the first visit that is not before this one. */
+static int find_visit(const struct visits *visits, struct work *visit)
+{
+    int low = 0, high = visits->count;
+    while (low < high) {
+        int middle = low + (high - low) / 2;
+        if (compare_visits(&visits->list[middle], &visit) < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+/* One visit, or what it has become, becomes one with those that are close to it. No check-in moves
+ * by that, so the order stays. */
+static bool judge(struct decision *decision, const struct judged *judged,
+                  const struct visits *visits)
+{
+    const struct record *record = &judged->visit->row.record;
+    struct work *root = srv_redirect_target(decision, judged->visit);
+    if (root == NULL || !srv_work_is_live(root) || !dk_visit_may_join(&root->row.record)) {
+        return root != NULL;
+    }
+    int at = find_visit(visits, judged->visit);
+    while (at > 0 && dk_visit_is_twin(record, &visits->list[at - 1]->row.record)) {
+        at--;
+    }
+    for (; at < visits->count; at++) {
+        struct work *twin = visits->list[at];
+        if (twin == judged->visit) {
+            continue;
+        }
+        if (!dk_visit_is_twin(record, &twin->row.record)) {
+            break;
+        }
+        if (!is_by_other(judged, &twin->row.record)) {
+            continue;
+        }
+        struct work *other = srv_redirect_target(decision, twin);
         if (other == NULL) {
             return false;
         }
@@ -222,16 +337,36 @@ static bool judge(struct decision *decision, struct work *visit)
 bool srv_decide_twins(struct decision *decision)
 {
     const struct work *last = NULL;
+    struct visits visits;
+    int count = 0, concerned = 0;
     for (const struct work *work = decision->works; work != NULL; work = work->next) {
         last = work;
+        concerned += is_concerned(work);
     }
-    for (struct work *work = decision->works; work != NULL; work = work->next) {
-        if (is_concerned(work) && !judge(decision, work)) {
+    if (concerned == 0) {
+        return true;
+    }
+    struct judged *list = dk_arena_new(decision->arena, (size_t)concerned * sizeof *list * 2);
+    if (list == NULL) {
+        return srv_decision_out_of_memory(decision);
+    }
+    if (!collect_judged(decision, list, &count)) {
+        return false;
+    }
+    if (count == 0) {
+        return true;
+    }
+    /* Who sends is told of what comes first in the changeset, so only a copy is put in order. */
+    struct judged *sorted = list + concerned;
+    memcpy(sorted, list, (size_t)count * sizeof *list);
+    qsort(sorted, (size_t)count, sizeof *sorted, compare_judged);
+    if (!draw_in(decision, sorted, count) || !sort_visits(decision, &visits)) {
+        return false;
+    }
+    for (int i = 0; i < count; i++) {
+        if (!judge(decision, &list[i], &visits)) {
             return false;
         }
-        if (work == last) {
-            break;
-        }
     }
-    return last == NULL || srv_decide_fill(decision, last);
+    return srv_decide_fill(decision, last);
 }

@@ -47,8 +47,8 @@ struct sqlite_statements {
     struct statement *find_bucket, *next_bucket, *add_bucket, *add_class, *buckets, *find_lane;
     struct statement *append_log, *add_eviction, *evictions;
     struct statement *get_floor, *raise_floor, *lanes_of, *log_time, *cut_log, *cut_evictions;
-    struct statement *find_header, *add_header, *header_text, *visits, *visits_before,
-        *visits_behind;
+    struct statement *find_header, *add_header, *header_text, *visits, *visits_in_short,
+        *visits_before, *visits_behind;
 };
 
 /* Statements of one entity; their SQL is made from the entity table. */

@@ -268,9 +268,10 @@ daybook_status srv_sqlite_other_numbers(struct srv_store *store, const struct id
     daybook_status status;
     struct statement *statement = srv_sqlite_statement(
         sqlite, &sqlite->statements.other_numbers,
-        "SELECT i.device_no FROM device d JOIN device_instance i ON i.device = d.device"
-        " WHERE d.user_id = ?1 AND"
-        " d.device <> (SELECT device FROM device_instance WHERE device_no = ?2)",
+        "SELECT i.device_no FROM device mine JOIN device d ON d.user_id = mine.user_id"
+        " JOIN device_instance i ON i.device = d.device"
+        " WHERE mine.device = (SELECT device FROM device_instance WHERE device_no = ?2)"
+        " AND mine.user_id = ?1 AND d.device <> mine.device",
         &status);
     if (statement == NULL) {
         return status;

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define SQL_SIZE_MAX ((size_t)64 * 1024)
+#define SHORT_MS ((int64_t)7 * 24 * 60 * 60 * 1000) /* srv_sqlite_visits */
 /* Columns of a read record, before its fields. */
 enum {
     COLUMN_ID,
@@ -74,6 +75,15 @@ static void append_visits(struct buffer *sql, const struct entity *entity, int f
     append(sql, " = ?2 AND deleted = 0 AND ", entity->fields[VISIT_REP_ID].name);
     append(sql, " = ?3 AND ", entity->fields[VISIT_CHECKIN_TS].name);
     append(sql, " BETWEEN ?4 AND ?5", "");
+}
+
+/* The same for a short time: of all customers few lie in it, of this one perhaps many outside. */
+static void append_visits_in_short(struct buffer *sql, const struct entity *entity, int field)
+{
+    (void)field;
+    append_select(sql, entity);
+    append(sql, " INDEXED BY s_visit_by_rep WHERE org = ?1 AND customer_id = ?2 AND deleted = 0",
+           " AND rep_id = ?3 AND checkin_ts BETWEEN ?4 AND ?5");
 }
 
 /* SELECT of a rep's visits from a place in their order on. */
@@ -392,8 +402,12 @@ daybook_status srv_sqlite_visits(struct srv_store *store, int64_t org, const str
     struct sqlite_store *sqlite = srv_sqlite(store);
     const struct entity *entity = dk_entity(ENTITY_VISIT);
     daybook_status status;
-    struct statement *statement = srv_sqlite_entity_statement(
-        sqlite, &sqlite->statements.visits, append_visits, entity, VISIT_CUSTOMER_ID, &status);
+    struct statement *statement =
+        to_ms - from_ms <= SHORT_MS
+            ? srv_sqlite_entity_statement(sqlite, &sqlite->statements.visits_in_short,
+                                          append_visits_in_short, entity, -1, &status)
+            : srv_sqlite_entity_statement(sqlite, &sqlite->statements.visits, append_visits, entity,
+                                          VISIT_CUSTOMER_ID, &status);
     if (statement == NULL) {
         return status;
     }

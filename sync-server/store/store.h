@@ -290,8 +290,8 @@ daybook_status srv_store_find_instance(struct srv_store *store, const struct id 
  * an instance of the same user has it, or a restore has forgotten who had. */
 daybook_status srv_store_owns_number(struct srv_store *store, uint32_t mine, uint32_t number,
                                      bool *owns);
-/* The device numbers that the user's other devices have or had, all but the one that has
- * `device_no`; none where nobody is known to have that. */
+/* The device numbers that the user's devices have or had, but for the one that has `device_no`;
+ * none where that is not known to be one of them. */
 daybook_status srv_store_other_numbers(struct srv_store *store, const struct id *user,
                                        uint32_t device_no, struct arena *arena, uint32_t **numbers,
                                        int *count);

@@ -435,6 +435,94 @@ static void test_decide_twins__sets_join_in_any_order(void **state)
     let_go(world);
 }
 
+/* Who else records a visit of a rep's beside the rep. */
+static void check_stranger(struct world *world, struct device *stranger)
+{
+    for (int order = 0; order < 2; order++) {
+        struct id customer = make_customer(world, &world->li, "shop"), visits[2];
+        for (int i = 0; i < 2; i++) {
+            int n = i ^ order;
+            visits[n] = add_visit(world, &customer, world->now_ms - (40 - 5 * n) * MINUTE_MS);
+            put_id(world, VISIT_REP_ID, &world->li.author.account.user);
+            (void)accept(world, n == 0 ? stranger : &world->li);
+        }
+        expect_reference(world, ENTITY_VISIT, &visits[0], VISIT_REDIRECT_TO, NULL);
+        expect_reference(world, ENTITY_VISIT, &visits[1], VISIT_REDIRECT_TO, NULL);
+    }
+}
+
+/* Given a visit of a rep with two devices, when another rep, the office or an import records one of
+ * that rep's beside it, in either order, then they are two: only what the rep's own devices made
+ * becomes one. */
+static void test_decide_twins__of_others_stay_two(void **state)
+{
+    struct world *world = *state;
+    struct hands hands;
+    give_devices(world, &hands);
+    check_stranger(world, &world->wang);
+    check_stranger(world, &world->office);
+    check_stranger(world, &world->server);
+}
+
+/* Given a chain of visits of which two are at another customer, when that turns out to be this one
+ * and both move in one changeset, then all are one visit. */
+static void test_decide_twins__that_move_together(void **state)
+{
+    struct world *world = *state;
+    struct hands hands;
+    give_devices(world, &hands);
+    for (size_t order = 0; order < ORDERS; order++) {
+        struct id here = make_customer(world, &world->li, "shop"), visits[DEVICES];
+        struct id there = make_customer(world, &world->li, "shop, too");
+        for (int n = 0; n < DEVICES; n++) {
+            visits[n] = add_visit(world, n == orders[order][0] ? &here : &there,
+                                  world->now_ms - (400 - 90 * n) * MINUTE_MS);
+            (void)send_changeset(world, hands.all[n == 2 ? 0 : n]);
+        }
+        edit_record(world, ENTITY_CUSTOMER, &there, world->org.head);
+        put_id(world, CUSTOMER_REDIRECT_TO, &here);
+        (void)send_changeset(world, &world->server);
+        for (int i = 1; i < DEVICES; i++) {
+            edit_record(world, ENTITY_VISIT, &visits[orders[order][i]], world->org.head);
+            put_id(world, VISIT_CUSTOMER_ID, &here);
+        }
+        (void)merge(world, &world->server);
+        for (int n = 0; n < DEVICES; n++) {
+            expect_reference(world, ENTITY_VISIT, &visits[n], VISIT_REDIRECT_TO,
+                             n == 0 ? NULL : &visits[0]);
+        }
+    }
+}
+
+/* Given a customer with many visits, when as many of another device come in one changeset, then it
+ * is decided within a bound that does not hold them all with each other: each is read once. */
+static void test_decide_twins__many_at_once(void **state)
+{
+    enum { VISITS = 400 };
+    static struct id visits[2][VISITS];
+    struct world *world = *state;
+    struct hands hands;
+    give_devices(world, &hands);
+    struct id customer = make_customer(world, &world->li, "shop");
+    int64_t start_ms = world->now_ms - VISITS * 180 * MINUTE_MS;
+    const struct log log = {NULL, NULL, 0};
+    srv_decide_free(world->decide);
+    world->decide = srv_decide_new(world->store, &log, (size_t)24 * 1024 * 1024);
+    assert_non_null(world->decide);
+    for (int device = 0; device < 2; device++) {
+        for (int n = 0; n < VISITS; n++) {
+            visits[device][n] =
+                add_visit(world, &customer, start_ms + (180 * n + 10 * device) * MINUTE_MS);
+        }
+        struct verdict verdict = send_changeset(world, hands.all[device]);
+        assert_int_equal(verdict.kind, device == 0 ? VERDICT_ACCEPTED : VERDICT_MERGED);
+    }
+    for (int n = 0; n < VISITS; n++) {
+        expect_reference(world, ENTITY_VISIT, &visits[0][n], VISIT_REDIRECT_TO, NULL);
+        expect_reference(world, ENTITY_VISIT, &visits[1][n], VISIT_REDIRECT_TO, &visits[0][n]);
+    }
+}
+
 #define TEST(name)                                                                                 \
     cmocka_unit_test_setup_teardown(test_decide_twins__##name, setup_world, teardown_world)
 
@@ -445,7 +533,8 @@ int main(void)
         TEST(later_work_goes_along),       TEST(others_stay_two),
         TEST(a_delete_that_saw_one_loses), TEST(what_is_deleted_stays_deleted),
         TEST(a_plan_that_is_dropped),      TEST(what_is_judged_in_any_order),
-        TEST(sets_join_in_any_order),
+        TEST(sets_join_in_any_order),      TEST(of_others_stay_two),
+        TEST(that_move_together),          TEST(many_at_once),
     };
     return cmocka_run_group_tests_name("decide_twins", tests, NULL, NULL);
 }
