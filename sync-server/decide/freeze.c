@@ -47,7 +47,8 @@ static bool find_document(struct decision *decision, struct work *work, struct w
 }
 
 /* How the document of a change stands, now and as the author saw it. The position that the author
- * knew of a document is that of its own change, else, as far as it tells, that of the child's. */
+ * knew of a document is that of its own change, else, as far as it tells, that of the child's. One
+ * that the author may not see is passed over: the check of references speaks of it. */
 static bool look(struct decision *decision, struct work *work, struct frozen *frozen)
 {
     struct state_op ops[STATE_OPS_MAX + 1];
@@ -59,13 +60,23 @@ static bool look(struct decision *decision, struct work *work, struct frozen *fr
     if (document == NULL || !document->found || document->row.deleted) {
         return true;
     }
+    bool visible = srv_decide_sees(decision, document->old_bucket);
+    if (!visible && !srv_decide_saw(decision, document, &visible)) {
+        return false;
+    }
+    if (!visible) {
+        return true;
+    }
     const struct entity *entity = document->row.record.entity;
     const struct change *change = document->change != NULL && document->change->op != BLOCK_NEW
                                       ? document->change
                                       : work->change;
     int count = srv_state_ops(&document->row, dk_machine_field(entity), ops);
-    struct state_view seen =
-        dk_state_seen(ops, count, srv_work_seen(decision, change), decision->author->device_no);
+    int64_t position = srv_work_seen(decision, change);
+    if (document->past && document->past_seen < position) {
+        position = document->past_seen;
+    }
+    struct state_view seen = dk_state_seen(ops, count, position, decision->author->device_no);
     frozen->way = dk_machine_freeze(entity, dk_state_value(ops, count).rank, decision->roles);
     frozen->seen = dk_machine_freeze(entity, seen.rank, decision->roles) != FREEZE_NOT;
     return true;

@@ -3,10 +3,13 @@
  * The history rule: what was recorded by somebody who saw the record at that time stays valid after
  * a reassignment. Called by the steps that check scope, and only for what is out of the author's
  * present scope, so a changeset in scope reads no history. Invariant: it tells the author nothing
- * but that, and when, a record that they had seen left them.
+ * but that, and when, a record that they had seen left them: of what has become of it since they
+ * have seen nothing, whatever the changeset says.
  */
 #include "engine/sales/machines.h"
 #include "sync-server/decide/work.h"
+
+#include <string.h>
 
 /* Leaves the author the rights that go with both roles, then and now, or a rep's: facts count for
  * their time, but neither does a promotion reach back, nor a clock set back undo a demotion. */
@@ -42,9 +45,12 @@ bool srv_decide_author(struct decision *decision)
     return true;
 }
 
-/* What the author saw then, read once. */
+/* What the author saw then, read once, and up to which position: the scope of a manager follows
+ * from many accounts, anybody else's from their own. */
 static bool load_past_scope(struct decision *decision)
 {
+    const struct id *user = &decision->account.user;
+    bool manages = strcmp(decision->account.role, ROLE_MANAGER) == 0, moved;
     if (decision->past_scope != NULL) {
         return true;
     }
@@ -54,6 +60,11 @@ static bool load_past_scope(struct decision *decision)
     }
     daybook_status status = srv_scope_rights(decision->store, &decision->account, decision->true_ms,
                                          decision->arena, decision->past_scope);
+    if (status == DAYBOOK_OK) {
+        status = srv_store_account_moved(decision->store, decision->org->org, manages ? NULL : user,
+                                         decision->true_ms, &decision->past_end, &moved);
+        decision->past_end = status == DAYBOOK_OK && moved ? decision->past_end : INT64_MAX;
+    }
     return status == DAYBOOK_OK || srv_decision_fail(decision, status);
 }
 
@@ -88,7 +99,7 @@ static bool was_there(const struct decision *decision, const struct work *work)
 /* See the header. */
 bool srv_decide_saw(struct decision *decision, struct work *work, bool *saw)
 {
-    struct srv_placement placement = {.bucket = work->old_bucket};
+    struct srv_placement placement = {.bucket = work->old_bucket, .position = INT64_MAX};
     bool found;
     *saw = work->past;
     if (work->past || !work->found || !was_there(decision, work)) {
@@ -105,9 +116,52 @@ bool srv_decide_saw(struct decision *decision, struct work *work, bool *saw)
     }
     *saw = srv_scope_has_root(decision->past_scope, placement.bucket);
     if (*saw) {
+        int64_t end =
+            placement.position < decision->past_end ? placement.position : decision->past_end;
+        work->past_seen = end == INT64_MAX ? 0 : end - 1;
         note_moved(decision, work, placement.left_ms);
     }
     return true;
+}
+
+/* Whether the change of a work carries whole groups, but for what is the server's. */
+static bool carries_groups(struct decision *decision, const struct work *work)
+{
+    const struct change *change = work->change;
+    const struct entity *entity = change->entity;
+    uint64_t sent = 0;
+    for (int i = 0; i < change->value_count; i++) {
+        sent |= change->values[i].field < 0 ? 0 : (uint64_t)1 << change->values[i].field;
+    }
+    for (int first = 0; first < entity->field_count; first++) {
+        uint64_t group = dk_field_group_mask(entity, first);
+        for (int field = first; field < entity->field_count; field++) {
+            bool wanted = (group >> field & 1) != 0 && (group & sent) != 0 &&
+                          entity->fields[field].policy != POLICY_SERVER;
+            if (wanted && (sent >> field & 1) == 0) {
+                return srv_decision_reject(decision, REJECT_SCHEMA, entity, &change->id,
+                                           entity->fields[first].name, "group");
+            }
+        }
+    }
+    return true;
+}
+
+/* See the header. Devices send whole groups; of a part the answer would tell whether the group is
+ * another by now. */
+bool srv_decide_change_past(struct decision *decision, struct work *work)
+{
+    if (!work->past) {
+        return true;
+    }
+    struct change *change = dk_arena_new(decision->arena, sizeof *change);
+    if (change == NULL) {
+        return srv_decision_out_of_memory(decision);
+    }
+    *change = *work->change;
+    change->seen = change->seen < work->past_seen ? change->seen : work->past_seen;
+    work->change = change;
+    return change->op != BLOCK_SET || carries_groups(decision, work);
 }
 
 /* See the header. */
@@ -127,11 +181,12 @@ bool srv_decide_saw_bucket(struct decision *decision, struct work *work, bool *s
 bool srv_decide_keep_placement(struct decision *decision, const struct work *work)
 {
     struct srv_placement left = {.bucket = srv_bucket_root(work->old_bucket),
-                                 .left_ms = decision->now_ms};
+                                 .left_ms = decision->now_ms,
+                                 .position = decision->position};
     if (left.bucket == srv_bucket_root(work->row.bucket)) {
         return true;
     }
-    daybook_status status = srv_store_add_placement(
-        decision->store, decision->org->org, &work->row.record.id, decision->position, &left);
+    daybook_status status =
+        srv_store_add_placement(decision->store, decision->org->org, &work->row.record.id, &left);
     return status == DAYBOOK_OK || srv_decision_fail(decision, status);
 }

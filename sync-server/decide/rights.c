@@ -196,7 +196,8 @@ static bool attach(struct decision *decision, const struct change *change, uint6
         }
         return srv_decide_missing(decision, work, NULL, work);
     }
-    return (change->entity->kind != ENTITY_HOLD || srv_decide_may_clear(decision, work)) &&
+    return srv_decide_change_past(decision, work) &&
+           (change->entity->kind != ENTITY_HOLD || srv_decide_may_clear(decision, work)) &&
            srv_redirect_change(decision, work);
 }
 

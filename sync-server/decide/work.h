@@ -85,7 +85,8 @@ struct work {
     struct value sent_copy;    /* of a quote that is sent: how its sender had it */
     bool sent_before;          /* somebody else had sent it */
     const struct change *copy; /* what was sent of it or, of a child, with it */
-    bool past; /* out of the author's scope, but in it when the changeset was made */
+    bool past;         /* out of the author's scope, but in it when the changeset was made */
+    int64_t past_seen; /* past: the last position at which its author can have seen it */
     const struct work *past_as; /* past: what its author saw in its place; NULL: itself */
     bool touched;               /* a document that this changeset is about, or something below it */
     bool placed;                /* row.bucket is final */
@@ -160,6 +161,7 @@ struct decision {
     bool merged;                /* something was superseded or combined */
     struct srv_account account; /* the author's, as it was at true_ms */
     struct scope *past_scope;   /* what that saw; NULL: not asked yet */
+    int64_t past_end;           /* and at which position it may have become another */
     bool waited;                /* it was quarantined, and is decided now */
     /* then: what its instance sent behind it and was applied meanwhile, by position */
     struct srv_decision *later;
@@ -304,6 +306,9 @@ bool srv_decide_author(struct decision *decision);
 bool srv_decide_saw(struct decision *decision, struct work *work, bool *saw);
 /* The same for the bucket that a new record gets from its author. */
 bool srv_decide_saw_bucket(struct decision *decision, struct work *work, bool *saw);
+/* The change of a past record: its author can have seen nothing of that from where it left them on,
+ * whatever was sent. Rejects what would be answered by what has become of the record since. */
+bool srv_decide_change_past(struct decision *decision, struct work *work);
 /* Keeps that a record, which moves, leaves its bucket's root with this changeset. */
 bool srv_decide_keep_placement(struct decision *decision, const struct work *work);
 

@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ROLE_MANAGER "manager"
-
 /* A label of a prefix and an id. */
 static void id_label(const char *prefix, const struct id *id, char label[SCOPE_LABEL_SIZE])
 {

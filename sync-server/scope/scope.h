@@ -14,6 +14,7 @@
 #define SCOPE_ORGANISATION "organisation"
 /* records without a territory: for those who see everything */
 #define SCOPE_NO_TERRITORY "territory:none"
+#define ROLE_MANAGER "manager" /* whose scope follows from the accounts below it, too */
 #define SCOPE_REPORTS_MAX 1000 /* users that report to one manager, also through others */
 #define SCOPE_NOW INT64_MAX    /* as a time: at present */
 

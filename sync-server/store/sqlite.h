@@ -33,7 +33,7 @@ struct sqlite_statements {
     struct statement *add_organisation, *organisations, *set_head, *get_head;
     struct statement *put_account, *get_account, *find_login;
     struct statement *add_placement, *placed_at, *inherit_placements, *add_account_state,
-        *account_at, *reports_at;
+        *account_moved, *account_at, *reports_at;
     struct statement *add_code, *take_code, *drop_codes;
     struct statement *add_device, *add_instance, *find_instance, *take_instance, *set_instance,
         *owns_number, *other_numbers, *find_device, *list_devices, *revoke, *find_dropped,
@@ -170,7 +170,7 @@ daybook_status srv_sqlite_add_divergences(struct srv_store *store, uint32_t devi
 
 /* ---- sqlite_history.c */
 daybook_status srv_sqlite_add_placement(struct srv_store *store, int64_t org,
-                                        const struct id *record, int64_t position,
+                                        const struct id *record,
                                         const struct srv_placement *placement);
 daybook_status srv_sqlite_placed_at(struct srv_store *store, int64_t org, const struct id *record,
                                     int64_t time_ms, struct srv_placement *placement, bool *found);
@@ -179,6 +179,8 @@ daybook_status srv_sqlite_inherit_placements(struct srv_store *store, int64_t or
                                              int64_t time_ms);
 daybook_status srv_sqlite_add_account_state(struct srv_store *store, int64_t position,
                                             const struct srv_account *account);
+daybook_status srv_sqlite_account_moved(struct srv_store *store, int64_t org, const struct id *user,
+                                        int64_t time_ms, int64_t *position, bool *found);
 daybook_status srv_sqlite_account_at(struct srv_store *store, int64_t org, const struct id *user,
                                      int64_t time_ms, struct srv_account *account, bool *found);
 daybook_status srv_sqlite_reports_at(struct srv_store *store, int64_t org, const struct id *manager,

@@ -14,7 +14,7 @@
 
 /* See store.h. EXISTS: the record left another root at this position already. */
 daybook_status srv_sqlite_add_placement(struct srv_store *store, int64_t org,
-                                        const struct id *record, int64_t position,
+                                        const struct id *record,
                                         const struct srv_placement *placement)
 {
     struct sqlite_store *sqlite = srv_sqlite(store);
@@ -29,7 +29,7 @@ daybook_status srv_sqlite_add_placement(struct srv_store *store, int64_t org,
     }
     dk_bind_int(statement, 1, org);
     dk_bind_id(statement, 2, record);
-    dk_bind_int(statement, 3, position);
+    dk_bind_int(statement, 3, placement->position);
     dk_bind_int(statement, 4, placement->bucket);
     dk_bind_int(statement, 5, placement->left_ms);
     return srv_sqlite_run(sqlite, statement);
@@ -41,11 +41,12 @@ daybook_status srv_sqlite_placed_at(struct srv_store *store, int64_t org, const 
 {
     struct sqlite_store *sqlite = srv_sqlite(store);
     daybook_status status;
-    struct statement *statement = srv_sqlite_statement(
-        sqlite, &sqlite->statements.placed_at,
-        "SELECT bucket, left_ms FROM placement WHERE org = ?1 AND record = ?2 AND left_ms > ?3"
-        " ORDER BY position LIMIT 1",
-        &status);
+    struct statement *statement =
+        srv_sqlite_statement(sqlite, &sqlite->statements.placed_at,
+                             "SELECT bucket, left_ms, position FROM placement WHERE org = ?1 AND "
+                             "record = ?2 AND left_ms > ?3"
+                             " ORDER BY position LIMIT 1",
+                             &status);
     if (statement == NULL) {
         return status;
     }
@@ -56,6 +57,7 @@ daybook_status srv_sqlite_placed_at(struct srv_store *store, int64_t org, const 
     if (status == DAYBOOK_OK && *found) {
         placement->bucket = dk_column_int(statement, 0);
         placement->left_ms = dk_column_int(statement, 1);
+        placement->position = dk_column_int(statement, 2);
     }
     dk_reset(statement);
     return status;
@@ -150,6 +152,31 @@ daybook_status srv_sqlite_get_account(struct srv_store *store, const struct id *
     status = srv_sqlite_step(sqlite, statement, found);
     if (status == DAYBOOK_OK && *found) {
         status = read_account(statement, account);
+    }
+    dk_reset(statement);
+    return status;
+}
+
+/* See store.h. */
+daybook_status srv_sqlite_account_moved(struct srv_store *store, int64_t org, const struct id *user,
+                                        int64_t time_ms, int64_t *position, bool *found)
+{
+    struct sqlite_store *sqlite = srv_sqlite(store);
+    daybook_status status;
+    struct statement *statement = srv_sqlite_statement(
+        sqlite, &sqlite->statements.account_moved,
+        "SELECT position FROM account_state WHERE org = ?1 AND user_id = coalesce(?2, user_id)"
+        " AND since_ms > ?3 ORDER BY position LIMIT 1",
+        &status);
+    if (statement == NULL) {
+        return status;
+    }
+    dk_bind_int(statement, 1, org);
+    dk_bind_id(statement, 2, user);
+    dk_bind_int(statement, 3, time_ms);
+    status = srv_sqlite_step(sqlite, statement, found);
+    if (status == DAYBOOK_OK && *found) {
+        *position = dk_column_int(statement, 0);
     }
     dk_reset(statement);
     return status;

@@ -270,6 +270,7 @@ static const struct srv_store_operations operations = {
     .put_account = srv_sqlite_put_account,
     .get_account = srv_sqlite_get_account,
     .find_login = srv_sqlite_find_login,
+    .account_moved = srv_sqlite_account_moved,
     .add_placement = srv_sqlite_add_placement,
     .placed_at = srv_sqlite_placed_at,
     .inherit_placements = srv_sqlite_inherit_placements,

@@ -174,11 +174,11 @@ daybook_status srv_store_find_login(struct srv_store *store, int64_t org, const 
 
 /* See the header. */
 daybook_status srv_store_add_placement(struct srv_store *store, int64_t org,
-                                       const struct id *record, int64_t position,
+                                       const struct id *record,
                                        const struct srv_placement *placement)
 {
     assert(srv_store_is_writing(store));
-    return store->operations->add_placement(store, org, record, position, placement);
+    return store->operations->add_placement(store, org, record, placement);
 }
 
 /* See the header. */
@@ -204,6 +204,14 @@ daybook_status srv_store_add_account_state(struct srv_store *store, int64_t posi
 {
     assert(srv_store_is_writing(store));
     return store->operations->add_account_state(store, position, account);
+}
+
+/* See the header. */
+daybook_status srv_store_account_moved(struct srv_store *store, int64_t org, const struct id *user,
+                                       int64_t time_ms, int64_t *position, bool *found)
+{
+    *found = false;
+    return store->operations->account_moved(store, org, user, time_ms, position, found);
 }
 
 /* See the header. */

@@ -47,7 +47,8 @@ struct srv_account { /* what access decisions need of a user; the app_user recor
 
 struct srv_placement { /* a root that a record was in */
     int64_t bucket;
-    int64_t left_ms; /* server time */
+    int64_t left_ms;  /* server time */
+    int64_t position; /* of the changeset by which it left */
 };
 
 struct srv_device {
@@ -239,9 +240,9 @@ daybook_status srv_store_find_login(struct srv_store *store, int64_t org, const 
 
 /* ---- history: what was where, and who was what, before something moved */
 
-/* The record has left the root of this bucket, by the changeset of this position. EXISTS. */
+/* The record has left a root. EXISTS. */
 daybook_status srv_store_add_placement(struct srv_store *store, int64_t org,
-                                       const struct id *record, int64_t position,
+                                       const struct id *record,
                                        const struct srv_placement *placement);
 /* The root that the record was in at this time, and when it left it. *found false: it has not left
  * any since. */
@@ -254,6 +255,10 @@ daybook_status srv_store_inherit_placements(struct srv_store *store, int64_t org
 /* The account is so from the changeset of this position on. */
 daybook_status srv_store_add_account_state(struct srv_store *store, int64_t position,
                                            const struct srv_account *account);
+/* The first position behind which this account is another than at this time; user NULL: any one.
+ * *found false: there is none. */
+daybook_status srv_store_account_moved(struct srv_store *store, int64_t org, const struct id *user,
+                                       int64_t time_ms, int64_t *position, bool *found);
 /* The account as it was at this time. *found false: there was none. */
 daybook_status srv_store_account_at(struct srv_store *store, int64_t org, const struct id *user,
                                     int64_t time_ms, struct srv_account *account, bool *found);

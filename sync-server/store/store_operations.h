@@ -58,7 +58,7 @@ struct srv_store_operations {
     daybook_status (*find_login)(struct srv_store *store, int64_t org, const char *login,
                                  struct id *user, bool *found);
     daybook_status (*add_placement)(struct srv_store *store, int64_t org, const struct id *record,
-                                    int64_t position, const struct srv_placement *placement);
+                                    const struct srv_placement *placement);
     daybook_status (*placed_at)(struct srv_store *store, int64_t org, const struct id *record,
                                 int64_t time_ms, struct srv_placement *placement, bool *found);
     daybook_status (*inherit_placements)(struct srv_store *store, int64_t org,
@@ -66,6 +66,8 @@ struct srv_store_operations {
                                          int64_t time_ms);
     daybook_status (*add_account_state)(struct srv_store *store, int64_t position,
                                         const struct srv_account *account);
+    daybook_status (*account_moved)(struct srv_store *store, int64_t org, const struct id *user,
+                                    int64_t time_ms, int64_t *position, bool *found);
     daybook_status (*account_at)(struct srv_store *store, int64_t org, const struct id *user,
                                  int64_t time_ms, struct srv_account *account, bool *found);
     daybook_status (*reports_at)(struct srv_store *store, int64_t org, const struct id *manager,

@@ -4,61 +4,11 @@
  * or the author, has moved since; what was done later is refused as if nothing were there. The
  * order of arrival changes nothing, and a changeset in scope reads no history.
  */
-#include "tests/unit/decide_world.h"
+#include "tests/unit/history_world.h"
 
 #include "sync-server/store/sqlite.h"
 
 #define CANARY "canary-in-a-coal-mine"
-#define BEFORE_MS (WORLD_NOW_MS + 1000) /* of the moves */
-#define MOVE_MS (WORLD_NOW_MS + 5000)
-#define AFTER_MS (WORLD_NOW_MS + 9000)
-#define LATE_MS (WORLD_NOW_MS + 20000) /* when everything arrives */
-
-/* Moves a customer, as an import does, at this time. */
-static int64_t move_customer(struct world *world, const struct id *id, int territory,
-                             int64_t time_ms)
-{
-    world->now_ms = time_ms;
-    edit_record(world, ENTITY_CUSTOMER, id, world->org.head);
-    put_id(world, CUSTOMER_TERRITORY_ID, &world->territories[territory]);
-    int64_t position = accept(world, &world->server);
-    world->now_ms = LATE_MS;
-    return position;
-}
-
-/* Looks the author up again, as each request does. */
-static void sign_in(struct world *world, struct device *device)
-{
-    bool found;
-    assert_int_equal(srv_store_get_account(world->store, &device->author.account.user,
-                                           &device->author.account, &found),
-                     DAYBOOK_OK);
-    assert_int_equal(srv_scope_of(world->store, &device->author.account, SCOPE_NOW, &world->scopes,
-                                  &device->author.scope),
-                     DAYBOOK_OK);
-}
-
-/* Changes a user's record at this time: territory (NULL: as it is), role, manager likewise. */
-static void change_user(struct world *world, struct device *device, const struct id *territory,
-                        const char *role, const struct id *manager, int64_t time_ms)
-{
-    world->now_ms = time_ms;
-    edit_record(world, ENTITY_USER, &device->author.account.user, world->org.head);
-    if (territory != NULL) {
-        put_id(world, USER_TERRITORY_ID, territory);
-    }
-    if (role != NULL) {
-        put_text(world, USER_ROLE, role);
-    }
-    if (manager != NULL && dk_id_is_zero(manager)) {
-        put_null(world, USER_MANAGER_ID);
-    } else if (manager != NULL) {
-        put_id(world, USER_MANAGER_ID, manager);
-    }
-    (void)accept(world, &world->server);
-    world->now_ms = LATE_MS;
-    sign_in(world, device);
-}
 
 /* Sends what was built as made at this time, and expects it to be applied with "moved". */
 static void kept(struct world *world, struct device *device, int64_t time_ms,
