@@ -274,11 +274,19 @@ daybook_status dk_write_load_seen(struct write *write, struct change *change,
     }
     if (change->seen == -1) { /* blind: over whatever the server has */
         change->seen = holding->base_version;
+    } else if (change->seen == SEEN_AS_SHOWN) {
+        change->seen = holding->row.record.version;
     } else if (change->seen < 0 || change->seen > holding->row.record.version) {
         return dk_write_fail(write, change, DAYBOOK_BAD_VERSION, REJECT_NONE, NULL, NULL);
     }
+    return dk_write_present_seen(write, holding, &change->seen);
+}
+
+daybook_status dk_write_present_seen(struct write *write, const struct holding *holding,
+                                     int64_t *seen)
+{
     uint64_t epoch = holding->base_bucket < 0 ? write->store->memory.stale_epoch : 0;
-    return epoch == 0 ? DAYBOOK_OK : dk_stale_seen(write->store, epoch, &change->seen);
+    return epoch == 0 ? DAYBOOK_OK : dk_stale_seen(write->store, epoch, seen);
 }
 
 /* Adds this changeset to what is pending for the record. */

@@ -7,6 +7,9 @@
 
 #include "engine/store/inside.h"
 
+/* As the seen of a change: the version that the record shows now. */
+#define SEEN_AS_SHOWN (-2)
+
 struct write {
     struct store *store;
     struct sales_actor actor;
@@ -37,6 +40,10 @@ daybook_status dk_write_add_change(struct write *write, const struct change *cha
 /* Loads the record that a change is about and settles what version it has seen. */
 daybook_status dk_write_load_seen(struct write *write, struct change *change,
                                   struct holding *holding);
+/* Of a version that is seen in this record: lowered to what the present epoch has, where it is of
+ * a former one. */
+daybook_status dk_write_present_seen(struct write *write, const struct holding *holding,
+                                     int64_t *seen);
 /* Adds this changeset to what is pending for the record. */
 void dk_write_extend(struct write *write, const struct change *change, struct holding *holding);
 /* Remembers what must be derived when all rows are written. */

@@ -101,7 +101,8 @@ static daybook_status delete_children(struct write *write, const struct change *
         daybook_status status =
             dk_records_children(store, child, &document->id, &store->arena, &ids, &count);
         for (int i = 0; i < count && status == DAYBOOK_OK; i++) {
-            struct change change = {.op = BLOCK_DELETE, .entity = child, .id = ids[i], .seen = -1};
+            struct change change = {
+                .op = BLOCK_DELETE, .entity = child, .id = ids[i], .seen = SEEN_AS_SHOWN};
             struct change *written = dk_write_find(write, child, &ids[i]);
             int64_t seen;
             write->cascaded = true;

@@ -219,11 +219,14 @@ static daybook_status name_line(struct write *write, const struct entity *entity
     dk_arena_reset(&write->store->work);
     daybook_status status =
         dk_pending_load(write->store, entity, id, &write->store->work, &holding);
-    if (status != DAYBOOK_OK || !holding.has_row || holding.base_state == BASE_ABSENT ||
-        holding.row.record.version <= seen) {
+    if (status != DAYBOOK_OK || !holding.has_row || holding.base_state == BASE_ABSENT) {
         return status;
     }
     change.seen = holding.row.record.version;
+    status = dk_write_present_seen(write, &holding, &change.seen);
+    if (status != DAYBOOK_OK || change.seen <= seen) {
+        return status;
+    }
     struct record record = holding.row.record;
     status = dk_write_add_change(write, &change, &added);
     return status == DAYBOOK_OK ? dk_write_put(write, added, &holding, &record) : status;

@@ -199,6 +199,40 @@ static void test_documents__deleted_document_is_revived_by_an_edit(void **state)
     }
 }
 
+/* Sets the line while wang's exchange is under way, so that its reply goes in under the value. */
+static char edited[DAYBOOK_ID_SIZE];
+
+static void edit_meanwhile(void *context, int number, daybook_status status)
+{
+    (void)context;
+    (void)number;
+    (void)status;
+    wang->tap.after = NULL;
+    rep_patch(wang, "quote_line", edited, "{\"qty\":2000}");
+}
+
+/* Li's quantity has reached the device, but under a value of its own; whoever deletes the document
+ * has seen only that. */
+static void test_documents__deleted_over_a_hidden_edit_of_a_line_comes_back(void **state)
+{
+    char quote[DAYBOOK_ID_SIZE];
+    (void)state;
+    new_quote(quote, edited);
+    rep_patch(li, "quote_line", edited, "{\"qty\":5000}");
+    rep_sync(li);
+    wang->tap.after = edit_meanwhile;
+    tap_allow(&wang->tap, 1);
+    (void)daybook_sync(wang->device.engine, 0, &wang->device.error);
+    assert_string_equal(rep_field(wang, "quote_line", edited, "qty"), "2000");
+    assert_int_equal(rep_count(wang, "SELECT count(*) FROM outbox", NULL), 1);
+    rep_delete(wang, "quote", quote);
+    tap_allow(&wang->tap, -1);
+    rep_sync(wang);
+    company_settle(&company);
+    assert_true(has(wang, "quote", quote));
+    assert_true(has(li, "quote_line", edited));
+}
+
 static void test_documents__edit_after_the_delete_was_seen_is_refused_on_the_device(void **state)
 {
     char quote[DAYBOOK_ID_SIZE], line[DAYBOOK_ID_SIZE];
@@ -256,6 +290,8 @@ int main(void)
         cmocka_unit_test_setup(test_documents__line_deleted_on_both_sides_is_gone, clean_inboxes),
         cmocka_unit_test_setup(test_documents__deleted_with_all_lines, clean_inboxes),
         cmocka_unit_test_setup(test_documents__deleted_document_is_revived_by_an_edit,
+                               clean_inboxes),
+        cmocka_unit_test_setup(test_documents__deleted_over_a_hidden_edit_of_a_line_comes_back,
                                clean_inboxes),
         cmocka_unit_test_setup(
             test_documents__edit_after_the_delete_was_seen_is_refused_on_the_device, clean_inboxes),
