@@ -163,8 +163,9 @@ static bool add_late(struct decision *decision, struct work *work, struct work *
 }
 
 /* See the header. Nothing of the other record was before the author's eyes but what has come to
- * it from this one, so its own values are compared by their stamps. The author gets both whole,
- * but for one that is deleted: it stays so. */
+ * it from this one, so its own values are compared by their stamps. The author gets both whole;
+ * of this one, where it is deleted, the delete once more, for its device would take the change for
+ * a revival. */
 bool srv_redirect_change(struct decision *decision, struct work *work)
 {
     if (redirect_field(work->row.record.entity) < 0 || work->change->op != BLOCK_SET ||
@@ -185,12 +186,9 @@ bool srv_redirect_change(struct decision *decision, struct work *work)
         return false;
     }
     work->remapped = true;
-    if (!work->row.deleted) {
-        work->own_whole = true;
-        work->effect = EFFECT_SET;
-    }
-    target->own_whole = true;
+    work->effect = work->row.deleted ? EFFECT_DELETE : EFFECT_SET;
     target->effect = EFFECT_SET;
+    work->own_whole = target->own_whole = true;
     srv_redirect_tell(decision, work);
     return add_late(decision, target, work, copy);
 }

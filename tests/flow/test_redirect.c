@@ -222,10 +222,30 @@ static void test_redirect__chains_and_what_is_refused(void **state)
     clean_inboxes();
 }
 
+/* The one that goes is deleted, too, before what somebody changed of it unseen arrives: the change
+ * is in the other, and the one stays deleted, for who changed it as well. */
+static void test_redirect__what_went_and_was_deleted_stays_so(void **state)
+{
+    struct twins twins;
+    (void)state;
+    make_twins(&twins);
+    rep_patch(li, "customer", twins.from, "{\"phone_e164\":\"+862\"}");
+    assert_int_equal(customer_merge(twins.from, twins.into), 0);
+    rep_sync(wang);
+    rep_delete(wang, "customer", twins.from);
+    rep_sync(wang);
+    rep_sync(li);
+    company_settle(&company); /* compares, and expects no divergence */
+    assert_field(li, "customer", twins.into, "phone_e164", "+862");
+    assert_int_equal(rep_count(li, "SELECT count(*) FROM customer WHERE id = ?1", twins.from), 0);
+    clean_inboxes();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_redirect__every_order_of_arrival),
+        cmocka_unit_test(test_redirect__what_went_and_was_deleted_stays_so),
         cmocka_unit_test(test_redirect__chains_and_what_is_refused),
     };
     return cmocka_run_group_tests_name("redirect", tests, set_up, tear_down);
