@@ -15,12 +15,19 @@ struct change {
     enum block_op op; /* NEW, SET, DELETE */
     const struct entity *entity;
     struct id id;
-    int64_t seen;   /* record version that it is based on; 0 for a record that the server has not
-                       decided */
+    int64_t seen; /* record version that it is based on; 0 for a record that the server has not
+                     decided */
     int value_count;
     struct field_value *values; /* SET and MAP fields: a change, see value.h */
     uint64_t added; /* fields that the author did not send: dk_convert gave them values */
 };
+
+/* True where a change changes nothing: it says what its author had seen of the record, and brings
+ * back nothing that is deleted. */
+static inline bool dk_change_is_sight(const struct change *change)
+{
+    return change->op == BLOCK_SET && change->value_count == 0;
+}
 
 struct changeset {
     struct id id;

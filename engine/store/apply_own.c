@@ -104,7 +104,8 @@ static daybook_status move_base(struct store *store, const struct changeset *cha
         base->bucket = bucket;
         break;
     case BLOCK_SET:
-        if (base->state == BASE_ABSENT || (bucket == 0 && base->state != BASE_HELD)) {
+        if (base->state == BASE_ABSENT ||
+            (base->state != BASE_HELD && (bucket == 0 || dk_change_is_sight(change)))) {
             return DAYBOOK_OK; /* out of scope; what it revives comes whole, where it is in scope */
         }
         base->state = BASE_HELD;

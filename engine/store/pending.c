@@ -363,6 +363,9 @@ static daybook_status replay(const struct base *base, const struct outbox_change
         overlay->seen = change->seen < overlay->seen ? change->seen : overlay->seen;
         overlay->time = overlay->made_here ? overlay->time : changes[i].time;
         overlay->sent |= dk_records_mask(change->values, change->value_count);
+        if (dk_change_is_sight(change)) {
+            continue;
+        }
         if (change->op == BLOCK_DELETE) {
             overlay->visible = false;
             continue;

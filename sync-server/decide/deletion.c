@@ -155,7 +155,7 @@ bool srv_decide_revive_parents(struct decision *decision)
     for (struct work *work = decision->works; work != NULL; work = work->next) {
         const struct id *parent = srv_work_parent(work);
         if (parent == NULL || work->change == NULL || work->change->op == BLOCK_DELETE ||
-            srv_is_sight(work->change)) {
+            dk_change_is_sight(work->change)) {
             continue;
         }
         const struct entity *entity = work->row.record.entity;

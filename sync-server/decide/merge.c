@@ -414,7 +414,7 @@ bool srv_decide_merge(struct decision *decision)
     for (struct work *work = decision->works; work != NULL; work = work->next) {
         bool fine = true;
         if (work->change == NULL || work->change->op == BLOCK_DELETE || work->remapped ||
-            (work->row.deleted && srv_is_sight(work->change))) {
+            (work->row.deleted && dk_change_is_sight(work->change))) {
             continue;
         }
         if (work->change->op == BLOCK_NEW) {

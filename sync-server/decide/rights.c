@@ -190,7 +190,7 @@ static bool attach(struct decision *decision, const struct change *change, uint6
         return false;
     }
     if (!visible) {
-        if (srv_is_sight(change)) {
+        if (dk_change_is_sight(change)) {
             work->change = NULL;
             return true;
         }

@@ -421,12 +421,6 @@ int64_t srv_work_seen(const struct decision *decision, const struct change *chan
     return change->seen < decision->seen_max ? change->seen : decision->seen_max;
 }
 
-/* See the header. */
-bool srv_is_sight(const struct change *change)
-{
-    return change->op == BLOCK_SET && change->value_count == 0;
-}
-
 /* ---- what the domain rules see */
 
 /* One record as it will be, or as it is stored; a tombstone is not there. */

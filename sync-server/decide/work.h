@@ -257,8 +257,6 @@ const struct id *srv_work_parent(const struct work *work);
 /* The position that the author had seen of the record when the change was made, as a position of
  * the present epoch: at most the last that the author's epoch and this one share. */
 int64_t srv_work_seen(const struct decision *decision, const struct change *change);
-/* True where a change changes nothing: it says what its author had seen of the record. */
-bool srv_is_sight(const struct change *change);
 /* The reader of the domain rules: works over the store. */
 struct sales_reader srv_work_reader(struct decision *decision);
 

@@ -233,6 +233,31 @@ static void test_documents__deleted_over_a_hidden_edit_of_a_line_comes_back(void
     assert_true(has(li, "quote_line", edited));
 }
 
+/* Who cancels an order says which version of a line was seen, and does not bring it back by that.
+ */
+static void test_documents__line_deleted_while_its_order_is_cancelled_stays_away(void **state)
+{
+    char shop[DAYBOOK_ID_SIZE], order[DAYBOOK_ID_SIZE], line[DAYBOOK_ID_SIZE];
+    (void)state;
+    rep_put(wang, "customer", "{\"name\":\"shop\"}", shop);
+    rep_putf(wang, "sales_order", order, "{\"customer_id\":\"%s\",\"cur\":\"CNY\"}", shop);
+    company_settle(&company);
+    int64_t version = device_version(&li->device, "sales_order", order);
+    rep_putf(wang, "order_line", line,
+             "{\"order_id\":\"%s\",\"product_id\":\"" TEA "\",\"qty\":1000,\"price_e4\":50000}",
+             order);
+    company_settle(&company);
+    assert_true(device_version(&li->device, "order_line", line) > version);
+    assert_int_equal(rep_try_patch(li, "sales_order", order, version, "{\"status\":\"cancelled\"}"),
+                     DAYBOOK_OK);
+    rep_delete(wang, "order_line", line);
+    rep_sync(wang);
+    company_settle(&company);
+    assert_field(wang, "sales_order", order, "status", "cancelled");
+    assert_false(has(wang, "order_line", line));
+    assert_false(has(li, "order_line", line));
+}
+
 static void test_documents__edit_after_the_delete_was_seen_is_refused_on_the_device(void **state)
 {
     char quote[DAYBOOK_ID_SIZE], line[DAYBOOK_ID_SIZE];
@@ -292,6 +317,8 @@ int main(void)
         cmocka_unit_test_setup(test_documents__deleted_document_is_revived_by_an_edit,
                                clean_inboxes),
         cmocka_unit_test_setup(test_documents__deleted_over_a_hidden_edit_of_a_line_comes_back,
+                               clean_inboxes),
+        cmocka_unit_test_setup(test_documents__line_deleted_while_its_order_is_cancelled_stays_away,
                                clean_inboxes),
         cmocka_unit_test_setup(
             test_documents__edit_after_the_delete_was_seen_is_refused_on_the_device, clean_inboxes),
