@@ -274,8 +274,6 @@ daybook_status dk_write_load_seen(struct write *write, struct change *change,
     }
     if (change->seen == -1) { /* blind: over whatever the server has */
         change->seen = holding->base_version;
-    } else if (change->seen == SEEN_AS_SHOWN) {
-        change->seen = holding->row.record.version;
     } else if (change->seen < 0 || change->seen > holding->row.record.version) {
         return dk_write_fail(write, change, DAYBOOK_BAD_VERSION, REJECT_NONE, NULL, NULL);
     }

@@ -7,9 +7,6 @@
 
 #include "engine/store/inside.h"
 
-/* As the seen of a change: the version that the record shows now. */
-#define SEEN_AS_SHOWN (-2)
-
 struct write {
     struct store *store;
     struct sales_actor actor;

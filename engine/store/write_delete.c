@@ -101,8 +101,8 @@ static daybook_status delete_children(struct write *write, const struct change *
         daybook_status status =
             dk_records_children(store, child, &document->id, &store->arena, &ids, &count);
         for (int i = 0; i < count && status == DAYBOOK_OK; i++) {
-            struct change change = {
-                .op = BLOCK_DELETE, .entity = child, .id = ids[i], .seen = SEEN_AS_SHOWN};
+            struct change change = {.op = BLOCK_DELETE, .entity = child, .id = ids[i]};
+            struct holding holding;
             struct change *written = dk_write_find(write, child, &ids[i]);
             int64_t seen;
             write->cascaded = true;
@@ -111,7 +111,11 @@ static daybook_status delete_children(struct write *write, const struct change *
                 status = delete_written(write, written);
                 continue;
             }
-            status = dk_write_add_change(write, &change, &written);
+            status = dk_pending_load(store, child, &ids[i], &store->work, &holding);
+            if (status == DAYBOOK_OK) {
+                change.seen = holding.row.record.version; /* as it is shown */
+                status = dk_write_add_change(write, &change, &written);
+            }
             if (status == DAYBOOK_OK) {
                 status = dk_write_delete(write, written, &seen);
             }
