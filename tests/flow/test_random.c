@@ -149,6 +149,7 @@ static void trouble_file(struct day *day, struct lab_device *device)
         struct lab_device *clone = lab_clone(device);
         if (clone != NULL) {
             people_forget(people, clone);
+            ledger_clone(&people->ledger, device->number, clone->number);
         }
     } else if (what == 1 && device->saved != NULL) {
         lab_restore(device);

@@ -218,6 +218,23 @@ void ledger_open(struct ledger *ledger, struct lab *lab)
     assert_non_null(ledger->steps);
 }
 
+void ledger_clone(struct ledger *ledger, int from, int to)
+{
+    ledger->origins[to] = 1 + from;
+    ledger->cloned_at[to] = ledger->order;
+}
+
+bool ledger_is_own(const struct ledger *ledger, int later_device, int device, int64_t order)
+{
+    while (later_device >= 0 && later_device != device) {
+        if (order > ledger->cloned_at[later_device]) {
+            return false;
+        }
+        later_device = ledger->origins[later_device] - 1;
+    }
+    return later_device == device;
+}
+
 void ledger_close(struct ledger *ledger)
 {
     free(ledger->entries);

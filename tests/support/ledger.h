@@ -118,11 +118,18 @@ struct ledger {
     int step_count;
     struct step staged_steps[LEDGER_STAGED];
     int staged_step_count;
+    int origins[LAB_DEVICES];       /* 1 + the device whose file this one's is a copy of; 0: none */
+    int64_t cloned_at[LAB_DEVICES]; /* the order then */
     struct ledger_text log; /* what the conflict log and the proposals had before the log was cut */
 };
 
 void ledger_open(struct ledger *ledger, struct lab *lab);
 void ledger_close(struct ledger *ledger);
+/* The device is a copy of the other's file from now on: what that one has entered is its own, too.
+ */
+void ledger_clone(struct ledger *ledger, int from, int to);
+/* Whether what a device entered at this order is the later device's own. */
+bool ledger_is_own(const struct ledger *ledger, int later_device, int device, int64_t order);
 /* A value is about to be written; the entry is the caller's to fill in further. */
 struct entry *ledger_stage(struct ledger *ledger, int kind, const char *id, int feature,
                            int device);

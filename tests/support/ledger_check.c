@@ -117,7 +117,8 @@ static bool removal_saw(const struct ledger *ledger, const struct entry *entry)
             (strcmp(removal->id, entry->id) == 0 || strcmp(removal->id, entry->before) == 0 ||
              (entry->number != 0 && shown == entry->number));
         if (same && (is_element || removal->blind || was_seen(ledger, entry, shown) ||
-                     (removal->device == entry->device && removal->order > entry->order))) {
+                     (removal->order > entry->order &&
+                      ledger_is_own(ledger, removal->device, entry->device, entry->order)))) {
             return true;
         }
     }
@@ -157,10 +158,10 @@ static bool on_server(const struct account *account, const struct entry *entry, 
         /* The revision of a quote is another record; a number is the value's own. */
         bool moved = entry->kind == later->kind && entry->feature == later->feature &&
                      later->shown == entry->number;
-        bool by_right =
-            (ledger_same_place(entry, later) || moved) && is_later &&
-            later->number != entry->number &&
-            (later->blind || later->shown == entry->number || later->device == entry->device);
+        bool by_right = (ledger_same_place(entry, later) || moved) && is_later &&
+                        later->number != entry->number &&
+                        (later->blind || later->shown == entry->number ||
+                         ledger_is_own(ledger, later->device, entry->device, entry->order));
         if (by_right && (later->number == 0 || on_server(account, later, depth + 1))) {
             return true;
         }
@@ -232,9 +233,9 @@ static bool step_on_server(const struct account *account, const struct step *ste
     }
     for (int i = 0; depth < 60 && i < ledger->step_count; i++) {
         const struct step *later = &ledger->steps[i];
-        bool by_right =
-            later > step && strcmp(later->id, step->id) == 0 &&
-            (later->blind || strcmp(later->from, step->to) == 0 || later->device == step->device);
+        bool by_right = later > step && strcmp(later->id, step->id) == 0 &&
+                        (later->blind || strcmp(later->from, step->to) == 0 ||
+                         ledger_is_own(ledger, later->device, step->device, step->order));
         /* Two who do the same need no entry, whoever comes first. */
         bool twin = depth == 0 && later != step && strcmp(later->id, step->id) == 0 &&
                     strcmp(later->to, step->to) == 0;
