@@ -11,17 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define SCRATCH_MAX ((size_t)16 * 1024 * 1024) /* one record takes less */
+
 /* One log row of the position under way; its parts are copied behind each other into the scratch
  * buffer. */
 struct page_row {
     int64_t marked;     /* the bucket that a marker names; 0: everybody's part stands here */
     size_t begin, size; /* body, own, or both */
-};
-
-/* A record that leaves a bucket of the scope behind the page's beginning. */
-struct suspect {
-    struct id id;
-    enum { SUSPECT_UNKNOWN, SUSPECT_SHOWN, SUSPECT_HIDDEN } state;
 };
 
 /* The walk over log rows and markers. */
@@ -37,8 +33,8 @@ struct walk {
     int row_count;
     struct id *whole; /* records that come whole in it, sorted */
     int whole_count;
-    struct suspect *suspects; /* sorted, each once */
-    int suspect_count;
+    bool any_left;        /* some record leaves a bucket of the scope behind the page's beginning */
+    struct arena scratch; /* of one look-up */
 };
 
 /* Moves to the next log row. */
@@ -47,42 +43,6 @@ static daybook_status next_row(struct walk *walk)
     walk->has_row = false;
     return walk->cursor == NULL ? DAYBOOK_OK
                                 : srv_store_log_next(walk->cursor, &walk->row, &walk->has_row);
-}
-
-/* For qsort and bsearch, by id. */
-static int compare_suspects(const void *a, const void *b)
-{
-    const struct suspect *left = a;
-    const struct suspect *right = b;
-    return dk_id_compare(&left->id, &right->id);
-}
-
-/* Collects the records that leave the scope's buckets behind the page's beginning. */
-static daybook_status collect_suspects(struct walk *walk, const int64_t *buckets)
-{
-    const struct page *page = walk->page;
-    struct id *ids;
-    int count;
-    daybook_status status =
-        srv_store_evictions(page->reader, page->org, buckets, page->scope->count, page->after,
-                            page->head, page->arena, &ids, &count);
-    if (status != DAYBOOK_OK || count == 0) {
-        return status;
-    }
-    walk->suspects = dk_arena_new(page->arena, (size_t)count * sizeof *walk->suspects);
-    if (walk->suspects == NULL) {
-        return DAYBOOK_NO_MEMORY;
-    }
-    for (int i = 0; i < count; i++) {
-        walk->suspects[i].id = ids[i];
-    }
-    qsort(walk->suspects, (size_t)count, sizeof *walk->suspects, compare_suspects);
-    for (int i = 0; i < count; i++) {
-        if (i == 0 || compare_suspects(&walk->suspects[i - 1], &walk->suspects[i]) != 0) {
-            walk->suspects[walk->suspect_count++] = walk->suspects[i];
-        }
-    }
-    return DAYBOOK_OK;
 }
 
 /* Opens cursor and markers. */
@@ -102,7 +62,8 @@ static daybook_status open_walk(struct walk *walk)
         srv_store_markers(page->reader, page->device_no, page->settled, page->after, page->upto,
                           page->arena, &walk->markers, &walk->marker_count);
     if (status == DAYBOOK_OK) {
-        status = collect_suspects(walk, buckets);
+        status = srv_store_any_left(page->reader, page->org, buckets, count, page->after,
+                                    page->head, &walk->any_left);
     }
     if (status == DAYBOOK_OK && count > 0) {
         status = srv_store_log_open(page->reader, page->org, buckets, count, page->after,
@@ -239,9 +200,9 @@ static bool is_spared(const struct walk *walk, const struct part *part)
            bsearch(&id, walk->whole, (size_t)walk->whole_count, sizeof id, compare_ids) != NULL;
 }
 
-/* Looks where a suspect is now. */
-static daybook_status look_up(const struct walk *walk, const struct part *part,
-                              struct suspect *suspect)
+/* Looks whether the record of a part is in the scope now. */
+static daybook_status look_up(struct walk *walk, const struct part *part, const struct id *id,
+                              bool *shown)
 {
     static const char lead[] = "{\"entity\":\"";
     const struct page *page = walk->page;
@@ -257,37 +218,41 @@ static daybook_status look_up(const struct walk *walk, const struct part *part,
     if (entity == NULL || memcmp(part->header, lead, begin) != 0) {
         return DAYBOOK_CORRUPT;
     }
+    dk_arena_reset(&walk->scratch);
     daybook_status status =
-        srv_store_get(page->reader, page->org, entity, &suspect->id, page->arena, &row, &found);
-    bool shown = status == DAYBOOK_OK && found && srv_scope_has(page->scope, row.bucket);
-    suspect->state = shown ? SUSPECT_SHOWN : SUSPECT_HIDDEN;
+        srv_store_get(page->reader, page->org, entity, id, &walk->scratch, &row, &found);
+    *shown = status == DAYBOOK_OK && found && srv_scope_has(page->scope, row.bucket);
     return status;
 }
 
 /* True where the part is about a record that has left the scope since. */
-static bool is_hidden(const struct walk *walk, const struct part *part, daybook_status *status)
+static bool is_hidden(struct walk *walk, const struct part *part, daybook_status *status)
 {
-    struct suspect key;
-    if (walk->suspect_count == 0 || !tail_id(part->tail, part->tail_length, &key.id)) {
+    const struct page *page = walk->page;
+    struct id id;
+    bool left = false, shown = true;
+    if (!walk->any_left || !tail_id(part->tail, part->tail_length, &id)) {
         return false;
     }
-    struct suspect *suspect = bsearch(&key, walk->suspects, (size_t)walk->suspect_count,
-                                      sizeof *suspect, compare_suspects);
-    if (suspect != NULL && suspect->state == SUSPECT_UNKNOWN) {
-        *status = look_up(walk, part, suspect);
+    *status = srv_store_has_left(page->reader, page->org, &id, page->after, page->head, &left);
+    if (*status == DAYBOOK_OK && left) {
+        *status = look_up(walk, part, &id, &shown);
     }
-    return suspect != NULL && suspect->state != SUSPECT_SHOWN;
+    return left && !shown;
 }
 
 /* True where the reader is not told the part. Of a record that has left the scope since only is
  * told that it went: its evictions, from each bucket, and its delete, for the reader may hold it.
  */
-static bool is_passed_over(const struct walk *walk, const struct part *part, daybook_status *status)
+static bool is_passed_over(struct walk *walk, const struct part *part, daybook_status *status)
 {
-    bool evicts = header_has(part->header, part->header_length, "\"op\":\"evict\"");
-    bool deletes = header_has(part->header, part->header_length, "\"op\":\"delete\"");
-    bool hidden = is_hidden(walk, part, status);
-    return evicts ? !hidden && is_spared(walk, part) : hidden && !deletes;
+    if (header_has(part->header, part->header_length, "\"op\":\"delete\"")) {
+        return false;
+    }
+    if (header_has(part->header, part->header_length, "\"op\":\"evict\"")) {
+        return is_spared(walk, part) && !is_hidden(walk, part, status);
+    }
+    return is_hidden(walk, part, status);
 }
 
 /* Writes the parts of all rows of the position. */
@@ -383,6 +348,7 @@ daybook_status srv_page_build(const struct page *page, int64_t *position)
     size_t begin = page->out->length;
     bool full = false;
     *position = page->after;
+    dk_arena_init(&walk.scratch, SCRATCH_MAX);
     dk_block_begin(&walk.writer, page->out);
     daybook_status status = open_walk(&walk);
     while (status == DAYBOOK_OK && !full &&
@@ -393,6 +359,7 @@ daybook_status srv_page_build(const struct page *page, int64_t *position)
     if (walk.cursor != NULL) {
         srv_store_log_close(walk.cursor);
     }
+    dk_arena_clear(&walk.scratch);
     if (status == DAYBOOK_OK && !full) {
         *position = page->upto;
     }

@@ -233,15 +233,10 @@ static void write_key(struct buffer *out, const char *name, const struct snapsho
 static daybook_status has_left(const struct page *page, int64_t bucket, int64_t position,
                                bool *left)
 {
-    struct id *records;
-    int count = 0;
-    daybook_status status = DAYBOOK_OK;
-    if (position < page->head) {
-        status = srv_store_evictions(page->reader, page->org, &bucket, 1, position, page->head,
-                                     page->arena, &records, &count);
-    }
-    *left = count > 0;
-    return status;
+    *left = false;
+    return position < page->head
+               ? srv_store_any_left(page->reader, page->org, &bucket, 1, position, page->head, left)
+               : DAYBOOK_OK;
 }
 
 /* The label of a bucket of the scope is the organisation's. */

@@ -45,7 +45,7 @@ struct sqlite_statements {
     struct statement *add_quarantine, *has_quarantine, *list_quarantine, *measure_quarantine,
         *find_quarantine, *end_quarantine, *ended_quarantine, *move_quarantine, *drop_ended;
     struct statement *find_bucket, *next_bucket, *add_bucket, *add_class, *buckets, *find_lane;
-    struct statement *append_log, *add_eviction, *evictions;
+    struct statement *append_log, *add_eviction, *any_left, *has_left;
     struct statement *get_floor, *raise_floor, *lanes_of, *log_time, *cut_log, *cut_evictions;
     struct statement *find_header, *add_header, *header_text, *visits, *visits_in_short,
         *visits_before, *visits_behind;
@@ -308,9 +308,10 @@ daybook_status srv_sqlite_get_sum(struct srv_store *store, int64_t org, int64_t 
 /* ---- sqlite_evictions.c */
 daybook_status srv_sqlite_add_eviction(struct srv_store *store, int64_t org, int64_t bucket,
                                        const struct id *record, int64_t position);
-daybook_status srv_sqlite_evictions(struct srv_store *store, int64_t org, const int64_t *buckets,
-                                    int bucket_count, int64_t after, int64_t upto,
-                                    struct arena *arena, struct id **records, int *count);
+daybook_status srv_sqlite_any_left(struct srv_store *store, int64_t org, const int64_t *buckets,
+                                   int bucket_count, int64_t after, int64_t upto, bool *any);
+daybook_status srv_sqlite_has_left(struct srv_store *store, int64_t org, const struct id *record,
+                                   int64_t after, int64_t upto, bool *left);
 
 /* ---- sqlite_log.c */
 daybook_status srv_sqlite_append_log(struct srv_store *store, int64_t org,

@@ -44,7 +44,7 @@
 #include <string.h>
 
 #define APPLICATION_ID 1145196115 /* "DBSS" */
-#define LAYOUT 2                  /* of the tables below; the entity table has its own number */
+#define LAYOUT 3                  /* of the tables below; the entity table has its own number */
 #define USER_VERSION (LAYOUT * 10000 + SCHEMA_VERSION)
 #define SQL_SIZE_MAX ((size_t)256 * 1024)
 
@@ -101,6 +101,10 @@ static const char fixed_tables[] =
     "CREATE TABLE header(number INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE) STRICT;"
     "CREATE TABLE log(key INTEGER PRIMARY KEY, device_no INTEGER NOT NULL,"
     " time_ms INTEGER NOT NULL, body BLOB NOT NULL, own BLOB) STRICT;";
+
+/* Of these tables, what a store of an earlier layout may lack. */
+static const char fixed_indexes[] =
+    "CREATE INDEX IF NOT EXISTS eviction_by_record ON eviction(org, record, position);";
 
 /* ---- entities ---- */
 
@@ -427,6 +431,9 @@ static daybook_status write_schema(struct sqlite_store *sqlite, int64_t version,
     daybook_status status = dk_database_begin(&sqlite->database);
     if (status == DAYBOOK_OK && version == 0) {
         status = create(sqlite);
+    }
+    if (status == DAYBOOK_OK && version != USER_VERSION) {
+        status = dk_database_run(&sqlite->database, fixed_indexes);
     }
     if (status == DAYBOOK_OK) {
         status = bring_up_entities(sqlite, version != USER_VERSION, &which);

@@ -510,14 +510,19 @@ daybook_status srv_store_add_eviction(struct srv_store *store, int64_t org, int6
 }
 
 /* See the header. */
-daybook_status srv_store_evictions(struct srv_store *store, int64_t org, const int64_t *buckets,
-                                   int bucket_count, int64_t after, int64_t upto,
-                                   struct arena *arena, struct id **records, int *count)
+daybook_status srv_store_any_left(struct srv_store *store, int64_t org, const int64_t *buckets,
+                                  int bucket_count, int64_t after, int64_t upto, bool *any)
 {
-    *records = NULL;
-    *count = 0;
-    return store->operations->evictions(store, org, buckets, bucket_count, after, upto, arena,
-                                        records, count);
+    *any = false;
+    return store->operations->any_left(store, org, buckets, bucket_count, after, upto, any);
+}
+
+/* See the header. */
+daybook_status srv_store_has_left(struct srv_store *store, int64_t org, const struct id *record,
+                                  int64_t after, int64_t upto, bool *left)
+{
+    *left = false;
+    return store->operations->has_left(store, org, record, after, upto, left);
 }
 
 /* See the header. */

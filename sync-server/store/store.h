@@ -469,11 +469,12 @@ daybook_status srv_store_append_log(struct srv_store *store, int64_t org,
  * not for those who see that bucket only. */
 daybook_status srv_store_add_eviction(struct srv_store *store, int64_t org, int64_t bucket,
                                       const struct id *record, int64_t position);
-/* The records that left one of these buckets at a position in (after, upto], in any order, some
- * perhaps several times. */
-daybook_status srv_store_evictions(struct srv_store *store, int64_t org, const int64_t *buckets,
-                                   int bucket_count, int64_t after, int64_t upto,
-                                   struct arena *arena, struct id **records, int *count);
+/* Whether any record left one of these buckets at a position in (after, upto]. */
+daybook_status srv_store_any_left(struct srv_store *store, int64_t org, const int64_t *buckets,
+                                  int bucket_count, int64_t after, int64_t upto, bool *any);
+/* Whether this record left some bucket at a position in (after, upto]. */
+daybook_status srv_store_has_left(struct srv_store *store, int64_t org, const struct id *record,
+                                  int64_t after, int64_t upto, bool *left);
 /* A merge over several buckets (none twice) by position, then bucket, streaming: rows with position
  * in (after, upto]. A bucket that the organisation does not have is empty. At most eight cursors
  * per connection, then BUSY. */

@@ -181,9 +181,10 @@ struct srv_store_operations {
                                  const struct srv_log_row *row);
     daybook_status (*add_eviction)(struct srv_store *store, int64_t org, int64_t bucket,
                                    const struct id *record, int64_t position);
-    daybook_status (*evictions)(struct srv_store *store, int64_t org, const int64_t *buckets,
-                                int bucket_count, int64_t after, int64_t upto, struct arena *arena,
-                                struct id **records, int *count);
+    daybook_status (*any_left)(struct srv_store *store, int64_t org, const int64_t *buckets,
+                               int bucket_count, int64_t after, int64_t upto, bool *any);
+    daybook_status (*has_left)(struct srv_store *store, int64_t org, const struct id *record,
+                               int64_t after, int64_t upto, bool *left);
     daybook_status (*log_open)(struct srv_store *store, int64_t org, const int64_t *buckets,
                                int bucket_count, int64_t after, int64_t upto,
                                struct srv_log_cursor **cursor);

@@ -184,6 +184,39 @@ static void test_decide_past__later_work_is_not_replaced(void **state)
     expect_text(world, ENTITY_SALES_ORDER, &scene.order, SALES_ORDER_NOTE, "theirs");
 }
 
+/* Given more records that have left the scope behind a device's position than a page has room for,
+ * when it reads on, then it gets its page, with what is still in its scope, and nothing of what is
+ * not. */
+static void test_decide_past__however_many_have_left(void **state)
+{
+    enum { LEFT = 30000 };
+    struct world *world = *state;
+    struct arena arena = world->arena;
+    int64_t before = world->org.head, bucket;
+    char label[SCOPE_LABEL_SIZE];
+    struct id stays = make_customer(world, &world->li, "it stays");
+    struct id goes = make_customer(world, &world->li, "it goes");
+    (void)move_customer(world, &goes, WEST, MOVE_MS);
+    srv_scope_territory_label(&world->territories[EAST], label);
+    assert_int_equal(srv_store_begin(world->store), DAYBOOK_OK);
+    assert_int_equal(srv_store_bucket(world->store, world->org.org, label, &bucket), DAYBOOK_OK);
+    for (int i = 0; i < LEFT; i++) {
+        struct id id = new_id(world);
+        assert_int_equal(
+            srv_store_add_eviction(world->store, world->org.org, bucket, &id, world->org.head),
+            DAYBOOK_OK);
+    }
+    assert_int_equal(srv_store_commit(world->store), DAYBOOK_OK);
+    dk_arena_init(&world->arena, LEFT * sizeof(struct id) / 2);
+    const char *page = pull_all(world, &world->wang, before);
+    expect_in(page, wire(world, &stays));
+    expect_in(page, "it stays");
+    expect_not_in(page, "it goes");
+    expect_in(page, "\"op\":\"evict\"");
+    dk_arena_clear(&world->arena);
+    world->arena = arena;
+}
+
 #define TEST(name)                                                                                 \
     cmocka_unit_test_setup_teardown(test_decide_past__##name, setup_world, teardown_world)
 
@@ -192,7 +225,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(errors_say_nothing_of_what_has_left), TEST(nor_to_who_has_left),
         TEST(nor_to_whose_team_has_left),          TEST(strangers_add_no_lines),
-        TEST(later_work_is_not_replaced),
+        TEST(later_work_is_not_replaced),          TEST(however_many_have_left),
     };
     return cmocka_run_group_tests_name("decide_past", tests, NULL, NULL);
 }

@@ -109,11 +109,32 @@ static void test_server_store_retention__what_is_cut_is_below_the_floor(void **s
         int64_t tenths = floor / 10 - (floor == 0 ? 0 : (floor - 3) / 10);
         assert_int_equal(all, floor == 0 ? 0 : 3 + tenths);
     }
-    struct id *records;
-    int count = 0;
-    ok(srv_store_evictions(world->store, world->org, buckets, BUCKETS, 0, 100, &world->arena,
-                           &records, &count));
-    assert_int_equal(count, 0);
+    bool any = true;
+    ok(srv_store_any_left(world->store, world->org, buckets, BUCKETS, 0, 100, &any));
+    assert_false(any);
+}
+
+/* Given evictions at known positions, when they are asked for by bucket and by record, then the
+ * range is open at its beginning and closed at its end. */
+static void test_server_store_retention__who_left_is_known_by_range(void **state)
+{
+    struct world *world = *state;
+    struct id record = id_of(10), other = id_of(11);
+    bool left;
+    fill(world);
+    for (int64_t after = 8; after <= 11; after++) {
+        for (int64_t upto = after; upto <= 11; upto++) {
+            bool within = after < 10 && upto >= 10;
+            ok(srv_store_any_left(world->store, world->org, buckets, BUCKETS, after, upto, &left));
+            assert_int_equal(left, within);
+            ok(srv_store_any_left(world->store, world->org, buckets, 1, after, upto, &left));
+            assert_false(left); /* it was another bucket's */
+            ok(srv_store_has_left(world->store, world->org, &record, after, upto, &left));
+            assert_int_equal(left, within);
+            ok(srv_store_has_left(world->store, world->org, &other, after, upto, &left));
+            assert_false(left);
+        }
+    }
 }
 
 static void test_server_store_retention__tombstones_go_when_all_have_passed_them(void **state)
@@ -197,6 +218,7 @@ int main(void)
         store_test(test_server_store_retention__floor_only_goes_up),
         store_test(test_server_store_retention__positions_by_time),
         store_test(test_server_store_retention__what_is_cut_is_below_the_floor),
+        store_test(test_server_store_retention__who_left_is_known_by_range),
         store_test(test_server_store_retention__tombstones_go_when_all_have_passed_them),
         store_test(test_server_store_retention__records_of_a_bucket_by_id),
     };
