@@ -75,6 +75,16 @@ static daybook_status make_paths(struct restore *restore, const char *source)
     return DAYBOOK_OK;
 }
 
+/* The highest device number that the store which is replaced, or the one replaced before it, has
+ * given: the same backup may have been restored before, and then has given numbers that it knows
+ * nothing of. */
+static int64_t last_number(const struct restore *restore)
+{
+    int64_t here = srv_store_last_number_sqlite(restore->store);
+    int64_t before = srv_store_last_number_sqlite(restore->replaced);
+    return here > before ? here : before;
+}
+
 /* Gives the copy its new epoch. Closing it leaves one file without a journal. */
 static daybook_status begin_epoch(struct restore *restore, int64_t *position)
 {
@@ -95,7 +105,7 @@ static daybook_status begin_epoch(struct restore *restore, int64_t *position)
         status = srv_store_begin(store);
     }
     if (status == DAYBOOK_OK) {
-        status = srv_store_new_epoch(store);
+        status = srv_store_new_epoch(store, last_number(restore));
         status = status == DAYBOOK_OK ? srv_store_commit(store) : status;
     }
     srv_store_close(store);

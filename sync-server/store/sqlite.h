@@ -120,7 +120,7 @@ bool srv_sqlite_is_in_index(const struct entity *entity, int field);
 /* ---- sqlite_epochs.c */
 /* Random, 1 to 2^63 - 1. */
 uint64_t srv_sqlite_make_epoch(void);
-daybook_status srv_sqlite_new_epoch(struct srv_store *store);
+daybook_status srv_sqlite_new_epoch(struct srv_store *store, int64_t number);
 daybook_status srv_sqlite_get_converted(struct srv_store *store, int64_t *schema);
 daybook_status srv_sqlite_set_converted(struct srv_store *store, int64_t schema);
 daybook_status srv_sqlite_epoch_end(struct srv_store *store, int64_t org, uint64_t epoch,

@@ -127,3 +127,26 @@ daybook_status srv_store_copy_sqlite(const char *from, const char *to, char *pro
     }
     return status;
 }
+
+/* See store.h. */
+int64_t srv_store_last_number_sqlite(const char *path)
+{
+    struct sqlite_store sqlite;
+    struct statement *slot = NULL;
+    char problem[200];
+    daybook_status status;
+    int64_t number = 0;
+    bool row = false;
+    if (access(path, F_OK) != 0 ||
+        open_reader(path, &sqlite, problem, sizeof problem) != DAYBOOK_OK) {
+        return 0;
+    }
+    struct statement *last =
+        dk_statement(&sqlite.database, &slot,
+                     "SELECT seq FROM sqlite_sequence WHERE name = 'device_instance'", &status);
+    if (last != NULL && dk_step(last, &row) == DAYBOOK_OK && row) {
+        number = dk_column_int(last, 0);
+    }
+    dk_database_close(&sqlite.database);
+    return number;
+}

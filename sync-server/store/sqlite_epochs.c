@@ -9,6 +9,9 @@
  */
 #include "sync-server/store/sqlite.h"
 
+#define NUMBERS_SKIPPED INT64_C(100000)
+#define NUMBERS_RANDOM UINT64_C(900000)
+
 /* See sqlite.h. */
 uint64_t srv_sqlite_make_epoch(void)
 {
@@ -28,8 +31,26 @@ static daybook_status run(struct sqlite_store *sqlite, struct statement **slot, 
     return statement == NULL ? status : srv_sqlite_run(sqlite, statement);
 }
 
+/* Leaves out device numbers. The row is there once a number has been given: before, nobody has made
+ * anything. */
+static daybook_status skip_numbers(struct sqlite_store *sqlite, int64_t number, uint64_t random)
+{
+    daybook_status status;
+    struct statement *statement =
+        srv_sqlite_statement(sqlite, &sqlite->statements.skip_numbers,
+                             "UPDATE sqlite_sequence SET seq = max(seq, ?1) + ?2"
+                             " WHERE name = 'device_instance'",
+                             &status);
+    if (statement == NULL) {
+        return status;
+    }
+    dk_bind_int(statement, 1, number);
+    dk_bind_int(statement, 2, NUMBERS_SKIPPED + (int64_t)(random % NUMBERS_RANDOM));
+    return srv_sqlite_run(sqlite, statement);
+}
+
 /* See store.h. */
-daybook_status srv_sqlite_new_epoch(struct srv_store *store)
+daybook_status srv_sqlite_new_epoch(struct srv_store *store, int64_t number)
 {
     struct sqlite_store *sqlite = srv_sqlite(store);
     uint64_t epoch = srv_sqlite_make_epoch();
@@ -41,9 +62,7 @@ daybook_status srv_sqlite_new_epoch(struct srv_store *store)
         status = run(sqlite, &sqlite->statements.cover_all, "UPDATE org SET backup_head = head");
     }
     if (status == DAYBOOK_OK) {
-        status = run(sqlite, &sqlite->statements.skip_numbers,
-                     "UPDATE sqlite_sequence SET seq = seq + 100000"
-                     " WHERE name = 'device_instance'");
+        status = skip_numbers(sqlite, number, srv_sqlite_make_epoch());
     }
     if (status != DAYBOOK_OK) {
         return status;

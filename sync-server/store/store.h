@@ -175,9 +175,13 @@ void srv_store_close(struct srv_store *store);
 uint64_t srv_store_epoch(struct srv_store *store);
 /* Ends the epoch: this file is a copy that takes the place of the store it was made from. Notes the
  * head that each organisation has in it, which the copy covers; takes another epoch; and leaves out
- * the next 100,000 device numbers, which the original may have given since. In a transaction;
- * readers are opened after it. */
-daybook_status srv_store_new_epoch(struct srv_store *store);
+ * device numbers: all up to `number`, which is known to have been given, then 100,000 that may have
+ * been since, and a random step of less than 900,000 more, for another store may have begun from
+ * the same copy. In a transaction; readers are opened after it. */
+daybook_status srv_store_new_epoch(struct srv_store *store, int64_t number);
+/* The highest device number that the store's file at this path has given; 0 where there is none, or
+ * the file cannot be read. */
+int64_t srv_store_last_number_sqlite(const char *path);
 /* Up to which schema the records are converted (protocol/convert.h). Set in a transaction. */
 daybook_status srv_store_get_converted(struct srv_store *store, int64_t *schema);
 daybook_status srv_store_set_converted(struct srv_store *store, int64_t schema);

@@ -14,10 +14,10 @@ uint64_t srv_store_epoch(struct srv_store *store)
 }
 
 /* See the header. */
-daybook_status srv_store_new_epoch(struct srv_store *store)
+daybook_status srv_store_new_epoch(struct srv_store *store, int64_t number)
 {
     assert(srv_store_is_writing(store));
-    return store->operations->new_epoch(store);
+    return store->operations->new_epoch(store, number);
 }
 
 /* See the header. */

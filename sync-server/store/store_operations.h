@@ -28,7 +28,7 @@ struct srv_log_cursor {
 struct srv_store_operations {
     void (*close)(struct srv_store *store);
     uint64_t (*epoch)(struct srv_store *store);
-    daybook_status (*new_epoch)(struct srv_store *store);
+    daybook_status (*new_epoch)(struct srv_store *store, int64_t number);
     daybook_status (*get_converted)(struct srv_store *store, int64_t *schema);
     daybook_status (*set_converted)(struct srv_store *store, int64_t schema);
     daybook_status (*epoch_end)(struct srv_store *store, int64_t org, uint64_t epoch,

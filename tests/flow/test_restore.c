@@ -232,6 +232,23 @@ static void test_restore__a_device_that_the_server_does_not_know(void **state)
                      0);
 }
 
+/* Given a backup that is restored, twice, when a device is enrolled after each, then its number is
+ * behind all that were given before. */
+static void test_restore__the_same_backup_gives_no_number_twice(void **state)
+{
+    int64_t last = 0;
+    (void)state;
+    backup(9);
+    for (int times = 0; times < 3; times++) {
+        restore(9);
+        struct rep *phone = company_second_device(&company, times % 2 == 0 ? wang : li);
+        int64_t number = server_int(&company.server, "SELECT max(device_no) FROM device_instance");
+        assert_true(number > last + 100000);
+        last = number;
+        rep_leave(phone);
+    }
+}
+
 /* Given work behind a backup, settled with a device whose store turns out to be a copy, when the
  * server is restored to that backup, then the work comes back, once. */
 static void test_restore__a_new_instance_keeps_what_the_backup_lacks(void **state)
@@ -336,6 +353,7 @@ int main(void)
         cmocka_unit_test(test_restore__everything_comes_back),
         cmocka_unit_test(test_restore__edits_of_lost_records),
         cmocka_unit_test(test_restore__a_device_that_the_server_does_not_know),
+        cmocka_unit_test(test_restore__the_same_backup_gives_no_number_twice),
         cmocka_unit_test(test_restore__a_new_instance_keeps_what_the_backup_lacks),
         cmocka_unit_test(test_restore__lines_seen_before_are_not_seen_in_the_new_epoch),
         cmocka_unit_test(test_restore__what_cannot_be_done_changes_nothing),

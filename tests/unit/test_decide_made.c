@@ -125,7 +125,7 @@ static void end_epoch(struct world *world)
 {
     struct log log = {NULL, NULL, 0};
     assert_int_equal(srv_store_begin(world->store), DAYBOOK_OK);
-    assert_int_equal(srv_store_new_epoch(world->store), DAYBOOK_OK);
+    assert_int_equal(srv_store_new_epoch(world->store, 0), DAYBOOK_OK);
     assert_int_equal(srv_store_commit(world->store), DAYBOOK_OK);
     srv_decide_free(world->decide);
     world->decide = srv_decide_new(world->store, &log, 0);

@@ -145,20 +145,20 @@ static void test_server_store_transactions__ended_epochs_are_kept(void **state)
     ok(srv_store_begin(world->store));
     ok(srv_store_add_organisation(world->store, &id, &other));
     ok(srv_store_set_head(world->store, world->org, 5));
-    ok(srv_store_new_epoch(world->store));
+    ok(srv_store_new_epoch(world->store, 0));
     srv_store_rollback(world->store);
     assert_int_equal(srv_store_epoch(world->store), first);
     ok(srv_store_begin(world->store));
     ok(srv_store_add_organisation(world->store, &id, &other));
     ok(srv_store_set_head(world->store, world->org, 5));
-    ok(srv_store_new_epoch(world->store));
+    ok(srv_store_new_epoch(world->store, 0));
     ok(srv_store_commit(world->store));
     uint64_t second = srv_store_epoch(world->store);
     assert_true(second != first && second > 0 && second <= INT64_MAX);
     ok(srv_store_begin(world->store));
     ok(srv_store_set_head(world->store, world->org, 8));
     ok(srv_store_set_head(world->store, other, 3));
-    ok(srv_store_new_epoch(world->store));
+    ok(srv_store_new_epoch(world->store, 0));
     ok(srv_store_commit(world->store));
     world_reopen(world);
     assert_true(srv_store_epoch(world->store) != second);
@@ -172,6 +172,36 @@ static void test_server_store_transactions__ended_epochs_are_kept(void **state)
     assert_int_equal(end, 3);
     ok(srv_store_epoch_end(world->store, other, second ^ first, &end));
     assert_int_equal(end, 0);
+}
+
+/* Adds a device; returns its number. */
+static int64_t add_device(struct world *world, uint8_t token)
+{
+    uint8_t hash[SRV_HASH_SIZE] = {token};
+    struct srv_device device = {.org = world->org, .user = id_of(3), .instance = id_of(token)};
+    ok(srv_store_add_device(world->store, &device, hash));
+    return device.device_no;
+}
+
+/* Given a store of a device, when epochs begin from it, then each goes on behind the numbers that
+ * are known to have been given, and no two at the same number. */
+static void test_server_store_transactions__numbers_go_on_elsewhere(void **state)
+{
+    static const int64_t known[] = {0, 0, 500000};
+    struct world *world = *state;
+    int64_t numbers[3];
+    ok(srv_store_begin(world->store));
+    int64_t first = add_device(world, 1);
+    ok(srv_store_commit(world->store));
+    for (int i = 0; i < 3; i++) {
+        ok(srv_store_begin(world->store));
+        ok(srv_store_new_epoch(world->store, known[i]));
+        numbers[i] = add_device(world, 2);
+        assert_true(numbers[i] > (known[i] > first ? known[i] : first) + 100000);
+        assert_true(numbers[i] <= (known[i] > first ? known[i] : first) + 1000000);
+        srv_store_rollback(world->store);
+    }
+    assert_true(numbers[0] != numbers[1]);
 }
 
 /* ---- numbers of headers and buckets */
@@ -379,6 +409,7 @@ int main(void)
         store_test(test_server_store_transactions__a_read_has_one_snapshot),
         store_test(test_server_store_transactions__the_epoch_is_the_stores),
         store_test(test_server_store_transactions__ended_epochs_are_kept),
+        store_test(test_server_store_transactions__numbers_go_on_elsewhere),
         store_test(test_server_store_transactions__headers_have_one_number),
         store_test(test_server_store_transactions__a_reader_learns_headers_made_later),
         store_test(test_server_store_transactions__undone_headers_are_forgotten),
