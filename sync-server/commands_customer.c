@@ -13,6 +13,7 @@
 
 #define MERGE_PAGE 500  /* records that one changeset moves */
 #define MERGE_MAX 20000 /* records that one command moves */
+#define PAGE_BYTES_MAX ((size_t)64 * 1024 * 1024)
 
 struct merge_task {
     struct command_run *run;
@@ -68,35 +69,50 @@ static daybook_status decide(struct draft *draft, struct merge_task *task)
     return status;
 }
 
-/* All records of an entity that name the first customer name the other from now on. */
+/* The next page of an entity's records that name the first customer, into a changeset. */
+static daybook_status draft_page(struct draft *draft, struct merge_task *task,
+                                 const struct entity *entity, struct id *after, int *count)
+{
+    struct value into = {.kind = VALUE_ID, .id = task->into};
+    struct srv_record *rows;
+    daybook_status status =
+        srv_store_related(draft->decider->store, draft->org->org, entity, entity->root_field,
+                          &task->from, after, MERGE_PAGE, false, draft->arena, &rows, count);
+    for (int i = 0; status == DAYBOOK_OK && i < *count; i++) {
+        *after = rows[i].record.id;
+        bool added =
+            srv_draft_add(draft, BLOCK_SET, entity, after, rows[i].record.version) != NULL &&
+            srv_draft_value(draft, entity->root_field, &into);
+        status = added ? DAYBOOK_OK : DAYBOOK_NO_MEMORY;
+    }
+    return status;
+}
+
+/* All records of an entity that name the first customer name the other from now on. A page is
+ * forgotten once it is decided. */
 static daybook_status move_entity(struct draft *draft, struct merge_task *task,
                                   const struct entity *entity)
 {
-    struct value into = {.kind = VALUE_ID, .id = task->into};
     struct id after = {{0}};
-    struct srv_record *rows;
+    struct arena page, *whole = draft->arena;
     int count;
     daybook_status status;
+    dk_arena_init(&page, PAGE_BYTES_MAX);
+    draft->arena = &page;
     do {
-        status =
-            srv_store_related(draft->decider->store, draft->org->org, entity, entity->root_field,
-                              &task->from, &after, MERGE_PAGE, false, draft->arena, &rows, &count);
-        for (int i = 0; i < count && status == DAYBOOK_OK; i++) {
-            after = rows[i].record.id;
-            bool added =
-                srv_draft_add(draft, BLOCK_SET, entity, &after, rows[i].record.version) != NULL &&
-                srv_draft_value(draft, entity->root_field, &into);
-            status = added ? DAYBOOK_OK : DAYBOOK_NO_MEMORY;
-        }
-        task->moved += count;
+        status = draft_page(draft, task, entity, &after, &count);
+        task->moved += status == DAYBOOK_OK ? count : 0;
         if (status == DAYBOOK_OK && task->moved > MERGE_MAX) {
-            return srv_command_fail(task->run, DAYBOOK_TOO_LARGE,
-                                    "more than %d records name the first customer", MERGE_MAX);
+            status = srv_command_fail(task->run, DAYBOOK_TOO_LARGE,
+                                      "more than %d records name the first customer", MERGE_MAX);
         }
         if (status == DAYBOOK_OK) {
             status = decide(draft, task);
+            dk_arena_reset(&page);
         }
     } while (status == DAYBOOK_OK && count == MERGE_PAGE);
+    draft->arena = whole;
+    dk_arena_clear(&page);
     return status;
 }
 
