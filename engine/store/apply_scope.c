@@ -177,7 +177,7 @@ static daybook_status touch_bereft_of(struct apply *apply, const struct entity *
 daybook_status dk_apply_drop_stale(struct apply *apply)
 {
     struct store *store = apply->store;
-    struct touched list = {NULL, 0, 0};
+    struct touched list = {.count = 0};
     daybook_status status = touch_lines(apply, 0, touch_bereft_of);
     if (status == DAYBOOK_OK) {
         status = dk_fetched_drop_where(store, IS_OVER);
@@ -209,7 +209,7 @@ daybook_status dk_apply_drop_stale(struct apply *apply)
 static daybook_status lose_bucket(struct apply *apply, int64_t bucket)
 {
     struct store *store = apply->store;
-    struct touched list = {NULL, 0, 0};
+    struct touched list = {.count = 0};
     char sql[128];
     (void)dk_text_format(sql, sizeof sql, "bucket IN (%lld,%lld)", (long long)bucket,
                          (long long)~bucket);

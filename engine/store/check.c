@@ -197,7 +197,7 @@ static bool check_touch(struct check *check, const struct touch *touch)
     struct store *store = check->store;
     struct holding before, after;
     struct base base, base_after;
-    struct touched touched = {NULL, 0, 0};
+    struct touched touched = {.count = 0};
     dk_arena_reset(&store->work);
     daybook_status status =
         dk_pending_load(store, touch->entity, &touch->id, &store->work, &before);

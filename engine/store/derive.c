@@ -5,7 +5,7 @@
  * named, of its document and of that document's lines equal what dk_sales_derive computes (lines
  * first, because documents add them up), and visits show what visits.c reckons.
  */
-#include "engine/store/inside.h"
+#include "engine/store/visits.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -154,7 +154,9 @@ static bool is_of_visit(const struct entity *entity)
 /* Documents: visits are reckoned, in the order of their check-ins. */
 static daybook_status derive_documents(struct store *store, struct touched *documents, bool lenient)
 {
-    struct touched visits = {NULL, 0, 0};
+    struct touched visits = {.times = documents->times,
+                             .time_count = documents->time_count,
+                             .time_capacity = documents->time_capacity};
     daybook_status status = DAYBOOK_OK;
     sort_out(documents);
     for (int i = 0; i < documents->count && status == DAYBOOK_OK; i++) {
@@ -162,7 +164,8 @@ static daybook_status derive_documents(struct store *store, struct touched *docu
         status = is_of_visit(item->entity) ? dk_touch(store, &visits, item->entity, &item->id)
                                            : derive_one(store, item, NULL, lenient);
     }
-    return status == DAYBOOK_OK && visits.count > 0 ? dk_visits_reckon(store, &visits) : status;
+    bool any = visits.count > 0 || visits.time_count > 0;
+    return status == DAYBOOK_OK && any ? dk_visits_reckon(store, &visits) : status;
 }
 
 /* Three rounds: what is neither, then lines, then documents. Where nothing is pending the server's
@@ -170,7 +173,9 @@ static daybook_status derive_documents(struct store *store, struct touched *docu
 daybook_status dk_touched_derive(struct store *store, struct touched *touched, bool lenient)
 {
     const struct store_state *state = &store->memory.state;
-    struct touched lines = {NULL, 0, 0}, documents = {NULL, 0, 0};
+    struct touched lines = {.count = 0}, documents = {.times = touched->times,
+                                                      .time_count = touched->time_count,
+                                                      .time_capacity = touched->time_capacity};
     bool settled = lenient && state->pending == 0 && state->unsettled == 0;
     daybook_status status = DAYBOOK_OK;
     sort_out(touched);

@@ -39,7 +39,7 @@ static daybook_status stamp_made(struct store *store, int64_t seq, struct touche
 /* The same for all changesets that are not settled, and what is derived from it. */
 static daybook_status stamp_all(struct store *store)
 {
-    struct touched touched = {NULL, 0, 0};
+    struct touched touched = {.count = 0};
     struct outbox_row *rows;
     int count;
     daybook_status status = dk_outbox_list(store, &store->arena, &rows, &count);
@@ -200,7 +200,7 @@ static daybook_status renumber(struct store *store, int64_t old, int64_t new)
 static daybook_status renumber_all(struct store *store)
 {
     struct outbox_row *rows;
-    struct touched touched = {NULL, 0, 0};
+    struct touched touched = {.count = 0};
     int count;
     daybook_status status = dk_outbox_list(store, &store->arena, &rows, &count);
     for (int i = 0; status == DAYBOOK_OK && i < count; i++) {

@@ -279,6 +279,8 @@ struct touched_record {
 struct touched {
     struct touched_record *items; /* in the store's arena */
     int count, capacity;
+    struct rep_time *times; /* the same; see visits.h */
+    int time_count, time_capacity;
 };
 daybook_status dk_touch(struct store *store, struct touched *touched, const struct entity *entity,
                         const struct id *id);
@@ -291,12 +293,6 @@ daybook_status dk_touch_any(struct store *store, struct touched *touched,
  * that cannot be computed stay as they are, since what the server has decided is applied whatever
  * it is. */
 daybook_status dk_touched_derive(struct store *store, struct touched *touched, bool lenient);
-
-/* ---- visits.c */
-
-/* Reckons anew which of the visits that have changes pending count: of those touched, and what is
- * judged by them; NULL: of all. */
-daybook_status dk_visits_reckon(struct store *store, const struct touched *visits);
 
 /* ---- number.c */
 

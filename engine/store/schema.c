@@ -186,7 +186,7 @@ static void write_table(struct buffer *sql, const struct entity *entity)
     }
     if (entity->kind == ENTITY_VISIT) {
         dk_buffer_append_text(
-            sql, "CREATE INDEX IF NOT EXISTS r_visit_by_rep ON r_visit(rep_id,checkin_ts);");
+            sql, "CREATE INDEX IF NOT EXISTS r_visit_by_rep ON r_visit(rep_id,checkin_ts,status);");
     }
 }
 

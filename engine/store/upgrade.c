@@ -6,6 +6,7 @@
  * what still fits nowhere stays where it is; rows and the bases beside them are treated alike.
  */
 #include "engine/store/inside.h"
+#include "engine/store/visits.h"
 
 #include "engine/base/text.h"
 #include "engine/protocol/adopt.h"
@@ -185,7 +186,7 @@ static daybook_status renumber_pending(struct store *store)
 {
     daybook_status status;
     bool row;
-    struct touched list = {NULL, 0, 0};
+    struct touched list = {.count = 0};
     struct statement *select = dk_statement(&store->database, &store->slots.pending_list,
                                             "SELECT entity,id FROM pending", &status);
     while (select != NULL && (status = dk_step(select, &row)) == DAYBOOK_OK && row) {
@@ -241,7 +242,7 @@ static daybook_status derive_more(struct store *store, const struct entity *enti
 /* Entities first: their rows may have been raw. */
 daybook_status dk_upgrade_run(struct store *store, int64_t schema)
 {
-    struct touched touched = {NULL, 0, 0};
+    struct touched touched = {.count = 0};
     store->memory.hidden_rows = 1; /* not counted yet: those without a row are looked for */
     daybook_status status = renumber_pending(store);
     for (int kind = 0; kind < ENTITY_COUNT && status == DAYBOOK_OK; kind++) {

@@ -6,7 +6,7 @@
  * else what the server has said. 2. The reckoning is part of the overlay alone: the base keeps the
  * server's word, and nothing of it goes up.
  */
-#include "engine/store/inside.h"
+#include "engine/store/visits.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -271,7 +271,7 @@ static daybook_status add_due(struct store *store, struct due_list *list, const 
     return DAYBOOK_OK;
 }
 
-/* Adds the pending visits that the statement yields, id and check-in. */
+/* Adds the visits that the statement yields, id and check-in. */
 static daybook_status add_rows(struct store *store, struct statement *select, struct due_list *list)
 {
     daybook_status status;
@@ -298,37 +298,96 @@ static daybook_status add_all(struct store *store, struct due_list *list)
     return select == NULL ? status : add_rows(store, select, list);
 }
 
-/* Adds a visit that was touched, and the pending ones behind it that are judged by it. Its check-in
- * may have been a day later before. One that is gone could be before any. */
-static daybook_status add_touched(struct store *store, const struct id *id, struct due_list *list)
+/* Adds a time from which on a rep's visits are judged anew. */
+static daybook_status add_time(struct store *store, struct touched *touched, const struct id *rep,
+                               int64_t time_ms)
+{
+    if (touched->time_count == touched->time_capacity) {
+        int capacity = touched->time_capacity == 0 ? 64 : touched->time_capacity * 2;
+        struct rep_time *times = dk_arena_new(&store->arena, (size_t)capacity * sizeof *times);
+        if (times == NULL) {
+            return DAYBOOK_NO_MEMORY;
+        }
+        if (touched->time_count > 0) {
+            memcpy(times, touched->times, (size_t)touched->time_count * sizeof *times);
+        }
+        touched->times = times;
+        touched->time_capacity = capacity;
+    }
+    touched->times[touched->time_count++] = (struct rep_time){*rep, time_ms};
+    return DAYBOOK_OK;
+}
+
+/* See inside.h. Without a rep or a check-in it is nothing to other visits. */
+daybook_status dk_visits_note(struct store *store, struct touched *touched,
+                              const struct record *visit)
+{
+    const struct value *rep = &visit->values[VISIT_REP_ID];
+    int64_t time_ms = time_of(visit);
+    return rep->kind != VALUE_ID || time_ms == 0 ? DAYBOOK_OK
+                                                 : add_time(store, touched, &rep->id, time_ms);
+}
+
+/* Adds a visit that was touched, and the time from which on others are judged by it. Its check-in
+ * may have been a day later before. One that is gone could be before any: *all. */
+static daybook_status add_touched(struct store *store, const struct id *id, struct due_list *list,
+                                  struct touched *touched, bool *all)
 {
     struct stored stored;
-    bool found;
     dk_arena_reset(&store->work);
     daybook_status status =
-        dk_records_load(store, dk_entity(ENTITY_VISIT), id, &store->work, &stored, &found);
-    if (status != DAYBOOK_OK || !found) {
-        return status == DAYBOOK_OK ? add_all(store, list) : status;
+        dk_records_load(store, dk_entity(ENTITY_VISIT), id, &store->work, &stored, all);
+    *all = !*all;
+    if (status != DAYBOOK_OK || *all) {
+        return status;
     }
-    const struct value *rep = &stored.record.values[VISIT_REP_ID];
-    int64_t time_ms = time_of(&stored.record);
     if (stored.version < 0) {
-        status = add_due(store, list, id, time_ms);
+        status = add_due(store, list, id, time_of(&stored.record));
     }
-    if (status != DAYBOOK_OK || rep->kind != VALUE_ID || time_ms == 0) {
-        return status;
+    return status == DAYBOOK_OK ? dk_visits_note(store, touched, &stored.record) : status;
+}
+
+/* By rep and time, for qsort. */
+static int compare_times(const void *a, const void *b)
+{
+    const struct rep_time *left = a, *right = b;
+    int order = dk_id_compare(&left->rep, &right->rep);
+    return order != 0 ? order : (left->time_ms > right->time_ms) - (left->time_ms < right->time_ms);
+}
+
+/* Adds the visits behind the times that are judged by what is there and may count: the others, of
+ * which nothing has changed, show already that they do not. Times near each other are looked behind
+ * together. */
+static daybook_status add_behind(struct store *store, struct touched *touched,
+                                 struct due_list *list)
+{
+    const int64_t reach = 2 * SALES_WAY_MS;
+    const struct rep_time *times = touched->times;
+    int count = touched->time_count;
+    daybook_status status = DAYBOOK_OK;
+    if (count > 1) {
+        qsort(touched->times, (size_t)count, sizeof *times, compare_times);
     }
-    struct statement *select = dk_statement(&store->database, &store->slots.visit_behind,
-                                            "SELECT id,checkin_ts FROM r_visit WHERE rep_id=?1"
-                                            " AND checkin_ts BETWEEN ?2 AND ?3 AND version<0",
-                                            &status);
-    if (select == NULL) {
-        return status;
+    for (int i = 0, first = 0; i < count && status == DAYBOOK_OK; i++) {
+        if (i + 1 < count && dk_id_compare(&times[i].rep, &times[i + 1].rep) == 0 &&
+            times[i + 1].time_ms <= times[i].time_ms + reach) {
+            continue;
+        }
+        struct statement *select =
+            dk_statement(&store->database, &store->slots.visit_behind,
+                         "SELECT id,checkin_ts FROM r_visit WHERE rep_id=?1"
+                         " AND checkin_ts BETWEEN ?2 AND ?3 AND status IN('completed','verified')",
+                         &status);
+        if (select == NULL) {
+            return status;
+        }
+        dk_bind_id(select, 1, &times[i].rep);
+        dk_bind_int(select, 2, times[first].time_ms);
+        dk_bind_int(select, 3, times[i].time_ms + reach);
+        status = add_rows(store, select, list);
+        first = i + 1;
     }
-    dk_bind_id(select, 1, &rep->id);
-    dk_bind_int(select, 2, time_ms);
-    dk_bind_int(select, 3, time_ms + 2 * SALES_WAY_MS);
-    return add_rows(store, select, list);
+    return status;
 }
 
 /* By check-in and id: the earlier ones are found to count first. For qsort. */
@@ -341,14 +400,16 @@ static int compare_due(const void *a, const void *b)
 }
 
 /* See inside.h. */
-daybook_status dk_visits_reckon(struct store *store, const struct touched *visits)
+daybook_status dk_visits_reckon(struct store *store, struct touched *visits)
 {
     struct due_list list = {NULL, 0, 0};
     daybook_status status = DAYBOOK_OK;
     bool all = visits == NULL;
-    status = all ? add_all(store, &list) : DAYBOOK_OK;
     for (int i = 0; !all && i < visits->count && status == DAYBOOK_OK; i++) {
-        status = add_touched(store, &visits->items[i].id, &list);
+        status = add_touched(store, &visits->items[i].id, &list, visits, &all);
+    }
+    if (status == DAYBOOK_OK) {
+        status = all ? add_all(store, &list) : add_behind(store, visits, &list);
     }
     if (list.count > 1) {
         qsort(list.items, (size_t)list.count, sizeof *list.items, compare_due);

@@ -8,6 +8,7 @@
  * and the network is outside.
  */
 #include "engine/store/write.h"
+#include "engine/store/visits.h"
 
 #include "engine/sales/machines.h"
 
@@ -174,6 +175,9 @@ daybook_status dk_write_touch(struct write *write, const struct change *change,
     }
     if (store->facts[entity->kind].derives_alone || change->op == BLOCK_DELETE) {
         return DAYBOOK_OK;
+    }
+    if (change->op == BLOCK_NEW && entity->kind == ENTITY_VISIT && !dk_visit_may_count(record)) {
+        return dk_visits_note(store, &write->touched, record);
     }
     return dk_touch(store, &write->touched, entity, &record->id);
 }

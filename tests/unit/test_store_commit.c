@@ -5,6 +5,7 @@
 #include "tests/support/desk.h"
 
 #include "engine/base/text.h"
+#include "engine/store/inside.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -431,6 +432,43 @@ static void test_store_commit__many_shapes_of_updates_stay_right(void **state)
     desk_clear(&desk);
 }
 
+/* Counts what SQLite does, in hundreds of steps. */
+static int count_steps(void *context)
+{
+    int *steps = context;
+    ++*steps;
+    return 0;
+}
+
+/* The steps of a transaction of so many visits of one rep, every five minutes. */
+static int steps_of_visits(int count)
+{
+    struct desk desk;
+    int steps = 0;
+    desk_begin(&desk);
+    struct id customer = desk_customer(&desk, "A");
+    for (int i = 0; i < count; i++) {
+        struct id visit = desk_id(&desk);
+        desk_new(&desk, ENTITY_VISIT, &visit);
+        desk_ref(&desk, VISIT_CUSTOMER_ID, &customer);
+        desk_text(&desk, VISIT_STATUS, "in_progress");
+        desk_int(&desk, VISIT_CHECKIN_TS, INT64_C(1767225600000) + i * INT64_C(300000));
+    }
+    sqlite3_progress_handler(desk.store->database.handle, 100, count_steps, &steps);
+    desk_commit(&desk);
+    sqlite3_progress_handler(desk.store->database.handle, 0, NULL, NULL);
+    desk_clear(&desk);
+    return steps;
+}
+
+static void test_store_commit__many_visits_cost_no_more_each_than_few(void **state)
+{
+    (void)state;
+    int few = steps_of_visits(50), many = steps_of_visits(400);
+    assert_true(few > 0);
+    assert_in_range(many, 1, 10 * few); /* 8 times as many */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -448,6 +486,7 @@ int main(void)
         cmocka_unit_test(test_store_commit__two_changes_of_one_record_are_misuse),
         cmocka_unit_test(test_store_commit__base_values_are_kept_once_per_field),
         cmocka_unit_test(test_store_commit__many_shapes_of_updates_stay_right),
+        cmocka_unit_test(test_store_commit__many_visits_cost_no_more_each_than_few),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Visits that count, as this device reckons; see visits.c. Called by write.c when a visit is made,
+ * and when a transaction that touched visits ends.
+ */
+#ifndef DAYBOOK_STORE_VISITS_H
+#define DAYBOOK_STORE_VISITS_H
+
+#include "engine/store/inside.h"
+
+/* A time of a rep's: visits from there on may be judged by what is new there. */
+struct rep_time {
+    struct id rep;
+    int64_t time_ms;
+};
+
+/* Notes that a new visit, which does not count by itself, may be what others are judged by. */
+daybook_status dk_visits_note(struct store *store, struct touched *touched,
+                              const struct record *visit);
+/* Reckons anew which of the visits that have changes pending count: of those touched, and what is
+ * judged by them; NULL: of all. */
+daybook_status dk_visits_reckon(struct store *store, struct touched *visits);
+
+#endif
