@@ -149,7 +149,11 @@ daybook_status dk_store_apply(struct store *store, struct sync_reply *reply, str
     if (status != DAYBOOK_OK) {
         return status;
     }
-    status = dk_store_end(store, run(&apply));
+    status = run(&apply);
+    if (status == DAYBOOK_TOO_LARGE) {
+        status = dk_apply_bad(&apply, "what it makes of a record is past a limit");
+    }
+    status = dk_store_end(store, status);
     if (status == DAYBOOK_OK) {
         return DAYBOOK_OK;
     }

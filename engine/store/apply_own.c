@@ -78,11 +78,7 @@ static daybook_status base_of_new(struct store *store, const struct changeset *c
     record->values[FIELD_CREATED_DEV] =
         (struct value){.kind = VALUE_INT, .integer = (int64_t)state->device_no};
     base->state = BASE_HELD;
-    daybook_status status = DAYBOOK_OK;
-    for (int i = 0; i < change->value_count && status == DAYBOOK_OK; i++) {
-        status = dk_records_assign(record, &change->values[i], &store->work);
-    }
-    return status;
+    return dk_records_replay(record, change, &store->work);
 }
 
 /* Moves the base to what it is after this change at this position. */
@@ -109,9 +105,7 @@ static daybook_status move_base(struct store *store, const struct changeset *cha
             return DAYBOOK_OK; /* out of scope; what it revives comes whole, where it is in scope */
         }
         base->state = BASE_HELD;
-        for (int i = 0; i < change->value_count && status == DAYBOOK_OK; i++) {
-            status = dk_records_assign(&base->record, &change->values[i], &store->work);
-        }
+        status = dk_records_replay(&base->record, change, &store->work);
         break;
     default:
         base->state = BASE_ABSENT;

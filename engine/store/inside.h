@@ -162,7 +162,8 @@ struct store {
         struct statement *visit_before, *visit_twin, *visit_pending, *visit_behind;
         struct statement *number_load, *number_save, *number_rewrite;
         struct statement *inbox_add, *inbox_by_changeset, *inbox_remove, *inbox_root, *inbox_chain,
-            *inbox_adopt, *inbox_count, *inbox_lost, *inbox_kind, *inbox_told;
+            *inbox_promote, *inbox_first, *inbox_hang, *inbox_adopt, *inbox_count, *inbox_lost,
+            *inbox_kind, *inbox_told;
     } slots;
 };
 
@@ -257,8 +258,12 @@ daybook_status dk_records_children(struct store *store, const struct entity *ent
                                    int *count);
 struct sales_reader dk_records_reader(struct store *store);
 /* Puts the value of a change or log row into a record: sets and maps are applied, everything else
- * assigned. */
+ * assigned. TOO_LARGE where a set or map would pass its limit: it stays as it was. */
 daybook_status dk_records_assign(struct record *record, const struct field_value *value,
+                                 struct arena *arena);
+/* Puts a change that was committed on another base into a record. What does not fit any more does
+ * not count: the server decides. */
+daybook_status dk_records_replay(struct record *record, const struct change *change,
                                  struct arena *arena);
 /* Mask of the known fields of these values. */
 uint64_t dk_records_mask(const struct field_value *values, int count);
@@ -471,6 +476,8 @@ struct inbox_item {
 /* Adds an item; one whose cause is a changeset in the inbox joins that one's chain. What only
  * informs is passed over where the same was told before. */
 daybook_status dk_inbox_add(struct store *store, const struct inbox_item *item);
+/* Takes away one item, or one member of a chain. What still hangs from it then becomes an item of
+ * its own, which is told. */
 daybook_status dk_inbox_remove(struct store *store, int64_t item, bool *found);
 /* Takes away what tells of holds that do not stand here any more. */
 daybook_status dk_inbox_drop_holds(struct store *store);

@@ -375,11 +375,9 @@ static daybook_status replay(const struct base *base, const struct outbox_change
             known = true;
         }
         overlay->visible = known;
-        for (int v = 0; v < change->value_count; v++) {
-            daybook_status status = dk_records_assign(&overlay->record, &change->values[v], arena);
-            if (status != DAYBOOK_OK) {
-                return status;
-            }
+        daybook_status status = dk_records_replay(&overlay->record, change, arena);
+        if (status != DAYBOOK_OK) {
+            return status;
         }
     }
     return DAYBOOK_OK;

@@ -171,8 +171,7 @@ uint64_t dk_records_mask(const struct field_value *values, int count)
     return mask;
 }
 
-/* The result is in the arena or borrowed from the value. A change that does not apply is a damaged
- * one, which neither commit nor wire lets in. */
+/* The result is in the arena or borrowed from the value. */
 daybook_status dk_records_assign(struct record *record, const struct field_value *value,
                                  struct arena *arena)
 {
@@ -188,7 +187,20 @@ daybook_status dk_records_assign(struct record *record, const struct field_value
     default: *slot = value->value; break;
     }
     if (!fine) {
+        *slot = stored;
         return arena->failed ? DAYBOOK_NO_MEMORY : DAYBOOK_TOO_LARGE;
+    }
+    return DAYBOOK_OK;
+}
+
+daybook_status dk_records_replay(struct record *record, const struct change *change,
+                                 struct arena *arena)
+{
+    for (int i = 0; i < change->value_count; i++) {
+        daybook_status status = dk_records_assign(record, &change->values[i], arena);
+        if (status != DAYBOOK_OK && status != DAYBOOK_TOO_LARGE) {
+            return status;
+        }
     }
     return DAYBOOK_OK;
 }

@@ -82,13 +82,15 @@ static daybook_status repair_gap(struct sync_run *run)
     return dk_sync_new_instance(run);
 }
 
-/* See run.h. A request of several changesets that the server refuses as a whole, for its size or
- * for one malformed member, is halved until it is accepted or the one at fault is alone. */
+/* See run.h. A request of several changesets that is too large to be sent, or that the server
+ * refuses as a whole, for its size or for one malformed member, is halved until it is accepted or
+ * the one at fault is alone. A reply that came but is too much for the store says nothing of it. */
 daybook_status dk_sync_repair(struct sync_run *run, daybook_status status)
 {
     struct syncer *syncer = run->syncer;
     bool gap = strcmp(run->failure->code, "GAP") == 0;
-    bool refused = status == DAYBOOK_TOO_LARGE || strcmp(run->failure->code, "BAD_REQUEST") == 0;
+    bool too_large = status == DAYBOOK_TOO_LARGE && run->report.http_status != 200;
+    bool refused = too_large || strcmp(run->failure->code, "BAD_REQUEST") == 0;
     if (refused && run->sent_count > 1 && run->shrinks < SYNC_SHRINKS_MAX &&
         dk_push_shrink(&syncer->push, run->sent_bytes)) {
         run->shrinks++;

@@ -304,6 +304,62 @@ static void test_sync_answers__replies_that_break_the_protocol(void **state)
     mends(world);
 }
 
+/* One tag more for a record that has as many as it may have. */
+static char one_too_many[512];
+static char full_record[ID_WIRE_LENGTH + 1];
+
+static void tag_too_many(void *reply)
+{
+    struct sync_reply *message = reply;
+    (void)snprintf(one_too_many, sizeof one_too_many,
+                   "[{\"entity\":\"customer\",\"op\":\"set\",\"bucket\":2,\"fields\":[\"tags\"],"
+                   "\"rows\":[[%lld,\"%s\",{\"add\":[\"one more\"]}]]}]",
+                   (long long)message->position, full_record);
+    message->log = (struct span){one_too_many, strlen(one_too_many)};
+}
+
+static void test_sync_answers__a_row_past_a_limit_does_not_say_that_the_request_was(void **state)
+{
+    struct world *world = *state;
+    char id[DAYBOOK_ID_SIZE], json[4000] = "{\"tags\":[", text[3501] = "";
+    struct id customer;
+    daybook_transaction *transaction = NULL;
+    daybook_error *error = &world->device.error;
+    prepare(world);
+    mends(world);
+    device_customer(&world->device, "full", id);
+    device_sync(&world->device);
+    for (int i = 0; i < LIMIT_SET_ELEMENTS; i++) {
+        (void)snprintf(json + strlen(json), sizeof json - strlen(json), "%s\"t%d\"",
+                       i == 0 ? "" : ",", i);
+    }
+    (void)snprintf(json + strlen(json), sizeof json - strlen(json), "]}");
+    device_must(daybook_begin(world->engine, &transaction), NULL);
+    device_must(daybook_patch_json(transaction, "customer", id, DAYBOOK_ANY_VERSION, json, error),
+                error);
+    device_must(daybook_commit(transaction, error), error);
+    daybook_end(&transaction);
+    device_sync(&world->device);
+    memset(text, 'x', sizeof text - 1);
+    device_visit(&world->device, id, text, NULL); /* two that could go one by one */
+    device_visit(&world->device, id, text, NULL);
+    script_plan(&world->script,
+                (struct script_fault){.trouble = SCRIPT_FAIL, .status = DAYBOOK_OFFLINE});
+    device_sync_expect(&world->device, DAYBOOK_OFFLINE);
+    assert_true(dk_id_from_text(id, strlen(id), &customer));
+    dk_id_to_wire(&customer, full_record);
+
+    int syncs = script_seen(&world->script).syncs;
+    changes_nothing(
+        world,
+        (struct script_fault){.trouble = SCRIPT_TWIST, .twist = tag_too_many, .retry_after_ms = -1},
+        DAYBOOK_BAD_REPLY);
+    assert_int_equal(script_seen(&world->script).syncs, syncs + 1); /* nothing was halved */
+    assert_non_null(strstr(error->text, "past a limit"));
+    device_sync(&world->device);
+    assert_int_equal(device_status(&world->device).pending, 0);
+}
+
 /* The same for enrolments. */
 static void no_token(void *reply)
 {
@@ -446,6 +502,7 @@ int main(void)
         API_TEST(test_sync_answers__a_reply_cut_at_each_byte),
         API_TEST(test_sync_answers__a_reply_damaged_at_each_byte),
         API_TEST(test_sync_answers__replies_that_break_the_protocol),
+        API_TEST(test_sync_answers__a_row_past_a_limit_does_not_say_that_the_request_was),
         API_TEST(test_sync_answers__enrolments_that_break_the_protocol),
         API_TEST(test_sync_answers__enrolment_meets_the_same),
         API_TEST(test_sync_answers__a_refused_token_can_be_replaced),
