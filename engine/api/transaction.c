@@ -396,15 +396,8 @@ static daybook_status commit(struct daybook_transaction *transaction)
     if (status != DAYBOOK_OK) {
         return status;
     }
-    if (count == 0) {
-        for (int i = 0; i < transaction->item_count && status == DAYBOOK_OK; i++) {
-            status = dk_store_inbox_discard(transaction->engine->store, transaction->items[i]);
-            status = status == DAYBOOK_NOT_FOUND ? DAYBOOK_OK : status;
-        }
-    } else {
-        status = dk_store_commit(transaction->engine->store, changes, count, transaction->items,
-                                 transaction->item_count, &failure);
-    }
+    status = dk_store_commit(transaction->engine->store, changes, count, transaction->items,
+                             transaction->item_count, &failure);
     if (status != DAYBOOK_OK) {
         return fail_commit(transaction, status, &failure);
     }

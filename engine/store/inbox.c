@@ -3,11 +3,14 @@
  * Owns table inbox_item: what needs a person or should be known. Called by apply, which adds, by
  * commit and the API, which take away. Invariants: a rejected changeset is in the inbox, whole,
  * until somebody discards or re-sends it; those that were rejected because they built on it hang
- * from its item as one chain, in the order in which they were made.
+ * from its item as one chain, in the order in which they were made: the head, then by number.
  */
 #include "engine/store/inside.h"
 
 #include <string.h>
+
+#define COLUMNS /* all but number and root */                                                      \
+    "kind,code,entity,record_id,field,rule,mine,theirs,changeset,cause,created_ms,body,subject"
 
 /* ---- adding */
 
@@ -79,10 +82,7 @@ daybook_status dk_inbox_add(struct store *store, const struct inbox_item *item)
     }
     struct statement *add = dk_statement(
         &store->database, &store->slots.inbox_add,
-        "INSERT INTO "
-        "inbox_item(root,kind,code,entity,record_id,field,rule,mine,theirs,changeset,cause,"
-        "created_ms,body,subject) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-        &status);
+        "INSERT INTO inbox_item(root," COLUMNS ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?)", &status);
     if (add == NULL) {
         return status;
     }
@@ -119,31 +119,70 @@ daybook_status dk_inbox_add(struct store *store, const struct inbox_item *item)
 
 /* ---- taking away */
 
-/* An item with its chain. The item of a chain's member is the chain's. */
+/* Runs a statement with the number of an item as its only parameter. */
+static daybook_status run_for(struct store *store, struct statement **slot, const char *sql,
+                              int64_t item)
+{
+    daybook_status status;
+    struct statement *statement = dk_statement(&store->database, slot, sql, &status);
+    if (statement == NULL) {
+        return status;
+    }
+    dk_bind_int(statement, 1, item);
+    return dk_step_done(statement);
+}
+
+/* What hung from an item that is gone becomes an item of its own, headed by its first member. That
+ * gets a new number: nobody has been told of it. */
+static daybook_status promote(struct store *store, int64_t gone)
+{
+    daybook_status status = run_for(store, &store->slots.inbox_promote,
+                                    "INSERT INTO inbox_item(" COLUMNS ") SELECT " COLUMNS
+                                    " FROM inbox_item WHERE root=? ORDER BY item LIMIT 1",
+                                    gone);
+    if (status != DAYBOOK_OK || dk_database_changes(&store->database) == 0) {
+        return status;
+    }
+    int64_t head = sqlite3_last_insert_rowid(store->database.handle);
+    status = run_for(store, &store->slots.inbox_first,
+                     "DELETE FROM inbox_item WHERE item="
+                     "(SELECT min(item) FROM inbox_item WHERE root=?)",
+                     gone);
+    struct statement *hang =
+        status != DAYBOOK_OK ? NULL
+                             : dk_statement(&store->database, &store->slots.inbox_hang,
+                                            "UPDATE inbox_item SET root=?1 WHERE root=?2", &status);
+    if (hang == NULL) {
+        return status;
+    }
+    dk_bind_int(hang, 1, head);
+    dk_bind_int(hang, 2, gone);
+    store->memory.state.inbox++;
+    store->memory.state.inbox_last = head;
+    return dk_step_done(hang);
+}
+
+/* Without its chain; see promote. */
 daybook_status dk_inbox_remove(struct store *store, int64_t item, bool *found)
 {
     daybook_status status;
     struct statement *remove =
         dk_statement(&store->database, &store->slots.inbox_remove,
-                     "DELETE FROM inbox_item WHERE item=?1 AND root IS NULL", &status);
+                     "DELETE FROM inbox_item WHERE item=? RETURNING root IS NULL", &status);
+    *found = false;
     if (remove == NULL) {
         return status;
     }
     dk_bind_int(remove, 1, item);
-    status = dk_step_done(remove);
-    *found = status == DAYBOOK_OK && dk_database_changes(&store->database) == 1;
-    if (!*found) {
+    status = dk_step(remove, found);
+    if (status != DAYBOOK_OK || !*found) {
         return status;
     }
-    store->memory.state.inbox--;
+    bool head = dk_column_int(remove, 0) != 0;
+    dk_reset(remove);
     store->changed |= STORE_CHANGED_SYNC;
-    struct statement *chain = dk_statement(&store->database, &store->slots.inbox_root,
-                                           "DELETE FROM inbox_item WHERE root=?", &status);
-    if (chain == NULL) {
-        return status;
-    }
-    dk_bind_int(chain, 1, item);
-    return dk_step_done(chain);
+    store->memory.state.inbox -= head;
+    return head ? promote(store, item) : DAYBOOK_OK;
 }
 
 /* Items of holds that do not stand any more, or are out of scope. One that this device has let go
@@ -185,24 +224,14 @@ static daybook_status remove_whole(struct store *store, int64_t item, bool *foun
         count = 1;
         status = DAYBOOK_OK;
     }
+    if (status == DAYBOOK_OK) {
+        status =
+            run_for(store, &store->slots.inbox_root, "DELETE FROM inbox_item WHERE root=?", item);
+    }
     for (int i = 0; i < count && status == DAYBOOK_OK; i++) {
         status = dk_inbox_remove(store, items[i], i == 0 ? found : &other);
     }
     return status;
-}
-
-daybook_status dk_store_inbox_discard(struct store *store, int64_t item)
-{
-    bool found = false;
-    daybook_status status = dk_store_begin(store);
-    if (status != DAYBOOK_OK) {
-        return status;
-    }
-    status = remove_whole(store, item, &found);
-    if (status == DAYBOOK_OK && !found) {
-        status = DAYBOOK_NOT_FOUND;
-    }
-    return dk_store_end(store, status);
 }
 
 /* Whether the item is there, and is of a rejected changeset. */
@@ -223,6 +252,20 @@ static daybook_status find_kind(struct store *store, int64_t item, bool *found, 
         dk_reset(find);
     }
     return status;
+}
+
+daybook_status dk_store_inbox_discard(struct store *store, int64_t item)
+{
+    bool found = false, rejected = false;
+    daybook_status status = dk_store_begin(store);
+    if (status != DAYBOOK_OK) {
+        return status;
+    }
+    status = find_kind(store, item, &found, &rejected);
+    if (status == DAYBOOK_OK) {
+        status = found ? remove_whole(store, item, &found) : DAYBOOK_NOT_FOUND;
+    }
+    return dk_store_end(store, status);
 }
 
 daybook_status dk_store_inbox_acknowledge(struct store *store, int64_t item)

@@ -253,16 +253,18 @@ static daybook_status add_body(struct collected *collected, const char *body, si
     return status;
 }
 
-/* Head and chain, in the order in which they were rejected, which is that of their numbers. */
-static daybook_status add_bodies(struct collected *collected, int64_t item, int *bodies)
+/* Head and chain, in the order in which they were rejected. Their numbers are noted from the last
+ * to the first, so that a head goes after what hangs from it. */
+static daybook_status add_bodies(struct collected *collected, int64_t item, int64_t **items,
+                                 int *bodies)
 {
     struct store *store = collected->store;
     daybook_status status;
     bool row;
     struct statement *chain = dk_statement(&store->database, &store->slots.inbox_chain,
-                                           "SELECT body FROM inbox_item WHERE (item=?1 AND root IS "
-                                           "NULL OR root=?1) AND kind='rejected'"
-                                           " ORDER BY item",
+                                           "SELECT body,item,count(*) OVER () FROM inbox_item"
+                                           " WHERE (item=?1 AND root IS NULL OR root=?1)"
+                                           " AND kind='rejected' ORDER BY root IS NOT NULL,item",
                                            &status);
     *bodies = 0;
     if (chain == NULL) {
@@ -272,8 +274,17 @@ static daybook_status add_bodies(struct collected *collected, int64_t item, int 
     while ((status = dk_step(chain, &row)) == DAYBOOK_OK && row) {
         size_t length;
         const char *body = dk_column_text(chain, 0, &length);
-        status = body == NULL ? DAYBOOK_CORRUPT : add_body(collected, body, length, *bodies == 0);
-        (*bodies)++;
+        int64_t count = dk_column_int(chain, 2);
+        if (*bodies == 0) {
+            *items = dk_arena_new(collected->arena, (size_t)count * sizeof **items);
+        }
+        status = *items == NULL ? DAYBOOK_NO_MEMORY
+                 : body == NULL ? DAYBOOK_CORRUPT
+                                : add_body(collected, body, length, *bodies == 0);
+        if (status == DAYBOOK_OK) {
+            (*bodies)++;
+            (*items)[count - *bodies] = dk_column_int(chain, 1);
+        }
         if (status != DAYBOOK_OK) {
             dk_reset(chain);
             return status;
@@ -318,7 +329,7 @@ daybook_status dk_store_inbox_changes(struct store *store, int64_t item, struct 
     struct collected collected = {.store = store, .arena = arena};
     int bodies;
     (void)pthread_mutex_lock(&store->lock);
-    daybook_status status = add_bodies(&collected, item, &bodies);
+    daybook_status status = add_bodies(&collected, item, items, &bodies);
     (void)pthread_mutex_unlock(&store->lock);
     if (status == DAYBOOK_OK && bodies == 0) {
         return lost_changes(store, item, arena, changes, count, items, item_count);
@@ -327,12 +338,7 @@ daybook_status dk_store_inbox_changes(struct store *store, int64_t item, struct 
         return status;
     }
     drop_nothing(&collected);
-    *items = dk_arena_new(arena, sizeof **items);
-    if (*items == NULL) {
-        return DAYBOOK_NO_MEMORY;
-    }
-    (*items)[0] = item;
-    *item_count = 1;
+    *item_count = bodies;
     *changes = collected.changes;
     *count = collected.count;
     return DAYBOOK_OK;

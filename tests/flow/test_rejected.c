@@ -220,6 +220,102 @@ static void test_rejected__what_built_on_it_comes_back_as_one_item(void **state)
     assert_int_equal(daybook_inbox_discard(li->device.engine, 1), DAYBOOK_NOT_FOUND);
 }
 
+/* Builds on the visit that `context` names while it is being refused. */
+static void build_on(void *context, int number, daybook_status status)
+{
+    (void)number, (void)status;
+    li->tap.after = NULL;
+    rep_putf(li, "visit_action", NULL,
+             "{\"visit_id\":\"%s\",\"kind\":\"stock\",\"note\":\"seven left\"}",
+             (const char *)context);
+    rep_patchf(li, "visit", context, "{\"feedback\":\"wants a call back\"}");
+}
+
+/* A visit that was refused and has been opened to be mended, when what built on it joins it.
+ * Returns its item. */
+static int64_t open_visit(char visit[DAYBOOK_ID_SIZE], daybook_transaction **transaction)
+{
+    char closed[DAYBOOK_ID_SIZE];
+    daybook_error *error = &li->device.error;
+    closed_shop(closed);
+    rep_putf(li, "visit", visit, "{\"customer_id\":\"%s\",\"feedback\":\"one\"}", closed);
+    li->tap.after = build_on;
+    li->tap.context = visit;
+    tap_allow(&li->tap, 1);
+    device_sync_expect(&li->device, DAYBOOK_OFFLINE);
+    int64_t item = device_int(&li->device, "SELECT item FROM inbox WHERE chain = 0");
+    device_must(daybook_inbox_reopen(li->device.engine, item, transaction, error), error);
+    tap_allow(&li->tap, -1);
+    rep_sync(li);
+    assert_int_equal(device_int(&li->device, "SELECT chain FROM inbox"), 2);
+    return item;
+}
+
+static void note_arrival(void *context, int64_t after)
+{
+    *(int64_t *)context = after;
+}
+
+static void test_rejected__what_joins_an_open_item_stays(void **state)
+{
+    char visit[DAYBOOK_ID_SIZE], shop[DAYBOOK_ID_SIZE], json[128];
+    daybook_transaction *transaction = NULL;
+    daybook_watch *watch = NULL;
+    daybook_error *error = &li->device.error;
+    int64_t after = -1;
+    (void)state;
+    rep_put(wang, "customer", "{\"name\":\"open\"}", shop);
+    int64_t item = open_visit(visit, &transaction);
+    device_must(daybook_inbox_watch(li->device.engine, note_arrival, &after, &watch), NULL);
+    (void)snprintf(json, sizeof json, "{\"customer_id\":\"%s\"}", shop);
+    device_must(daybook_patch_json(transaction, "visit", visit, DAYBOOK_ANY_VERSION, json, error),
+                error);
+    device_must(daybook_commit(transaction, error), error);
+    daybook_end(&transaction);
+
+    /* what was not in the form is an item of its own, which nobody has been told of before */
+    assert_int_equal(device_status(&li->device).inbox, 1);
+    assert_int_equal(device_int(&li->device, "SELECT count(*) FROM inbox WHERE chain = 1"), 1);
+    int64_t left = device_int(&li->device, "SELECT item FROM inbox");
+    assert_true(left > item && after >= item && left > after);
+    daybook_watch_close(&watch);
+    company_settle(&company);
+    assert_field(wang, "visit", visit, "feedback", "one");
+    device_must(daybook_inbox_keep_mine(li->device.engine, left, error), error);
+    company_settle(&company);
+    assert_field(wang, "visit", visit, "feedback", "wants a call back");
+    assert_int_equal(rep_count(wang,
+                               "SELECT count(*) FROM visit_action WHERE visit_id = ?1 AND"
+                               " note = 'seven left'",
+                               visit),
+                     1);
+    assert_int_equal(device_status(&li->device).inbox, 0);
+    assert_int_equal(device_int(&li->device, "SELECT count(*) FROM inbox"), 0);
+}
+
+/* Also where nothing is left to write of what was opened. */
+static void test_rejected__what_joins_an_emptied_item_stays(void **state)
+{
+    char visit[DAYBOOK_ID_SIZE];
+    daybook_transaction *transaction = NULL;
+    daybook_error *error = &li->device.error;
+    (void)state;
+    (void)open_visit(visit, &transaction);
+    device_must(daybook_delete(transaction, "visit", visit, DAYBOOK_ANY_VERSION), error);
+    device_must(daybook_commit(transaction, error), error);
+    daybook_end(&transaction);
+    assert_int_equal(device_status(&li->device).inbox, 1);
+    assert_int_equal(device_int(&li->device, "SELECT count(*) FROM inbox WHERE chain = 1 AND code ="
+                                             " 'DEPENDS'"),
+                     1);
+    device_must(
+        daybook_inbox_discard(li->device.engine, device_int(&li->device, "SELECT item FROM inbox")),
+        NULL);
+    assert_int_equal(device_int(&li->device, "SELECT count(*) FROM inbox"), 0);
+    assert_int_equal(device_status(&li->device).inbox, 0);
+    company_settle(&company);
+}
+
 static void test_rejected__reopened_mended_and_sent_again(void **state)
 {
     char visit[DAYBOOK_ID_SIZE], other[DAYBOOK_ID_SIZE], json[200];
@@ -352,6 +448,8 @@ int main(void)
         cmocka_unit_test(test_rejected__nothing_else_changes_in_the_view),
         cmocka_unit_test(test_rejected__pending_changes_on_top_stay),
         cmocka_unit_test(test_rejected__what_built_on_it_comes_back_as_one_item),
+        cmocka_unit_test(test_rejected__what_joins_an_open_item_stays),
+        cmocka_unit_test(test_rejected__what_joins_an_emptied_item_stays),
         cmocka_unit_test(test_rejected__reopened_mended_and_sent_again),
         cmocka_unit_test(test_rejected__reopened_unmended_is_refused_again),
         cmocka_unit_test(test_rejected__survives_a_lost_reply_and_a_restart),

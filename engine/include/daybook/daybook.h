@@ -376,8 +376,8 @@ DAYBOOK_API daybook_status daybook_pending_count(daybook *engine, int64_t *count
  *  - others inform; daybook_inbox_use_theirs takes them away. Newer versions may add kinds.
  */
 
-/* Takes the item away, with its chain; what it held is dropped for good. Those of one group of
- * fields go together, also with the next. NOT_FOUND. */
+/* Takes the item away, with its chain as it is by now; what it held is dropped for good. Those of
+ * one group of fields go together, also with the next. NOT_FOUND. */
 DAYBOOK_API daybook_status daybook_inbox_discard(daybook *engine, int64_t item);
 /* Takes an item away that only informs, and leaves what stands. INVALID: the item holds a rejected
  * change; discard, mend or keep it. NOT_FOUND. */
@@ -391,7 +391,8 @@ DAYBOOK_API daybook_status daybook_inbox_use_theirs(daybook *engine, int64_t ite
 DAYBOOK_API daybook_status daybook_inbox_keep_mine(daybook *engine, int64_t item,
                                                    daybook_error *error);
 /* Stages all changes of a rejected item and its chain, or the value of a superseded one, in a new
- * transaction, to be mended and committed; the commit takes the item away. Statuses as for
+ * transaction, to be mended and committed; the commit takes the item away. What a sync has added to
+ * its chain meanwhile stays in the inbox, as an item of its own. Statuses as for
  * daybook_inbox_keep_mine. */
 DAYBOOK_API daybook_status daybook_inbox_reopen(daybook *engine, int64_t item,
                                                 daybook_transaction **transaction,
