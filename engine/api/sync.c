@@ -196,7 +196,7 @@ daybook_status daybook_verify(daybook *engine)
     return status;
 }
 
-/* See daybook.h. */
+/* See daybook.h. It waits for nobody: a stop under way waits for a callback, which may be here. */
 daybook_status daybook_start(daybook *engine, int64_t interval_ms)
 {
     if (interval_ms < 0 || interval_ms > INTERVAL_MS_MAX) {
@@ -208,7 +208,10 @@ daybook_status daybook_start(daybook *engine, int64_t interval_ms)
     }
     struct worker_options options = {&engine->platform, engine->syncer, engine->log, interval_ms};
     struct worker *worker = NULL;
-    pthread_mutex_lock(&engine->lifecycle);
+    if (pthread_mutex_trylock(&engine->lifecycle) != 0) {
+        dk_engine_leave(engine);
+        return DAYBOOK_BUSY;
+    }
     if (dk_engine_is_closed(engine) || engine->platform.thread_start == NULL) {
         status = DAYBOOK_MISUSE;
     } else if (is_running(engine)) {

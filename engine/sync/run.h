@@ -28,7 +28,7 @@ struct syncer {
     int64_t paced_ms; /* steady clock: when the pace was learnt last */
     struct pull_pace pull;
     struct id lease;    /* new instance that is being leased; zero: none */
-    bool verify;        /* the next run that reaches the head compares contents */
+    atomic_bool verify; /* a run that reaches the head compares contents; set by any thread */
     int64_t unreported; /* buckets that differed, and that the server has not been told of */
     bool token_refused; /* the server said SIGN_IN; a new enrolment is due */
 

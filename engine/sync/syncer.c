@@ -287,16 +287,18 @@ static daybook_status verify_contents(struct sync_run *run, const struct sync_re
     struct syncer *syncer = run->syncer;
     const daybook_platform *platform = syncer->options.exchange.platform;
     int diverged = 0;
-    if (!run->done || !syncer->verify || applied->differs) {
+    if (!run->done || applied->differs) {
         return DAYBOOK_OK;
     }
     if (!request->contents) {
+        if (!atomic_exchange(&syncer->verify, false)) {
+            return DAYBOOK_OK;
+        }
         run->contents = true;
         run->done = false;
         return dk_store_ask_again(syncer->options.store);
     }
     run->contents = false;
-    syncer->verify = false;
     daybook_status status = dk_store_verify(syncer->options.store, reply, &diverged);
     if (status == DAYBOOK_OK) {
         status = dk_store_verified(syncer->options.store, platform->wall_ms(platform->context));
@@ -416,16 +418,14 @@ static void plan_verify(struct syncer *syncer)
     if (state.verified_ms == 0) {
         (void)dk_store_verified(syncer->options.store, now_ms);
     } else if (now_ms - state.verified_ms >= SYNC_VERIFY_MS || now_ms < state.verified_ms) {
-        syncer->verify = true;
+        dk_syncer_verify(syncer);
     }
 }
 
 /* See the header. */
 void dk_syncer_verify(struct syncer *syncer)
 {
-    pthread_mutex_lock(&syncer->run_lock);
-    syncer->verify = true;
-    pthread_mutex_unlock(&syncer->run_lock);
+    atomic_store(&syncer->verify, true);
 }
 
 /* See the header. */
@@ -447,6 +447,9 @@ daybook_status dk_syncer_run(struct syncer *syncer, int64_t budget_ms, bool wait
     }
     plan_verify(syncer);
     daybook_status status = run_rounds(&run);
+    if (run.contents) {
+        dk_syncer_verify(syncer); /* it did not get that far */
+    }
     finish_run(syncer, status);
     pthread_mutex_unlock(&syncer->run_lock);
     if (status != DAYBOOK_OK && status != DAYBOOK_INTERRUPTED) {

@@ -58,7 +58,7 @@ void dk_syncer_free(struct syncer *syncer); /* nothing runs any more; NULL is fi
 daybook_status dk_syncer_run(struct syncer *syncer, int64_t budget_ms, bool wait,
                              struct sync_failure *failure);
 /* The next run that reaches the head compares what every record says with the server; what differs
- * is loaded anew and counted. Waits for a run that is under way. */
+ * is loaded anew and counted. Any thread, also within a run. */
 void dk_syncer_verify(struct syncer *syncer);
 /* Trades a one-time code for a token. MISUSE: enrolled, and the server has not refused the token;
  * BAD_CODE; INVALID: the code belongs to another user than the store; and what dk_exchange gives.

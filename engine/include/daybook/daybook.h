@@ -12,8 +12,10 @@
  * handle gives DAYBOOK_MISUSE.
  *  - Any thread may call any function on an engine. A transaction, a record, a query is used by one
  * thread at a time.
- *  - Callbacks run on a thread of the engine's choice, never while a lock is held. After the
- * matching close, end or stop has returned none runs.
+ *  - Callbacks (of watches) run on a thread of the engine's choice, never while a lock is held.
+ * After the matching close, end or stop has returned none runs. A callback may call any function,
+ * and none of them waits for what waits for the callback: daybook_enrol and daybook_fetch give BUSY
+ * there, daybook_close and daybook_stop do nothing. The platform's hooks call none.
  *  - Structs that begin with `size` are filled with their _INIT macro first, so that they can grow.
  *
  * Numbers: money is int64 in minor units (fen, cents) with a currency beside it; prices int64 in
@@ -271,7 +273,7 @@ DAYBOOK_API void daybook_free(void *block);
 
 /* Calls `changed` soon after each commit, own or synced, that touched a table the query reads;
  * several commits may make one call. It runs on the thread that committed or synced, one callback
- * at a time. It may call any function but daybook_close, daybook_stop and daybook_enrol. */
+ * at a time. */
 DAYBOOK_API daybook_status daybook_watch_open(daybook *engine, const char *sql,
                                               void (*changed)(void *context), void *context,
                                               daybook_watch **watch, daybook_error *error);
@@ -294,11 +296,11 @@ DAYBOOK_API daybook_status daybook_enrol(daybook *engine, const char *code, cons
 DAYBOOK_API daybook_status daybook_sync(daybook *engine, int64_t budget_ms, daybook_error *error);
 /* Makes the next sync compare what every record says with the server, and ask again what became of
  * changesets in quarantine; it does both by itself once a day. What differs is counted in the
- * status (divergences, repaired) and loaded anew. Waits for a sync that is under way. MISUSE: no
- * server_url. */
+ * status (divergences, repaired) and loaded anew. Waits for nothing; a sync that is under way does
+ * it too, if it has not yet. MISUSE: no server_url. */
 DAYBOOK_API daybook_status daybook_verify(daybook *engine);
 /* A thread that syncs after each commit and every `interval_ms` (0: 60,000), with exponential
- * backoff after failures. BUSY: it runs already. */
+ * backoff after failures. BUSY: it runs already, or is being started or stopped. */
 DAYBOOK_API daybook_status daybook_start(daybook *engine, int64_t interval_ms);
 /* "Sync now" or "the network is back": forgets the backoff. */
 DAYBOOK_API daybook_status daybook_wake(daybook *engine);
@@ -400,8 +402,7 @@ DAYBOOK_API daybook_status daybook_inbox_reopen(daybook *engine, int64_t item,
 /* The conflict hook: calls `arrived` soon after a sync has put items into the inbox; those whose
  * number is above `after` are new (some may have gone again). Items that were there before are not
  * told. Like any watch's, the callback runs on the thread that synced, while no lock is held, one
- * at a time; it may call any function but daybook_close, daybook_stop and daybook_enrol. Close it
- * with daybook_watch_close. */
+ * at a time. Close it with daybook_watch_close. */
 DAYBOOK_API daybook_status daybook_inbox_watch(daybook *engine,
                                                void (*arrived)(void *context, int64_t after),
                                                void *context, daybook_watch **watch);

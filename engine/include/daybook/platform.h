@@ -48,7 +48,7 @@ struct daybook_reply {
 };
 
 /* The hooks. Any thread may call them, at the same time too, but for what is said about
- * connections. */
+ * connections, and while the engine holds locks: a hook must not call the engine. */
 typedef struct daybook_platform {
     size_t size;   /* sizeof(struct daybook_platform) */
     void *context; /* given to every hook */
