@@ -87,8 +87,10 @@ static void writing(struct inside *inside, daybook *engine, daybook_error *error
 static void reading(struct inside *inside, daybook *engine, daybook_error *error)
 {
     daybook_query *query = NULL;
+    daybook_visit_count count = DAYBOOK_VISIT_COUNT_INIT;
     bool row = false;
     (void)inside;
+    assert_int_equal(daybook_visit_counts(engine, NOWHERE, &count), DAYBOOK_NOT_FOUND);
     device_must(daybook_query_open(engine, "SELECT ?1, ?2, ?3, ?4", &query, error), error);
     assert_int_equal(daybook_bind_text(query, 1, "text"), DAYBOOK_OK);
     assert_int_equal(daybook_bind_int(query, 2, 2), DAYBOOK_OK);
@@ -166,7 +168,7 @@ static const struct {
      "commit end",
      writing},
     {"query_open bind_text bind_int bind_id bind_null step column_count column_name column_text "
-     "column_int column_is_null query_reset query_error query_close",
+     "column_int column_is_null query_reset query_error query_close visit_counts",
      reading},
     {"watch_close watch_open inbox_watch", watching},
     {"inbox_use_theirs inbox_reopen inbox_keep_mine inbox_discard", inbox},
