@@ -14,6 +14,7 @@
  *   let NAME SELECT ...               the first column of the first row, later written as $NAME
  *   sql SELECT ...                    prints rows as a table of texts
  *   sync, status, echo TEXT
+ *   verify                            the next sync compares what every record says
  *   reopen ITEM ENTITY ID {json}      stage an inbox item again, mend one of its records, commit
  *   keep ITEM, discard ITEM           write what lost once more; drop what was rejected
  *   clear HOLD [NOTE]                 let go what a hold holds up
@@ -197,6 +198,8 @@ static daybook_status run_line(struct session *session, char *line)
         return daybook_enrol(session->engine, rest, "quickstart", &session->error);
     if (strcmp(verb, "sync") == 0)
         return daybook_sync(session->engine, 0, &session->error);
+    if (strcmp(verb, "verify") == 0)
+        return daybook_verify(session->engine);
     if (strcmp(verb, "status") == 0)
         return print_status(session);
     if (strcmp(verb, "sql") == 0)

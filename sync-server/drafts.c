@@ -77,6 +77,7 @@ static bool make_input(struct draft *draft, int64_t now_ms, struct decide_input 
     uint8_t random[10];
     memset(input, 0, sizeof *input);
     input->class = draft->class;
+    input->converts = draft->converts;
     if (!srv_random(random, sizeof random)) {
         return false;
     }
@@ -117,6 +118,7 @@ daybook_status srv_draft_decide(struct draft *draft)
     draft->capacity = 0;
     draft->class = CLASS_OPEN;
     draft->time_ms = 0;
+    draft->converts = false;
     return status;
 }
 

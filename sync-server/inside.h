@@ -384,6 +384,7 @@ struct draft {
     int count, capacity;
     enum srv_class class;   /* where documents go that it names; open unless it is set */
     int64_t time_ms;        /* when it counts as made; 0: now */
+    bool converts;          /* see struct decide_input */
     struct verdict verdict; /* after srv_draft_decide */
 };
 /* Begins with the server as author. NOT_FOUND: there is no organisation yet. */

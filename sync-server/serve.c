@@ -176,6 +176,13 @@ static daybook_status open_service(struct server *server, char *problem, size_t 
     }
     dk_memory_free(text);
     if (status == DAYBOOK_OK) {
+        status = srv_service_judge(server->service);
+        if (status != DAYBOOK_OK) {
+            (void)dk_text_format(problem, problem_size, "cannot judge what was given: status %d",
+                                 (int)status);
+        }
+    }
+    if (status == DAYBOOK_OK) {
         (void)srv_service_learn(server->service); /* what fails now can be released by hand */
     }
     return status;

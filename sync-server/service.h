@@ -93,6 +93,10 @@ daybook_status srv_service_command(struct service *service, int argc, const char
 daybook_status srv_service_convert(struct service *service, bool (*stop)(void *context),
                                    void *context);
 
+/* Judges by its own policy what was given for a field before this server knew it
+ * (decide/given.c). Before it serves; what it came to is logged. */
+daybook_status srv_service_judge(struct service *service);
+
 /* Decides what waits in the quarantine for a schema that this server has by now. Before it serves;
  * what it came to is logged. What of a device cannot be decided waits on, and is the first failure
  * returned; the others' are decided all the same. */

@@ -11,6 +11,7 @@
  *   freeze.c  what is done to documents whose content stands is led elsewhere (fork.c)
  *   merge.c   each field, group, key, state against what stands (deletion.c: records as wholes)
  *   note.c    what lost
+ *   given.c   what was given for fields before the server knew them
  *   redirect.c  what goes to another record than it names, because two were found to be one
  *   hold.c    what is applied and waits for somebody
  *   validate.c  fields of the server, domain rules, derived columns
@@ -77,6 +78,9 @@ struct decide_input {
     /* The server's own: the documents that it names go to this class, whatever it is. All other
      * changesets bring what they touch back to the open one, which is 0. */
     enum srv_class class;
+    /* The server's own, when it has learned a schema: adds what follows from what is there, which
+     * no content that stands is against, and judges what was given before. */
+    bool converts;
     /* Its text for the quarantine, borrowed. */
     daybook_status (*text)(void *context, const char **bytes, size_t *length);
     void *context;

@@ -7,6 +7,7 @@
  * edited it meet in one draft, in any order of arrival. 3. Where two sent it, the first stands, and
  * what the other had sent otherwise is noted.
  */
+#include "engine/protocol/convert.h"
 #include "engine/sales/machines.h"
 #include "sync-server/decide/work.h"
 
@@ -290,6 +291,8 @@ static bool read_copy(struct decision *decision, const struct work *document,
                      entity->fields[entity->parent_field].target == (int)record->entity->kind;
         fine = copy->changes[i].op == BLOCK_NEW && (i == 0 || child);
     }
+    copy->schema = decision->input->changeset.schema;
+    fine = fine && dk_convert(copy, decision->arena);
     if (decision->arena->failed) {
         return srv_decision_out_of_memory(decision);
     }

@@ -366,7 +366,7 @@ static bool freeze(struct decision *decision, struct work *work)
 bool srv_decide_freeze(struct decision *decision)
 {
     for (struct work *work = decision->works; work != NULL; work = work->next) {
-        if (work->change != NULL && !freeze(decision, work)) {
+        if (work->change != NULL && !decision->input->converts && !freeze(decision, work)) {
             return false;
         }
     }

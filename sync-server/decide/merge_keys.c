@@ -405,7 +405,14 @@ bool srv_merge_extra(struct decision *decision, struct work *work, const struct 
     if (extra == NULL) {
         return srv_decision_out_of_memory(decision);
     }
-    *extra = (struct work_extra){value->name, value->name_length, applies, loses, work->extra};
+    *extra = (struct work_extra){.name = value->name,
+                                 .length = value->name_length,
+                                 .changed = applies,
+                                 .own = loses,
+                                 .given = true,
+                                 .seen = srv_work_seen(decision, work->change),
+                                 .value = incoming,
+                                 .next = work->extra};
     work->extra = extra;
     if (applies && !srv_extra_put(&record->extra, value->name, value->name_length, &incoming,
                                   decision->arena)) {

@@ -246,6 +246,73 @@ bool srv_join_state(struct decision *decision, const struct work *from, struct w
            put(decision, &step);
 }
 
+/* The rank that a row names; -1: none. */
+static int given_rank(const struct field *field, const struct srv_given *given)
+{
+    for (int rank = 0; given->value != NULL && field->choices[rank] != NULL; rank++) {
+        size_t length = strlen(field->choices[rank]);
+        if (given->value_length == length + 2 &&
+            memcmp(given->value + 1, field->choices[rank], length) == 0) {
+            return rank;
+        }
+    }
+    return -1;
+}
+
+/* Takes one step that was given before, if the machine had it. False: the decision has failed. */
+static bool take_given(struct decision *decision, struct step *step, const struct srv_given *given,
+                       uint32_t *holder)
+{
+    const char *rule;
+    const struct record *record = &step->work->row.record;
+    uint32_t device_no = given->stamp.device_no, before = *holder;
+    step->before = dk_state_value(step->ops, step->count);
+    step->seen = dk_state_seen(step->ops, step->count, given->seen, device_no);
+    enum machine_answer answer = dk_machine_step(record, given->makes ? 0 : step->seen.rank,
+                                                 step->rank, given->roles, 0, &rule);
+    if (given->makes && answer != MACHINE_REFUSED) {
+        step->ops[0].rank = (uint8_t)step->rank; /* it began there */
+    } else if (answer == MACHINE_STEP_UP || answer == MACHINE_STEP_DOWN) {
+        struct state_op op = dk_state_step(step->seen, step->rank, answer == MACHINE_STEP_DOWN,
+                                           given->stamp.position, device_no);
+        int count = dk_state_add(step->ops, step->count, &op);
+        step->count = count < 0 ? step->count : count;
+    }
+    int after = dk_state_value(step->ops, step->count).rank;
+    *holder = after == step->rank && after != step->before.rank ? device_no : before;
+    if (after != step->rank) {
+        return note(decision, step, after, *holder, step->rank, device_no);
+    }
+    bool concurrent =
+        step->before.rank != step->seen.rank || step->before.epoch != step->seen.epoch;
+    return given->makes || !concurrent || step->before.rank == after ||
+           note(decision, step, after, device_no, step->before.rank, before);
+}
+
+/* See the header. Without any the record is in its first state. */
+bool srv_merge_given_states(struct decision *decision, struct work *work, int field,
+                            const struct srv_given *rows, int count)
+{
+    const struct stamp *made = &work->row.stamps[FIELD_CREATED_TS];
+    struct step step = {.work = work, .field = field, .count = 1};
+    uint32_t holder = made->device_no;
+    step.ops[0] = (struct state_op){.position = made->position, .device_no = holder, .peak = -1};
+    for (int i = 0; i < count; i++) {
+        step.rank = given_rank(&work->row.record.entity->fields[field], &rows[i]);
+        if (step.rank >= 0 && !take_given(decision, &step, &rows[i], &holder)) {
+            return false;
+        }
+    }
+    int first = step.ops[0].rank;
+    step.before = (struct state_view){.rank = first};
+    if (!put(decision, &step)) {
+        return false;
+    }
+    work->old_rank = first;
+    work->stepped = dk_state_value(step.ops, step.count).rank != first;
+    return true;
+}
+
 /* See the header. */
 bool srv_step_by_rule(struct decision *decision, struct work *work, int rank)
 {

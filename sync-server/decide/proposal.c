@@ -20,11 +20,11 @@ bool srv_decide_only_proposes(const struct decision *decision, const struct fiel
 /* ---- made */
 
 /* The id follows from the changeset, the record and the field. */
-static bool proposal_id(struct decision *decision, const struct record *record,
-                        const struct field *field, struct id *id)
+static bool proposal_id(struct decision *decision, const struct id *changeset,
+                        const struct record *record, const struct field *field, struct id *id)
 {
     uint8_t hash[HASH_SIZE];
-    const struct hash_part parts[] = {{decision->input->changeset.id.bytes, ID_SIZE},
+    const struct hash_part parts[] = {{changeset->bytes, ID_SIZE},
                                       {"proposal", 8},
                                       {record->entity->name, strlen(record->entity->name)},
                                       {record->id.bytes, ID_SIZE},
@@ -42,23 +42,24 @@ static struct value text_of(const char *text)
     return (struct value){.kind = VALUE_TEXT, .length = (uint32_t)strlen(text), .text = text};
 }
 
-/* See the header. What the author's device shows gives way to what stands. */
-bool srv_decide_propose(struct decision *decision, struct work *work, int field,
-                        const struct value *proposed)
+/* See the header. */
+struct work *srv_make_proposal(struct decision *decision, struct work *work, int field,
+                               const struct proposer *proposer, const struct value *base,
+                               const struct value *proposed)
 {
     const struct record *record = &work->row.record;
     const struct field *definition = &record->entity->fields[field];
-    struct stamp stamp = {decision->position, decision->time, decision->author->device_no};
     char changeset[ID_TEXT_SIZE];
     struct id id;
-    if (!proposal_id(decision, record, definition, &id)) {
-        return false;
+    if (!proposal_id(decision, proposer->changeset, record, definition, &id)) {
+        return NULL;
     }
     struct work *proposal = srv_work_load(decision, dk_entity(ENTITY_PROPOSAL), &id);
-    dk_id_to_text(&decision->input->changeset.id, changeset);
+    dk_id_to_text(proposer->changeset, changeset);
     const char *text = dk_arena_copy(decision->arena, changeset, ID_TEXT_SIZE - 1);
     if (proposal == NULL || text == NULL) {
-        return proposal != NULL && srv_decision_out_of_memory(decision);
+        (void)(proposal != NULL && srv_decision_out_of_memory(decision));
+        return NULL;
     }
     struct value *values = proposal->row.record.values;
     proposal->effect = EFFECT_NEW;
@@ -66,15 +67,29 @@ bool srv_decide_propose(struct decision *decision, struct work *work, int field,
     values[PROPOSAL_ENTITY] = text_of(record->entity->name);
     values[PROPOSAL_RECORD] = (struct value){.kind = VALUE_ID, .id = record->id};
     values[PROPOSAL_FIELD] = text_of(definition->name);
-    values[PROPOSAL_BY] = (struct value){.kind = VALUE_ID, .id = decision->author->account.user};
+    if (!dk_id_is_zero(proposer->user)) {
+        values[PROPOSAL_BY] = (struct value){.kind = VALUE_ID, .id = *proposer->user};
+    }
     values[PROPOSAL_DEVICE] =
-        (struct value){.kind = VALUE_INT, .integer = (int64_t)decision->author->device_no};
+        (struct value){.kind = VALUE_INT, .integer = (int64_t)proposer->stamp->device_no};
     values[PROPOSAL_CHANGESET] = text_of(text);
+    bool fine = srv_value_text(decision, definition, base, &values[PROPOSAL_BASE]) &&
+                srv_value_text(decision, definition, proposed, &values[PROPOSAL_PROPOSED]) &&
+                srv_merge_trace(decision, work, proposer->stamp);
+    return fine ? proposal : NULL;
+}
+
+/* See the header. What the author's device shows gives way to what stands. */
+bool srv_decide_propose(struct decision *decision, struct work *work, int field,
+                        const struct value *proposed)
+{
+    struct stamp stamp = {decision->position, decision->time, decision->author->device_no};
+    struct proposer author = {&decision->input->changeset.id, &decision->author->account.user,
+                              &stamp};
     work->own |= (uint64_t)1 << field;
     decision->merged = true;
-    return srv_value_text(decision, definition, &record->values[field], &values[PROPOSAL_BASE]) &&
-           srv_value_text(decision, definition, proposed, &values[PROPOSAL_PROPOSED]) &&
-           srv_merge_trace(decision, work, &stamp);
+    return srv_make_proposal(decision, work, field, &author, &work->row.record.values[field],
+                             proposed) != NULL;
 }
 
 /* ---- answered */

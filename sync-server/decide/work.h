@@ -53,6 +53,9 @@ struct work_extra {
     uint32_t length;
     bool changed; /* the stored value is another now */
     bool own;     /* it is not what the author sent */
+    bool given;   /* the author gave it, having seen so much of the record: */
+    int64_t seen;
+    struct value value; /* raw JSON; VALUE_NULL: taken away */
     struct work_extra *next;
 };
 
@@ -414,10 +417,19 @@ bool srv_merge_state(struct decision *decision, struct work *work, int field,
 /* The steps of a record that goes into another one's register. */
 bool srv_join_state(struct decision *decision, const struct work *from, struct work *into,
                     int field);
+/* The register out of the steps that were given before the field was known, by position: those that
+ * the machine had for what their authors saw. What comes to nothing is noted. */
+bool srv_merge_given_states(struct decision *decision, struct work *work, int field,
+                            const struct srv_given *rows, int count);
 /* A step up that a rule of the server takes, in nobody's name. */
 bool srv_step_by_rule(struct decision *decision, struct work *work, int rank);
 /* A record that is being made may begin where its maker can have brought it. */
 bool srv_merge_first_state(struct decision *decision, struct work *work);
+
+/* ---- given.c */
+/* Where the changeset converts records: what was given for their fields before these were known is
+ * judged by the fields' policies. */
+bool srv_decide_given(struct decision *decision);
 
 /* ---- proposal.c */
 /* True where the author may only propose values of a field under PROPOSE. */
@@ -425,6 +437,16 @@ bool srv_decide_only_proposes(const struct decision *decision, const struct fiel
 /* Makes the author's value of a field (by number) a proposal; the record keeps its own. */
 bool srv_decide_propose(struct decision *decision, struct work *work, int field,
                         const struct value *proposed);
+/* Whose proposal it is. */
+struct proposer {
+    const struct id *changeset; /* the proposal's id follows from it */
+    const struct id *user;      /* zero: not known */
+    const struct stamp *stamp;
+};
+/* Makes a proposal for a field whose value is `base`. NULL: the decision has failed. */
+struct work *srv_make_proposal(struct decision *decision, struct work *work, int field,
+                               const struct proposer *proposer, const struct value *base,
+                               const struct value *proposed);
 /* Last in merging: proposals that are being answered; what is accepted takes effect. */
 bool srv_decide_proposals(struct decision *decision);
 

@@ -27,6 +27,33 @@ static bool project(struct decision *decision, const struct work *work)
     return true;
 }
 
+/* Keeps what the changeset gave fields that are not known yet. */
+static bool keep_given(struct decision *decision, const struct work *work)
+{
+    const struct record *record = &work->row.record;
+    for (const struct work_extra *extra = work->extra; extra != NULL; extra = extra->next) {
+        const struct srv_given given = {
+            .name = extra->name,
+            .name_length = extra->length,
+            .value = extra->value.kind == VALUE_NULL ? NULL : extra->value.text,
+            .value_length = extra->value.length,
+            .stamp = {decision->position, decision->time, decision->author->device_no},
+            .seen = extra->seen,
+            .makes = work->effect == EFFECT_NEW,
+            .user = decision->author->account.user,
+            .roles = decision->roles,
+            .changeset = decision->input->changeset.id};
+        daybook_status status = !extra->given
+                                    ? DAYBOOK_OK
+                                    : srv_store_add_given(decision->store, decision->org->org,
+                                                          record->entity, &record->id, &given);
+        if (status != DAYBOOK_OK) {
+            return srv_decision_fail(decision, status);
+        }
+    }
+    return true;
+}
+
 /* New records of one entity that go into the store together. */
 struct new_rows {
     const struct srv_record *rows[64];
@@ -77,7 +104,8 @@ static bool put(struct decision *decision, struct new_rows *waiting, struct work
     srv_work_turn_back(decision, &work->row);
     bool fine =
         work->found ? replace(decision, &work->row) : put_new(decision, waiting, &work->row);
-    return fine && (work->effect == EFFECT_STORED || project(decision, work));
+    return fine && (work->effect == EFFECT_STORED ||
+                    (keep_given(decision, work) && project(decision, work)));
 }
 
 /* Stores the log rows that srv_decide_entries made. Where there are several, nobody is served as

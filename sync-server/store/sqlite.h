@@ -30,6 +30,7 @@ struct sqlite_statements {
     struct statement *savepoint, *release, *rollback_to, *begin_read, *end_read;
     struct statement *get_converted, *set_converted, *set_epoch, *end_epoch, *epoch_end, *cover_all,
         *skip_numbers, *set_backup, *get_backup;
+    struct statement *add_given, *given, *remove_given, *list_given, *find_given;
     struct statement *add_organisation, *organisations, *set_head, *get_head;
     struct statement *put_account, *get_account, *find_login;
     struct statement *add_placement, *placed_at, *inherit_placements, *add_account_state,
@@ -55,6 +56,7 @@ struct sqlite_statements {
 struct sqlite_entity_statements {
     struct statement *get, *insert, *insert_rows, *update, *move_bucket, *bucket, *list, *cut;
     struct statement *any_id, *any_number;
+    struct statement *cut_given;
     struct statement *move[LIMIT_FIELDS];    /* by field with an index */
     struct statement *related[LIMIT_FIELDS]; /* by ID field */
 };
@@ -169,6 +171,19 @@ daybook_status srv_sqlite_add_divergences(struct srv_store *store, uint32_t devi
                                           int64_t buckets);
 
 /* ---- sqlite_history.c */
+/* sqlite_given.c */
+daybook_status srv_sqlite_add_given(struct srv_store *store, int64_t org,
+                                    const struct entity *entity, const struct id *record,
+                                    const struct srv_given *given);
+daybook_status srv_sqlite_given(struct srv_store *store, int64_t org, const struct entity *entity,
+                                const struct id *record, struct arena *arena,
+                                struct srv_given **rows, int *count);
+daybook_status srv_sqlite_remove_given(struct srv_store *store, int64_t org,
+                                       const struct entity *entity, const struct id *record,
+                                       const char *name);
+daybook_status srv_sqlite_list_given(struct srv_store *store, int64_t org,
+                                     const struct entity *entity, const struct id *after, int limit,
+                                     struct arena *arena, struct id **ids, int *count);
 daybook_status srv_sqlite_add_placement(struct srv_store *store, int64_t org,
                                         const struct id *record,
                                         const struct srv_placement *placement);

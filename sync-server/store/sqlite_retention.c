@@ -229,6 +229,25 @@ static daybook_status cut_entity(struct sqlite_store *sqlite, int64_t org,
     return run_cut(sqlite, statement, removed);
 }
 
+/* What was given for records that are no more. */
+static daybook_status cut_given(struct sqlite_store *sqlite, int64_t org,
+                                const struct entity *entity)
+{
+    char sql[200];
+    daybook_status status;
+    (void)dk_text_format(sql, sizeof sql,
+                         "DELETE FROM given WHERE org = ?1 AND entity = '%s'"
+                         " AND record NOT IN (SELECT id FROM s_%s WHERE org = ?1)",
+                         entity->name, entity->name);
+    struct statement *statement =
+        srv_sqlite_statement(sqlite, &sqlite->entities[entity->kind].cut_given, sql, &status);
+    if (statement == NULL) {
+        return status;
+    }
+    dk_bind_int(statement, 1, org);
+    return srv_sqlite_run(sqlite, statement);
+}
+
 /* See store.h. Entities are in an order in which documents stand before their lines. */
 daybook_status srv_sqlite_cut(struct srv_store *store, int64_t org, int limit, int64_t *removed)
 {
@@ -246,7 +265,11 @@ daybook_status srv_sqlite_cut(struct srv_store *store, int64_t org, int limit, i
         status = cut_bucket(sqlite, org, lanes[i], lanes[i + 1], floor, limit, removed);
     }
     for (int kind = 0; kind < ENTITY_COUNT && status == DAYBOOK_OK && *removed < limit; kind++) {
+        int64_t before = *removed;
         status = cut_entity(sqlite, org, dk_entity(kind), floor, limit, removed);
+        if (status == DAYBOOK_OK && *removed > before) {
+            status = cut_given(sqlite, org, dk_entity(kind));
+        }
     }
     dk_arena_clear(&arena);
     return status;

@@ -28,6 +28,7 @@
  *   quarantine       bodies of changesets that wait for an operator; ended: their devices are to
  *                    be told how
  *   header           headers of log parts
+ *   given            what changesets gave fields that are not known yet
  *   eviction         records that left a bucket, and where in the log
  *   log              lane * 2^41 + position -> what a changeset did in a bucket
  *   s_<entity>       records and tombstones; <entity>: view of live records
@@ -95,6 +96,11 @@ static const char fixed_tables[] =
     " ended INTEGER NOT NULL, size INTEGER NOT NULL, body TEXT NOT NULL, UNIQUE(device_no, seq),"
     " UNIQUE(org, changeset)) STRICT;"
     "CREATE INDEX quarantine_by_user ON quarantine(org, user_id, size) WHERE ended = 0;"
+    "CREATE TABLE given(org INTEGER NOT NULL, entity TEXT NOT NULL, record BLOB NOT NULL,"
+    " position INTEGER NOT NULL, name TEXT NOT NULL, time INTEGER NOT NULL,"
+    " device_no INTEGER NOT NULL, seen INTEGER NOT NULL, makes INTEGER NOT NULL,"
+    " user_id BLOB NOT NULL, roles INTEGER NOT NULL, changeset BLOB NOT NULL, value TEXT,"
+    " PRIMARY KEY(org, entity, record, position, name)) STRICT, WITHOUT ROWID;"
     "CREATE TABLE eviction(org INTEGER NOT NULL, bucket INTEGER NOT NULL,"
     " position INTEGER NOT NULL, record BLOB NOT NULL,"
     " PRIMARY KEY(org, bucket, position, record)) STRICT, WITHOUT ROWID;"

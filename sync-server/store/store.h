@@ -114,6 +114,21 @@ struct srv_record {
     int state_op_count;         /* 0: one operation, which the field's stamp and value tell */
 };
 
+/* What a changeset gave a field that the server does not know: kept beside what came of it by
+ * LATEST, until the field's own policy can be asked. */
+struct srv_given {
+    const char *name;
+    size_t name_length;
+    const char *value; /* raw JSON; NULL: it was taken away */
+    size_t value_length;
+    struct stamp stamp;
+    int64_t seen;        /* what the author knew of the record */
+    bool makes;          /* with the record itself */
+    struct id user;      /* the author; zero: not known */
+    unsigned roles;      /* of the author, as in machines.h, whose numbers are kept; 0: not known */
+    struct id changeset; /* zero: not known */
+};
+
 /* How far back the documents of a bucket lie: a root has a bucket for each, the open one first. */
 enum srv_class { CLASS_OPEN, CLASS_RECENT, CLASS_ARCHIVE, CLASS_COUNT };
 
@@ -185,6 +200,21 @@ int64_t srv_store_last_number_sqlite(const char *path);
 /* Up to which schema the records are converted (protocol/convert.h). Set in a transaction. */
 daybook_status srv_store_get_converted(struct srv_store *store, int64_t *schema);
 daybook_status srv_store_set_converted(struct srv_store *store, int64_t schema);
+/* Keeps what was given; all that was given for a record, by position; forgets what was given for
+ * one field of it; ids of records of an entity for which something was
+ * given, behind `after`, in order. */
+daybook_status srv_store_add_given(struct srv_store *store, int64_t org,
+                                   const struct entity *entity, const struct id *record,
+                                   const struct srv_given *given);
+daybook_status srv_store_given(struct srv_store *store, int64_t org, const struct entity *entity,
+                               const struct id *record, struct arena *arena,
+                               struct srv_given **rows, int *count);
+daybook_status srv_store_remove_given(struct srv_store *store, int64_t org,
+                                      const struct entity *entity, const struct id *record,
+                                      const char *name);
+daybook_status srv_store_list_given(struct srv_store *store, int64_t org,
+                                    const struct entity *entity, const struct id *after, int limit,
+                                    struct arena *arena, struct id **ids, int *count);
 /* The last position that an earlier epoch has in common with this one: a restored copy is a prefix
  * of the log that it was made from. 0: not an epoch of this store's past. */
 daybook_status srv_store_epoch_end(struct srv_store *store, int64_t org, uint64_t epoch,

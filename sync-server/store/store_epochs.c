@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The store's functions about epochs, backups and what its records are converted to, for all
- * backends; see store.c.
+ * The store's functions about epochs, backups and what its records are converted to or wait for,
+ * for all backends; see store.c.
  */
 #include "sync-server/store/store_operations.h"
 
@@ -55,4 +55,43 @@ daybook_status srv_store_get_backup(struct srv_store *store, int64_t org, int64_
     *head = 0;
     *any = false;
     return store->operations->get_backup(store, org, head, any);
+}
+
+/* See the header. */
+daybook_status srv_store_add_given(struct srv_store *store, int64_t org,
+                                   const struct entity *entity, const struct id *record,
+                                   const struct srv_given *given)
+{
+    assert(srv_store_is_writing(store) && given->name_length > 0);
+    return store->operations->add_given(store, org, entity, record, given);
+}
+
+/* See the header. */
+daybook_status srv_store_given(struct srv_store *store, int64_t org, const struct entity *entity,
+                               const struct id *record, struct arena *arena,
+                               struct srv_given **rows, int *count)
+{
+    *rows = NULL;
+    *count = 0;
+    return store->operations->given(store, org, entity, record, arena, rows, count);
+}
+
+/* See the header. */
+daybook_status srv_store_remove_given(struct srv_store *store, int64_t org,
+                                      const struct entity *entity, const struct id *record,
+                                      const char *name)
+{
+    assert(srv_store_is_writing(store) && name != NULL);
+    return store->operations->remove_given(store, org, entity, record, name);
+}
+
+/* See the header. */
+daybook_status srv_store_list_given(struct srv_store *store, int64_t org,
+                                    const struct entity *entity, const struct id *after, int limit,
+                                    struct arena *arena, struct id **ids, int *count)
+{
+    assert(limit > 0);
+    *ids = NULL;
+    *count = 0;
+    return store->operations->list_given(store, org, entity, after, limit, arena, ids, count);
 }

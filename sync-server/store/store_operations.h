@@ -31,6 +31,17 @@ struct srv_store_operations {
     daybook_status (*new_epoch)(struct srv_store *store, int64_t number);
     daybook_status (*get_converted)(struct srv_store *store, int64_t *schema);
     daybook_status (*set_converted)(struct srv_store *store, int64_t schema);
+    daybook_status (*add_given)(struct srv_store *store, int64_t org, const struct entity *entity,
+                                const struct id *record, const struct srv_given *given);
+    daybook_status (*given)(struct srv_store *store, int64_t org, const struct entity *entity,
+                            const struct id *record, struct arena *arena, struct srv_given **rows,
+                            int *count);
+    daybook_status (*remove_given)(struct srv_store *store, int64_t org,
+                                   const struct entity *entity, const struct id *record,
+                                   const char *name);
+    daybook_status (*list_given)(struct srv_store *store, int64_t org, const struct entity *entity,
+                                 const struct id *after, int limit, struct arena *arena,
+                                 struct id **ids, int *count);
     daybook_status (*epoch_end)(struct srv_store *store, int64_t org, uint64_t epoch,
                                 int64_t *head);
 

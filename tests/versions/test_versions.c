@@ -15,10 +15,7 @@ static char shop[DAYBOOK_ID_SIZE];
 static int set_up(void **state)
 {
     (void)state;
-    company_open(&company);
-    wang = company_hire(&company, "wang", "rep", "East");
-    server_add_user(&company.server, "li", "rep", "East");
-    pocket_begin(&li, &company, NEWER_DEVICE, "li");
+    world_open(&company, &wang, &li);
     return 0;
 }
 

@@ -162,6 +162,15 @@ static inline void pocket_end(struct pocket *pocket)
     }
 }
 
+/* A company with Wang, who has the older app, and Li, who has the newer one; both of the East. */
+static inline void world_open(struct company *company, struct rep **wang, struct pocket *li)
+{
+    company_open(company);
+    *wang = company_hire(company, "wang", "rep", "East");
+    server_add_user(&company->server, "li", "rep", "East");
+    pocket_begin(li, company, NEWER_DEVICE, "li");
+}
+
 /* ---- looking */
 
 /* The first text of a query on a file, by a connection of its own; "" for none. `out` holds it. */
@@ -212,19 +221,24 @@ static inline const char *store_extra(const char *path, const char *entity, cons
     return file_text(path, sql, text, sizeof text);
 }
 
-/* Everybody is in step and has what the server has, as far as both know it. */
+/* Everybody is in step and has what the server has, as far as both know it, and nobody has had to
+ * read anything anew, though all compare what every record says. */
 static inline void world_settle(struct company *company, struct pocket *const *pockets)
 {
     for (int round = 0; round < 3; round++) {
         for (int i = 0; i < company->count; i++) {
-            if (!company->reps[i].left) {
-                rep_sync(&company->reps[i]);
+            struct rep *rep = &company->reps[i];
+            if (!rep->left) {
+                device_must(round == 1 ? daybook_verify(rep->device.engine) : DAYBOOK_OK, NULL);
+                rep_sync(rep);
             }
         }
         for (int i = 0; pockets[i] != NULL; i++) {
-            (void)pocket_run(pockets[i], "sync");
+            (void)pocket_run(pockets[i], round == 1 ? "verify\nsync" : "sync");
         }
     }
+    assert_int_equal(server_int(&company->server, "SELECT sum(divergences) FROM device_instance"),
+                     0);
     for (int i = 0; i < company->count; i++) {
         struct rep *rep = &company->reps[i];
         const struct replica replica = {rep->device.path, company->server.database, rep->login,
