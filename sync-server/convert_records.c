@@ -167,7 +167,8 @@ static daybook_status do_given(struct convert_step *run, struct draft *draft, in
         }
         if (status == DAYBOOK_OK && found && !row.deleted && !run->pass_over) {
             status = convert(run, draft, &row);
-        } else if (status == DAYBOOK_OK && !open) {
+        }
+        if (status == DAYBOOK_OK && !open) {
             status = forget(draft, entity, &ids[i]);
         }
     }

@@ -263,22 +263,6 @@ int64_t srv_work_seen(const struct decision *decision, const struct change *chan
 /* The reader of the domain rules: works over the store. */
 struct sales_reader srv_work_reader(struct decision *decision);
 
-/* ---- extra.c: fields of newer schemas, a JSON object {name: value} kept as text */
-/* The raw value of a name; VALUE_NULL where there is none. */
-struct value srv_extra_get(const struct value *extra, const char *name, size_t length);
-/* Puts a raw value, or takes the name away for VALUE_NULL. False: arena. */
-bool srv_extra_put(struct value *extra, const char *name, size_t length, const struct value *raw,
-                   struct arena *arena);
-int srv_extra_count(const struct value *extra);
-/* The next field of a newer schema that another instance than the author's has written, or taken
- * away, above a position: as it stands, as raw JSON, "null" where it is gone. *cursor begins at
- * 0. */
-bool srv_extra_next_unseen(const struct decision *decision, const struct work *work, int64_t seen,
-                           int *cursor, struct field_value *value);
-/* Puts a raw value back, or takes the name away for VALUE_NULL, with the stamp of this decision. */
-bool srv_extra_put_back(struct decision *decision, struct work *work, const char *name,
-                        size_t length, const struct value *raw);
-
 /* ---- made.c */
 /* Sets time, clamped, true_ms, true_suspect and seen_max. */
 daybook_status srv_decide_made(struct decision *decision);
@@ -417,19 +401,10 @@ bool srv_merge_state(struct decision *decision, struct work *work, int field,
 /* The steps of a record that goes into another one's register. */
 bool srv_join_state(struct decision *decision, const struct work *from, struct work *into,
                     int field);
-/* The register out of the steps that were given before the field was known, by position: those that
- * the machine had for what their authors saw. What comes to nothing is noted. */
-bool srv_merge_given_states(struct decision *decision, struct work *work, int field,
-                            const struct srv_given *rows, int count);
 /* A step up that a rule of the server takes, in nobody's name. */
 bool srv_step_by_rule(struct decision *decision, struct work *work, int rank);
 /* A record that is being made may begin where its maker can have brought it. */
 bool srv_merge_first_state(struct decision *decision, struct work *work);
-
-/* ---- given.c */
-/* Where the changeset converts records: what was given for their fields before these were known is
- * judged by the fields' policies. */
-bool srv_decide_given(struct decision *decision);
 
 /* ---- proposal.c */
 /* True where the author may only propose values of a field under PROPOSE. */
@@ -437,16 +412,6 @@ bool srv_decide_only_proposes(const struct decision *decision, const struct fiel
 /* Makes the author's value of a field (by number) a proposal; the record keeps its own. */
 bool srv_decide_propose(struct decision *decision, struct work *work, int field,
                         const struct value *proposed);
-/* Whose proposal it is. */
-struct proposer {
-    const struct id *changeset; /* the proposal's id follows from it */
-    const struct id *user;      /* zero: not known */
-    const struct stamp *stamp;
-};
-/* Makes a proposal for a field whose value is `base`. NULL: the decision has failed. */
-struct work *srv_make_proposal(struct decision *decision, struct work *work, int field,
-                               const struct proposer *proposer, const struct value *base,
-                               const struct value *proposed);
 /* Last in merging: proposals that are being answered; what is accepted takes effect. */
 bool srv_decide_proposals(struct decision *decision);
 
@@ -612,5 +577,7 @@ daybook_status srv_decide_forget(struct decision *decision);
 bool srv_totals_count(struct decision *decision, const struct work *work);
 /* The changeset is applied: the organisation has moved. */
 daybook_status srv_totals_keep(struct decision *decision);
+
+#include "sync-server/decide/newer.h"
 
 #endif

@@ -189,6 +189,48 @@ static void test_learned__nobody_has_what_is_the_servers(void **state)
     assert_string_equal(store_extra(wang->device.path, "customer", shop), "{\"website\":\"w\"}");
 }
 
+/* ---- documents whose content stands */
+
+/* Given a quote that was sent, an order that was confirmed, and a quote that is being sent while
+ * the server learns the schema, then each says the same in the new fields as in the old ones, for
+ * every device; what was sent stays what was sent, and there is no revision and no conflict. */
+static void test_learned__what_stands_is_said_in_the_new_fields_too(void **state)
+{
+    char sent[DAYBOOK_ID_SIZE], line[DAYBOOK_ID_SIZE], late[DAYBOOK_ID_SIZE];
+    char order[DAYBOOK_ID_SIZE];
+    struct pocket office;
+    (void)state;
+    begin_another(&office, "office", "back_office");
+    rep_quote(wang, "Shop", shop, sent, line);
+    rep_quote(wang, "Other", NULL, late, NULL);
+    rep_putf(
+        wang, "sales_order", order,
+        "{\"customer_id\":\"%s\",\"cur\":\"CNY\",\"note\":\"by ten\",\"status\":\"submitted\"}",
+        shop);
+    rep_sync(wang);
+    rep_patch(wang, "quote", sent, "{\"status\":\"sent\"}");
+    rep_sync(wang);
+    (void)pocket_runf(&office, "sync\npatch sales_order %s {\"status\":\"confirmed\"}\nsync",
+                      order);
+    rep_sync(wang);
+    rep_patch(wang, "quote", late, "{\"status\":\"sent\"}"); /* has not seen what is added */
+    server_become(&company.server, NEWER_SERVER);
+    struct pocket *const all[] = {&li, &office, NULL};
+    world_settle(&company, all);
+    assert_server(&company, "quote", sent, "status", "sent");
+    assert_server(&company, "quote", late, "status", "sent");
+    assert_server(&company, "sales_order", order, "status", "confirmed");
+    assert_pocket(&li, "quote", sent, "remark", "first");
+    assert_pocket(&li, "quote_line", line, "unit", "box");
+    assert_pocket(&li, "quote", late, "remark", "first");
+    assert_pocket(&office, "sales_order", order, "remark", "by ten");
+    assert_string_equal(store_extra(wang->device.path, "quote", sent), "{\"remark\":\"first\"}");
+    assert_int_equal(server_int(&company.server, "SELECT count(*) FROM quote"), 2);
+    assert_int_equal(server_int(&company.server, "SELECT count(*) FROM field_conflict"), 0);
+    assert_int_equal(server_int(&company.server, "SELECT count(*) FROM hold"), 0);
+    pocket_end(&office);
+}
+
 #define ORDER(number)                                                                              \
     static void test_learned__proposals_in_order_##number(void **state)                            \
     {                                                                                              \
@@ -216,6 +258,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         EACH_ORDER(proposals_in_order),
         EACH_ORDER(steps_in_order),
+        TEST(what_stands_is_said_in_the_new_fields_too),
         TEST(nobody_has_what_is_the_servers),
         TEST(reopened_before_the_server_knew_the_machine),
     };
