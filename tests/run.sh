@@ -17,7 +17,8 @@ usage: sh tests/run.sh [--no-install] [LABEL...]
 Without a label all of these run: $all_labels
   unit wire flow kill tidy install   tests of the release build (gcc)
   clang                              the whole tree compiles without a warning with clang
-  asan tsan                          unit and flow under the sanitizers
+  asan                               unit and flow under AddressSanitizer and UBSan (clang)
+  tsan                               what has threads under ThreadSanitizer (gcc)
   coverage                           unit, wire and flow; prints the share of lines run (needs gcov)
 --no-install prints the apt line and stops if a package is missing.
 EOF
@@ -122,7 +123,7 @@ run_label() {
     tsan)
         test_jobs=$jobs
         if tsan_works; then
-            run_tests tsan tsan '^(unit|flow)$'
+            run_tests tsan tsan '^threads$'
         else
             note tsan 0 0 1 "ThreadSanitizer does not run under this kernel"
         fi
