@@ -145,9 +145,11 @@ static bool next_part(const struct walk *walk, const struct page_row *row, size_
                       struct part *part, daybook_status *status)
 {
     int64_t number;
+    if (*status != DAYBOOK_OK || row->size == 0) {
+        return false; /* a position without rows may have no bytes at all */
+    }
     const char *bytes = walk->page->rows->bytes + row->begin;
-    if (*status != DAYBOOK_OK || row->size == 0 ||
-        !srv_log_part_next(bytes, row->size, cursor, &number, &part->tail, &part->tail_length)) {
+    if (!srv_log_part_next(bytes, row->size, cursor, &number, &part->tail, &part->tail_length)) {
         return false;
     }
     *status =
