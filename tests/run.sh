@@ -17,8 +17,8 @@ usage: sh tests/run.sh [--no-install] [LABEL...]
 Without a label all of these run: $all_labels
   unit wire flow kill tidy install   tests of the release build (gcc)
   clang                              the whole tree compiles without a warning with clang
-  asan                               unit and flow under AddressSanitizer and UBSan (clang)
-  tsan                               what has threads under ThreadSanitizer (gcc)
+  asan                               unit and flow under AddressSanitizer and UBSan
+  tsan                               what has threads under ThreadSanitizer
   coverage                           unit, wire and flow; prints the share of lines run (needs gcov)
 --no-install prints the apt line and stops if a package is missing.
 EOF
