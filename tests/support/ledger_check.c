@@ -125,6 +125,21 @@ static bool removal_saw(const struct ledger *ledger, const struct entry *entry)
     return false;
 }
 
+/* Whether it stood on a quote's line that its own author deleted afterwards: somebody who sends the
+ * quote unseen brings the line back as it was before. */
+static bool left_a_quote(const struct ledger *ledger, const struct entry *entry)
+{
+    for (int i = 0; i < ledger->removal_count; i++) {
+        const struct removal *removal = &ledger->removals[i];
+        if (strcmp(ledger_kinds[entry->kind].name, "quote_line") == 0 &&
+            strcmp(removal->id, entry->id) == 0 && removal->order > entry->order &&
+            ledger_is_own(ledger, removal->device, entry->device, entry->order)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* All that the account is made of. */
 struct account {
     struct ledger *ledger;
@@ -138,7 +153,7 @@ static bool on_server(const struct account *account, const struct entry *entry, 
     struct ledger *ledger = account->ledger;
     bool deleted;
     int number = stands(ledger, entry, &deleted);
-    if (ledger_has_number(entry, account->revisions.text)) {
+    if (left_a_quote(ledger, entry) || ledger_has_number(entry, account->revisions.text)) {
         return true; /* it came when the quote had been sent, and went to the next revision */
     }
     if (entry->kind >= LEDGER_KINDS && (deleted || number < 0)) {
