@@ -349,6 +349,7 @@ static void test_api_callbacks__a_start_while_another_thread_stops(void **state)
     assert_true(atomic_load(&inside.left));
     assert_int_equal(inside.started, DAYBOOK_BUSY);
     daybook_watch_close(&watch);
+    daybook_watch_close(&inside.other);
 }
 
 int main(void)
