@@ -134,8 +134,8 @@ static bool run_steps(struct decision *decision)
            srv_decide_freeze(decision) && srv_decide_merge(decision) &&
            srv_decide_given(decision) && srv_decide_revive_parents(decision) &&
            srv_decide_deletes(decision) && srv_decide_frozen(decision) &&
-           srv_decide_follow(decision) && srv_decide_references(decision) &&
-           srv_decide_holds(decision) && srv_decide_numbers(decision) &&
+           srv_decide_references(decision) && srv_decide_numbers(decision) &&
+           srv_decide_follow(decision) && srv_decide_holds(decision) &&
            srv_decide_fill(decision, NULL) && srv_decide_twins(decision) &&
            srv_decide_effective(decision) && srv_decide_place(decision) &&
            srv_decide_derive(decision) && srv_decide_write(decision);

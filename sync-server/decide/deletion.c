@@ -10,13 +10,21 @@
 
 #define CHILD_PAGE 500 /* tombstones of children read at once */
 
+/* True where people give the field: what the server says or derives is nobody's edit. */
+static bool is_given(const struct field *field)
+{
+    return field->policy != POLICY_SERVER && field->policy != POLICY_DERIVED;
+}
+
 /* See the header. */
 struct stamp srv_latest_other(const struct srv_record *row, uint32_t device_no)
 {
     struct stamp latest = {0, 0, 0};
     for (int i = 0; i < row->record.entity->field_count; i++) {
-        if (row->stamps[i].device_no != device_no && row->stamps[i].position > latest.position) {
-            latest = row->stamps[i];
+        const struct stamp *stamp = &row->stamps[i];
+        bool given = is_given(&row->record.entity->fields[i]);
+        if (given && stamp->device_no != device_no && stamp->position > latest.position) {
+            latest = *stamp;
         }
     }
     for (int i = 0; i < row->key_stamp_count; i++) {
@@ -109,6 +117,9 @@ static bool revive_child(struct decision *decision, struct work *child)
         child->dropped = true;
     }
     srv_revive_row(child);
+    if (!srv_redirect_revived(decision, child)) {
+        return false;
+    }
     return !child->dropped ||
            note_delete(decision, child, latest.device_no, decision->author->device_no);
 }
@@ -135,7 +146,8 @@ static bool revive(struct decision *decision, struct work *work)
 {
     struct stamp deletion = work->row.deletion;
     srv_revive_row(work);
-    return note_delete(decision, work, decision->author->device_no, deletion.device_no) &&
+    return srv_redirect_revived(decision, work) &&
+           note_delete(decision, work, decision->author->device_no, deletion.device_no) &&
            srv_decide_adopt_deleted(decision, work, deletion.position, deletion.position) &&
            revive_children(decision, work, deletion.position);
 }
@@ -164,12 +176,17 @@ bool srv_decide_revive_parents(struct decision *decision)
         if (document == NULL) {
             return false;
         }
-        /* What the author deleted, or may not see, stays away; the check of references says so. */
         bool concurrent = document->found && document->row.deleted &&
                           document->effect == EFFECT_NONE &&
-                          document->row.deletion.device_no != decision->author->device_no &&
-                          srv_decide_sees(decision, document->old_bucket);
-        if (concurrent && !revive(decision, document)) {
+                          document->row.deletion.device_no != decision->author->device_no;
+        if (!concurrent) {
+            continue;
+        }
+        /* What the author may not see, nor might then, stays away; the check of references says so.
+         */
+        bool visible = srv_decide_sees(decision, document->old_bucket);
+        if ((!visible && !srv_decide_saw(decision, document, &visible)) ||
+            (visible && !revive(decision, document))) {
             return false;
         }
     }

@@ -74,14 +74,37 @@ static bool is_evidence(struct decision *decision, const struct record *quote, b
     return true;
 }
 
-/* Won without a quote that was accepted: for the manager to say. */
-static bool follow_won(struct decision *decision, const struct work *deal)
+static const struct sales_hold no_evidence = {"REQUIRED", "manager", NULL, NULL};
+
+/* True where the state of the record is due to this changeset. */
+static bool has_come(const struct work *work)
 {
-    static const struct sales_hold hold = {"REQUIRED", "manager", NULL, NULL};
-    bool met;
-    return walk_related(decision, ENTITY_QUOTE, QUOTE_OPPORTUNITY_ID, &deal->row.record.id,
-                        is_evidence, &met) &&
-           (met || srv_decide_hold(decision, deal, &hold));
+    return work->stepped || work->effect == EFFECT_NEW;
+}
+
+/* Won without a quote that was accepted: for the manager to say. One that is not won, or has come
+ * back while a quote was accepted, waits for nobody. */
+static bool follow_deal(struct decision *decision, const struct work *deal)
+{
+    bool met = true;
+    bool won = dk_machine_state(&deal->row.record) == RANK_OPPORTUNITY_won;
+    if (won && !walk_related(decision, ENTITY_QUOTE, QUOTE_OPPORTUNITY_ID, &deal->row.record.id,
+                             is_evidence, &met)) {
+        return false;
+    }
+    return met ? srv_decide_unhold(decision, deal, &no_evidence)
+               : !has_come(deal) || srv_decide_hold(decision, deal, &no_evidence);
+}
+
+/* A quote that was accepted is what its opportunity may have been waiting for. */
+static bool follow_evidence(struct decision *decision, const struct work *quote)
+{
+    const struct value *id = &quote->row.record.values[QUOTE_OPPORTUNITY_ID];
+    if (id->kind != VALUE_ID) {
+        return true;
+    }
+    const struct work *deal = srv_work_load(decision, dk_entity(ENTITY_OPPORTUNITY), &id->id);
+    return deal != NULL && (!srv_work_is_live(deal) || follow_deal(decision, deal));
 }
 
 /* An order that stands. */
@@ -119,7 +142,7 @@ static bool was_sent(const struct record *quote)
  * follows once: a hold that was cleared does not come back with a later step. */
 static bool reaches(const struct work *quote, int rank)
 {
-    return (quote->stepped || quote->effect == EFFECT_NEW) && quote->old_rank < rank &&
+    return has_come(quote) && quote->old_rank < rank &&
            dk_machine_state(&quote->row.record) >= rank;
 }
 
@@ -179,8 +202,17 @@ static bool follow_revisions(struct decision *decision, struct work *quote)
     return true;
 }
 
-/* Accepted after the day up to which the quote was good: for the manager to say. The day is the
- * organisation's, the time the true one. */
+/* Whether the author of this changeset accepts the quote, or has it accepted on the way further;
+ * somebody else may have done so before, unseen. */
+static bool accepts(const struct work *quote)
+{
+    return quote->effect == EFFECT_NEW
+               ? reaches(quote, RANK_QUOTE_accepted)
+               : quote->taken_from < RANK_QUOTE_accepted && quote->taken >= RANK_QUOTE_accepted;
+}
+
+/* Accepted after the day up to which the quote was good: for the manager to say, unless somebody
+ * else accepted it in time. The day is the organisation's, the time the true one. */
 static bool follow_accepted(struct decision *decision, const struct work *quote)
 {
     static const struct sales_hold hold = {"LATE", "manager", NULL, NULL};
@@ -194,24 +226,24 @@ static bool follow_accepted(struct decision *decision, const struct work *quote)
         return false;
     }
     int64_t offset_min = dk_day_offset_min(&org->row.record, decision->true_ms);
-    return dk_day_at(decision->true_ms, offset_min) <= valid_to->integer ||
-           srv_decide_hold(decision, quote, &hold);
+    return dk_day_at(decision->true_ms, offset_min) <= valid_to->integer
+               ? srv_decide_unhold(decision, quote, &hold)
+               : !reaches(quote, RANK_QUOTE_accepted) || srv_decide_hold(decision, quote, &hold);
 }
 
 /* ---- all of them */
 
-/* What follows from the step of one record. */
+/* What follows from the step of one record, or from its return. */
 static bool follow(struct decision *decision, struct work *work)
 {
-    const struct record *record = &work->row.record;
-    int state = dk_machine_state(record);
-    switch (record->entity->kind) {
-    case ENTITY_OPPORTUNITY: return state != RANK_OPPORTUNITY_won || follow_won(decision, work);
+    switch (work->row.record.entity->kind) {
+    case ENTITY_OPPORTUNITY: return follow_deal(decision, work);
     case ENTITY_QUOTE:
-        if (reaches(work, RANK_QUOTE_accepted) && !follow_accepted(decision, work)) {
+        if ((accepts(work) && !follow_accepted(decision, work)) ||
+            (reaches(work, RANK_QUOTE_accepted) && !follow_evidence(decision, work))) {
             return false;
         }
-        return !was_sent(record) || follow_revisions(decision, work);
+        return !has_come(work) || !was_sent(&work->row.record) || follow_revisions(decision, work);
     default: return true;
     }
 }
@@ -220,10 +252,10 @@ static bool follow(struct decision *decision, struct work *work)
 bool srv_decide_follow(struct decision *decision)
 {
     for (struct work *work = decision->works; work != NULL; work = work->next) {
-        bool stepped = work->change != NULL && srv_work_is_live(work) &&
-                       (work->stepped || work->effect == EFFECT_NEW) &&
-                       dk_machine_field(work->row.record.entity) >= 0;
-        if (stepped && !follow(decision, work)) {
+        bool concerned = work->change != NULL && srv_work_is_live(work) &&
+                         (has_come(work) || work->taken > 0 || work->revived) &&
+                         dk_machine_field(work->row.record.entity) >= 0;
+        if (concerned && !follow(decision, work)) {
             return false;
         }
     }

@@ -195,6 +195,20 @@ static void withdraw(struct decision *decision, struct work *hold)
     hold->effect = hold->effect == EFFECT_NONE ? EFFECT_SET : hold->effect;
 }
 
+/* See the header. */
+bool srv_decide_unhold(struct decision *decision, const struct work *about,
+                       const struct sales_hold *reason)
+{
+    if (!need_holds(decision, about)) {
+        return false;
+    }
+    struct work *hold = find_hold(decision, about, reason->code, reason->detail);
+    if (hold != NULL && stands(hold)) {
+        withdraw(decision, hold);
+    }
+    return true;
+}
+
 /* Whether one of the reasons is this hold's. */
 static bool is_deserved(const struct work *hold, const struct sales_hold *reasons, int count)
 {

@@ -104,6 +104,8 @@ static bool take(struct decision *decision, struct step *step, bool downward)
         return srv_decision_reject(decision, REJECT_LIMIT, record->entity, &record->id,
                                    record->entity->fields[step->field].name, "steps");
     }
+    step->work->taken_from = step->seen.rank;
+    step->work->taken = step->rank;
     if (!put(decision, step)) {
         return false;
     }
@@ -193,7 +195,8 @@ static struct state_view seen_led(const struct decision *decision, const struct 
     int count = srv_state_ops(&decision->from->row, step->field, ops);
     for (int i = 0; i < step->count; i++) {
         if (step->ops[i].device_no == mine) {
-            ops[count++] = step->ops[i];
+            ops[count] = step->ops[i];
+            ops[count++].position = INT64_MAX; /* never the first of all: that is of `from` */
         }
     }
     return dk_state_seen(ops, count, seen, mine);
@@ -205,6 +208,9 @@ bool srv_merge_state(struct decision *decision, struct work *work, int field,
 {
     struct step step = {.work = work, .field = field};
     step.rank = dk_machine_rank(&work->row.record.entity->fields[field], value);
+    if (step.rank < 0) {
+        return refuse(decision, &step, "step"); /* nothing leads to no state */
+    }
     step.count = srv_state_ops(&work->row, field, step.ops);
     step.before = dk_state_value(step.ops, step.count);
     step.seen = dk_state_seen(step.ops, step.count, srv_work_seen(decision, work->change),

@@ -134,7 +134,11 @@ static bool take_effect(struct decision *decision, const struct work *proposal)
         return false;
     }
     bool moved = work != named;
-    if (!srv_work_is_live(work) || (moved && !srv_decide_sees(decision, work->row.bucket))) {
+    if (moved && !srv_redirect_lead_on(decision, named, work)) {
+        return false;
+    }
+    bool hidden = moved && !work->past && !srv_decide_sees(decision, work->row.bucket);
+    if (!srv_work_is_live(work) || hidden) {
         return srv_decide_missing(decision, proposal, "record_id", work);
     }
     if (moved) {

@@ -55,9 +55,8 @@ int64_t srv_redirect_came(const struct decision *decision, const struct work *wo
     return came;
 }
 
-/* Whoever may change or name the one record, or might then, may do so to the one that it has
- * become, though they never saw that. */
-static bool lead_on(struct decision *decision, struct work *named, struct work *target)
+/* See the header. */
+bool srv_redirect_lead_on(struct decision *decision, struct work *named, struct work *target)
 {
     bool saw = srv_decide_sees(decision, named->row.bucket);
     if (srv_decide_sees(decision, target->row.bucket)) {
@@ -128,7 +127,7 @@ bool srv_redirect_references(struct decision *decision, const struct change **ch
             continue;
         }
         copy = copy != NULL ? copy : copy_change(decision, *change);
-        if (copy == NULL || !lead_on(decision, named, target)) {
+        if (copy == NULL || !srv_redirect_lead_on(decision, named, target)) {
             return false;
         }
         copy->values[i].value.id = target->row.record.id;
@@ -136,6 +135,30 @@ bool srv_redirect_references(struct decision *decision, const struct change **ch
         srv_redirect_tell(decision, named);
     }
     *change = copy != NULL ? copy : *change;
+    return true;
+}
+
+/* See the header. The reference is as it was, so it keeps its stamp. Children go along with their
+ * visit, deleted or not (twin.c). */
+bool srv_redirect_revived(struct decision *decision, struct work *work)
+{
+    const struct entity *entity = work->row.record.entity;
+    for (int field = 0; field < entity->field_count; field++) {
+        struct value *value = &work->row.record.values[field];
+        if (!follows(entity, field) || field == entity->parent_field || value->kind != VALUE_ID) {
+            continue;
+        }
+        struct work *named =
+            srv_work_load(decision, dk_entity(entity->fields[field].target), &value->id);
+        struct work *target = named == NULL ? NULL : srv_redirect_target(decision, named);
+        if (target == NULL) {
+            return false;
+        }
+        if (target != named) {
+            value->id = target->row.record.id;
+            work->changed |= (uint64_t)1 << field;
+        }
+    }
     return true;
 }
 
@@ -182,7 +205,7 @@ bool srv_redirect_change(struct decision *decision, struct work *work)
     }
     copy->id = target->row.record.id;
     copy->seen = 0;
-    if (!lead_on(decision, work, target)) {
+    if (!srv_redirect_lead_on(decision, work, target)) {
         return false;
     }
     work->remapped = true;

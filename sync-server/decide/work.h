@@ -85,6 +85,7 @@ struct work {
     bool stepped;              /* its state is another now */
     int old_rank;              /* and was this before; of a record that is made, the first */
     bool was_frozen;           /* and its content stood before */
+    int taken_from, taken;     /* a step of the author's own; both 0: none */
     struct value sent_copy;    /* of a quote that is sent: how its sender had it */
     bool sent_before;          /* somebody else had sent it */
     const struct change *copy; /* what was sent of it or, of a child, with it */
@@ -453,7 +454,8 @@ bool srv_decide_follow(struct decision *decision);
 bool srv_decide_barred(struct decision *decision, struct work *work, unsigned *barred);
 
 /* ---- deletion.c */
-/* The latest stamp on a record that another instance wrote; position 0: none. */
+/* The latest stamp on a record that another instance wrote, in fields that people give; position 0:
+ * none. */
 struct stamp srv_latest_other(const struct srv_record *row, uint32_t device_no);
 /* Makes a tombstone live again, for everybody whole; a record a tombstone of this changeset's. */
 void srv_revive_row(struct work *work);
@@ -511,6 +513,9 @@ struct work *srv_redirect_target(struct decision *decision, struct work *work);
 /* Where what a redirected record had, all that it leads over is loaded, came to the one that it
  * leads to. */
 int64_t srv_redirect_came(const struct decision *decision, const struct work *work);
+/* Whoever may change or name the one record, or might then, may do so to the one that it has become
+ * (`past`), though they never saw that. */
+bool srv_redirect_lead_on(struct decision *decision, struct work *named, struct work *target);
 /* The verdict says that something went to another record than `from`. */
 void srv_redirect_tell(struct decision *decision, const struct work *from);
 /* The change with its references to customers and visits led to where those are redirected. */
@@ -522,6 +527,9 @@ bool srv_redirect_late(struct decision *decision);
 /* Of the server: *renames where the value is the stored reference led on; then it is put. */
 bool srv_redirect_renames(struct decision *decision, struct work *work, int field,
                           const struct value *sent, bool *renames);
+/* The references of a tombstone that comes back are led to where they would have been led, had it
+ * never been one. */
+bool srv_redirect_revived(struct decision *decision, struct work *work);
 /* Of a change that was led to another record: `base` is the stamp of what the record that was named
  * has. Where the author had seen it, the change is later than it (*time), and what came from there
  * to this record, which `stored` tells, was seen, too (*seen). */
@@ -543,6 +551,9 @@ bool srv_decide_holds(struct decision *decision);
  * Before srv_decide_fill; texts live as long as the decision. */
 bool srv_decide_hold(struct decision *decision, const struct work *about,
                      const struct sales_hold *reason);
+/* Takes back the hold that stands for this reason, if there is one: it is gone. */
+bool srv_decide_unhold(struct decision *decision, const struct work *about,
+                       const struct sales_hold *reason);
 /* Whether any hold stands on the record. False: the decision has failed. */
 bool srv_decide_is_held(struct decision *decision, const struct work *about, bool *held);
 /* Whether the author may do to the hold what its change says: clear it, in the author's own name,

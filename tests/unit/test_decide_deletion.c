@@ -293,6 +293,87 @@ static void test_decide_deletion__to_have_seen_is_no_edit(void **state)
     assert_int_equal(live(world, &quote), 0);
 }
 
+/* A quote that one rep deletes while another, who sees it no more when the change arrives, works on
+ * a line of it. */
+struct move {
+    struct quote quote;
+    struct device rep; /* the other */
+    bool adds, rep_moves;
+    int64_t start_ms;
+};
+
+/* One act of three: 0 the delete, 1 the move to the west, 2 the work on a line. */
+static void act(struct world *world, struct move *move, int what)
+{
+    const struct quote *quote = &move->quote;
+    world->now_ms = move->start_ms + (what == 1 ? 2000 : 5000);
+    if (what == 1) {
+        const struct id *moved =
+            move->rep_moves ? &move->rep.author.account.user : &quote->customer;
+        bool found;
+        edit_record(world, move->rep_moves ? ENTITY_USER : ENTITY_CUSTOMER, moved, world->org.head);
+        put_id(world, move->rep_moves ? USER_TERRITORY_ID : CUSTOMER_TERRITORY_ID,
+               &world->territories[WEST]);
+        (void)accept(world, &world->server);
+        struct decide_author *author = &move->rep.author;
+        assert_int_equal(
+            srv_store_get_account(world->store, &author->account.user, &author->account, &found),
+            DAYBOOK_OK);
+        assert_int_equal(
+            srv_scope_of(world->store, &author->account, SCOPE_NOW, &world->scopes, &author->scope),
+            DAYBOOK_OK);
+        return;
+    }
+    if (what == 0) {
+        delete_quote(world, quote);
+    } else if (move->adds) {
+        (void)add_line(world, &quote->id, &quote->product, 5000);
+    } else {
+        edit_record(world, ENTITY_QUOTE_LINE, &quote->lines[0], quote->base);
+        put_qty(world, 3000);
+    }
+    world->hlc_ms = move->start_ms + 1000;
+    struct verdict verdict = send_changeset(world, what == 0 ? &world->wang : &move->rep);
+    assert_true(verdict.kind == VERDICT_ACCEPTED || verdict.kind == VERDICT_MERGED);
+}
+
+/* Given a quote that one rep deletes, when another, unseen, adds a line or edits one, and before
+ * that arrives the customer, or that rep, has gone to another territory, then the quote is there
+ * with all its lines, in every order of arrival. */
+static void test_decide_deletion__work_of_before_a_move_brings_a_document_back(void **state)
+{
+    static const int orders[][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2},
+                                    {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
+    struct world *world = *state;
+    for (int round = 0; round < 4 * 6; round++) {
+        char login[20];
+        const int *order = orders[round / 4];
+        struct move move = {.adds = round % 2 == 1, .rep_moves = round / 2 % 2 == 1};
+        (void)snprintf(login, sizeof login, "rep%d", round);
+        make_user(world, &move.rep, login, "rep", &world->territories[EAST]);
+        move.quote = make_quote(world);
+        move.start_ms = world->now_ms;
+        for (int i = 0; i < 3; i++) {
+            act(world, &move, order[i]);
+        }
+        assert_int_equal(live(world, &move.quote), 3);
+        expect_int(world, ENTITY_QUOTE, &move.quote.id, QUOTE_SUBTOTAL, move.adds ? 8000 : 5000);
+    }
+}
+
+/* Given a quote of a customer that has left its rep, when somebody who never saw it adds a line to
+ * it after it was deleted, then nothing comes back. */
+static void test_decide_deletion__a_stranger_brings_nothing_back(void **state)
+{
+    struct world *world = *state;
+    struct quote quote = make_quote(world);
+    delete_quote(world, &quote);
+    (void)accept(world, &world->wang);
+    (void)add_line(world, &quote.id, &quote.product, 5000);
+    reject(world, &world->tom, REJECT_REF_MISSING, "quote_id", "");
+    assert_int_equal(live(world, &quote), 0);
+}
+
 /* Given a document, when a change of a line or its header changes the sums, then the stored columns
  * follow, and nobody is sent them. */
 static void test_decide_deletion__sums_follow_and_do_not_travel(void **state)
@@ -332,6 +413,8 @@ int main(void)
         TEST(a_line_alone),
         TEST(a_line_deleted_twice_unseen),
         TEST(to_have_seen_is_no_edit),
+        TEST(work_of_before_a_move_brings_a_document_back),
+        TEST(a_stranger_brings_nothing_back),
         TEST(sums_follow_and_do_not_travel),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -317,6 +317,35 @@ static void test_decide_effective__many_visits_are_looked_at_once(void **state)
     }
 }
 
+/* Given a visit that one deletes, when somebody else takes away an action of it, unseen, so that it
+ * does not count any more, then it is gone in both orders: that it counted was the server's word.
+ */
+static void test_decide_effective__a_flag_is_no_edit_against_a_delete(void **state)
+{
+    static const struct sample bare = {.name = "bare"};
+    struct world *world = *state;
+    for (int order = 0; order < 2; order++) {
+        struct id customer = make_shop(world);
+        int64_t time_ms = world->now_ms - (30 + 300 * order) * MINUTE_MS;
+        struct id visit = add_visit(world, &customer, time_ms, &bare);
+        struct id action = make_record(world, ENTITY_VISIT_ACTION);
+        put_id(world, VISIT_ACTION_VISIT_ID, &visit);
+        put_text(world, VISIT_ACTION_KIND, "order");
+        int64_t seen = accept(world, &world->li);
+        expect_effective(world, &visit, true);
+        for (int step = 0; step < 2; step++) {
+            delete_record(world, ENTITY_VISIT_ACTION, &action, seen);
+            if (step == order) {
+                (void)accept(world, &world->wang);
+            } else {
+                delete_record(world, ENTITY_VISIT, &visit, seen);
+                (void)accept(world, &world->li);
+            }
+        }
+        assert_false(is_live(world, ENTITY_VISIT, &visit));
+    }
+}
+
 #define TEST(name)                                                                                 \
     cmocka_unit_test_setup_teardown(test_decide_effective__##name, setup_world, teardown_world)
 
@@ -330,6 +359,7 @@ int main(void)
         TEST(what_was_counted_stays),
         TEST(an_earlier_checkin_frees_the_next),
         TEST(nobody_visits_in_a_colleagues_name),
+        TEST(a_flag_is_no_edit_against_a_delete),
         TEST(many_visits_are_looked_at_once),
     };
     return cmocka_run_group_tests_name("decide_effective", tests, NULL, NULL);

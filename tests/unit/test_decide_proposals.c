@@ -246,6 +246,39 @@ static void test_decide_proposals__an_acceptance_follows_the_redirect(void **sta
     }
 }
 
+/* Given a proposal that a manager accepts, when its customer becomes another, which goes to another
+ * territory before that arrives, then the other one has the value, whichever came first. */
+static void test_decide_proposals__an_acceptance_of_before_a_move_stands(void **state)
+{
+    struct world *world = *state;
+    struct device boss;
+    make_user(world, &boss, "boss", "manager", &world->territories[EAST]);
+    for (int order = 0; order < 2; order++) {
+        struct id from = make_taxed(world, "1");
+        struct id into = make_customer(world, &world->li, "into");
+        struct id proposal = propose(world, &world->li, &from, world->org.head, "2");
+        int64_t seen = world->org.head, start_ms = world->now_ms;
+        for (int step = 0; step < 2; step++) {
+            world->now_ms = start_ms + 2000;
+            if (step == order) {
+                edit_record(world, ENTITY_CUSTOMER, &from, world->org.head);
+                put_id(world, CUSTOMER_REDIRECT_TO, &into);
+                (void)accept(world, &world->server);
+                edit_record(world, ENTITY_CUSTOMER, &into, world->org.head);
+                put_id(world, CUSTOMER_TERRITORY_ID, &world->territories[WEST]);
+                (void)accept(world, &world->server);
+            } else {
+                world->now_ms = start_ms + 5000;
+                answer(world, &proposal, seen, "accepted");
+                world->hlc_ms = start_ms + 1000;
+                struct verdict verdict = send_changeset(world, &boss);
+                assert_int_equal(verdict.code, REJECT_NONE);
+            }
+        }
+        expect_text(world, ENTITY_CUSTOMER, &into, CUSTOMER_TAX_NO, "2");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -257,6 +290,7 @@ int main(void)
         TEST(an_acceptance_stands_against_a_refusal),
         TEST(nothing_is_accepted_for_what_is_gone),
         TEST(an_acceptance_follows_the_redirect),
+        TEST(an_acceptance_of_before_a_move_stands),
     };
     return cmocka_run_group_tests_name("decide_proposals", tests, NULL, NULL);
 }

@@ -217,6 +217,70 @@ static void test_decide_redirect__a_reference_keeps_its_stamp(void **state)
     }
 }
 
+/* What names a customer that becomes another: a quote or a contact. */
+struct reference {
+    int entity, field, text_field;
+    struct id id, from, into;
+    int64_t seen;
+};
+
+/* One act of three: 0 a delete, 1 the redirect, with what is there led on as the command does it, 2
+ * an edit that had not seen either. */
+static void act(struct world *world, const struct reference *what, int act)
+{
+    struct srv_record row;
+    if (act == 1) {
+        put_redirect(world, &what->from, &what->into);
+        (void)accept(world, &world->server);
+        assert_true(read_row(world, what->entity, &what->id, &row));
+        if (!row.deleted) {
+            edit_record(world, what->entity, &what->id, world->org.head);
+            put_id(world, what->field, &what->into);
+            (void)accept(world, &world->server);
+        }
+        return;
+    }
+    if (act == 0) {
+        delete_record(world, what->entity, &what->id, what->seen);
+    } else {
+        edit_record(world, what->entity, &what->id, what->seen);
+        put_text(world, what->text_field, "mended");
+    }
+    struct verdict verdict = send_changeset(world, act == 0 ? &world->li : &world->wang);
+    assert_true(verdict.kind == VERDICT_ACCEPTED || verdict.kind == VERDICT_MERGED);
+}
+
+/* Given a quote, or a contact, that one deletes and another edits, unseen, when its customer
+ * becomes another, then it is there and names that one, whatever came first. */
+static void test_decide_redirect__what_comes_back_names_the_other(void **state)
+{
+    static const int orders[][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2},
+                                    {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
+    struct world *world = *state;
+    for (int round = 0; round < 2 * 6; round++) {
+        struct reference what = {.from = make_customer(world, &world->li, "from"),
+                                 .into = make_customer(world, &world->li, "into"),
+                                 .entity = round % 2 == 0 ? ENTITY_QUOTE : ENTITY_CONTACT};
+        if (what.entity == ENTITY_QUOTE) {
+            what.field = QUOTE_CUSTOMER_ID;
+            what.text_field = QUOTE_NOTE;
+            what.id = add_quote(world, &what.from);
+        } else {
+            what.field = CONTACT_CUSTOMER_ID;
+            what.text_field = CONTACT_NAME;
+            what.id = make_record(world, ENTITY_CONTACT);
+            put_id(world, CONTACT_CUSTOMER_ID, &what.from);
+            put_text(world, CONTACT_NAME, "Anna");
+        }
+        what.seen = accept(world, &world->li);
+        for (int i = 0; i < 3; i++) {
+            act(world, &what, orders[round / 2][i]);
+        }
+        expect_customer(world, what.entity, &what.id, what.field, &what.into);
+        expect_text(world, what.entity, &what.id, what.text_field, "mended");
+    }
+}
+
 /* Given two customers that became one, when a changeset that had not seen later names of either
  * names both, then both names that lost are kept, each in an entry of its own. */
 static void test_decide_redirect__what_loses_twice_is_kept_twice(void **state)
@@ -583,6 +647,7 @@ int main(void)
         TEST(two_rows_join_where_they_are_short_enough),
         TEST(two_operators_make_no_circle),
         TEST(a_reference_keeps_its_stamp),
+        TEST(what_comes_back_names_the_other),
         TEST(what_loses_twice_is_kept_twice),
         TEST(keys_join_by_their_stamps),
         TEST(who_became_one_moves_as_one),

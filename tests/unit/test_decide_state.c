@@ -403,6 +403,49 @@ static void test_decide_state__step_that_lost_counts_against_a_delete(void **sta
     assert_true(is_live(world, ENTITY_OPPORTUNITY, &id));
 }
 
+/* Given a visit that became another one, which a manager had rejected and reopened, when the
+ * manager takes a step of the one that went, not knowing of that, then it is judged from its first
+ * state and the manager's own steps; "no state" is none that a step leads to, whatever was seen. */
+static void test_decide_state__step_of_one_that_became_another(void **state)
+{
+    static const struct {
+        const char *to, *becomes; /* NULL: no state; refused */
+    } cases[] = {
+        {NULL, NULL}, {"in_progress", NULL}, {"completed", "completed"}, {"verified", "verified"}};
+    struct world *world = *state;
+    struct device tablet;
+    make_device(world, &tablet, &world->li.author.account.user);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct id customer = make_customer(world, &world->li, "shop"), visits[2];
+        for (int n = 0; n < 2; n++) {
+            visits[n] = make_record(world, ENTITY_VISIT);
+            put_id(world, VISIT_CUSTOMER_ID, &customer);
+            put_int(world, VISIT_CHECKIN_TS, world->now_ms - (100 - 10 * n) * INT64_C(60000));
+            put_text(world, VISIT_STATUS, "completed");
+            (void)send_changeset(world, n == 0 ? &world->li : &tablet);
+            for (int step = 0; step < 2 && n == 0; step++) {
+                edit_record(world, ENTITY_VISIT, &visits[0], world->org.head);
+                put_text(world, VISIT_STATUS, step == 0 ? "rejected" : "completed");
+                (void)accept(world, step == 0 ? &world->office : &boss);
+            }
+        }
+        assert_int_equal(value_of(world, ENTITY_VISIT, &visits[1], VISIT_REDIRECT_TO).kind,
+                         VALUE_ID);
+        edit_record(world, ENTITY_VISIT, &visits[1], 0);
+        if (cases[i].to == NULL) {
+            put_null(world, VISIT_STATUS);
+        } else {
+            put_text(world, VISIT_STATUS, cases[i].to);
+        }
+        if (cases[i].becomes == NULL) {
+            reject(world, &boss, REJECT_TRANSITION, "status", "step");
+        } else {
+            (void)send_changeset(world, &boss);
+            expect_text(world, ENTITY_VISIT, &visits[0], VISIT_STATUS, cases[i].becomes);
+        }
+    }
+}
+
 /* ---- at random, through the decider */
 
 #define HISTORIES 60
@@ -508,6 +551,7 @@ int main(void)
         STATE_TEST(test_decide_state__cancel_in_time_stands),
         STATE_TEST(test_decide_state__step_wins_against_a_delete_in_both_orders),
         STATE_TEST(test_decide_state__step_that_lost_counts_against_a_delete),
+        STATE_TEST(test_decide_state__step_of_one_that_became_another),
         STATE_TEST(test_decide_state__random_histories_end_the_same_in_every_order),
     };
     return cmocka_run_group_tests_name("decide_state", tests, NULL, NULL);
