@@ -50,8 +50,9 @@ struct daybook_record {
 struct daybook_transaction {
     struct daybook *engine;
     struct arena arena;
-    bool ended; /* committed */
-    int count;  /* records in the list */
+    uint64_t epoch; /* of the server's log when it began */
+    bool ended;     /* committed */
+    int count;      /* records in the list */
     struct daybook_record *first, *last;
     struct daybook_record *
         *table; /* by (entity, id), open addressing; entries of dropped records stay */

@@ -49,14 +49,17 @@ daybook_status daybook_begin(daybook *engine, daybook_transaction **out)
     if (out != NULL) {
         *out = NULL;
     }
-    if (engine == NULL || out == NULL || dk_engine_is_closed(engine)) {
+    if (engine == NULL || out == NULL || !dk_engine_enter(engine)) {
         return DAYBOOK_MISUSE;
     }
+    uint64_t epoch = dk_store_epoch(engine->store);
+    dk_engine_leave(engine);
     struct daybook_transaction *transaction = dk_memory_new(1, sizeof *transaction);
     if (transaction == NULL) {
         return DAYBOOK_NO_MEMORY;
     }
     transaction->engine = engine;
+    transaction->epoch = epoch;
     dk_arena_init(&transaction->arena, TRANSACTION_BYTES_MAX);
     dk_error_clear(&transaction->error);
     dk_engine_hold(engine);
@@ -396,8 +399,8 @@ static daybook_status commit(struct daybook_transaction *transaction)
     if (status != DAYBOOK_OK) {
         return status;
     }
-    status = dk_store_commit(transaction->engine->store, changes, count, transaction->items,
-                             transaction->item_count, &failure);
+    status = dk_store_commit(transaction->engine->store, changes, count, transaction->epoch,
+                             transaction->items, transaction->item_count, &failure);
     if (status != DAYBOOK_OK) {
         return fail_commit(transaction, status, &failure);
     }

@@ -231,7 +231,7 @@ static daybook_status add_change(struct collected *collected, const struct chang
 }
 
 /* The changes of one body, which is copied into the arena; what only says what was seen is written
- * anew. */
+ * anew. What was seen of a log that has ended counts as far as the present one has it. */
 static daybook_status add_body(struct collected *collected, const char *body, size_t length,
                                bool first)
 {
@@ -245,9 +245,10 @@ static daybook_status add_body(struct collected *collected, const char *body, si
     }
     daybook_status status = DAYBOOK_OK;
     for (int i = 0; i < changeset.change_count && status == DAYBOOK_OK; i++) {
-        const struct change *change = &changeset.changes[i];
+        struct change *change = &changeset.changes[i];
         if (change->op != BLOCK_SET || change->value_count > 0) {
-            status = add_change(collected, change, first);
+            status = dk_stale_seen(collected->store, changeset.epoch, &change->seen);
+            status = status == DAYBOOK_OK ? add_change(collected, change, first) : status;
         }
     }
     return status;

@@ -15,6 +15,7 @@
 #include "engine/protocol/sum.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #define STORE_ARENA_MAX ((size_t)128 * 1024 * 1024) /* bytes that one transaction may need */
 #define STORE_UPDATES 128             /* update statements kept, one per set of columns */
@@ -95,8 +96,7 @@ struct sums {
     int64_t old_version, old_bucket; /* of the row that an update changed */
 };
 
-/* What memory holds of the file; saved at the begin of each transaction and brought back where it
- * fails. */
+/* What memory holds of the file; brought back where a transaction fails. */
 struct number_range {   /* document numbers of one entity */
     uint32_t device_no; /* under which they are given out; 0: not loaded */
     int64_t last, reserved;
@@ -110,6 +110,7 @@ struct store_memory {
     int64_t sent_seq;     /* highest seq that was ever collected */
     uint64_t stale_epoch; /* of the versions of stale rows, or earlier; 0: the present one */
     bool stale;           /* there may be stale rows */
+    int64_t former_shared, former_position; /* versions between may be of an epoch that ended */
     struct number_range numbers[ENTITY_COUNT];
     int64_t paging;   /* buckets that wait for pages */
     int64_t repaired; /* buckets that were repaired, and have not agreed since */
@@ -120,6 +121,7 @@ struct store {
     pthread_mutex_t lock;
     struct database database;
     struct store_memory memory, saved;
+    atomic_uint_least64_t epoch;  /* of the last transaction, for a look without the lock */
     struct store_options options; /* path, vfs: owned copies */
     daybook_platform platform;
     int lock_file;
@@ -261,8 +263,7 @@ struct sales_reader dk_records_reader(struct store *store);
  * assigned. TOO_LARGE where a set or map would pass its limit: it stays as it was. */
 daybook_status dk_records_assign(struct record *record, const struct field_value *value,
                                  struct arena *arena);
-/* Puts a change that was committed on another base into a record. What does not fit any more does
- * not count: the server decides. */
+/* All of a change, on another base than its own. What does not fit any more does not count. */
 daybook_status dk_records_replay(struct record *record, const struct change *change,
                                  struct arena *arena);
 /* Mask of the known fields of these values. */
@@ -476,8 +477,7 @@ struct inbox_item {
 /* Adds an item; one whose cause is a changeset in the inbox joins that one's chain. What only
  * informs is passed over where the same was told before. */
 daybook_status dk_inbox_add(struct store *store, const struct inbox_item *item);
-/* Takes away one item, or one member of a chain. What still hangs from it then becomes an item of
- * its own, which is told. */
+/* Takes away an item, or a member of a chain. What still hangs from it becomes an item. */
 daybook_status dk_inbox_remove(struct store *store, int64_t item, bool *found);
 /* Takes away what tells of holds that do not stand here any more. */
 daybook_status dk_inbox_drop_holds(struct store *store);

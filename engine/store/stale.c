@@ -149,6 +149,12 @@ daybook_status dk_stale_epoch(struct store *store, uint64_t epoch, int64_t share
     if (status == DAYBOOK_OK && epoch != state->epoch) {
         status = end_epoch(store, shared);
     }
+    if (store->memory.former_position == 0 || shared < store->memory.former_shared) {
+        store->memory.former_shared = shared;
+    }
+    if (state->head > store->memory.former_position) {
+        store->memory.former_position = state->head;
+    }
     if (store->memory.stale_epoch == 0) {
         store->memory.stale_epoch = state->epoch;
     }

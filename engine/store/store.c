@@ -86,6 +86,7 @@ daybook_status dk_store_end(struct store *store, daybook_status status)
                (int)status, store->database.problem);
     }
     dk_outbox_forget(store);
+    atomic_store(&store->epoch, store->memory.state.epoch);
     uint64_t changed = store->changed;
     (void)pthread_mutex_unlock(&store->lock);
     if (changed != 0 && store->options.changed != NULL) {
@@ -390,6 +391,7 @@ daybook_status dk_store_open(const struct store_options *options, struct store *
         free_store(opened);
         return status;
     }
+    atomic_store(&opened->epoch, opened->memory.state.epoch);
     *store = opened;
     return DAYBOOK_OK;
 }
@@ -416,6 +418,11 @@ void dk_store_state(struct store *store, struct store_state *state)
     (void)pthread_mutex_lock(&store->lock);
     *state = store->memory.state;
     (void)pthread_mutex_unlock(&store->lock);
+}
+
+uint64_t dk_store_epoch(const struct store *store)
+{
+    return atomic_load(&store->epoch);
 }
 
 /* Writes meta in a transaction of its own. */

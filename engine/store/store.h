@@ -76,6 +76,8 @@ struct store_state {
     struct hlc_clock clock;
 };
 
+/* The present epoch of the server's log. Waits for nobody. */
+uint64_t dk_store_epoch(const struct store *store);
 /* A consistent copy. */
 void dk_store_state(struct store *store, struct store_state *state);
 daybook_status dk_store_enrolled(struct store *store, const struct enrol_reply *reply);
@@ -122,10 +124,12 @@ struct store_failure { /* of a commit */
 /* Writes one transaction: for each change, in order, load, check version (`seen` -1: blind), merge
  * on the overlay, fill, check; expand deletes to children; derive; then records, pending rows and
  * one outbox entry, all or nothing. changes[i].seen is replaced by what goes up. Values are
- * borrowed. NOT_FOUND, EXISTS, BAD_VERSION, REQUIRED, RULE, READONLY, TOO_LARGE with *failure;
- * DISK_FULL, IO … `discard_items`: inbox items that this commit takes away. */
+ * borrowed. `epoch`: the present one when the transaction began; a version that was read before it
+ * ended counts as far as the present log has it. NOT_FOUND, EXISTS, BAD_VERSION, REQUIRED, RULE,
+ * READONLY, TOO_LARGE with *failure; DISK_FULL, IO … `discard_items`: inbox items that this commit
+ * takes away. */
 daybook_status dk_store_commit(struct store *store, struct change *changes, int count,
-                               const int64_t *discard_items, int discard_count,
+                               uint64_t epoch, const int64_t *discard_items, int discard_count,
                                struct store_failure *failure);
 /* A fresh record id. */
 daybook_status dk_store_new_id(struct store *store, struct id *id);

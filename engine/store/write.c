@@ -261,7 +261,24 @@ static daybook_status missing(struct write *write, const struct change *change)
                : dk_write_fail(write, change, DAYBOOK_NOT_FOUND, REJECT_NONE, NULL, NULL);
 }
 
-/* Loads the record that a change is about and settles what version it has seen. */
+/* What a version that the app named says in the present log. One of an earlier epoch says only that
+ * what both logs have was seen. Where an app read it the version does not say: after an epoch has
+ * ended, one that may be of its log counts as such, except where it is the record's present one. */
+static daybook_status named_seen(struct write *write, const struct holding *holding, int64_t *seen)
+{
+    const struct store_memory *memory = &write->store->memory;
+    if (write->epoch != memory->state.epoch) {
+        return dk_stale_seen(write->store, write->epoch, seen);
+    }
+    bool is_present = *seen == holding->row.record.version || *seen == holding->base_version;
+    if (*seen > memory->former_shared && *seen <= memory->former_position && !is_present) {
+        *seen = memory->former_shared;
+    }
+    return DAYBOOK_OK;
+}
+
+/* Loads the record that a change is about and settles what version it has seen. The newest version
+ * that can have been seen is the base's, though the record shows the oldest that is pending. */
 daybook_status dk_write_load_seen(struct write *write, struct change *change,
                                   struct holding *holding)
 {
@@ -278,8 +295,16 @@ daybook_status dk_write_load_seen(struct write *write, struct change *change,
     }
     if (change->seen == -1) { /* blind: over whatever the server has */
         change->seen = holding->base_version;
-    } else if (change->seen < 0 || change->seen > holding->row.record.version) {
-        return dk_write_fail(write, change, DAYBOOK_BAD_VERSION, REJECT_NONE, NULL, NULL);
+    } else {
+        int64_t shown = holding->row.record.version;
+        int64_t newest = shown > holding->base_version ? shown : holding->base_version;
+        status = named_seen(write, holding, &change->seen);
+        if (status != DAYBOOK_OK) {
+            return status;
+        }
+        if (change->seen < 0 || change->seen > newest) {
+            return dk_write_fail(write, change, DAYBOOK_BAD_VERSION, REJECT_NONE, NULL, NULL);
+        }
     }
     return dk_write_present_seen(write, holding, &change->seen);
 }
@@ -490,10 +515,10 @@ static void begin_write(struct write *write, int64_t now_ms)
 }
 
 daybook_status dk_store_commit(struct store *store, struct change *changes, int count,
-                               const int64_t *discard_items, int discard_count,
+                               uint64_t epoch, const int64_t *discard_items, int discard_count,
                                struct store_failure *failure)
 {
-    struct write write = {.store = store, .failure = failure};
+    struct write write = {.store = store, .failure = failure, .epoch = epoch};
     memset(failure, 0, sizeof *failure);
     if (count == 0 && discard_count == 0) {
         return DAYBOOK_OK;

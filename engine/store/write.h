@@ -12,6 +12,7 @@ struct write {
     struct sales_actor actor;
     struct sales_reader reader;
     unsigned roles;             /* of the user, as the state machines know them */
+    uint64_t epoch;             /* when the transaction began */
     struct changeset changeset; /* changes: in the store's arena, as they go up */
     int capacity;
     struct touched touched;

@@ -347,6 +347,56 @@ static void test_rejected__reopened_mended_and_sent_again(void **state)
     assert_int_equal(device_int(&li->device, "SELECT count(*) FROM inbox"), 0);
 }
 
+/* A value of the customer, in one save with a contact of a customer that is gone. */
+static void refused_save(const char *closed, const char *shop, const char *patch)
+{
+    char json[128];
+    daybook_transaction *transaction = NULL;
+    daybook_error *error = &li->device.error;
+    device_must(daybook_begin(li->device.engine, &transaction), NULL);
+    device_must(daybook_patch_json(transaction, "customer", shop,
+                                   device_version(&li->device, "customer", shop), patch, error),
+                error);
+    (void)snprintf(json, sizeof json, "{\"customer_id\":\"%s\",\"name\":\"Bob\"}", closed);
+    device_must(daybook_put_json(transaction, "contact", NULL, DAYBOOK_NEW, json, NULL, error),
+                error);
+    device_must(daybook_commit(transaction, error), error);
+    daybook_end(&transaction);
+    rep_sync(li);
+}
+
+/* Two items about one record, made at two of its versions: the second does not wait for the verdict
+ * on the first. */
+static void test_rejected__two_items_of_one_record_are_sent_again_offline(void **state)
+{
+    char closed[DAYBOOK_ID_SIZE], shop[DAYBOOK_ID_SIZE];
+    int64_t items[2];
+    (void)state;
+    rep_put(wang, "customer", "{\"name\":\"open\"}", shop);
+    closed_shop(closed);
+    refused_save(closed, shop, "{\"prefs\":\"first\"}");
+    rep_patch(wang, "customer", shop, "{\"kind\":\"x\"}");
+    company_settle(&company);
+    refused_save(closed, shop, "{\"channel\":\"second\"}");
+    items[0] = device_int(&li->device, "SELECT min(item) FROM inbox");
+    items[1] = device_int(&li->device, "SELECT max(item) FROM inbox");
+    assert_true(items[1] > items[0]);
+    for (int i = 0; i < 2; i++) {
+        device_must(daybook_inbox_keep_mine(li->device.engine, items[i], &li->device.error),
+                    &li->device.error);
+    }
+    assert_field(li, "customer", shop, "prefs", "first");
+    assert_field(li, "customer", shop, "channel", "second");
+    rep_sync(li); /* what is gone is still gone */
+    assert_int_equal(device_int(&li->device, "SELECT count(*) FROM inbox"), 2);
+    for (int i = 0; i < 2; i++) {
+        device_must(daybook_inbox_discard(li->device.engine,
+                                          device_int(&li->device, "SELECT min(item) FROM inbox")),
+                    NULL);
+    }
+    company_settle(&company);
+}
+
 static void test_rejected__reopened_unmended_is_refused_again(void **state)
 {
     char visit[DAYBOOK_ID_SIZE], other[DAYBOOK_ID_SIZE];
@@ -452,6 +502,7 @@ int main(void)
         cmocka_unit_test(test_rejected__what_joins_an_emptied_item_stays),
         cmocka_unit_test(test_rejected__reopened_mended_and_sent_again),
         cmocka_unit_test(test_rejected__reopened_unmended_is_refused_again),
+        cmocka_unit_test(test_rejected__two_items_of_one_record_are_sent_again_offline),
         cmocka_unit_test(test_rejected__survives_a_lost_reply_and_a_restart),
         cmocka_unit_test(test_rejected__verdict_lost_while_later_ones_were_settled),
     };

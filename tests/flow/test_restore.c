@@ -19,7 +19,7 @@
 
 #include <cmocka.h>
 
-#define POINTS 11 /* backups */
+#define POINTS 12 /* backups */
 #define ROUNDS 4
 
 static struct company company;
@@ -346,6 +346,95 @@ static void test_restore__lines_seen_before_are_not_seen_in_the_new_epoch(void *
     assert_int_equal(server_int(&company.server, sql), 1);
 }
 
+/* A transaction of Li's with a value of the customer at a version and a contact of a closed one,
+ * which the server refuses. Returns the inbox item. */
+static int64_t refused_save(const char *customer, int64_t seen, const char *closed,
+                            char contact[DAYBOOK_ID_SIZE])
+{
+    char json[128];
+    daybook_transaction *transaction = NULL;
+    daybook_error *error = &li->device.error;
+    device_must(daybook_begin(li->device.engine, &transaction), NULL);
+    device_must(daybook_patch_json(transaction, "customer", customer, seen,
+                                   "{\"prefs\":\"in the item\"}", error),
+                error);
+    (void)snprintf(json, sizeof json, "{\"customer_id\":\"%s\",\"name\":\"Bob\"}", closed);
+    device_must(daybook_put_json(transaction, "contact", NULL, DAYBOOK_NEW, json, contact, error),
+                error);
+    device_must(daybook_commit(transaction, error), error);
+    daybook_end(&transaction);
+    rep_sync(li);
+    return device_int(&li->device, "SELECT max(item) FROM inbox WHERE kind = 'rejected'");
+}
+
+/* Li's value replaced Qian's, which he had not seen: that is noted. */
+static void expect_noted(const char *customer, const char *field, const char *value)
+{
+    char sql[160];
+    assert_field(li, "customer", customer, field, value);
+    (void)snprintf(sql, sizeof sql,
+                   "SELECT count(*) FROM field_conflict WHERE record_id = ?1 AND field_name = '%s'",
+                   field);
+    assert_int_equal(rep_count(li, sql, customer), 1);
+}
+
+/* Positions that the lost log had are given again. What somebody had seen at one of them, in a form
+ * that is still open, in a version that the app has kept, or in an item of the inbox, is not what
+ * is there now. The last test: Wang leaves. */
+static void test_restore__what_was_seen_of_the_lost_log_counts_no_more(void **state)
+{
+    char closed[DAYBOOK_ID_SIZE], customer[DAYBOOK_ID_SIZE], contact[DAYBOOK_ID_SIZE], json[128];
+    daybook_transaction *form = NULL, *item = NULL;
+    daybook_error *error = &li->device.error;
+    (void)state;
+    rep_put(wang, "customer", "{\"name\":\"closed\"}", closed);
+    rep_put(wang, "customer", "{\"name\":\"seen\"}", customer);
+    company_settle(&company);
+    backup(11);
+    for (int i = 0; i < 8; i++) {
+        rep_patchf(wang, "customer", shop, "{\"kind\":\"k%d\"}", i);
+    }
+    rep_patch(wang, "customer", customer, "{\"channel\":\"lost\"}");
+    company_settle(&company);
+    rep_delete(wang, "customer", closed);
+    rep_sync(wang);
+    int64_t seen = device_version(&li->device, "customer", customer);
+    int64_t number = refused_save(customer, seen, closed, contact);
+    device_must(daybook_begin(li->device.engine, &form), NULL);
+    device_must(daybook_patch_json(form, "customer", customer, seen,
+                                   "{\"industry\":\"in the form\"}", error),
+                error);
+
+    rep_leave(wang);
+    restore(11);
+    struct rep *qian = company_hire(&company, "qian", "rep", "East");
+    company_settle(&company);
+    rep_patch(qian, "customer", customer,
+              "{\"prefs\":\"Qian's\",\"industry\":\"Qian's\",\"kind\":\"Qian's\"}");
+    company_settle(&company);
+    assert_true(device_version(&qian->device, "customer", customer) <= seen);
+    for (int i = 0; i < 12; i++) {
+        rep_patchf(qian, "customer", shop, "{\"kind\":\"z%d\"}", i);
+    }
+    rep_patch(qian, "customer", customer, "{\"channel\":\"phone\"}");
+    company_settle(&company);
+    assert_true(device_version(&li->device, "customer", customer) > seen);
+
+    device_must(daybook_commit(form, error), error);
+    daybook_end(&form);
+    rep_patch_at(li, "customer", customer, seen, "{\"kind\":\"kept version\"}");
+    device_must(daybook_inbox_reopen(li->device.engine, number, &item, error), error);
+    (void)snprintf(json, sizeof json, "{\"customer_id\":\"%s\"}", shop);
+    device_must(daybook_patch_json(item, "contact", contact, DAYBOOK_ANY_VERSION, json, error),
+                error);
+    device_must(daybook_commit(item, error), error);
+    daybook_end(&item);
+    company_settle(&company);
+    expect_noted(customer, "industry", "in the form");
+    expect_noted(customer, "kind", "kept version");
+    expect_noted(customer, "prefs", "in the item");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -357,6 +446,7 @@ int main(void)
         cmocka_unit_test(test_restore__a_new_instance_keeps_what_the_backup_lacks),
         cmocka_unit_test(test_restore__lines_seen_before_are_not_seen_in_the_new_epoch),
         cmocka_unit_test(test_restore__what_cannot_be_done_changes_nothing),
+        cmocka_unit_test(test_restore__what_was_seen_of_the_lost_log_counts_no_more),
     };
     return cmocka_run_group_tests_name("restore", tests, set_up, tear_down);
 }

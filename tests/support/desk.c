@@ -226,8 +226,8 @@ void desk_unknown(struct desk *desk, const char *name, const char *raw)
 daybook_status desk_try_commit(struct desk *desk)
 {
     desk->now_ms++;
-    daybook_status status =
-        dk_store_commit(desk->store, desk->changes, desk->change_count, NULL, 0, &desk->failure);
+    daybook_status status = dk_store_commit(desk->store, desk->changes, desk->change_count,
+                                            dk_store_epoch(desk->store), NULL, 0, &desk->failure);
     desk->change_count = 0;
     return status;
 }

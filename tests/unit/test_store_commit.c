@@ -140,15 +140,19 @@ static void test_store_commit__a_patch_names_a_version_that_was_there(void **sta
     desk_commit(&desk);
     desk_expect_version(&desk, ENTITY_CUSTOMER, &id, 5);
     assert_non_null(strstr(changes_of(&desk, 1), "[[5,"));
-    /* what is read now is the smallest that pending changes have seen; a blind write is over the
-     * base */
-    desk_set(&desk, ENTITY_CUSTOMER, &id, 7);
+    /* what is read now is the smallest that pending changes have seen; the base's was there too,
+     * and a blind write is over it */
+    desk_set(&desk, ENTITY_CUSTOMER, &id, 8);
     desk_text(&desk, CUSTOMER_INDUSTRY, "z");
     desk_commit_expect(&desk, DAYBOOK_BAD_VERSION);
-    desk_set(&desk, ENTITY_CUSTOMER, &id, -1);
+    desk_set(&desk, ENTITY_CUSTOMER, &id, 7);
     desk_text(&desk, CUSTOMER_INDUSTRY, "z");
     desk_commit(&desk);
     assert_non_null(strstr(changes_of(&desk, 2), "[[7,"));
+    desk_set(&desk, ENTITY_CUSTOMER, &id, -1);
+    desk_text(&desk, CUSTOMER_INDUSTRY, "blind");
+    desk_commit(&desk);
+    assert_non_null(strstr(changes_of(&desk, 3), "[[7,"));
     desk_expect_version(&desk, ENTITY_CUSTOMER, &id, 5);
     desk_check(&desk);
     desk_clear(&desk);

@@ -249,7 +249,9 @@ static void *work(void *context)
                                 .value_count = 1,
                                 .values = &value};
         if (worker->status == DAYBOOK_OK) {
-            worker->status = dk_store_commit(worker->desk->store, &change, 1, NULL, 0, &failure);
+            worker->status =
+                dk_store_commit(worker->desk->store, &change, 1,
+                                dk_store_epoch(worker->desk->store), NULL, 0, &failure);
         }
         struct store_state now;
         dk_store_state(worker->desk->store, &now);

@@ -162,7 +162,8 @@ test_store_verdict__what_depends_on_a_rejected_creation_comes_back_as_one_item(v
                      DAYBOOK_OK);
     assert_int_equal(count, 2);
     assert_int_equal(item_count, 3);
-    assert_int_equal(dk_store_commit(desk.store, changes, count, items, item_count, &desk.failure),
+    assert_int_equal(dk_store_commit(desk.store, changes, count, dk_store_epoch(desk.store), items,
+                                     item_count, &desk.failure),
                      DAYBOOK_OK);
     desk_expect_text(&desk, ENTITY_CUSTOMER, &customer, CUSTOMER_NAME, "A");
     desk_expect_text(&desk, ENTITY_CUSTOMER, &customer, CUSTOMER_INDUSTRY, "bakery");
