@@ -73,6 +73,24 @@ static daybook_status find_or_add(struct daybook_transaction *transaction,
     return status;
 }
 
+/* Whether the record is a line that is not here any more, and a document of its kind is deleted:
+ * then it has gone already as it would have gone now. */
+static bool went_before(const struct daybook_record *record)
+{
+    int parent = record->entity->parent_field;
+    if (parent < 0 || record->base != NULL) {
+        return false;
+    }
+    for (const struct daybook_record *other = record->transaction->first; other != NULL;
+         other = other->next) {
+        if (other->kind == STAGE_DELETE &&
+            (int)other->entity->kind == record->entity->fields[parent].target) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Stages one change on top of those before it. */
 static daybook_status stage_change(struct daybook_transaction *transaction,
                                    const struct change *change)
@@ -83,7 +101,7 @@ static daybook_status stage_change(struct daybook_transaction *transaction,
         return status;
     }
     if (change->op == BLOCK_DELETE) {
-        if (record->kind == STAGE_NEW) {
+        if (record->kind == STAGE_NEW || went_before(record)) {
             dk_stage_drop(record);
         } else {
             record->kind = STAGE_DELETE;

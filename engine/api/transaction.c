@@ -302,7 +302,21 @@ daybook_status daybook_patch(daybook_transaction *transaction, const char *entit
     return status;
 }
 
-/* See daybook.h. What was only staged goes without a trace, also a patch of what is not there;
+/* Reads what is there now of a record for which something is staged. Where nothing is, what was
+ * staged, as in an item of the inbox whose record has gone, is taken back: NOT_FOUND. */
+static daybook_status reread(struct daybook_record *staged)
+{
+    struct daybook_transaction *transaction = staged->transaction;
+    daybook_status status = dk_stage_load(transaction, staged->entity, &staged->id, &staged->base);
+    staged->unread = false;
+    if (status == DAYBOOK_OK && staged->base == NULL) {
+        status = dk_stage_missing(transaction, staged->entity, &staged->id);
+        dk_stage_drop(staged);
+    }
+    return status;
+}
+
+/* See daybook.h. What was only staged goes without a trace, also a change of what is not there;
  * lines that were staged go with their document. */
 daybook_status daybook_delete(daybook_transaction *transaction, const char *entity, const char *id,
                               int64_t version)
@@ -320,15 +334,12 @@ daybook_status daybook_delete(daybook_transaction *transaction, const char *enti
         return status;
     }
     struct daybook_record *staged = dk_stage_find(transaction, target.entity, &target.id);
-    if (staged != NULL && staged->kind == STAGE_DELETE) {
-        return dk_stage_fail(transaction, DAYBOOK_NOT_FOUND, target.entity, NULL, NULL, NULL);
-    }
     if (staged != NULL && staged->kind == STAGE_NEW) {
         dk_stage_drop(staged);
     } else if (staged != NULL) {
-        status = dk_stage_need_base(staged);
-        if (status == DAYBOOK_NOT_FOUND) {
-            dk_stage_drop(staged);
+        status = reread(staged);
+        if (status == DAYBOOK_OK && staged->kind == STAGE_DELETE) {
+            status = dk_stage_fail(transaction, DAYBOOK_NOT_FOUND, target.entity, NULL, NULL, NULL);
         }
         if (status != DAYBOOK_OK) {
             return status;

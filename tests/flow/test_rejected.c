@@ -347,6 +347,85 @@ static void test_rejected__reopened_mended_and_sent_again(void **state)
     assert_int_equal(device_int(&li->device, "SELECT count(*) FROM inbox"), 0);
 }
 
+/* One save: a visit, and a value of its customer, who has gone to another rep. The visit's customer
+ * is mended; the value has no place any more, and is taken out. */
+static void test_rejected__the_part_that_names_what_is_gone_is_taken_out(void **state)
+{
+    char gone[DAYBOOK_ID_SIZE], shop[DAYBOOK_ID_SIZE], visit[DAYBOOK_ID_SIZE], json[128];
+    daybook_transaction *transaction = NULL;
+    daybook_error *error = &li->device.error;
+    (void)state;
+    rep_put(wang, "customer", "{\"name\":\"open\"}", shop);
+    rep_put(wang, "customer", "{\"name\":\"goes\"}", gone);
+    company_settle(&company);
+    (void)company_hire(&company, "tom", "rep", "South");
+    company_reassign(&company, gone, "South");
+    device_must(daybook_begin(li->device.engine, &transaction), NULL);
+    (void)snprintf(json, sizeof json, "{\"customer_id\":\"%s\",\"feedback\":\"long\"}", gone);
+    device_must(daybook_put_json(transaction, "visit", NULL, DAYBOOK_NEW, json, visit, error),
+                error);
+    device_must(daybook_patch_json(transaction, "customer", gone,
+                                   device_version(&li->device, "customer", gone),
+                                   "{\"prefs\":\"p\",\"tags\":[\"a\"]}", error),
+                error);
+    device_must(daybook_commit(transaction, error), error);
+    daybook_end(&transaction);
+    rep_sync(li);
+
+    int64_t item = device_int(&li->device, "SELECT max(item) FROM inbox WHERE kind = 'rejected'");
+    device_must(daybook_inbox_reopen(li->device.engine, item, &transaction, error), error);
+    (void)snprintf(json, sizeof json, "{\"customer_id\":\"%s\"}", shop);
+    device_must(daybook_patch_json(transaction, "visit", visit, DAYBOOK_ANY_VERSION, json, error),
+                error);
+    assert_int_equal(daybook_commit(transaction, error), DAYBOOK_NOT_FOUND);
+    assert_non_null(strstr(error->text, gone));
+    assert_int_equal(daybook_delete(transaction, "customer", gone, DAYBOOK_ANY_VERSION),
+                     DAYBOOK_NOT_FOUND);
+    device_must(daybook_commit(transaction, error), error);
+    daybook_end(&transaction);
+    company_settle(&company);
+    assert_field(wang, "visit", visit, "feedback", "long");
+    assert_int_equal(device_int(&li->device, "SELECT count(*) FROM inbox WHERE kind = 'rejected'"),
+                     0);
+    (void)rep_take_inbox(li, "moved", "");
+}
+
+/* A refused delete of a document is made again though one of its lines is gone by now. */
+static void test_rejected__a_delete_of_a_document_whose_line_is_gone(void **state)
+{
+    char closed[DAYBOOK_ID_SIZE], shop[DAYBOOK_ID_SIZE], quote[DAYBOOK_ID_SIZE];
+    char line[DAYBOOK_ID_SIZE], contact[DAYBOOK_ID_SIZE], json[128];
+    daybook_transaction *transaction = NULL;
+    daybook_error *error = &li->device.error;
+    (void)state;
+    rep_quote(wang, "open", shop, quote, line);
+    closed_shop(closed);
+    device_must(daybook_begin(li->device.engine, &transaction), NULL);
+    device_must(
+        daybook_delete(transaction, "quote", quote, device_version(&li->device, "quote", quote)),
+        NULL);
+    (void)snprintf(json, sizeof json, "{\"customer_id\":\"%s\",\"name\":\"Bob\"}", closed);
+    device_must(daybook_put_json(transaction, "contact", NULL, DAYBOOK_NEW, json, contact, error),
+                error);
+    device_must(daybook_commit(transaction, error), error);
+    daybook_end(&transaction);
+    rep_sync(li);
+    rep_delete(wang, "quote_line", line);
+    company_settle(&company);
+
+    int64_t item = device_int(&li->device, "SELECT max(item) FROM inbox WHERE kind = 'rejected'");
+    device_must(daybook_inbox_reopen(li->device.engine, item, &transaction, error), error);
+    (void)snprintf(json, sizeof json, "{\"customer_id\":\"%s\"}", shop);
+    device_must(
+        daybook_patch_json(transaction, "contact", contact, DAYBOOK_ANY_VERSION, json, error),
+        error);
+    device_must(daybook_commit(transaction, error), error);
+    daybook_end(&transaction);
+    company_settle(&company);
+    assert_string_equal(rep_field(wang, "quote", quote, "id"), "");
+    assert_field(wang, "contact", contact, "name", "Bob");
+}
+
 /* A value of the customer, in one save with a contact of a customer that is gone. */
 static void refused_save(const char *closed, const char *shop, const char *patch)
 {
@@ -502,6 +581,8 @@ int main(void)
         cmocka_unit_test(test_rejected__what_joins_an_emptied_item_stays),
         cmocka_unit_test(test_rejected__reopened_mended_and_sent_again),
         cmocka_unit_test(test_rejected__reopened_unmended_is_refused_again),
+        cmocka_unit_test(test_rejected__the_part_that_names_what_is_gone_is_taken_out),
+        cmocka_unit_test(test_rejected__a_delete_of_a_document_whose_line_is_gone),
         cmocka_unit_test(test_rejected__two_items_of_one_record_are_sent_again_offline),
         cmocka_unit_test(test_rejected__survives_a_lost_reply_and_a_restart),
         cmocka_unit_test(test_rejected__verdict_lost_while_later_ones_were_settled),

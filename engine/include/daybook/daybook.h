@@ -147,7 +147,8 @@ DAYBOOK_API daybook_status daybook_patch(daybook_transaction *transaction, const
                                          const char *id, int64_t version, daybook_record **record);
 /* Deletes a record; deleting a document deletes its lines in the same transaction, staged ones too.
  * A record that was only staged goes without a trace. Its id is not used again: a later put in this
- * transaction gives EXISTS or NOT_FOUND. */
+ * transaction gives EXISTS or NOT_FOUND. NOT_FOUND: there is no such record (any more); what this
+ * transaction had staged for it is taken back. */
 DAYBOOK_API daybook_status daybook_delete(daybook_transaction *transaction, const char *entity,
                                           const char *id, int64_t version);
 
@@ -394,8 +395,9 @@ DAYBOOK_API daybook_status daybook_inbox_keep_mine(daybook *engine, int64_t item
                                                    daybook_error *error);
 /* Stages all changes of a rejected item and its chain, or the value of a superseded one, in a new
  * transaction, to be mended and committed; the commit takes the item away. What a sync has added to
- * its chain meanwhile stays in the inbox, as an item of its own. Statuses as for
- * daybook_inbox_keep_mine. */
+ * its chain meanwhile stays in the inbox, as an item of its own. Where one of the records is gone
+ * (deleted, or somebody else's by now), the commit gives NOT_FOUND and names it; daybook_delete
+ * takes that part out, and the rest can be committed. Statuses as for daybook_inbox_keep_mine. */
 DAYBOOK_API daybook_status daybook_inbox_reopen(daybook *engine, int64_t item,
                                                 daybook_transaction **transaction,
                                                 daybook_error *error);
