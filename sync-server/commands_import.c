@@ -122,12 +122,42 @@ static daybook_status add_change(struct draft *draft, const struct import_row *r
     return DAYBOOK_OK;
 }
 
+/* A line that names the organisation's zone brings the offsets that go with it, unless it says them
+ * itself, so that the day is that zone's at once. */
+static daybook_status add_offsets(const struct draft *draft, struct batch *batch,
+                                  struct import_row *row)
+{
+    const uint64_t zone = (uint64_t)1 << ORGANISATION_ZONE;
+    const uint64_t offsets = (uint64_t)1 << ORGANISATION_ZONE_OFFSETS;
+    const struct value *name = &row->values[ORGANISATION_ZONE];
+    char text[LIMIT_LABEL_BYTES + 1], list[DAY_OFFSETS_BYTES_MAX + 1], problem[256];
+    if (row->entity->kind != ENTITY_ORGANISATION || (row->present & (zone | offsets)) != zone) {
+        return DAYBOOK_OK;
+    }
+    row->present |= offsets;
+    if (name->kind != VALUE_TEXT) {
+        return DAYBOOK_OK; /* no zone, no offsets */
+    }
+    (void)dk_text_format(text, sizeof text, "%.*s", (int)name->length, name->text);
+    daybook_status status = srv_zone_offsets(text, srv_now_ms(), list, problem, sizeof problem);
+    if (status != DAYBOOK_OK) {
+        return srv_command_fail(batch->run, status, "line %lld: %s", (long long)row->line, problem);
+    }
+    struct value *value = &row->values[ORGANISATION_ZONE_OFFSETS];
+    *value = (struct value){.kind = VALUE_TEXT, .length = (uint32_t)strlen(list)};
+    value->text = dk_arena_copy(draft->arena, list, value->length);
+    return value->text != NULL ? DAYBOOK_OK : DAYBOOK_NO_MEMORY;
+}
+
 /* Adds one line to the draft. */
 static daybook_status add_row(struct draft *draft, struct batch *batch, struct import_row *row)
 {
     struct srv_record stored;
     bool found, any;
     daybook_status status = resolve(draft, row);
+    if (status == DAYBOOK_OK) {
+        status = add_offsets(draft, batch, row);
+    }
     if (status == DAYBOOK_OK) {
         status = srv_store_get(draft->decider->store, draft->org->org, row->entity, &row->id,
                                draft->arena, &stored, &found);

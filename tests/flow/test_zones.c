@@ -104,24 +104,30 @@ static void test_zones__device_says_the_organisations_day(void **state)
     assert_string_equal(device_text(&li->device, "SELECT zone FROM organisation"), "Europe/Berlin");
 }
 
-/* Given a device in step, when the operator moves the company to another zone and does the nightly
- * work, then the device learns of it with its next sync. */
+/* Given a device in step, when the operator moves the company to another zone, then the device
+ * learns of it with its next sync; without a zone the day is UTC's. */
 static void test_zones__another_zone_reaches_the_device(void **state)
 {
     (void)state;
-    static const char *const classify[] = {"classify", NULL};
-    char line[300];
+    char line[300], organisation[DAYBOOK_ID_SIZE];
     time_t sunday = last_sunday();
     struct rep *wang = company_hire(&company, "wang", "rep", "East");
     assert_int_equal(day_of(wang, sunday + 22 * HOUR_S), utc_day(sunday));
+    (void)snprintf(organisation, sizeof organisation, "%s",
+                   device_text(&wang->device, "SELECT id FROM organisation"));
     (void)snprintf(line, sizeof line,
                    "{\"entity\":\"organisation\",\"id\":\"%s\",\"zone\":\"Asia/Shanghai\"}\n",
-                   device_text(&wang->device, "SELECT id FROM organisation"));
+                   organisation);
     server_import(&company.server, line);
-    server_must(&company.server, classify);
     rep_sync(wang);
     assert_int_equal(day_of(wang, sunday + 16 * HOUR_S - 1), utc_day(sunday));
     assert_int_equal(day_of(wang, sunday + 16 * HOUR_S), utc_day(sunday + DAY_S));
+    (void)snprintf(line, sizeof line, "{\"entity\":\"organisation\",\"id\":\"%s\",\"zone\":null}\n",
+                   organisation);
+    server_import(&company.server, line);
+    rep_sync(wang);
+    assert_int_equal(day_of(wang, sunday + 24 * HOUR_S - 1), utc_day(sunday));
+    assert_int_equal(day_of(wang, sunday + 24 * HOUR_S), utc_day(sunday + DAY_S));
     company_settle(&company);
 }
 

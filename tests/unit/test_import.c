@@ -81,6 +81,8 @@ static void test_import__what_is_wrong_with_a_line(void **state)
         {"{\"entity\":\"customer\",\"id\":\"x\"}", "member id", DAYBOOK_BAD_JSON},
         {"{\"entity\":\"customer\",\"key\":\"\"}", "member key", DAYBOOK_BAD_JSON},
         {"{\"entity\":\"customer\",\"key\":\"k\"}", "REQUIRED name", DAYBOOK_RULE},
+        {"{\"entity\":\"organisation\",\"zone\":\"../UTC\"}", "is no name of a time zone",
+         DAYBOOK_INVALID},
         {"{\"entity\":\"contact\",\"name\":\"x\",\"customer_id\":{\"key\":\"none\"}}",
          "REF_MISSING customer_id", DAYBOOK_RULE},
     };
