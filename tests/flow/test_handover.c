@@ -22,6 +22,9 @@
 
 #include <cmocka.h>
 
+#define AGO_MS 5000
+#define LATER_MS 3000
+
 /* In every text that somebody writes who has gained a record; another one in each test. */
 static char canary[32];
 
@@ -54,12 +57,36 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* The steady clock places an act no better than its request travels: what was recorded and what
- * changes lie further apart than that. */
-static void some_time_passes(void)
+/* Of the machine, steady. */
+static int64_t now_ms(void)
 {
-    struct timespec pause = {.tv_sec = 1, .tv_nsec = 200000000};
-    (void)nanosleep(&pause, NULL);
+    struct timespec now;
+    assert_int_equal(clock_gettime(CLOCK_MONOTONIC, &now), 0);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* The steady clock places an act no better than its request travels: what is recorded before a
+ * change was recorded some time ago. Behind it the clock is the machine's again. */
+static void works_long_before(struct rep *rep, struct deal *deal)
+{
+    tap_set_ago(&rep->tap, AGO_MS);
+    deal_old_rep_works(rep, deal);
+    tap_set_ago(&rep->tap, 0);
+}
+
+/* The values of who comes later are later, however well the devices know the time. */
+static void works_later(struct rep *rep, const struct deal *deal)
+{
+    tap_set_ahead(&rep->tap, LATER_MS);
+    deal_new_rep_works(rep, deal, canary);
+    tap_set_ahead(&rep->tap, 0);
+}
+
+/* What is recorded from now on was recorded half-way from the change at `change_ms` to now: behind
+ * that, and before what changes next. */
+static void record_since(struct rep *rep, int64_t change_ms)
+{
+    tap_set_ago(&rep->tap, (now_ms() - change_ms) / 2);
 }
 
 /* ---- a draft order changes hands */
@@ -95,15 +122,14 @@ static void test_handover__a_draft_order_in_every_order_of_arrival(void **state)
         struct deal deal;
         deal_make(wang, &deal);
         tap_forget(&wang->tap);
-        deal_old_rep_works(wang, &deal);
-        some_time_passes();
+        works_long_before(wang, &deal);
         for (const char *step = orders[i]; *step != '\0'; step++) {
             switch (*step) {
             case 'W': rep_sync(wang); break;
             case 'M': company_reassign(&company, deal.shop, "South"); break;
             case 'Z':
                 rep_sync(zhao);
-                deal_new_rep_works(zhao, &deal, canary);
+                works_later(zhao, &deal);
                 break;
             default: rep_sync(zhao); break;
             }
@@ -133,11 +159,11 @@ static void test_handover__the_old_rep_is_told(void **state)
     char later[DAYBOOK_ID_SIZE];
     (void)state;
     deal_make(wang, &deal);
+    tap_set_ago(&wang->tap, AGO_MS);
     rep_putf(wang, "visit", deal.visit, "{\"customer_id\":\"%s\",\"feedback\":\"before\"}",
              deal.shop);
-    some_time_passes();
+    tap_set_ago(&wang->tap, 0);
     company_reassign(&company, deal.shop, "South");
-    some_time_passes();
     rep_putf(wang, "visit", later, "{\"customer_id\":\"%s\",\"feedback\":\"after\"}", deal.shop);
     tap_lose_replies(&wang->tap, 1);
     device_sync_expect(&wang->device, DAYBOOK_OFFLINE);
@@ -186,14 +212,14 @@ static void test_handover__a_rep_is_sent_to_another_territory(void **state)
     deal_make(sun, &deal);
     company_settle(&company);
     tap_forget(&sun->tap);
-    deal_old_rep_works(sun, &deal);
+    works_long_before(sun, &deal);
+    tap_set_ago(&sun->tap, AGO_MS);
     rep_put(sun, "customer", "{\"name\":\"early\"}", early);
-    some_time_passes();
+    tap_set_ago(&sun->tap, 0);
     company_change_user(&company, "sun", "\"territory_id\":{\"key\":\"South\"}");
-    deal_new_rep_works(wang, &deal, canary);
+    works_later(wang, &deal);
     rep_put(zhao, "customer", "{\"name\":\"in the South\"}", south);
     rep_sync(zhao);
-    some_time_passes();
     rep_put(sun, "customer", "{\"name\":\"late\"}", late);
     rep_sync(sun);
     rep_sync(wang);
@@ -217,13 +243,15 @@ static void test_handover__a_manager_loses_a_member_and_the_role(void **state)
     (void)state;
     deal_make(zhao, &deal);
     company_change_user(&company, "zhao", "\"manager_id\":{\"key\":\"boss\"}");
+    int64_t change_ms = now_ms();
     company_settle(&company);
     assert_field(boss, "customer", deal.shop, "name", "shop");
     tap_forget(&boss->tap);
+    record_since(boss, change_ms);
     deal_old_rep_works(boss, &deal);
-    some_time_passes();
+    tap_set_ago(&boss->tap, 0);
     company_change_user(&company, "zhao", "\"manager_id\":null");
-    deal_new_rep_works(zhao, &deal, canary);
+    works_later(zhao, &deal);
     rep_sync(zhao);
     rep_sync(boss);
     company_settle(&company);
@@ -232,11 +260,13 @@ static void test_handover__a_manager_loses_a_member_and_the_role(void **state)
     assert_field(zhao, "visit", deal.visit, "feedback", "old rep");
 
     company_change_user(&company, "zhao", "\"manager_id\":{\"key\":\"boss\"}");
+    change_ms = now_ms();
     company_settle(&company);
     assert_field(boss, "customer", deal.shop, "name", "shop");
+    record_since(boss, change_ms);
     rep_putf(boss, "visit", first, "{\"customer_id\":\"%s\"}", deal.shop);
+    tap_set_ago(&boss->tap, 0);
     rep_putf(zhao, "visit", second, "{\"customer_id\":\"%s\"}", deal.shop);
-    some_time_passes();
     tap_forget(&boss->tap);
     company_change_user(&company, "boss", "\"user_role\":\"rep\"");
     rep_patchf(zhao, "customer", deal.shop, "{\"prefs\":\"%s again\"}", canary);
@@ -257,8 +287,9 @@ static void test_handover__a_record_gets_another_root(void **state)
     rep_putf(wang, "contact", anna, "{\"customer_id\":\"%s\",\"name\":\"Anna\"}", east);
     company_settle(&company);
     tap_forget(&wang->tap);
+    tap_set_ago(&wang->tap, AGO_MS);
     rep_patch(wang, "contact", anna, "{\"phone\":\"+861\"}");
-    some_time_passes();
+    tap_set_ago(&wang->tap, 0);
     rep_patchf(office, "contact", anna, "{\"customer_id\":\"%s\"}", south);
     rep_sync(office);
     rep_sync(zhao);
@@ -281,9 +312,8 @@ static void test_handover__a_customer_loses_its_territory(void **state)
         deal_make(wang, &deal);
         company_settle(&company);
         tap_forget(&wang->tap);
-        deal_old_rep_works(wang, &deal);
-        some_time_passes();
-        deal_new_rep_works(office, &deal, canary);
+        works_long_before(wang, &deal);
+        works_later(office, &deal);
         (void)snprintf(line, sizeof line,
                        "{\"entity\":\"customer\",\"id\":\"%s\",\"territory_id\":null}\n",
                        deal.shop);
@@ -314,9 +344,10 @@ static void test_handover__a_customer_is_joined_with_one_elsewhere(void **state)
         rep_put(zhao, "customer", "{\"name\":\"shop\",\"prefs\":\"old\"}", twin);
         company_settle(&company);
         tap_forget(&wang->tap);
-        deal_old_rep_works(wang, &deal);
-        some_time_passes();
+        works_long_before(wang, &deal);
+        tap_set_ahead(&zhao->tap, LATER_MS);
         rep_patchf(zhao, "customer", twin, "{\"prefs\":\"%s\"}", canary);
+        tap_set_ahead(&zhao->tap, 0);
         if (late == 0) {
             rep_sync(wang);
         }
@@ -357,8 +388,9 @@ static void test_handover__a_bucket_is_gained_and_lost_again(void **state)
     struct rep *qian = company_hire(&company, "qian", "rep", "East");
     rep_put(zhao, "customer", "{\"name\":\"south\"}", south);
     company_settle(&company);
+    tap_set_ago(&qian->tap, AGO_MS);
     rep_put(qian, "customer", "{\"name\":\"pending\"}", mine);
-    some_time_passes();
+    tap_set_ago(&qian->tap, 0);
     company_change_user(&company, "qian", "\"territory_id\":{\"key\":\"South\"}");
     company_change_user(&company, "qian", "\"territory_id\":{\"key\":\"East\"}");
     company_settle(&company);
@@ -367,10 +399,12 @@ static void test_handover__a_bucket_is_gained_and_lost_again(void **state)
     assert_int_equal(rep_take_inbox(qian, "moved", ""), 0);
 
     company_change_user(&company, "qian", "\"territory_id\":{\"key\":\"South\"}");
-    rep_sync(qian);
+    int64_t change_ms = now_ms();
+    company_settle(&company);
     assert_field(qian, "customer", south, "name", "south");
+    record_since(qian, change_ms);
     rep_putf(qian, "visit", visit, "{\"customer_id\":\"%s\",\"feedback\":\"seen\"}", south);
-    some_time_passes();
+    tap_set_ago(&qian->tap, 0);
     company_change_user(&company, "qian", "\"territory_id\":{\"key\":\"East\"}");
     rep_patchf(zhao, "customer", south, "{\"prefs\":\"%s\"}", canary);
     rep_sync(zhao);
@@ -430,12 +464,13 @@ static void test_handover__is_told_by_the_marker_where_the_verdict_was_lost(void
     company_settle(&company);
     memset(text, 'x', sizeof text - 1);
     text[sizeof text - 1] = '\0';
+    tap_set_ago(&wang->tap, AGO_MS);
     for (int i = 0; i < 3; i++) {
         rep_putf(wang, "visit", visit, "{\"customer_id\":\"%s\",\"custom\":{\"a\":\"%s\"}}", shop,
                  text);
     }
+    tap_set_ago(&wang->tap, 0);
     client_id(visit, wire);
-    some_time_passes();
     company_reassign(&company, shop, "South");
     tap_forget(&wang->tap);
     tap_lose_replies(&wang->tap, 1);
