@@ -210,8 +210,10 @@ static void test_open__paths_that_lead_nowhere(void **state)
     (void)snprintf(path, sizeof path, "%s/missing/store", device.folder);
     device.options.path = path;
     assert_int_equal(try_open(&device), DAYBOOK_CANNOT_OPEN);
-    device.options.path = device.folder; /* a folder */
+    (void)snprintf(path, sizeof path, "%s/folder", device.folder);
+    assert_int_equal(mkdir(path, 0755), 0);
     assert_int_equal(try_open(&device), DAYBOOK_CANNOT_OPEN);
+    assert_int_equal(rmdir(path), 0);
     device.options.path = "/dev/null/store";
     assert_int_equal(try_open(&device), DAYBOOK_CANNOT_OPEN);
     device_clear(&device);

@@ -282,6 +282,19 @@ static void test_revisions__newer_revision_supersedes(void **state)
     assert_field(wang, "quote", fork, "status", "sent");
 }
 
+/* An order of one line by Wang, which everybody has; `line` NULL: without one. */
+static void submit_order(const char *shop, char order[DAYBOOK_ID_SIZE], char *line)
+{
+    rep_putf(wang, "sales_order", order,
+             "{\"customer_id\":\"%s\",\"cur\":\"CNY\",\"status\":\"submitted\"}", shop);
+    if (line != NULL) {
+        rep_putf(wang, "order_line", line,
+                 "{\"order_id\":\"%s\",\"product_id\":\"" TEA "\",\"qty\":1000,\"price_e4\":50000}",
+                 order);
+    }
+    company_settle(&company);
+}
+
 /* ---- X16 */
 
 static void test_revisions__order_is_cancelled_while_the_rep_changes_it(void **state)
@@ -290,12 +303,7 @@ static void test_revisions__order_is_cancelled_while_the_rep_changes_it(void **s
     (void)state;
     rep_put(wang, "customer", "{\"name\":\"shop\"}", shop);
     for (int i = 0; i < 6; i++) {
-        rep_putf(wang, "sales_order", order,
-                 "{\"customer_id\":\"%s\",\"cur\":\"CNY\",\"status\":\"submitted\"}", shop);
-        rep_putf(wang, "order_line", line,
-                 "{\"order_id\":\"%s\",\"product_id\":\"" TEA "\",\"qty\":1000,\"price_e4\":50000}",
-                 order);
-        company_settle(&company);
+        submit_order(shop, order, line);
         /* Headquarters cancel; Wang changes the order; Li adds a line. */
         rep_patch(boss, "sales_order", order, "{\"status\":\"cancelled\"}");
         rep_patch(wang, "sales_order", order, "{\"note\":\"by wang\"}");
@@ -334,9 +342,7 @@ static void test_revisions__cancel_wins_against_the_confirmation(void **state)
     (void)state;
     rep_put(wang, "customer", "{\"name\":\"shop\"}", shop);
     for (int first = 0; first < 2; first++) {
-        rep_putf(wang, "sales_order", order,
-                 "{\"customer_id\":\"%s\",\"cur\":\"CNY\",\"status\":\"submitted\"}", shop);
-        company_settle(&company);
+        submit_order(shop, order, NULL);
         rep_patch(boss, "sales_order", order, "{\"status\":\"cancelled\"}");
         rep_patch(office, "sales_order", order, "{\"status\":\"confirmed\"}");
         rep_patch(office, "sales_order", order, "{\"status\":\"picking\"}");
@@ -355,12 +361,7 @@ static void test_revisions__confirmed_order_stands(void **state)
     char added[DAYBOOK_ID_SIZE];
     (void)state;
     rep_put(wang, "customer", "{\"name\":\"shop\"}", shop);
-    rep_putf(wang, "sales_order", order,
-             "{\"customer_id\":\"%s\",\"cur\":\"CNY\",\"status\":\"submitted\"}", shop);
-    rep_putf(wang, "order_line", line,
-             "{\"order_id\":\"%s\",\"product_id\":\"" TEA "\",\"qty\":1000,\"price_e4\":50000}",
-             order);
-    company_settle(&company);
+    submit_order(shop, order, line);
     rep_patch(office, "sales_order", order, "{\"status\":\"confirmed\"}");
     rep_sync(office);
     rep_patch(wang, "order_line", line, "{\"qty\":9000}");
@@ -389,12 +390,7 @@ static void test_revisions__what_the_office_saw_of_the_lines_is_known(void **sta
     (void)state;
     rep_put(wang, "customer", "{\"name\":\"shop\"}", shop);
     for (int saw = 0; saw < 2; saw++) {
-        rep_putf(wang, "sales_order", order,
-                 "{\"customer_id\":\"%s\",\"cur\":\"CNY\",\"status\":\"submitted\"}", shop);
-        rep_putf(wang, "order_line", line,
-                 "{\"order_id\":\"%s\",\"product_id\":\"" TEA "\",\"qty\":1000,\"price_e4\":50000}",
-                 order);
-        company_settle(&company);
+        submit_order(shop, order, line);
         rep_patch(wang, "order_line", line, "{\"qty\":3000}");
         rep_sync(wang);
         if (saw == 1) {

@@ -107,6 +107,20 @@ static inline struct process *kill_world_hire(struct kill_world *world, const ch
     return process;
 }
 
+/* A world with two devices of one territory. `page_bytes` as in struct server; 0: the server's own.
+ */
+static inline void kill_world_open_two(struct kill_world *world, int64_t page_bytes)
+{
+    kill_world_open(world);
+    if (page_bytes > 0) {
+        server_stop(&world->server);
+        world->server.page_bytes = page_bytes;
+        server_start(&world->server);
+    }
+    (void)kill_world_hire(world, "East");
+    (void)kill_world_hire(world, "East");
+}
+
 /* Starts the device's process. `commits` "": it runs until it is killed. `at_write` NULL, or the
  * number of the write to the disk that it does not survive. */
 static inline void kill_start(struct kill_world *world, struct process *process, uint64_t seed,
@@ -277,6 +291,14 @@ static inline int64_t kill_world_settle(struct kill_world *world, int64_t *refus
     }
     replica_check_server(&world->server);
     return acknowledged;
+}
+
+/* Lets a device record so much and send it. */
+static inline void kill_work(struct kill_world *world, struct process *process, uint64_t seed,
+                             const char *commits)
+{
+    kill_start(world, process, seed, commits, NULL);
+    assert_int_equal(kill_wait(process), 0);
 }
 
 /* Kills what still runs, and removes everything. */

@@ -23,9 +23,7 @@ static struct kill_world world;
 static int set_up(void **state)
 {
     (void)state;
-    kill_world_open(&world);
-    (void)kill_world_hire(&world, "East");
-    (void)kill_world_hire(&world, "East");
+    kill_world_open_two(&world, 0);
     return 0;
 }
 
@@ -34,14 +32,6 @@ static int tear_down(void **state)
     (void)state;
     kill_world_close(&world);
     return 0;
-}
-
-/* Lets the other device work and sync, so that there is something to pull. */
-static void work_elsewhere(uint64_t seed)
-{
-    struct process *other = &world.devices[1];
-    kill_start(&world, other, seed, "1", NULL);
-    assert_int_equal(kill_wait(other), 0);
 }
 
 static void test_every_write__of_a_device(void **state)
@@ -58,7 +48,8 @@ static void test_every_write__of_a_device(void **state)
     while (result == -1) {
         assert_true(++writes < WRITES_MAX);
         if (writes % 4 == 0) {
-            work_elsewhere((uint64_t)writes);
+            /* So that there is something to pull. */
+            kill_work(&world, &world.devices[1], (uint64_t)writes, "1");
         }
         (void)snprintf(at, sizeof at, "%d", writes);
         kill_start(&world, process, (uint64_t)writes, DEVICE_COMMITS, at);

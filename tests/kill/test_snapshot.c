@@ -22,12 +22,7 @@ static struct kill_world world;
 static int set_up(void **state)
 {
     (void)state;
-    kill_world_open(&world);
-    server_stop(&world.server);
-    world.server.page_bytes = 1;
-    server_start(&world.server);
-    (void)kill_world_hire(&world, "East");
-    (void)kill_world_hire(&world, "East");
+    kill_world_open_two(&world, 1);
     return 0;
 }
 
@@ -36,13 +31,6 @@ static int tear_down(void **state)
     (void)state;
     kill_world_close(&world);
     return 0;
-}
-
-/* Records so much on the other device, and sends it. */
-static void work_elsewhere(uint64_t seed, const char *commits)
-{
-    kill_start(&world, &world.devices[1], seed, commits, NULL);
-    assert_int_equal(kill_wait(&world.devices[1]), 0);
 }
 
 /* Whether the device is in the middle of its snapshot: some of it has come, and it says that it
@@ -67,7 +55,7 @@ static void test_snapshot__killed_at_later_and_later_writes(void **state)
     if (SANITIZED) {
         skip();
     }
-    work_elsewhere(1, "25");
+    kill_work(&world, &world.devices[1], 1, "25");
     server_must(&world.server, compact);
     while (result == -1) {
         assert_true(++runs < RUNS_MAX);
@@ -76,7 +64,7 @@ static void test_snapshot__killed_at_later_and_later_writes(void **state)
         result = kill_wait(process);
         interrupted += result == -1 && is_loading(process);
         if (runs % 8 == 0 && result == -1) {
-            work_elsewhere((uint64_t)runs, "2");
+            kill_work(&world, &world.devices[1], (uint64_t)runs, "2");
         }
     }
     assert_int_equal(result, 0);

@@ -31,6 +31,30 @@ static void refused(struct world *world, struct device *device, int64_t time_ms,
     reject(world, device, REJECT_REF_MISSING, field, "");
 }
 
+/* All that the verdict says, as it goes over the wire, without its number. */
+static const char *verdict_text(struct world *world, const struct verdict *verdict)
+{
+    struct buffer out;
+    struct verdict copy = *verdict;
+    copy.seq = 1;
+    dk_buffer_init(&out, 4096);
+    dk_verdict_write(&out, &copy);
+    const char *text = dk_arena_copy(&world->arena, out.bytes, out.length);
+    dk_buffer_clear(&out);
+    return text;
+}
+
+/* Sends what was built as made before the move, which is refused as if nothing were there: all that
+ * its author is told, but for the record's id. */
+static const char *refusal_of_before(struct world *world, struct device *device)
+{
+    world->hlc_ms = BEFORE_MS;
+    struct verdict verdict = send_changeset(world, device);
+    assert_int_equal(verdict.code, REJECT_REF_MISSING);
+    verdict.record = (struct id){{1}};
+    return verdict_text(world, &verdict);
+}
+
 static void build_visit(struct world *world, const struct id *customer)
 {
     (void)make_record(world, ENTITY_VISIT);
@@ -302,19 +326,6 @@ static void test_decide_history__who_lost_the_role_only_proposes(void **state)
     expect_text(world, ENTITY_CUSTOMER, &customer, CUSTOMER_TAX_NO, "1");
 }
 
-/* All that the verdict says, as it goes over the wire, without its number. */
-static const char *verdict_text(struct world *world, const struct verdict *verdict)
-{
-    struct buffer out;
-    struct verdict copy = *verdict;
-    copy.seq = 1;
-    dk_buffer_init(&out, 4096);
-    dk_verdict_write(&out, &copy);
-    const char *text = dk_arena_copy(&world->arena, out.bytes, out.length);
-    dk_buffer_clear(&out);
-    return text;
-}
-
 /* Given a rep who went to another territory, when an edit with a date of before would take what was
  * left there along, below a customer of the new one, then the answer is that for what does not
  * exist, and nothing of the record comes to the rep; an edit that leaves it there is kept, and what
@@ -339,11 +350,7 @@ static void test_decide_history__nothing_is_drawn_out_of_a_past_scope(void **sta
         struct id id = i == 0 ? opportunity : new_id(world);
         edit_record(world, ENTITY_OPPORTUNITY, &id, base);
         put_id(world, OPPORTUNITY_CUSTOMER_ID, &here);
-        world->hlc_ms = BEFORE_MS;
-        struct verdict verdict = send_changeset(world, &world->li);
-        assert_int_equal(verdict.code, REJECT_REF_MISSING);
-        verdict.record = (struct id){{1}};
-        texts[i] = verdict_text(world, &verdict);
+        texts[i] = refusal_of_before(world, &world->li);
     }
     assert_string_equal(texts[0], texts[1]);
     edit_record(world, ENTITY_OPPORTUNITY, &opportunity, base);
@@ -451,11 +458,7 @@ static void test_decide_history__nobody_saw_what_was_not_there_yet(void **state)
     for (int i = 0; i < 2; i++) {
         struct id id = i == 0 ? customer : new_id(world);
         build_prefs(world, &id, base, "back-dated");
-        world->hlc_ms = BEFORE_MS;
-        struct verdict verdict = send_changeset(world, &world->li);
-        assert_int_equal(verdict.code, REJECT_REF_MISSING);
-        verdict.record = (struct id){{1}};
-        texts[i] = verdict_text(world, &verdict);
+        texts[i] = refusal_of_before(world, &world->li);
     }
     assert_string_equal(texts[0], texts[1]);
     build_visit(world, &customer);
