@@ -17,7 +17,7 @@
 #define ACCURACY_MAX_M 100
 #define CM_PER_E7_TIMES_1E5 111319 /* along a meridian: 1.11319 cm per 10^-7 degree */
 #define FULL_CIRCLE_E7 INT64_C(3600000000)
-#define SPEED_MAX_CM_PER_9_MS 50       /* 200 km/h */
+#define SPEED_MAX_KMH 200              /* from visit to visit; 36 km/h are 1 cm/ms */
 #define WAY_MAX_CM INT64_C(2900000000) /* nothing on Earth is further; its square fits */
 
 /* The cosine of a latitude × 10^6, good to 0.2 %: Bhaskara's formula,
@@ -149,7 +149,7 @@ static bool can_reach(const struct record *from, const struct record *to)
         left.time_ms <= end.time_ms) {
         start = left;
     }
-    int64_t free_cm = DISTANCE_MAX_CM + (end.time_ms - start.time_ms) * SPEED_MAX_CM_PER_9_MS / 9;
+    int64_t free_cm = DISTANCE_MAX_CM + (end.time_ms - start.time_ms) * SPEED_MAX_KMH / 36;
     return is_within(start.lat, start.lon, end.lat, end.lon, free_cm);
 }
 

@@ -170,6 +170,30 @@ static void test_visits__what_is_not_judged_anew_stays(void **state)
     assert_said(visit, "counts");
 }
 
+/* Given a visit that is too far from the one before it, when that one goes, then it counts, on the
+ * device at once and on the server. */
+static void test_visits__the_way_from_the_one_before(void **state)
+{
+    char first[DAYBOOK_ID_SIZE], second[DAYBOOK_ID_SIZE], far[DAYBOOK_ID_SIZE];
+    (void)state;
+    rep_put(wang, "customer", "{\"name\":\"Far\",\"lat_e7\":322000000,\"lon_e7\":1214000000}", far);
+    add_visit(60, FEEDBACK, first);
+    rep_putf(wang, "visit", second,
+             "{\"customer_id\":\"%s\",\"checkin_ts\":\"1736846400000\",\"status\":\"completed\","
+             "\"checkin_lat_e7\":322000000,\"checkin_lon_e7\":1214000000,\"checkin_acc_m\":10,"
+             "\"checkout_ts\":\"1736847000000\"" FEEDBACK "}",
+             far); /* twenty minutes later */
+    assert_said(first, "counts?");
+    assert_said(second, "too_fast?");
+    company_settle(&company);
+    assert_said(second, "too_fast");
+    rep_delete(wang, "visit", first);
+    rep_patch(wang, "visit", second, "{\"feedback\":\"wants more\"}");
+    assert_said(second, "counts?");
+    company_settle(&company);
+    assert_said(second, "counts");
+}
+
 /* Given a visit of which everything is settled, when an action comes to it, then the device says so
  * at once when it is asked, and the field when the server has decided. */
 static void test_visits__an_action_alone(void **state)
@@ -292,6 +316,7 @@ int main(void)
         TEST(what_is_undone_is_the_servers_word_again),
         TEST(what_is_not_judged_anew_stays),
         TEST(an_action_alone),
+        TEST(the_way_from_the_one_before),
         TEST(no_sum_has_it),
         TEST(a_store_of_before),
         TEST(why_it_does_not_count),
