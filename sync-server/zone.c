@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The organisation's time zone: its offsets for some years, out of the system's data, in its
- * record, where devices find them. Called by init, import, the night's work and classify. Invariants: 1.
- * The list follows from the zone, its data and the year alone, so it is written only when one of
- * them has changed. 2. At least three years of it lie ahead. 3. Where there is no such list, the
- * record keeps the one it has.
+ * record, where devices find them. Called by init, import, the night's work and classify.
+ * Invariants: 1. The list follows from the zone, its data and the year alone, so it is written only
+ * when one of them has changed. 2. At least three years of it lie ahead. 3. Where there is no such
+ * list, the record keeps the one it has.
  */
 #include "sync-server/inside.h"
 

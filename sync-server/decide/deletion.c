@@ -4,6 +4,7 @@
  * the entity table has it), tombstones that come back. Part of the third step of the decision.
  * Invariant: an edit that the deleting side had not seen is never lost, in either order of arrival.
  */
+#include "sync-server/decide/redirect.h"
 #include "sync-server/decide/work.h"
 
 #include <string.h>

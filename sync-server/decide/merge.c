@@ -4,6 +4,7 @@
  * the decision. Invariant: a group's fields always come from one side; what loses is noted, and
  * what has no rule for a concurrent change is refused.
  */
+#include "sync-server/decide/redirect.h"
 #include "sync-server/decide/work.h"
 
 #include <string.h>

@@ -4,6 +4,7 @@
  * and elements. Called by merge.c and merge_set.c. Invariant: each key has a stamp of its own, also
  * after it was taken away, so that a concurrent removal is seen.
  */
+#include "sync-server/decide/redirect.h"
 #include "sync-server/decide/work.h"
 
 #include <string.h>

@@ -6,6 +6,7 @@
  * all others have the field's; what only grows says of each element who added it.
  */
 #include "engine/base/text.h"
+#include "sync-server/decide/redirect.h"
 #include "sync-server/decide/work.h"
 
 #include <string.h>

@@ -6,6 +6,7 @@
  * record that its maker could not see is not made. 4. Nobody draws a record that has left their
  * scope to another place.
  */
+#include "sync-server/decide/redirect.h"
 #include "sync-server/decide/work.h"
 #include "sync-server/scope/class.h"
 

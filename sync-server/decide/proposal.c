@@ -6,6 +6,7 @@
  * the same changeset, or goes to the conflict log.
  */
 #include "engine/sales/machines.h"
+#include "sync-server/decide/redirect.h"
 #include "sync-server/decide/work.h"
 
 #include <string.h>

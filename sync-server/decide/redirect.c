@@ -6,7 +6,7 @@
  * comes before or after the two become one. 2. A reference that follows a redirect is the same
  * reference as before: it takes no new stamp.
  */
-#include "sync-server/decide/work.h"
+#include "sync-server/decide/redirect.h"
 
 #include <string.h>
 

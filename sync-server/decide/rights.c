@@ -4,6 +4,7 @@
  * as it was when the changeset was made. Second step of the decision, and again after merging for
  * references. Invariant: what is out of scope and what does not exist give the same answer.
  */
+#include "sync-server/decide/redirect.h"
 #include "sync-server/decide/work.h"
 
 /* See the header. */

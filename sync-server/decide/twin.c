@@ -7,6 +7,7 @@
  * are close to them. 2. The one that stays is the earliest, so each keeps the check-in by which it
  * was recognised. 3. No redirect leads over two steps.
  */
+#include "sync-server/decide/redirect.h"
 #include "sync-server/decide/work.h"
 
 #include <stdlib.h>
