@@ -191,7 +191,6 @@ static void test_decide_past__however_many_have_left(void **state)
 {
     enum { LEFT = 30000 };
     struct world *world = *state;
-    struct arena arena = world->arena;
     int64_t before = world->org.head, bucket;
     char label[SCOPE_LABEL_SIZE];
     struct id stays = make_customer(world, &world->li, "it stays");
@@ -207,6 +206,7 @@ static void test_decide_past__however_many_have_left(void **state)
             DAYBOOK_OK);
     }
     assert_int_equal(srv_store_commit(world->store), DAYBOOK_OK);
+    struct arena arena = world->arena;
     dk_arena_init(&world->arena, LEFT * sizeof(struct id) / 2);
     const char *page = pull_all(world, &world->wang, before);
     expect_in(page, wire(world, &stays));
