@@ -137,6 +137,24 @@ bool dk_visit_is_trace(const struct record *visit)
            !is_in(visit, "rejected") && has_point(visit, &checkin, &point);
 }
 
+/* See the header. */
+bool dk_visit_way_differs(const struct record *before, const struct record *after)
+{
+    const struct entity *entity = dk_entity(ENTITY_VISIT);
+    const uint64_t fields = dk_field_group_mask(entity, VISIT_CHECKIN_TS) |
+                            dk_field_group_mask(entity, VISIT_CHECKOUT_TS);
+    bool was = before != NULL && dk_visit_is_trace(before);
+    bool is = after != NULL && dk_visit_is_trace(after);
+    if (!was || !is) {
+        return was != is;
+    }
+    bool differs = is_in(before, "verified") != is_in(after, "verified");
+    for (int i = 0; i < entity->field_count && !differs; i++) {
+        differs = (fields >> i & 1) != 0 && !dk_value_equal(&before->values[i], &after->values[i]);
+    }
+    return differs;
+}
+
 /* True where a rep can have come from one visit to a later one. A check-out says where the rep was
  * last, where it is not later than the next check-in: who forgets to check out does so in the
  * evening. */

@@ -156,7 +156,8 @@ static daybook_status derive_documents(struct store *store, struct touched *docu
 {
     struct touched visits = {.times = documents->times,
                              .time_count = documents->time_count,
-                             .time_capacity = documents->time_capacity};
+                             .time_capacity = documents->time_capacity,
+                             .noted = documents->noted};
     daybook_status status = DAYBOOK_OK;
     sort_out(documents);
     for (int i = 0; i < documents->count && status == DAYBOOK_OK; i++) {
@@ -175,7 +176,8 @@ daybook_status dk_touched_derive(struct store *store, struct touched *touched, b
     const struct store_state *state = &store->memory.state;
     struct touched lines = {.count = 0}, documents = {.times = touched->times,
                                                       .time_count = touched->time_count,
-                                                      .time_capacity = touched->time_capacity};
+                                                      .time_capacity = touched->time_capacity,
+                                                      .noted = touched->noted};
     bool settled = lenient && state->pending == 0 && state->unsettled == 0;
     daybook_status status = DAYBOOK_OK;
     sort_out(touched);

@@ -218,8 +218,9 @@ static daybook_status show(struct store *store, struct holding *holding, const s
                                 : status;
 }
 
-/* Reckons one visit; the server's word stays as it is said where the reckoning agrees. */
-static daybook_status reckon(struct store *store, const struct id *id)
+/* Reckons one visit; the server's word stays as it is said where the reckoning agrees. *shown:
+ * where it shows something else now, how; else its record has no entity. */
+static daybook_status reckon(struct store *store, const struct id *id, struct record *shown)
 {
     struct holding holding;
     struct base base;
@@ -227,6 +228,7 @@ static daybook_status reckon(struct store *store, const struct id *id)
     enum visit_flaw flaw;
     bool open = false;
     struct arena *arena = &store->work;
+    shown->entity = NULL;
     dk_arena_reset(arena);
     daybook_status status = dk_pending_load(store, dk_entity(ENTITY_VISIT), id, arena, &holding);
     if (status != DAYBOOK_OK || !holding.has_row || !holding.is_pending) {
@@ -248,6 +250,7 @@ static daybook_status reckon(struct store *store, const struct id *id)
         dk_value_equal(&value, &holding.row.record.values[VISIT_EFFECTIVE])) {
         return status;
     }
+    *shown = holding.row.record;
     return show(store, &holding, &value);
 }
 
@@ -328,8 +331,9 @@ daybook_status dk_visits_note(struct store *store, struct touched *touched,
                                                  : add_time(store, touched, &rep->id, time_ms);
 }
 
-/* Adds a visit that was touched, and the time from which on others are judged by it. Its check-in
- * may have been a day later before. One that is gone could be before any: *all. */
+/* Adds a visit that was touched, and, unless they are noted, the time from which on others are
+ * judged by it. Its check-in may have been a day later before. One that is gone could be before
+ * any: *all. */
 static daybook_status add_touched(struct store *store, const struct id *id, struct due_list *list,
                                   struct touched *touched, bool *all)
 {
@@ -344,7 +348,8 @@ static daybook_status add_touched(struct store *store, const struct id *id, stru
     if (stored.version < 0) {
         status = add_due(store, list, id, time_of(&stored.record));
     }
-    return status == DAYBOOK_OK ? dk_visits_note(store, touched, &stored.record) : status;
+    return status == DAYBOOK_OK && !touched->noted ? dk_visits_note(store, touched, &stored.record)
+                                                   : status;
 }
 
 /* By rep and time, for qsort. */
@@ -399,6 +404,33 @@ static int compare_due(const void *a, const void *b)
                : dk_id_compare(&left->id, &right->id);
 }
 
+/* Adds those that may be twins of a visit that counts now, or does not any more, to the rest of the
+ * list. */
+static daybook_status add_twins(struct store *store, const struct record *visit,
+                                struct due_list *list, int rest)
+{
+    daybook_status status;
+    struct statement *select = dk_statement(
+        &store->database, &store->slots.visit_twins,
+        "SELECT id,checkin_ts FROM r_visit WHERE rep_id=?1 AND checkin_ts BETWEEN ?2 AND ?3"
+        " AND (checkin_ts,id)>(?2,?4) AND customer_id=?5 AND status IN('completed','verified')",
+        &status);
+    int before = list->count;
+    if (select == NULL) {
+        return status;
+    }
+    dk_bind_id(select, 1, &visit->values[VISIT_REP_ID].id);
+    dk_bind_int(select, 2, time_of(visit));
+    dk_bind_int(select, 3, time_of(visit) + SALES_TWIN_MS);
+    dk_bind_id(select, 4, &visit->id);
+    dk_bind_id(select, 5, &visit->values[VISIT_CUSTOMER_ID].id);
+    status = add_rows(store, select, list);
+    if (list->count > before) {
+        qsort(list->items + rest, (size_t)(list->count - rest), sizeof *list->items, compare_due);
+    }
+    return status;
+}
+
 /* See inside.h. */
 daybook_status dk_visits_reckon(struct store *store, struct touched *visits)
 {
@@ -415,8 +447,13 @@ daybook_status dk_visits_reckon(struct store *store, struct touched *visits)
         qsort(list.items, (size_t)list.count, sizeof *list.items, compare_due);
     }
     for (int i = 0; i < list.count && status == DAYBOOK_OK; i++) {
-        if (i == 0 || dk_id_compare(&list.items[i - 1].id, &list.items[i].id) != 0) {
-            status = reckon(store, &list.items[i].id);
+        struct record shown;
+        if (i > 0 && dk_id_compare(&list.items[i - 1].id, &list.items[i].id) == 0) {
+            continue;
+        }
+        status = reckon(store, &list.items[i].id, &shown);
+        if (status == DAYBOOK_OK && shown.entity != NULL) {
+            status = add_twins(store, &shown, &list, i + 1);
         }
     }
     return status;

@@ -14,7 +14,7 @@ struct rep_time {
     int64_t time_ms;
 };
 
-/* Notes that a new visit, which does not count by itself, may be what others are judged by. */
+/* Notes that what others are judged by has changed of a visit, or that it has come or goes. */
 daybook_status dk_visits_note(struct store *store, struct touched *touched,
                               const struct record *visit);
 /* Reckons anew which of the visits that have changes pending count: of those touched, and what is

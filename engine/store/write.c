@@ -154,10 +154,27 @@ static daybook_status run_rules(struct write *write, const struct change *change
                                 : dk_write_fail(write, change, status, REJECT_RULE, NULL, NULL);
 }
 
+/* What a change of a visit is to the reckoning: nothing where it is not judged by what changes. One
+ * that is gone or does not count by itself is only looked behind, where others are judged by it. */
+static daybook_status touch_visit(struct write *write, const struct change *change,
+                                  const struct record *before, const struct record *record)
+{
+    const struct record *after = change->op == BLOCK_DELETE ? NULL : record;
+    daybook_status status = dk_visit_way_differs(before, after)
+                                ? dk_visits_note(write->store, &write->touched, record)
+                                : DAYBOOK_OK;
+    uint64_t sent = dk_records_mask(change->values, change->value_count);
+    bool judged = change->op == BLOCK_SET ? (sent & dk_visit_facts()) != 0
+                                          : change->op == BLOCK_NEW && dk_visit_may_count(record);
+    return status == DAYBOOK_OK && judged
+               ? dk_touch(write->store, &write->touched, record->entity, &record->id)
+               : status;
+}
+
 /* Remembers what must be derived when all rows are written, and the document that a line belongs
  * to. */
 daybook_status dk_write_touch(struct write *write, const struct change *change,
-                              const struct record *record)
+                              const struct record *before, const struct record *record)
 {
     struct store *store = write->store;
     const struct entity *entity = record->entity;
@@ -173,11 +190,11 @@ daybook_status dk_write_touch(struct write *write, const struct change *change,
             return status;
         }
     }
+    if (entity->kind == ENTITY_VISIT) {
+        return touch_visit(write, change, before, record);
+    }
     if (store->facts[entity->kind].derives_alone || change->op == BLOCK_DELETE) {
         return DAYBOOK_OK;
-    }
-    if (change->op == BLOCK_NEW && entity->kind == ENTITY_VISIT && !dk_visit_may_count(record)) {
-        return dk_visits_note(store, &write->touched, record);
     }
     return dk_touch(store, &write->touched, entity, &record->id);
 }
@@ -243,7 +260,7 @@ static daybook_status write_new(struct write *write, struct change *change)
     }
     change->seen = 0;
     status = dk_write_note_step(write, change, 0, &record);
-    return status == DAYBOOK_OK ? dk_write_touch(write, change, &record) : status;
+    return status == DAYBOOK_OK ? dk_write_touch(write, change, NULL, &record) : status;
 }
 
 /* ---- set and delete */
@@ -353,7 +370,8 @@ daybook_status dk_write_put(struct write *write, const struct change *change,
         status =
             dk_records_update(write->store, record, changed, dk_version_pending(holding->slot), 0);
     }
-    return status == DAYBOOK_OK ? dk_write_touch(write, change, record) : status;
+    return status == DAYBOOK_OK ? dk_write_touch(write, change, &holding->row.record, record)
+                                : status;
 }
 
 /* Single fields of a record that is seen: rules, base values, pending row, changed columns. */
@@ -518,7 +536,8 @@ daybook_status dk_store_commit(struct store *store, struct change *changes, int 
                                uint64_t epoch, const int64_t *discard_items, int discard_count,
                                struct store_failure *failure)
 {
-    struct write write = {.store = store, .failure = failure, .epoch = epoch};
+    struct write write = {
+        .store = store, .failure = failure, .epoch = epoch, .touched = {.noted = true}};
     memset(failure, 0, sizeof *failure);
     if (count == 0 && discard_count == 0) {
         return DAYBOOK_OK;

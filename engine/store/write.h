@@ -46,7 +46,7 @@ daybook_status dk_write_present_seen(struct write *write, const struct holding *
 void dk_write_extend(struct write *write, const struct change *change, struct holding *holding);
 /* Remembers what must be derived when all rows are written. */
 daybook_status dk_write_touch(struct write *write, const struct change *change,
-                              const struct record *record);
+                              const struct record *before, const struct record *record);
 
 /* Puts a changed record: its base values aside, its pending row, its changed columns. */
 daybook_status dk_write_put(struct write *write, const struct change *change,

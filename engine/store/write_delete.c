@@ -32,7 +32,9 @@ static daybook_status hide(struct write *write, const struct change *change,
     if (status == DAYBOOK_OK) {
         status = dk_records_remove(store, change->entity, &change->id);
     }
-    return status == DAYBOOK_OK ? dk_write_touch(write, change, &holding->row.record) : status;
+    return status == DAYBOOK_OK
+               ? dk_write_touch(write, change, &holding->row.record, &holding->row.record)
+               : status;
 }
 
 /* The change of a record that this transaction has already written, or NULL. */
