@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#define GROW_FIRST 8                   /* elements */
 #define CHUNK_FIRST ((size_t)4 * 1024) /* bytes */
 #define CHUNK_LAST ((size_t)256 * 1024)
 
@@ -103,6 +104,23 @@ void *dk_arena_new(struct arena *arena, size_t size)
         memset(slice, 0, size);
     }
     return slice;
+}
+
+/* The old array stays in the arena, so the sum is less than twice the last. */
+void *dk_arena_grow(struct arena *arena, void *items, int count, int *capacity, size_t size)
+{
+    if (count < *capacity) {
+        return items;
+    }
+    int wanted = *capacity == 0 ? GROW_FIRST : *capacity * 2;
+    void *grown = dk_arena_new(arena, (size_t)wanted * size);
+    if (grown != NULL && count > 0) {
+        memcpy(grown, items, (size_t)count * size);
+    }
+    if (grown != NULL) {
+        *capacity = wanted;
+    }
+    return grown;
 }
 
 /* `bytes` may be NULL where length is 0. */

@@ -24,6 +24,9 @@ void dk_arena_init(struct arena *arena, size_t size_max);
 void *dk_arena_new(struct arena *arena, size_t size);
 /* A NUL-terminated copy of length bytes. */
 char *dk_arena_copy(struct arena *arena, const char *bytes, size_t length);
+/* Room for one more element of an array in an arena: the array, moved to one of twice the size
+ * where it was full, or NULL. */
+void *dk_arena_grow(struct arena *arena, void *items, int count, int *capacity, size_t size);
 /* Everything handed out becomes invalid; the largest chunk is kept for reuse. */
 void dk_arena_reset(struct arena *arena);
 /* Frees all. The arena may be used again after init. */

@@ -78,19 +78,12 @@ static bool add_touch(struct check *check, struct touches *touches,
     }
     struct touch *touch = find_touch(touches, change->entity, &change->id);
     if (touch == NULL) {
-        if (touches->count == touches->capacity) {
-            int capacity = touches->capacity == 0 ? 64 : touches->capacity * 2;
-            struct touch *grown =
-                dk_arena_new(&check->store->arena, (size_t)capacity * sizeof *grown);
-            if (grown == NULL) {
-                return failed(check, DAYBOOK_NO_MEMORY);
-            }
-            if (touches->count > 0) {
-                memcpy(grown, touches->items, (size_t)touches->count * sizeof *grown);
-            }
-            touches->items = grown;
-            touches->capacity = capacity;
+        struct touch *grown = dk_arena_grow(&check->store->arena, touches->items, touches->count,
+                                            &touches->capacity, sizeof *grown);
+        if (grown == NULL) {
+            return failed(check, DAYBOOK_NO_MEMORY);
         }
+        touches->items = grown;
         touch = &touches->items[touches->count++];
         *touch = (struct touch){
             .entity = change->entity, .id = change->id, .first = changeset->seq, .seen = INT64_MAX};

@@ -18,19 +18,12 @@ daybook_status dk_touch_any(struct store *store, struct touched *touched,
         dk_id_compare(&touched->items[touched->count - 1].id, id) == 0) {
         return DAYBOOK_OK;
     }
-    if (touched->count == touched->capacity) {
-        int capacity = touched->capacity == 0 ? 64 : touched->capacity * 2;
-        struct touched_record *items =
-            dk_arena_new(&store->arena, (size_t)capacity * sizeof *items);
-        if (items == NULL) {
-            return DAYBOOK_NO_MEMORY;
-        }
-        if (touched->count > 0) {
-            memcpy(items, touched->items, (size_t)touched->count * sizeof *items);
-        }
-        touched->items = items;
-        touched->capacity = capacity;
+    struct touched_record *items = dk_arena_grow(&store->arena, touched->items, touched->count,
+                                                 &touched->capacity, sizeof *items);
+    if (items == NULL) {
+        return DAYBOOK_NO_MEMORY;
     }
+    touched->items = items;
     touched->items[touched->count++] = (struct touched_record){entity, *id};
     return DAYBOOK_OK;
 }

@@ -77,19 +77,12 @@ static daybook_status derive(struct document *document)
 /* Room for one more record. */
 static struct record *add_record(struct document *document)
 {
-    if (document->count == document->capacity) {
-        int capacity = document->capacity == 0 ? 16 : document->capacity * 2;
-        struct record *records =
-            dk_arena_new(&document->store->arena, (size_t)capacity * sizeof *records);
-        if (records == NULL) {
-            return NULL;
-        }
-        if (document->count > 0) {
-            memcpy(records, document->records, (size_t)document->count * sizeof *records);
-        }
-        document->records = records;
-        document->capacity = capacity;
+    struct record *records = dk_arena_grow(&document->store->arena, document->records,
+                                           document->count, &document->capacity, sizeof *records);
+    if (records == NULL) {
+        return NULL;
     }
+    document->records = records;
     return &document->records[document->count++];
 }
 

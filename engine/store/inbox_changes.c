@@ -214,18 +214,12 @@ static daybook_status add_change(struct collected *collected, const struct chang
     if (earlier != NULL) {
         return join(earlier, change, collected->arena) ? DAYBOOK_OK : DAYBOOK_NO_MEMORY;
     }
-    if (collected->count == collected->capacity) {
-        int capacity = collected->capacity == 0 ? 16 : collected->capacity * 2;
-        struct change *grown = dk_arena_new(collected->arena, (size_t)capacity * sizeof *grown);
-        if (grown == NULL) {
-            return DAYBOOK_NO_MEMORY;
-        }
-        if (collected->count > 0) {
-            memcpy(grown, collected->changes, (size_t)collected->count * sizeof *grown);
-        }
-        collected->changes = grown;
-        collected->capacity = capacity;
+    struct change *grown = dk_arena_grow(collected->arena, collected->changes, collected->count,
+                                         &collected->capacity, sizeof *grown);
+    if (grown == NULL) {
+        return DAYBOOK_NO_MEMORY;
     }
+    collected->changes = grown;
     collected->changes[collected->count++] = *change;
     return DAYBOOK_OK;
 }

@@ -258,18 +258,12 @@ static daybook_status reckon(struct store *store, const struct id *id, struct re
 static daybook_status add_due(struct store *store, struct due_list *list, const struct id *id,
                               int64_t time_ms)
 {
-    if (list->count == list->capacity) {
-        int capacity = list->capacity == 0 ? 64 : list->capacity * 2;
-        struct due *items = dk_arena_new(&store->arena, (size_t)capacity * sizeof *items);
-        if (items == NULL) {
-            return DAYBOOK_NO_MEMORY;
-        }
-        if (list->count > 0) {
-            memcpy(items, list->items, (size_t)list->count * sizeof *items);
-        }
-        list->items = items;
-        list->capacity = capacity;
+    struct due *items =
+        dk_arena_grow(&store->arena, list->items, list->count, &list->capacity, sizeof *items);
+    if (items == NULL) {
+        return DAYBOOK_NO_MEMORY;
     }
+    list->items = items;
     list->items[list->count++] = (struct due){*id, time_ms};
     return DAYBOOK_OK;
 }
@@ -305,23 +299,17 @@ static daybook_status add_all(struct store *store, struct due_list *list)
 static daybook_status add_time(struct store *store, struct touched *touched, const struct id *rep,
                                int64_t time_ms)
 {
-    if (touched->time_count == touched->time_capacity) {
-        int capacity = touched->time_capacity == 0 ? 64 : touched->time_capacity * 2;
-        struct rep_time *times = dk_arena_new(&store->arena, (size_t)capacity * sizeof *times);
-        if (times == NULL) {
-            return DAYBOOK_NO_MEMORY;
-        }
-        if (touched->time_count > 0) {
-            memcpy(times, touched->times, (size_t)touched->time_count * sizeof *times);
-        }
-        touched->times = times;
-        touched->time_capacity = capacity;
+    struct rep_time *times = dk_arena_grow(&store->arena, touched->times, touched->time_count,
+                                           &touched->time_capacity, sizeof *times);
+    if (times == NULL) {
+        return DAYBOOK_NO_MEMORY;
     }
+    touched->times = times;
     touched->times[touched->time_count++] = (struct rep_time){*rep, time_ms};
     return DAYBOOK_OK;
 }
 
-/* See inside.h. Without a rep or a check-in it is nothing to other visits. */
+/* See visits.h. Without a rep or a check-in it is nothing to other visits. */
 daybook_status dk_visits_note(struct store *store, struct touched *touched,
                               const struct record *visit)
 {
@@ -431,7 +419,7 @@ static daybook_status add_twins(struct store *store, const struct record *visit,
     return status;
 }
 
-/* See inside.h. */
+/* See visits.h. */
 daybook_status dk_visits_reckon(struct store *store, struct touched *visits)
 {
     struct due_list list = {NULL, 0, 0};

@@ -97,9 +97,6 @@ struct statement *srv_sqlite_statement(struct sqlite_store *sqlite, struct state
 /* dk_step and dk_step_done; a failure is logged, and one of uniqueness is EXISTS. */
 daybook_status srv_sqlite_step(struct sqlite_store *sqlite, struct statement *statement, bool *row);
 daybook_status srv_sqlite_run(struct sqlite_store *sqlite, struct statement *statement);
-/* Room for one more element of an array in an arena: the array, moved to one of twice the size
- * where it was full, or NULL. */
-void *srv_sqlite_grow(struct arena *arena, void *rows, int count, int *capacity, size_t size);
 
 /* ---- sqlite_schema.c */
 

@@ -50,7 +50,7 @@ daybook_status srv_sqlite_organisations(struct srv_store *store, struct arena *a
     }
     status = srv_sqlite_step(sqlite, statement, &row);
     while (status == DAYBOOK_OK && row) {
-        list = srv_sqlite_grow(arena, list, used, &capacity, sizeof *list);
+        list = dk_arena_grow(arena, list, used, &capacity, sizeof *list);
         if (list == NULL) {
             status = DAYBOOK_NO_MEMORY;
             break;

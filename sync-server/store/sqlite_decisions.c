@@ -239,7 +239,7 @@ daybook_status srv_sqlite_markers(struct srv_store *store, uint32_t device_no, i
     dk_bind_int(statement, 4, upto);
     status = srv_sqlite_step(sqlite, statement, &row);
     while (status == DAYBOOK_OK && row) {
-        list = srv_sqlite_grow(arena, list, used, &capacity, sizeof *list);
+        list = dk_arena_grow(arena, list, used, &capacity, sizeof *list);
         if (list == NULL) {
             status = DAYBOOK_NO_MEMORY;
             break;

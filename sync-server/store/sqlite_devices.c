@@ -280,7 +280,7 @@ daybook_status srv_sqlite_other_numbers(struct srv_store *store, const struct id
     dk_bind_int(statement, 2, device_no);
     status = srv_sqlite_step(sqlite, statement, &row);
     while (status == DAYBOOK_OK && row) {
-        list = srv_sqlite_grow(arena, list, used, &capacity, sizeof *list);
+        list = dk_arena_grow(arena, list, used, &capacity, sizeof *list);
         if (list == NULL) {
             status = DAYBOOK_NO_MEMORY;
             break;
@@ -320,7 +320,7 @@ daybook_status srv_sqlite_list_devices(struct srv_store *store, int64_t org, str
     dk_bind_int(statement, 1, org);
     status = srv_sqlite_step(sqlite, statement, &row);
     while (status == DAYBOOK_OK && row) {
-        list = srv_sqlite_grow(arena, list, used, &capacity, sizeof *list);
+        list = dk_arena_grow(arena, list, used, &capacity, sizeof *list);
         status = list == NULL ? DAYBOOK_NO_MEMORY : read_device(statement, &list[used]);
         if (status == DAYBOOK_OK) {
             used++;

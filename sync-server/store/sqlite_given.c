@@ -88,7 +88,7 @@ daybook_status srv_sqlite_given(struct srv_store *store, int64_t org, const stru
     dk_bind_id(statement, 3, record);
     status = srv_sqlite_step(sqlite, statement, &row);
     while (status == DAYBOOK_OK && row) {
-        list = srv_sqlite_grow(arena, list, used, &capacity, sizeof *list);
+        list = dk_arena_grow(arena, list, used, &capacity, sizeof *list);
         status = list == NULL ? DAYBOOK_NO_MEMORY : read_given(statement, arena, &list[used]);
         used++;
         if (status == DAYBOOK_OK) {

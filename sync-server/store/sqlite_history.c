@@ -234,7 +234,7 @@ daybook_status srv_sqlite_reports_at(struct srv_store *store, int64_t org, const
     dk_bind_int(statement, 4, limit);
     status = srv_sqlite_step(sqlite, statement, &row);
     while (status == DAYBOOK_OK && row) {
-        list = srv_sqlite_grow(arena, list, used, &capacity, sizeof *list);
+        list = dk_arena_grow(arena, list, used, &capacity, sizeof *list);
         status = list == NULL ? DAYBOOK_NO_MEMORY : read_account(statement, &list[used]);
         if (status == DAYBOOK_OK) {
             used++;

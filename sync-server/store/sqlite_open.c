@@ -19,7 +19,6 @@
 #define BUSY_MS 10000
 /* bytes of the stamps that one statement puts */
 #define STAMPS_SIZE_MAX ((size_t)1024 * 1024 * SQLITE_INSERT_ROWS)
-#define GROW_FIRST 8
 
 /* ---- statements ---- */
 
@@ -76,23 +75,6 @@ daybook_status srv_sqlite_run(struct sqlite_store *sqlite, struct statement *sta
 {
     daybook_status status = dk_step_done(statement);
     return status == DAYBOOK_OK ? DAYBOOK_OK : fail(sqlite, status);
-}
-
-/* See sqlite.h. The old array stays in the arena, so the sum is less than twice the last. */
-void *srv_sqlite_grow(struct arena *arena, void *rows, int count, int *capacity, size_t size)
-{
-    if (count < *capacity) {
-        return rows;
-    }
-    int wanted = *capacity == 0 ? GROW_FIRST : *capacity * 2;
-    void *grown = dk_arena_new(arena, (size_t)wanted * size);
-    if (grown != NULL && count > 0) {
-        memcpy(grown, rows, (size_t)count * size);
-    }
-    if (grown != NULL) {
-        *capacity = wanted;
-    }
-    return grown;
 }
 
 /* Prepares, if need be, and runs a statement without parameters. */

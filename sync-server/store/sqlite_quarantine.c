@@ -127,7 +127,7 @@ daybook_status srv_sqlite_list_quarantine(struct srv_store *store, int64_t org, 
     dk_bind_int(statement, 4, limit);
     status = srv_sqlite_step(sqlite, statement, &row);
     while (status == DAYBOOK_OK && row) {
-        list = srv_sqlite_grow(arena, list, used, &capacity, sizeof *list);
+        list = dk_arena_grow(arena, list, used, &capacity, sizeof *list);
         status = list == NULL ? DAYBOOK_NO_MEMORY : read_waiting(statement, arena, &list[used]);
         if (status == DAYBOOK_OK) {
             used++;
@@ -226,7 +226,7 @@ daybook_status srv_sqlite_ended_quarantine(struct srv_store *store, uint32_t dev
     dk_bind_int(statement, 3, limit);
     status = srv_sqlite_step(sqlite, statement, &row);
     while (status == DAYBOOK_OK && row) {
-        list = srv_sqlite_grow(arena, list, used, &capacity, sizeof *list);
+        list = dk_arena_grow(arena, list, used, &capacity, sizeof *list);
         if (list == NULL) {
             status = DAYBOOK_NO_MEMORY;
             break;

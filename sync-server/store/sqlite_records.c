@@ -356,7 +356,7 @@ static daybook_status read_rows(struct sqlite_store *sqlite, struct statement *s
     bool row = false;
     daybook_status status = srv_sqlite_step(sqlite, statement, &row);
     while (status == DAYBOOK_OK && row) {
-        list = srv_sqlite_grow(arena, list, used, &capacity, sizeof *list);
+        list = dk_arena_grow(arena, list, used, &capacity, sizeof *list);
         status =
             list == NULL ? DAYBOOK_NO_MEMORY : read_record(statement, entity, arena, &list[used]);
         if (status == DAYBOOK_OK) {

@@ -124,7 +124,7 @@ static daybook_status list_lanes(struct sqlite_store *sqlite, int64_t org, struc
     status = srv_sqlite_step(sqlite, statement, &row);
     while (status == DAYBOOK_OK && row && *count < 2 * LANES_MAX) {
         for (int column = 0; column < 2 && status == DAYBOOK_OK; column++) {
-            *lanes = srv_sqlite_grow(arena, *lanes, *count, &capacity, sizeof **lanes);
+            *lanes = dk_arena_grow(arena, *lanes, *count, &capacity, sizeof **lanes);
             if (*lanes == NULL) {
                 status = DAYBOOK_NO_MEMORY;
             } else {

@@ -163,7 +163,7 @@ daybook_status srv_sqlite_buckets(struct srv_store *store, int64_t org, struct a
     while (status == DAYBOOK_OK && row) {
         size_t length = 0;
         const char *label = dk_column_text(statement, 1, &length);
-        list = srv_sqlite_grow(arena, list, used, &capacity, sizeof *list);
+        list = dk_arena_grow(arena, list, used, &capacity, sizeof *list);
         if (list == NULL || label == NULL) {
             status = DAYBOOK_NO_MEMORY;
             break;
