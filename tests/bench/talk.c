@@ -156,7 +156,7 @@ static double sync_round(struct talk *talk, bool *more)
         .position = talk->position,
         .settled = talk->settled,
         .sent_ms = platform->wall_ms(platform->context),
-        .boot = platform->boot_id(platform->context),
+        .boot = platform->boot_id(platform->context) & INT64_MAX,
         .steady_ms = platform->steady_ms(platform->context),
         .scope = {talk->scope.bytes, talk->scope.length},
     };
@@ -192,7 +192,7 @@ static void write_changeset(struct talk *talk, struct change *change)
         .seq = ++talk->seq,
         .epoch = talk->epoch,
         .time = dk_hlc_tick(&talk->clock, platform->wall_ms(platform->context)),
-        .boot = platform->boot_id(platform->context),
+        .boot = platform->boot_id(platform->context) & INT64_MAX,
         .steady_ms = platform->steady_ms(platform->context),
         .schema = SCHEMA_VERSION,
         .change_count = 1,
