@@ -69,7 +69,8 @@ bool dk_visit_is_ad_hoc(const struct record *visit);
 bool dk_visit_may_join(const struct record *visit);
 /* Whether two ad hoc visits are one, if two devices recorded them. */
 bool dk_visit_is_twin(const struct record *a, const struct record *b);
-/* Whether a visit can count at all: completed, long enough, and not become another. */
+/* Whether a visit can count at all, by what it says of itself: nothing up to FLAW_VAGUE speaks
+ * against it, and it has a customer. */
 bool dk_visit_may_count(const struct record *visit);
 /* Why a visit does not count, the first of these that holds. */
 enum visit_flaw {

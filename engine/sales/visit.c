@@ -198,21 +198,22 @@ uint64_t dk_visit_facts(void)
            (uint64_t)1 << VISIT_FEEDBACK | (uint64_t)1 << VISIT_REDIRECT_TO;
 }
 
-/* See the header. */
-bool dk_visit_may_count(const struct record *visit)
+/* True where it lasted long enough. */
+static bool is_long(const struct record *visit)
 {
     int64_t in, out;
-    return visit->values[VISIT_REDIRECT_TO].kind == VALUE_NULL &&
-           (is_in(visit, "completed") || is_in(visit, "verified")) &&
-           has_int(visit, VISIT_CHECKIN_TS, &in) && has_int(visit, VISIT_CHECKOUT_TS, &out) &&
+    return has_int(visit, VISIT_CHECKIN_TS, &in) && has_int(visit, VISIT_CHECKOUT_TS, &out) &&
            out - in >= MINUTES_MIN_MS;
 }
 
-/* Why place and time cannot be believed: a check-in at the customer by a device that knows where
- * and when it is has no flaw. */
-static enum visit_flaw flaw_of_place(const struct record *visit, const struct record *customer)
+/* Why place and time cannot be believed, by what the visit says of itself: a device that knows
+ * where and when it is has no flaw. A manager who verifies the visit vouches for both. */
+static enum visit_flaw flaw_of_place(const struct record *visit)
 {
-    int64_t lat, lon, at_lat, at_lon, accuracy;
+    int64_t lat, lon, accuracy;
+    if (is_in(visit, "verified")) {
+        return FLAW_NONE;
+    }
     if (is_set(visit, VISIT_CHECKIN_MOCK) || is_set(visit, VISIT_CHECKOUT_MOCK)) {
         return FLAW_MOCK;
     }
@@ -222,13 +223,41 @@ static enum visit_flaw flaw_of_place(const struct record *visit, const struct re
     if (!has_int(visit, VISIT_CHECKIN_LAT, &lat) || !has_int(visit, VISIT_CHECKIN_LON, &lon)) {
         return FLAW_NO_PLACE;
     }
-    if (!has_int(visit, VISIT_CHECKIN_ACC, &accuracy) || accuracy > ACCURACY_MAX_M) {
-        return FLAW_VAGUE;
+    return has_int(visit, VISIT_CHECKIN_ACC, &accuracy) && accuracy <= ACCURACY_MAX_M ? FLAW_NONE
+                                                                                      : FLAW_VAGUE;
+}
+
+/* What a visit says against itself, whatever is known of its customer. */
+static enum visit_flaw flaw_of_its_own(const struct record *visit)
+{
+    enum visit_flaw flaw = visit->values[VISIT_REDIRECT_TO].kind != VALUE_NULL       ? FLAW_JOINED
+                           : !is_in(visit, "completed") && !is_in(visit, "verified") ? FLAW_OPEN
+                           : !is_long(visit)                                         ? FLAW_SHORT
+                                             : flaw_of_place(visit);
+    bool nowhere = visit->values[VISIT_CUSTOMER_ID].kind != VALUE_ID;
+    return flaw == FLAW_NONE && nowhere ? FLAW_NO_CUSTOMER_PLACE : flaw;
+}
+
+/* See the header. */
+bool dk_visit_may_count(const struct record *visit)
+{
+    return flaw_of_its_own(visit) == FLAW_NONE;
+}
+
+/* Whether the check-in, where its place matters, was at the customer. */
+static enum visit_flaw flaw_of_way_to(const struct record *visit, const struct record *customer)
+{
+    int64_t lat, lon;
+    if (is_in(visit, "verified")) {
+        return FLAW_NONE;
     }
-    if (!has_int(customer, CUSTOMER_LAT, &at_lat) || !has_int(customer, CUSTOMER_LON, &at_lon)) {
+    if (!has_int(customer, CUSTOMER_LAT, &lat) || !has_int(customer, CUSTOMER_LON, &lon)) {
         return FLAW_NO_CUSTOMER_PLACE;
     }
-    return is_within(lat, lon, at_lat, at_lon, DISTANCE_MAX_CM) ? FLAW_NONE : FLAW_FAR;
+    return is_within(visit->values[VISIT_CHECKIN_LAT].integer,
+                     visit->values[VISIT_CHECKIN_LON].integer, lat, lon, DISTANCE_MAX_CM)
+               ? FLAW_NONE
+               : FLAW_FAR;
 }
 
 /* Whether something came of it: feedback, or an order or a stock count among its actions. */
@@ -261,11 +290,7 @@ daybook_status dk_visit_flaw(const struct sales_reader *reader, const struct rec
 {
     struct record customer;
     bool found, fruit;
-    *flaw = visit->values[VISIT_REDIRECT_TO].kind != VALUE_NULL       ? FLAW_JOINED
-            : !is_in(visit, "completed") && !is_in(visit, "verified") ? FLAW_OPEN
-            : !dk_visit_may_count(visit)                              ? FLAW_SHORT
-            : visit->values[VISIT_CUSTOMER_ID].kind != VALUE_ID       ? FLAW_NO_CUSTOMER_PLACE
-                                                                      : FLAW_NONE;
+    *flaw = flaw_of_its_own(visit);
     if (*flaw != FLAW_NONE) {
         return DAYBOOK_OK;
     }
@@ -275,10 +300,7 @@ daybook_status dk_visit_flaw(const struct sales_reader *reader, const struct rec
     if (status != DAYBOOK_OK) {
         return status;
     }
-    /* A manager who verifies the visit vouches for place and time. */
-    *flaw = !found                     ? FLAW_NO_CUSTOMER_PLACE
-            : is_in(visit, "verified") ? FLAW_NONE
-                                       : flaw_of_place(visit, &customer);
+    *flaw = found ? flaw_of_way_to(visit, &customer) : FLAW_NO_CUSTOMER_PLACE;
     if (*flaw != FLAW_NONE) {
         return DAYBOOK_OK;
     }

@@ -157,8 +157,8 @@ static const char *sql_type(enum field_type type)
     }
 }
 
-/* The entity's table and the index over the field that names its root; of visits, that over a rep's
- * by time. */
+/* The entity's table and the index over the field that names its root; of visits, that over those
+ * of a rep by time of check-in. */
 static void write_table(struct buffer *sql, const struct entity *entity)
 {
     dk_buffer_append_text(sql, "CREATE TABLE IF NOT EXISTS r_");
@@ -185,8 +185,8 @@ static void write_table(struct buffer *sql, const struct entity *entity)
         dk_buffer_append_text(sql, ");");
     }
     if (entity->kind == ENTITY_VISIT) {
-        dk_buffer_append_text(
-            sql, "CREATE INDEX IF NOT EXISTS r_visit_by_rep ON r_visit(rep_id,checkin_ts,status);");
+        dk_buffer_append_text(sql, "CREATE INDEX IF NOT EXISTS r_visit_by_rep"
+                                   " ON r_visit(rep_id,checkin_ts) WHERE checkin_ts IS NOT NULL;");
     }
 }
 

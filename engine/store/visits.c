@@ -66,7 +66,8 @@ static daybook_status load_before(struct store *store, const struct record *from
     struct id id;
     struct statement *select =
         dk_statement(&store->database, &store->slots.visit_before,
-                     "SELECT id FROM r_visit WHERE rep_id=?1 AND checkin_ts BETWEEN ?4 AND ?2"
+                     "SELECT id FROM r_visit INDEXED BY r_visit_by_rep WHERE rep_id=?1"
+                     " AND checkin_ts BETWEEN ?4 AND ?2"
                      " AND (checkin_ts,id)<(?2,?3) ORDER BY checkin_ts DESC,id DESC LIMIT 1",
                      &status);
     *found = false;
@@ -134,7 +135,8 @@ static daybook_status has_twin(struct store *store, const struct record *visit, 
     daybook_status status;
     struct statement *select =
         dk_statement(&store->database, &store->slots.visit_twin,
-                     "SELECT 1 FROM r_visit WHERE rep_id=?1 AND checkin_ts BETWEEN ?4+1 AND ?2"
+                     "SELECT 1 FROM r_visit INDEXED BY r_visit_by_rep WHERE rep_id=?1"
+                     " AND checkin_ts BETWEEN ?4+1 AND ?2"
                      " AND (checkin_ts,id)<(?2,?3) AND customer_id=?5 AND effective=1 LIMIT 1",
                      &status);
     *has = false;
@@ -366,11 +368,11 @@ static daybook_status add_behind(struct store *store, struct touched *touched,
             times[i + 1].time_ms <= times[i].time_ms + reach) {
             continue;
         }
-        struct statement *select =
-            dk_statement(&store->database, &store->slots.visit_behind,
-                         "SELECT id,checkin_ts FROM r_visit WHERE rep_id=?1"
-                         " AND checkin_ts BETWEEN ?2 AND ?3 AND status IN('completed','verified')",
-                         &status);
+        struct statement *select = dk_statement(
+            &store->database, &store->slots.visit_behind,
+            "SELECT id,checkin_ts FROM r_visit INDEXED BY r_visit_by_rep WHERE rep_id=?1"
+            " AND checkin_ts BETWEEN ?2 AND ?3 AND status IN('completed','verified')",
+            &status);
         if (select == NULL) {
             return status;
         }
@@ -400,7 +402,8 @@ static daybook_status add_twins(struct store *store, const struct record *visit,
     daybook_status status;
     struct statement *select = dk_statement(
         &store->database, &store->slots.visit_twins,
-        "SELECT id,checkin_ts FROM r_visit WHERE rep_id=?1 AND checkin_ts BETWEEN ?2 AND ?3"
+        "SELECT id,checkin_ts FROM r_visit INDEXED BY r_visit_by_rep WHERE rep_id=?1"
+        " AND checkin_ts BETWEEN ?2 AND ?3"
         " AND (checkin_ts,id)>(?2,?4) AND customer_id=?5 AND status IN('completed','verified')",
         &status);
     int before = list->count;

@@ -164,9 +164,11 @@ static daybook_status touch_visit(struct write *write, const struct change *chan
                                 ? dk_visits_note(write->store, &write->touched, record)
                                 : DAYBOOK_OK;
     uint64_t sent = dk_records_mask(change->values, change->value_count);
-    bool judged = change->op == BLOCK_SET ? (sent & dk_visit_facts()) != 0
-                                          : change->op == BLOCK_NEW && dk_visit_may_count(record);
-    return status == DAYBOOK_OK && judged
+    const struct value *shown = &record->values[VISIT_EFFECTIVE];
+    bool open = dk_visit_may_count(record) || (shown->kind == VALUE_INT && shown->integer != 0);
+    bool judged =
+        change->op == BLOCK_NEW || (change->op == BLOCK_SET && (sent & dk_visit_facts()) != 0);
+    return status == DAYBOOK_OK && judged && open
                ? dk_touch(write->store, &write->touched, record->entity, &record->id)
                : status;
 }

@@ -29,7 +29,8 @@ const char rows_ddl[] =
     "CREATE TABLE visit(id BLOB PRIMARY KEY NOT NULL, customer_id BLOB NOT NULL, plan_day INTEGER,"
     " kind TEXT, status TEXT, checkin_ts INTEGER, checkin_tz_min INTEGER, checkin_lat_e7 INTEGER,"
     " checkin_lon_e7 INTEGER, checkin_acc_m INTEGER, feedback TEXT) WITHOUT ROWID;"
-    "CREATE INDEX visit_by_customer_id ON visit(customer_id);";
+    "CREATE INDEX visit_by_customer_id ON visit(customer_id);"
+    "CREATE INDEX visit_by_time ON visit(checkin_ts) WHERE checkin_ts IS NOT NULL;";
 
 struct rows {
     int count;

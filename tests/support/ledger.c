@@ -396,6 +396,7 @@ void ledger_again(struct ledger *ledger, const char *text, int device)
             again->discarded = false;
         }
     }
+    ledger->order++; /* nothing is entered into what is deleted */
     for (int i = 0; i < removals; i++) {
         if (strstr(text, ledger->removals[i].wire) != NULL && strstr(text, "\"delete\"") != NULL) {
             assert_in_range(ledger->removal_count, 0, LEDGER_ENTRIES - 1);

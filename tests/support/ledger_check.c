@@ -140,6 +140,18 @@ static bool left_a_quote(const struct ledger *ledger, const struct entry *entry)
     return false;
 }
 
+/* Whether a value that somebody was shown had been in the same place as the entry's before. */
+static bool was_in_place(const struct ledger *ledger, const struct entry *entry, int shown)
+{
+    for (int i = 0; i < ledger->count; i++) {
+        const struct entry *before = &ledger->entries[i];
+        if (shown > 0 && before->number == shown && ledger_same_place(before, entry)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* All that the account is made of. */
 struct account {
     struct ledger *ledger;
@@ -170,9 +182,10 @@ static bool on_server(const struct account *account, const struct entry *entry, 
         const struct entry *later = &ledger->entries[i];
         bool is_later = later->order > entry->order ||
                         (later->order == entry->order && later->number > entry->number);
-        /* The revision of a quote is another record; a number is the value's own. */
+        /* The revision of a quote is another record; a number is the value's own. Who has entered
+         * something into the quote knows that, also where the revision showed what was before. */
         bool moved = entry->kind == later->kind && entry->feature == later->feature &&
-                     later->shown == entry->number;
+                     (later->shown == entry->number || was_in_place(ledger, entry, later->shown));
         bool by_right = (ledger_same_place(entry, later) || moved) && is_later &&
                         later->number != entry->number &&
                         (later->blind || later->shown == entry->number ||
