@@ -37,13 +37,17 @@ daybook_status dk_touch(struct store *store, struct touched *touched, const stru
                                               : DAYBOOK_OK;
 }
 
-/* Also tells the observer that its entity has changed. */
+/* Also tells the observer that its entity has changed. A visit is remembered as it was before:
+ * others were judged by it there. */
 daybook_status dk_touch_record(struct store *store, struct touched *touched,
                                const struct record *record)
 {
     const struct entity *entity = record->entity;
     store->changed |= dk_store_bit((int)entity->kind);
     daybook_status status = dk_touch(store, touched, entity, &record->id);
+    if (status == DAYBOOK_OK && entity->kind == ENTITY_VISIT) {
+        status = dk_visits_note(store, touched, record);
+    }
     if (status != DAYBOOK_OK || entity->parent_field < 0 ||
         record->values[entity->parent_field].kind != VALUE_ID) {
         return status;
@@ -167,11 +171,14 @@ static daybook_status derive_documents(struct store *store, struct touched *docu
 daybook_status dk_touched_derive(struct store *store, struct touched *touched, bool lenient)
 {
     const struct store_state *state = &store->memory.state;
-    struct touched lines = {.count = 0}, documents = {.times = touched->times,
-                                                      .time_count = touched->time_count,
-                                                      .time_capacity = touched->time_capacity,
-                                                      .noted = touched->noted};
+    struct touched lines = {.count = 0}, documents = {.count = 0};
     bool settled = lenient && state->pending == 0 && state->unsettled == 0;
+    if (!settled) {
+        documents.times = touched->times;
+        documents.time_count = touched->time_count;
+        documents.time_capacity = touched->time_capacity;
+        documents.noted = touched->noted;
+    }
     daybook_status status = DAYBOOK_OK;
     sort_out(touched);
     for (int i = 0; i < touched->count && status == DAYBOOK_OK; i++) {

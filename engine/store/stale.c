@@ -20,6 +20,7 @@ static daybook_status mark_rows(struct store *store, const char *which)
 {
     daybook_status status = DAYBOOK_OK;
     char sql[240];
+    int64_t before = dk_database_writes(&store->database);
     for (int kind = 0; kind < ENTITY_COUNT && status == DAYBOOK_OK; kind++) {
         (void)dk_text_format(sql, sizeof sql,
                              "UPDATE r_%s SET bucket=~bucket WHERE %s AND version>=0",
@@ -30,8 +31,9 @@ static daybook_status mark_rows(struct store *store, const char *which)
                          "UPDATE pending SET bucket=~bucket WHERE %s AND base_state<>0;"
                          "UPDATE raw_record SET bucket=~bucket WHERE %s",
                          which, which);
-    store->memory.stale = true;
-    return status == DAYBOOK_OK ? dk_database_run(&store->database, sql) : status;
+    status = status == DAYBOOK_OK ? dk_database_run(&store->database, sql) : status;
+    store->memory.stale = store->memory.stale || dk_database_writes(&store->database) > before;
+    return status;
 }
 
 daybook_status dk_stale_rows(struct store *store)
@@ -155,7 +157,7 @@ daybook_status dk_stale_epoch(struct store *store, uint64_t epoch, int64_t share
     if (state->head > store->memory.former_position) {
         store->memory.former_position = state->head;
     }
-    if (store->memory.stale_epoch == 0) {
+    if (store->memory.stale && store->memory.stale_epoch == 0) {
         store->memory.stale_epoch = state->epoch;
     }
     state->epoch = epoch;

@@ -322,24 +322,35 @@ daybook_status dk_visits_note(struct store *store, struct touched *touched,
 }
 
 /* Adds a visit that was touched, and, unless they are noted, the time from which on others are
- * judged by it. Its check-in may have been a day later before. One that is gone could be before
- * any: *all. */
+ * judged by it. Its check-in may have been a day later before. */
 static daybook_status add_touched(struct store *store, const struct id *id, struct due_list *list,
-                                  struct touched *touched, bool *all)
+                                  struct touched *touched)
 {
-    struct stored stored;
-    dk_arena_reset(&store->work);
-    daybook_status status =
-        dk_records_load(store, dk_entity(ENTITY_VISIT), id, &store->work, &stored, all);
-    *all = !*all;
-    if (status != DAYBOOK_OK || *all) {
+    daybook_status status;
+    bool found = false;
+    struct statement *select =
+        dk_statement(&store->database, &store->slots.visit_touched,
+                     "SELECT checkin_ts,version<0,rep_id FROM r_visit WHERE id=?1", &status);
+    if (select == NULL) {
         return status;
     }
-    if (stored.version < 0) {
-        status = add_due(store, list, id, time_of(&stored.record));
+    dk_bind_id(select, 1, id);
+    status = dk_step(select, &found);
+    if (status != DAYBOOK_OK || !found) {
+        return status;
     }
-    return status == DAYBOOK_OK && !touched->noted ? dk_visits_note(store, touched, &stored.record)
-                                                   : status;
+    struct id rep;
+    int64_t time_ms = dk_column_int(select, 0);
+    bool pending = dk_column_int(select, 1) != 0;
+    bool has_rep = !dk_column_is_null(select, 2);
+    status = has_rep && !dk_column_id(select, 2, &rep) ? DAYBOOK_CORRUPT : DAYBOOK_OK;
+    dk_reset(select);
+    if (status == DAYBOOK_OK && pending) {
+        status = add_due(store, list, id, time_ms);
+    }
+    return status == DAYBOOK_OK && !touched->noted && has_rep && time_ms != 0
+               ? add_time(store, touched, &rep, time_ms)
+               : status;
 }
 
 /* By rep and time, for qsort. */
@@ -350,9 +361,9 @@ static int compare_times(const void *a, const void *b)
     return order != 0 ? order : (left->time_ms > right->time_ms) - (left->time_ms < right->time_ms);
 }
 
-/* Adds the visits behind the times that are judged by what is there and may count: the others, of
- * which nothing has changed, show already that they do not. Times near each other are looked behind
- * together. */
+/* Adds the visits behind the times that are judged by what is there and may count: of the others
+ * the server's word stands, or they show already that they do not. Times near each other are looked
+ * behind together. */
 static daybook_status add_behind(struct store *store, struct touched *touched,
                                  struct due_list *list)
 {
@@ -371,7 +382,8 @@ static daybook_status add_behind(struct store *store, struct touched *touched,
         struct statement *select = dk_statement(
             &store->database, &store->slots.visit_behind,
             "SELECT id,checkin_ts FROM r_visit INDEXED BY r_visit_by_rep WHERE rep_id=?1"
-            " AND checkin_ts BETWEEN ?2 AND ?3 AND status IN('completed','verified')",
+            " AND checkin_ts BETWEEN ?2 AND ?3 AND status IN('completed','verified')"
+            " AND version<0",
             &status);
         if (select == NULL) {
             return status;
@@ -404,7 +416,8 @@ static daybook_status add_twins(struct store *store, const struct record *visit,
         &store->database, &store->slots.visit_twins,
         "SELECT id,checkin_ts FROM r_visit INDEXED BY r_visit_by_rep WHERE rep_id=?1"
         " AND checkin_ts BETWEEN ?2 AND ?3"
-        " AND (checkin_ts,id)>(?2,?4) AND customer_id=?5 AND status IN('completed','verified')",
+        " AND (checkin_ts,id)>(?2,?4) AND customer_id=?5 AND status IN('completed','verified')"
+        " AND version<0",
         &status);
     int before = list->count;
     if (select == NULL) {
@@ -427,12 +440,11 @@ daybook_status dk_visits_reckon(struct store *store, struct touched *visits)
 {
     struct due_list list = {NULL, 0, 0};
     daybook_status status = DAYBOOK_OK;
-    bool all = visits == NULL;
-    for (int i = 0; !all && i < visits->count && status == DAYBOOK_OK; i++) {
-        status = add_touched(store, &visits->items[i].id, &list, visits, &all);
+    for (int i = 0; visits != NULL && i < visits->count && status == DAYBOOK_OK; i++) {
+        status = add_touched(store, &visits->items[i].id, &list, visits);
     }
     if (status == DAYBOOK_OK) {
-        status = all ? add_all(store, &list) : add_behind(store, visits, &list);
+        status = visits == NULL ? add_all(store, &list) : add_behind(store, visits, &list);
     }
     if (list.count > 1) {
         qsort(list.items, (size_t)list.count, sizeof *list.items, compare_due);
