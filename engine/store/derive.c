@@ -46,7 +46,7 @@ daybook_status dk_touch_record(struct store *store, struct touched *touched,
     store->changed |= dk_store_bit((int)entity->kind);
     daybook_status status = dk_touch(store, touched, entity, &record->id);
     if (status == DAYBOOK_OK && entity->kind == ENTITY_VISIT) {
-        status = dk_visits_note(store, touched, record);
+        status = dk_visits_note(store, touched, record, false);
     }
     if (status != DAYBOOK_OK || entity->parent_field < 0 ||
         record->values[entity->parent_field].kind != VALUE_ID) {

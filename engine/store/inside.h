@@ -159,7 +159,7 @@ struct store {
             *pending_last, *pending_stale, *pending_stale_mark;
         struct statement *raw_load, *raw_put, *raw_remove, *raw_bucket, *raw_stale, *raw_list,
             *raw_clear, *fetched_add, *fetched_has, *fetched_remove, *fetched_old, *fetched_below,
-            *past_epoch, *former_device, *visit_touched;
+            *past_epoch, *former_device, *visit_touched, *visit_count;
         struct statement *visit_before, *visit_twin, *visit_twins, *visit_pending, *visit_behind;
         struct statement *number_load, *number_save, *number_rewrite;
         struct statement *inbox_add, *inbox_by_changeset, *inbox_remove, *inbox_root, *inbox_chain,

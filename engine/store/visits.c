@@ -298,8 +298,8 @@ static daybook_status add_all(struct store *store, struct due_list *list)
 }
 
 /* Adds a time from which on a rep's visits are judged anew. */
-static daybook_status add_time(struct store *store, struct touched *touched, const struct id *rep,
-                               int64_t time_ms)
+static daybook_status add_time(struct store *store, struct touched *touched,
+                               const struct rep_time *time)
 {
     struct rep_time *times = dk_arena_grow(&store->arena, touched->times, touched->time_count,
                                            &touched->time_capacity, sizeof *times);
@@ -307,18 +307,24 @@ static daybook_status add_time(struct store *store, struct touched *touched, con
         return DAYBOOK_NO_MEMORY;
     }
     touched->times = times;
-    touched->times[touched->time_count++] = (struct rep_time){*rep, time_ms};
+    touched->times[touched->time_count++] = *time;
     return DAYBOOK_OK;
 }
 
 /* See visits.h. Without a rep or a check-in it is nothing to other visits. */
 daybook_status dk_visits_note(struct store *store, struct touched *touched,
-                              const struct record *visit)
+                              const struct record *visit, bool is)
 {
     const struct value *rep = &visit->values[VISIT_REP_ID];
-    int64_t time_ms = time_of(visit);
-    return rep->kind != VALUE_ID || time_ms == 0 ? DAYBOOK_OK
-                                                 : add_time(store, touched, &rep->id, time_ms);
+    struct rep_time time = {.time_ms = time_of(visit)};
+    if (rep->kind != VALUE_ID || time.time_ms == 0) {
+        return DAYBOOK_OK;
+    }
+    time.rep = rep->id;
+    if (is) {
+        time.visit = visit->id;
+    }
+    return add_time(store, touched, &time);
 }
 
 /* Adds a visit that was touched, and, unless they are noted, the time from which on others are
@@ -339,35 +345,94 @@ static daybook_status add_touched(struct store *store, const struct id *id, stru
     if (status != DAYBOOK_OK || !found) {
         return status;
     }
-    struct id rep;
-    int64_t time_ms = dk_column_int(select, 0);
+    struct rep_time time = {.time_ms = dk_column_int(select, 0), .visit = *id};
     bool pending = dk_column_int(select, 1) != 0;
     bool has_rep = !dk_column_is_null(select, 2);
-    status = has_rep && !dk_column_id(select, 2, &rep) ? DAYBOOK_CORRUPT : DAYBOOK_OK;
+    status = has_rep && !dk_column_id(select, 2, &time.rep) ? DAYBOOK_CORRUPT : DAYBOOK_OK;
     dk_reset(select);
     if (status == DAYBOOK_OK && pending) {
-        status = add_due(store, list, id, time_ms);
+        status = add_due(store, list, id, time.time_ms);
     }
-    return status == DAYBOOK_OK && !touched->noted && has_rep && time_ms != 0
-               ? add_time(store, touched, &rep, time_ms)
+    return status == DAYBOOK_OK && !touched->noted && has_rep && time.time_ms != 0
+               ? add_time(store, touched, &time)
                : status;
 }
 
-/* By rep and time, for qsort. */
+/* By rep, time and visit, for qsort. */
 static int compare_times(const void *a, const void *b)
 {
     const struct rep_time *left = a, *right = b;
     int order = dk_id_compare(&left->rep, &right->rep);
-    return order != 0 ? order : (left->time_ms > right->time_ms) - (left->time_ms < right->time_ms);
+    return order != 0                        ? order
+           : left->time_ms != right->time_ms ? (left->time_ms > right->time_ms ? 1 : -1)
+                                             : dk_id_compare(&left->visit, &right->visit);
+}
+
+/* Whether a rep has other visits than these, from the first to the last and `reach` behind: often
+ * there are none yet, and the index alone tells. */
+static daybook_status has_others(struct store *store, const struct rep_time *first,
+                                 const struct rep_time *last, int64_t reach, bool *has)
+{
+    daybook_status status;
+    int64_t count = 0;
+    bool row, known = true;
+    for (const struct rep_time *time = first; time <= last; time++) {
+        known = known && !dk_id_is_zero(&time->visit);
+        count += time == first || compare_times(time - 1, time) != 0;
+    }
+    *has = true;
+    if (!known) {
+        return DAYBOOK_OK;
+    }
+    struct statement *select =
+        dk_statement(&store->database, &store->slots.visit_count,
+                     "SELECT count(*) FROM r_visit INDEXED BY r_visit_by_rep WHERE rep_id=?1"
+                     " AND checkin_ts BETWEEN ?2 AND ?3",
+                     &status);
+    if (select == NULL) {
+        return status;
+    }
+    dk_bind_id(select, 1, &first->rep);
+    dk_bind_int(select, 2, first->time_ms);
+    dk_bind_int(select, 3, last->time_ms + reach);
+    status = dk_step(select, &row);
+    if (status == DAYBOOK_OK && row) {
+        *has = dk_column_int(select, 0) > count;
+        dk_reset(select);
+    }
+    return status;
 }
 
 /* Adds the visits behind the times that are judged by what is there and may count: of the others
- * the server's word stands, or they show already that they do not. Times near each other are looked
- * behind together. */
+ * the server's word stands, or they show already that they do not. */
+static daybook_status look_behind(struct store *store, const struct rep_time *first,
+                                  const struct rep_time *last, struct due_list *list)
+{
+    const int64_t reach = 2 * SALES_WAY_MS;
+    bool others;
+    daybook_status status = has_others(store, first, last, reach, &others);
+    if (status != DAYBOOK_OK || !others) {
+        return status;
+    }
+    struct statement *select =
+        dk_statement(&store->database, &store->slots.visit_behind,
+                     "SELECT id,checkin_ts FROM r_visit INDEXED BY r_visit_by_rep WHERE rep_id=?1"
+                     " AND checkin_ts BETWEEN ?2 AND ?3 AND status IN('completed','verified')"
+                     " AND version<0",
+                     &status);
+    if (select == NULL) {
+        return status;
+    }
+    dk_bind_id(select, 1, &first->rep);
+    dk_bind_int(select, 2, first->time_ms);
+    dk_bind_int(select, 3, last->time_ms + reach);
+    return add_rows(store, select, list);
+}
+
+/* Looks behind all times: behind those near each other together. */
 static daybook_status add_behind(struct store *store, struct touched *touched,
                                  struct due_list *list)
 {
-    const int64_t reach = 2 * SALES_WAY_MS;
     const struct rep_time *times = touched->times;
     int count = touched->time_count;
     daybook_status status = DAYBOOK_OK;
@@ -375,24 +440,11 @@ static daybook_status add_behind(struct store *store, struct touched *touched,
         qsort(touched->times, (size_t)count, sizeof *times, compare_times);
     }
     for (int i = 0, first = 0; i < count && status == DAYBOOK_OK; i++) {
-        if (i + 1 < count && dk_id_compare(&times[i].rep, &times[i + 1].rep) == 0 &&
-            times[i + 1].time_ms <= times[i].time_ms + reach) {
-            continue;
+        if (i + 1 == count || dk_id_compare(&times[i].rep, &times[i + 1].rep) != 0 ||
+            times[i + 1].time_ms > times[i].time_ms + 2 * SALES_WAY_MS) {
+            status = look_behind(store, &times[first], &times[i], list);
+            first = i + 1;
         }
-        struct statement *select = dk_statement(
-            &store->database, &store->slots.visit_behind,
-            "SELECT id,checkin_ts FROM r_visit INDEXED BY r_visit_by_rep WHERE rep_id=?1"
-            " AND checkin_ts BETWEEN ?2 AND ?3 AND status IN('completed','verified')"
-            " AND version<0",
-            &status);
-        if (select == NULL) {
-            return status;
-        }
-        dk_bind_id(select, 1, &times[i].rep);
-        dk_bind_int(select, 2, times[first].time_ms);
-        dk_bind_int(select, 3, times[i].time_ms + reach);
-        status = add_rows(store, select, list);
-        first = i + 1;
     }
     return status;
 }

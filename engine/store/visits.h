@@ -12,11 +12,13 @@
 struct rep_time {
     struct id rep;
     int64_t time_ms;
+    struct id visit; /* that is there then; zero: there was one */
 };
 
-/* Notes that what others are judged by has changed of a visit, or that it has come or goes. */
+/* Notes that what others are judged by has changed of a visit, or that it has come or goes. `is`: it
+ * is as the record says; false: it was. */
 daybook_status dk_visits_note(struct store *store, struct touched *touched,
-                              const struct record *visit);
+                              const struct record *visit, bool is);
 /* Reckons anew which of the visits that have changes pending count: of those touched, and what is
  * judged by them; NULL: of all. */
 daybook_status dk_visits_reckon(struct store *store, struct touched *visits);

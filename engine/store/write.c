@@ -160,9 +160,10 @@ static daybook_status touch_visit(struct write *write, const struct change *chan
                                   const struct record *before, const struct record *record)
 {
     const struct record *after = change->op == BLOCK_DELETE ? NULL : record;
-    daybook_status status = dk_visit_way_differs(before, after)
-                                ? dk_visits_note(write->store, &write->touched, record)
-                                : DAYBOOK_OK;
+    daybook_status status =
+        dk_visit_way_differs(before, after)
+            ? dk_visits_note(write->store, &write->touched, record, after != NULL)
+            : DAYBOOK_OK;
     uint64_t sent = dk_records_mask(change->values, change->value_count);
     const struct value *shown = &record->values[VISIT_EFFECTIVE];
     bool open = dk_visit_may_count(record) || (shown->kind == VALUE_INT && shown->integer != 0);
