@@ -14,27 +14,42 @@ static struct value base_value(const struct daybook_record *record, int field)
     return record->base == NULL ? (struct value){.kind = VALUE_NULL} : record->base->values[field];
 }
 
-/* Adds what leads from the base to `wanted`; for a set or map that is a change, and nothing where
- * they are equal. False: no memory. */
+/* The change of a set or map that leads from the base to `wanted`, with all that was said of it
+ * before; *empty where that is nothing. False: no memory. */
+static bool collection_change(const struct daybook_record *record, int field,
+                              const struct value *wanted, struct value *change, bool *empty)
+{
+    struct arena *arena = &record->transaction->arena;
+    struct value base = base_value(record, field);
+    bool is_set = record->entity->fields[field].type == FIELD_SET;
+    bool fine = is_set ? dk_set_difference(&base, wanted, arena, change)
+                       : dk_map_difference(&base, wanted, arena, change);
+    *empty = dk_value_equal(&base, wanted);
+    for (const struct said *said = record->said; fine && said != NULL; said = said->next) {
+        if (said->field == field) {
+            const struct value before = *change;
+            fine = is_set ? dk_set_insist(&before, &said->change, wanted, arena, change)
+                          : dk_map_insist(&before, &said->change, wanted, arena, change);
+            *empty = false;
+        }
+    }
+    return fine;
+}
+
+/* Adds what leads from the base to `wanted`. False: no memory. */
 static bool add_value(struct daybook_record *record, int field, const struct value *wanted,
                       struct field_value *values, int *count)
 {
-    struct arena *arena = &record->transaction->arena;
     const struct field *info = &record->entity->fields[field];
     struct value value = *wanted;
-    if (info->type == FIELD_SET || info->type == FIELD_MAP) {
-        struct value base = base_value(record, field);
-        if (dk_value_equal(&base, wanted)) {
-            return true;
-        }
-        bool fine = info->type == FIELD_SET ? dk_set_difference(&base, wanted, arena, &value)
-                                            : dk_map_difference(&base, wanted, arena, &value);
-        if (!fine) {
-            return false;
-        }
+    bool empty = false;
+    if ((info->type == FIELD_SET || info->type == FIELD_MAP) &&
+        !collection_change(record, field, wanted, &value, &empty)) {
+        return false;
     }
-    values[*count] = (struct field_value){.field = field, .value = value};
-    (*count)++;
+    if (!empty) {
+        values[(*count)++] = (struct field_value){.field = field, .value = value};
+    }
     return true;
 }
 

@@ -20,6 +20,19 @@ daybook_status daybook_inbox_discard(daybook *engine, int64_t item)
     return status;
 }
 
+/* Stages what a patch did to a set or map, and remembers it: what shows now may go, while the
+ * server restores what it lost. */
+static daybook_status stage_again(struct daybook_record *record, const struct field_value *value)
+{
+    struct said *said = dk_arena_new(&record->transaction->arena, sizeof *said);
+    if (said == NULL) {
+        return dk_stage_no_memory(record->transaction);
+    }
+    *said = (struct said){value->field, value->value, record->said};
+    record->said = said;
+    return dk_stage_apply(record, value->field, &value->value);
+}
+
 /* Stages one value of a change: a set or map of a patch is applied to what is there, all else is
  * whole. */
 static daybook_status stage_value(struct daybook_record *record, enum block_op op,
@@ -31,7 +44,7 @@ static daybook_status stage_value(struct daybook_record *record, enum block_op o
     enum field_type type = record->entity->fields[value->field].type;
     if ((type == FIELD_SET || type == FIELD_MAP) && op == BLOCK_SET &&
         value->value.kind == VALUE_TEXT && value->value.length > 0 && value->value.text[0] == '{') {
-        return dk_stage_apply(record, value->field, &value->value);
+        return stage_again(record, value);
     }
     struct value *slot = dk_stage_slot(record, value->field);
     if (slot == NULL) {

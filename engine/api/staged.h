@@ -29,6 +29,13 @@ enum stage_kind {
     STAGE_READ     /* only shown by daybook_read */
 };
 
+/* A change of a set or map that goes up again, whatever the store shows by now. */
+struct said {
+    int field;
+    struct value change;
+    struct said *next;
+};
+
 struct daybook_record {
     struct daybook_transaction *transaction;
     const struct entity *entity;
@@ -43,6 +50,7 @@ struct daybook_record {
     const char **texts;                     /* by field, NUL-terminated, as far as asked for */
     struct daybook_record *next, *previous; /* in the order of staging */
     bool has_collections;
+    struct said *said; /* the last first */
     uint8_t slots[LIMIT_FIELDS];
     char id_text[DAYBOOK_ID_SIZE];
 };

@@ -260,6 +260,23 @@ bool dk_map_difference(const struct value *from, const struct value *to, struct 
     return map_change_to_value(&step, arena, change, &fault);
 }
 
+/* See value.h. */
+bool dk_map_insist(const struct value *change, const struct value *said, const struct value *to,
+                   struct arena *arena, struct value *result)
+{
+    struct fault fault = {REJECT_NONE, NULL};
+    struct map wanted, step, named;
+    bool fine = read_map(arena, dk_collection_text(to), to->length, false, &wanted, &fault) &&
+                read_map(arena, change->text, change->length, true, &step, &fault) &&
+                read_map(arena, said->text, said->length, true, &named, &fault);
+    for (int i = 0; fine && i < named.count; i++) {
+        const struct entry gone = {.key = named.entries[i].key, .type = JSON_NULL};
+        const struct entry *is = map_find(&wanted, &gone.key);
+        fine = map_put(&step, is == NULL ? &gone : is, &fault);
+    }
+    return fine && map_change_to_value(&step, arena, result, &fault);
+}
+
 /* Moves behind one JSON value in valid compact or spaced text: strings whole, brackets balanced. */
 static size_t skip_value(const struct value *map, size_t at)
 {

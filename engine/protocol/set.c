@@ -310,3 +310,29 @@ bool dk_set_difference(const struct value *from, const struct value *to, struct 
            difference(&old, &wanted, &step, &fault) &&
            set_change_to_value(&step, arena, change, &fault);
 }
+
+/* Puts an element on the side where the set wants it. */
+static bool insist(struct set_change *step, const struct set *wanted, const struct element *element,
+                   struct fault *fault)
+{
+    return set_add(set_has(wanted, element) ? &step->add : &step->remove, element, fault);
+}
+
+/* See value.h. */
+bool dk_set_insist(const struct value *change, const struct value *said, const struct value *to,
+                   struct arena *arena, struct value *result)
+{
+    struct fault fault = {REJECT_NONE, NULL};
+    struct set wanted;
+    struct set_change step, named;
+    bool fine = read_set(arena, dk_collection_text(to), to->length, &wanted, &fault) &&
+                read_set_change(arena, change->text, change->length, &step, &fault) &&
+                read_set_change(arena, said->text, said->length, &named, &fault);
+    for (int i = 0; fine && i < named.add.count; i++) {
+        fine = insist(&step, &wanted, &named.add.elements[i], &fault);
+    }
+    for (int i = 0; fine && i < named.remove.count; i++) {
+        fine = insist(&step, &wanted, &named.remove.elements[i], &fault);
+    }
+    return fine && set_change_to_value(&step, arena, result, &fault);
+}

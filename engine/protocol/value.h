@@ -95,6 +95,12 @@ bool dk_set_difference(const struct value *from, const struct value *to, struct 
                        struct value *change);
 bool dk_map_difference(const struct value *from, const struct value *to, struct arena *arena,
                        struct value *change);
+/* The change, and beside it what another change `said`, as it is in `to` by now: so that it goes up
+ * though the value from which the change leads shows it already. */
+bool dk_set_insist(const struct value *change, const struct value *said, const struct value *to,
+                   struct arena *arena, struct value *result);
+bool dk_map_insist(const struct value *change, const struct value *said, const struct value *to,
+                   struct arena *arena, struct value *result);
 /* Walks the keys of a MAP (raw JSON object): false at the end. *cursor is 0 at first. Key and raw
  * scalar are borrowed from `map`. */
 bool dk_map_next(const struct value *map, size_t *cursor, const char **key, size_t *key_length,

@@ -152,6 +152,28 @@ static bool was_in_place(const struct ledger *ledger, const struct entry *entry,
     return false;
 }
 
+/* Whether it stands on a line that is gone with its document, which its own author deleted: perhaps
+ * while the line hung from another one, a state that a restored server has lost. */
+static bool went_along(struct ledger *ledger, const struct entry *entry)
+{
+    const struct kind *kind = &ledger_kinds[entry->kind];
+    char sql[200], digits[33], parent[33];
+    if (kind->parent == NULL) {
+        return false;
+    }
+    (void)snprintf(sql, sizeof sql, "SELECT lower(hex(%s)) FROM s_%s WHERE id = x'%s' AND deleted",
+                   kind->parent_field, kind->name, hex(entry->id, digits));
+    (void)snprintf(parent, sizeof parent, "%s", lab_server_text(ledger->lab, sql));
+    for (int i = 0; i < ledger->removal_count; i++) {
+        const struct removal *removal = &ledger->removals[i];
+        if (removal->order > entry->order && strcmp(parent, hex(removal->id, digits)) == 0 &&
+            ledger_is_own(ledger, removal->device, entry->device, entry->order)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* All that the account is made of. */
 struct account {
     struct ledger *ledger;
@@ -172,7 +194,8 @@ static bool on_server(const struct account *account, const struct entry *entry, 
         return true; /* a note goes with the record that it is about */
     }
     if (number >= 0 && number == entry->number &&
-        (!deleted || entry->device < 0 || removal_saw(ledger, entry))) {
+        (!deleted || entry->device < 0 || removal_saw(ledger, entry) ||
+         went_along(ledger, entry))) {
         return true;
     }
     if (ledger_has_number(entry, account->log.text) || (number < 0 && removal_saw(ledger, entry))) {

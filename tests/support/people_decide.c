@@ -164,11 +164,11 @@ static void note_accepted(struct act *act, daybook_record *proposal)
     (void)daybook_get_text(proposal, "proposed_value", &value);
     const struct kind *kind = ledger_kind(entity);
     int feature = ledger_feature(kind, field);
-    if (feature < 0 || value == NULL ||
-        !people_look(act, (int)(kind - ledger_kinds), id, &target)) {
+    if (feature < 0 || !people_look(act, (int)(kind - ledger_kinds), id, &target)) {
         return;
     }
-    int number = ledger_number(&kind->features[feature], value + (value[0] == '"'));
+    int number =
+        value == NULL ? 0 : ledger_number(&kind->features[feature], value + (value[0] == '"'));
     struct entry *entry = ledger_stage_number(&act->people->ledger, target.kind, target.id, feature,
                                               act->device->number, number);
     entry->shown = target.shown[feature];

@@ -89,6 +89,53 @@ static void test_api_inbox__a_rejected_change_keeps_its_sets(void **state)
                         "shop[\"gold\"]{\"vip\":true}");
 }
 
+/* A tag and a key of the custom map, as one change. */
+static void mark_gold(struct world *world, const char *id)
+{
+    daybook_transaction *transaction = NULL;
+    daybook_record *record = NULL;
+    device_must(daybook_begin(world->engine, &transaction), NULL);
+    device_must(daybook_patch(transaction, "customer", id,
+                              device_version(&world->device, "customer", id), &record),
+                NULL);
+    device_must(daybook_set_add(record, "tags", "gold"), NULL);
+    device_must(daybook_set_custom(record, "vip", "true"), NULL);
+    device_must(daybook_commit(transaction, NULL), NULL);
+    daybook_end(&transaction);
+}
+
+/* What shows can be a state that the server has lost and will not bring. */
+static void test_api_inbox__sets_go_up_again_though_they_show(void **state)
+{
+    struct world *world = *state;
+    char wu[DAYBOOK_ID_SIZE];
+    daybook_transaction *transaction = NULL;
+    daybook_record *record = NULL;
+    daybook_error error = DAYBOOK_ERROR_INIT;
+    prepare(world, wu);
+    mark_gold(world, wu);
+    script_reject(&world->script, 2, REJECT_POLICY, "tags", "test");
+    device_sync(&world->device);
+    /* given: the record shows by now what the item says */
+    mark_gold(world, wu);
+    device_sync(&world->device);
+    assert_string_equal(device_text(&world->device, "SELECT tags || custom FROM customer"),
+                        "[\"gold\"]{\"vip\":true}");
+    /* when: the item goes up again, with one tag more and without the key */
+    device_must(daybook_inbox_reopen(world->engine, only_item(world), &transaction, &error),
+                &error);
+    device_must(daybook_patch(transaction, "customer", wu, DAYBOOK_ANY_VERSION, &record), NULL);
+    device_must(daybook_set_add(record, "tags", "new"), NULL);
+    device_must(daybook_set_custom(record, "vip", "null"), NULL);
+    device_must(daybook_commit(transaction, &error), &error);
+    daybook_end(&transaction);
+    device_sync(&world->device);
+    /* then: all of it was said */
+    const char *body = world->script.log[world->script.head].body;
+    assert_non_null(strstr(body, "{\"add\":[\"gold\",\"new\"]}"));
+    assert_non_null(strstr(body, "{\"vip\":null}"));
+}
+
 static void test_api_inbox__what_depends_comes_back_as_one(void **state)
 {
     struct world *world = *state;
@@ -191,6 +238,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         API_TEST(test_api_inbox__a_rejected_record_is_mended_and_sent_anew),
         API_TEST(test_api_inbox__a_rejected_change_keeps_its_sets),
+        API_TEST(test_api_inbox__sets_go_up_again_though_they_show),
         API_TEST(test_api_inbox__what_depends_comes_back_as_one),
         API_TEST(test_api_inbox__a_rejected_delete_of_a_document_is_made_again),
         API_TEST(test_api_inbox__discarding_drops_it_for_good),

@@ -317,6 +317,36 @@ static void test_collection__a_change_past_a_limit_does_not_apply(void **state)
     free(full_map);
 }
 
+static void test_collection__what_was_said_goes_along(void **state)
+{
+    (void)state;
+    static const struct {
+        bool is_set;
+        const char *change, *said, *to, *result;
+    } cases[] = {
+        {true, "{}", "{\"add\":[\"a\"]}", "[\"a\"]", "{\"add\":[\"a\"]}"},
+        {true, "{\"add\":[\"b\"]}", "{\"add\":[\"a\"],\"remove\":[\"c\"]}", "[\"a\",\"b\"]",
+         "{\"add\":[\"a\",\"b\"],\"remove\":[\"c\"]}"},
+        {true, "{}", "{\"add\":[\"a\"]}", NULL, "{\"remove\":[\"a\"]}"},
+        {true, "{}", "{\"remove\":[\"a\"]}", "[\"a\"]", "{\"add\":[\"a\"]}"},
+        {false, "{}", "{\"a\":1}", "{\"a\":1}", "{\"a\":1}"},
+        {false, "{\"b\":2}", "{\"a\":1,\"c\":null}", "{\"a\":3,\"b\":2}",
+         "{\"a\":3,\"b\":2,\"c\":null}"},
+        {false, "{}", "{\"a\":1}", NULL, "{\"a\":null}"},
+        {false, "{}", "{\"a\":null}", "{\"a\":\"x\"}", "{\"a\":\"x\"}"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct arena arena;
+        struct value change = text(cases[i].change), said = text(cases[i].said), result;
+        struct value to = text(cases[i].to);
+        dk_arena_init(&arena, 1 << 20);
+        assert_true(cases[i].is_set ? dk_set_insist(&change, &said, &to, &arena, &result)
+                                    : dk_map_insist(&change, &said, &to, &arena, &result));
+        assert_text(&result, cases[i].result);
+        dk_arena_clear(&arena);
+    }
+}
+
 static void test_collection__a_difference_leads_from_one_to_the_other(void **state)
 {
     (void)state;
@@ -407,6 +437,7 @@ int main(void)
         cmocka_unit_test(test_collection__changes_apply_to_sets),
         cmocka_unit_test(test_collection__changes_apply_to_maps),
         cmocka_unit_test(test_collection__a_change_past_a_limit_does_not_apply),
+        cmocka_unit_test(test_collection__what_was_said_goes_along),
         cmocka_unit_test(test_collection__a_difference_leads_from_one_to_the_other),
         cmocka_unit_test(test_collection__the_keys_of_a_map_are_walked),
         cmocka_unit_test(test_collection__without_memory_nothing_comes_out),
