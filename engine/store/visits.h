@@ -15,8 +15,8 @@ struct rep_time {
     struct id visit; /* that is there then; zero: there was one */
 };
 
-/* Notes that what others are judged by has changed of a visit, or that it has come or goes. `is`: it
- * is as the record says; false: it was. */
+/* Notes that what others are judged by has changed of a visit, or that it has come or goes. `is`:
+ * it is as the record says; false: it was. */
 daybook_status dk_visits_note(struct store *store, struct touched *touched,
                               const struct record *visit, bool is);
 /* Reckons anew which of the visits that have changes pending count: of those touched, and what is
