@@ -274,10 +274,11 @@ static bool step_on_server(const struct account *account, const struct step *ste
         return true;
     }
     if (strcmp(kind->name, "sales_order") == 0 && strcmp(step->to, "cancelled") == 0) {
-        (void)snprintf(sql, sizeof sql,
-                       "SELECT count(*) FROM s_sales_order, json_each(cancel_req) WHERE id = x'%s'"
-                       " AND length(value) = 73",
-                       hex(step->id, digits));
+        (void)snprintf(
+            sql, sizeof sql,
+            "SELECT count(*) FROM s_sales_order o, json_each(o.cancel_req) WHERE o.id = x'%s'"
+            " AND length(value) = 73",
+            hex(step->id, digits));
         if (lab_server_text(ledger->lab, sql)[0] != '0') {
             return true; /* "user changeset": two ids */
         }
