@@ -9,6 +9,7 @@
 #include "engine/base/memory.h"
 #include "sync-server/service.h"
 #include "tests/support/lab_inside.h"
+#include "tests/support/power.h"
 #include "tests/support/replica.h"
 
 #include <sqlite3.h>
@@ -25,6 +26,8 @@
 #include <cmocka.h>
 
 #define TEXT_SIZE 65536
+#define TRACE_SIZE 65536 /* of one line; what is longer is cut */
+#define CUT_MAX 60       /* operations until the power fails */
 #define FILE_SIZE_MAX (64 * 1024 * 1024)
 
 /* ---- chance, and words */
@@ -39,14 +42,32 @@ bool lab_chance(struct lab *lab, int percent)
     return lab_random(lab, 100) < percent;
 }
 
+void lab_begin_step(struct lab *lab, int step)
+{
+    lab->random = (lab->seed * UINT64_C(0x9E3779B97F4A7C15) + (uint64_t)step + 1) *
+                      UINT64_C(0xBF58476D1CE4E5B9) |
+                  1;
+    (void)lab_next(&lab->random);
+}
+
+/* FNV-1a over all lines. */
+static void hash_line(struct lab *lab, const char *line)
+{
+    for (const char *at = line; *at != '\0'; at++) {
+        lab->hash = (lab->hash ^ (unsigned char)*at) * UINT64_C(0x100000001B3);
+    }
+}
+
 void lab_trace(struct lab *lab, const char *format, ...)
 {
+    static char line[TRACE_SIZE];
     va_list list;
+    va_start(list, format);
+    (void)vsnprintf(line, sizeof line, format, list);
+    va_end(list);
+    hash_line(lab, line);
     if (lab->trace) {
-        va_start(list, format);
-        (void)vfprintf(stderr, format, list);
-        va_end(list);
-        (void)fputc('\n', stderr);
+        (void)fprintf(stderr, "%s\n", line);
     }
 }
 
@@ -110,6 +131,17 @@ void lab_write_file(struct lab *lab, const char *path, const void *bytes, size_t
 
 /* ---- looking into databases */
 
+/* The disk that the file is on; NULL: the default one. */
+static const char *disk_of(const struct lab *lab, const char *path)
+{
+    for (int i = 0; i < lab->device_count; i++) {
+        if (strcmp(lab->devices[i].path, path) == 0) {
+            return power_name(lab->devices[i].disk);
+        }
+    }
+    return NULL;
+}
+
 /* Opening a database costs more than most queries, so that each stays open. */
 sqlite3 *lab_reader(struct lab *lab, const char *path)
 {
@@ -120,7 +152,8 @@ sqlite3 *lab_reader(struct lab *lab, const char *path)
     }
     if (reader->database == NULL) {
         (void)snprintf(reader->path, sizeof reader->path, "%s", path);
-        if (sqlite3_open_v2(path, &reader->database, SQLITE_OPEN_READONLY, NULL) != SQLITE_OK) {
+        if (sqlite3_open_v2(path, &reader->database, SQLITE_OPEN_READONLY, disk_of(lab, path)) !=
+            SQLITE_OK) {
             lab_fail(lab, "%s: %s", path, sqlite3_errmsg(reader->database));
         }
         (void)sqlite3_busy_timeout(reader->database, 10000);
@@ -180,7 +213,8 @@ void lab_open(struct lab *lab, uint64_t seed, int64_t *counts)
     lab->seed = seed;
     lab->random = seed * UINT64_C(0x9E3779B97F4A7C15) + 1;
     lab->counts = counts;
-    lab->trace = getenv("DAYBOOK_RANDOM_TRACE") != NULL;
+    lab->trace = getenv("DAYBOOK_SIM_TRACE") != NULL;
+    lab->hash = UINT64_C(0xCBF29CE484222325);
     lab_set_now_ms(LAB_START_MS);
     lab_set_chance(seed);
     (void)snprintf(lab->folder, sizeof lab->folder, "%s/daybook_lab.XXXXXX",
@@ -198,6 +232,9 @@ void lab_open(struct lab *lab, uint64_t seed, int64_t *counts)
     static const int64_t pages[] = {1, 200, 2000, 20000, 0};
     lab->page_bytes = pages[lab_random(lab, 5)];
     lab->cache_mib = lab_chance(lab, 50) ? 4 : 0;
+    lab->disk = power_new();
+    power_only(lab->disk, lab->database);
+    power_be_default(lab->disk);
     lab->codec = dk_frame_new();
     dk_buffer_init(&lab->text, (size_t)64 * 1024 * 1024);
     lab_open_server(lab);
@@ -215,11 +252,13 @@ void lab_close(struct lab *lab)
     for (int i = 0; i < lab->device_count; i++) {
         struct lab_device *device = &lab->devices[i];
         close_engine(device);
+        power_free(device->disk);
         free(device->saved);
         free(device->late.body);
         dk_memory_free(device->reply);
     }
     lab_stop(lab);
+    power_free(lab->disk);
     dk_frame_free(lab->codec);
     dk_buffer_clear(&lab->text);
     if (lab->folder[0] != '\0') {
@@ -256,9 +295,11 @@ static struct lab_device *new_device(struct lab *lab, int user)
     device->error = (daybook_error)DAYBOOK_ERROR_INIT;
     (void)snprintf(device->path, sizeof device->path, "%s/device%d", lab->folder, device->number);
     lab_platform(device);
+    device->disk = power_new();
     device->platform.log = NULL;
     device->options = (daybook_options)DAYBOOK_OPTIONS_INIT;
     device->options.path = device->path;
+    device->options.vfs = power_name(device->disk);
     device->options.platform = &device->platform;
     device->options.server_url = "https://lab.invalid";
     device->options.page_bytes = pages[lab_random(lab, 5)];
@@ -307,6 +348,33 @@ void lab_reopen(struct lab_device *device)
     device->lab->counts[LAB_REOPENED]++;
 }
 
+void lab_threaten(struct lab_device *device)
+{
+    struct lab *lab = device->lab;
+    power_cut_at(device->disk, 1 + lab_random(lab, CUT_MAX),
+                 lab_chance(lab, 50) ? 0 : lab_next(&lab->random) | 1);
+}
+
+bool lab_has_fallen(const struct lab_device *device)
+{
+    return power_is_cut(device->disk);
+}
+
+bool lab_rises(struct lab_device *device)
+{
+    if (!power_is_cut(device->disk)) {
+        power_cut_at(device->disk, 0, 0);
+        return false;
+    }
+    lab_trace(device->lab, "device %d lost power", device->number);
+    close_engine(device);
+    power_return(device->disk);
+    device->boot = lab_next(&device->random);
+    open_engine(device);
+    device->lab->counts[LAB_CRASHED]++;
+    return true;
+}
+
 void lab_save(struct lab_device *device)
 {
     close_engine(device);
@@ -319,6 +387,7 @@ void lab_restore(struct lab_device *device)
 {
     lab_trace(device->lab, "device %d restores its file", device->number);
     close_engine(device);
+    power_return(device->disk);
     lab_write_file(device->lab, device->path, device->saved, device->saved_size);
     open_engine(device);
     device->lab->counts[LAB_RESTORED]++;
@@ -359,7 +428,7 @@ daybook_status lab_sync(struct lab_device *device, int64_t budget_ms)
               status == DAYBOOK_OK ? "" : device->error.text, (long long)after.position,
               (long long)after.head, (long long)after.pending, (long long)after.unsettled,
               diverged ? ", new instance" : "");
-    const char *sql = getenv("DAYBOOK_RANDOM_SQL");
+    const char *sql = getenv("DAYBOOK_SIM_SQL");
     if (device->lab->trace && sql != NULL) {
         lab_trace(device->lab, "    %s", lab_device_text(device, sql));
     }
@@ -397,7 +466,7 @@ void lab_compare(struct lab_device *device)
     struct lab *lab = device->lab;
     const struct replica replica = {device->path, lab->database, lab->users[device->user].login,
                                     false};
-    if (replica_compare(&replica) < 0) {
+    if (replica_compare_through(&replica, power_name(device->disk)) < 0) {
         lab_fail(lab, "the replica of device %d is not what the server has", device->number);
     }
 }

@@ -59,6 +59,9 @@
     X(RELEASED, "quarantine released")                                                             \
     X(TURNED_DOWN, "quarantine turned down")                                                       \
     X(CLEARED, "hold cleared")                                                                     \
+    X(CRASHED, "device crashed")                                                                   \
+    X(FELL, "server crashed")                                                                      \
+    X(LEAPT, "days passed")                                                                        \
     X(KEPT, "value kept")
 
 enum lab_fault {
@@ -78,12 +81,15 @@ struct lab_user {
     bool disabled;
 };
 
+struct power;
+
 struct lab_device {
     struct lab *lab;
     int number; /* place in lab->devices */
     int user;
     bool hired, enrolled;
     char path[300];
+    struct power *disk;
     daybook_options options;
     daybook_platform platform;
     daybook *engine;
@@ -119,9 +125,11 @@ struct lab_reader {
 
 struct lab {
     uint64_t seed, random;
+    uint64_t hash; /* of all that was traced */
     char folder[256];
     char data[300], database[320];
     struct service *service;
+    struct power *disk; /* the server's */
     int64_t page_bytes, cache_mib;
     char backup[300]; /* the last one's folder; "": none */
     int backups;
@@ -168,6 +176,11 @@ struct lab_device *lab_hire(struct lab *lab, int user);
 void lab_enrol(struct lab_device *device);
 daybook_status lab_sync(struct lab_device *device, int64_t budget_ms);
 void lab_reopen(struct lab_device *device);
+/* The device loses power at one of its next operations on the disk: what was not synced is gone, or
+ * by chance some of it. lab_rises then opens it again, once it has; else it is safe from now on. */
+void lab_threaten(struct lab_device *device);
+bool lab_has_fallen(const struct lab_device *device);
+bool lab_rises(struct lab_device *device);
 void lab_restart(struct lab *lab);
 /* The server stops, and nobody has its file open; lab_restart starts it again. */
 void lab_stop(struct lab *lab);
@@ -198,6 +211,9 @@ bool lab_may_see(const struct lab *lab, int user, int customer);
 void lab_check(struct lab_device *device);
 /* The device's store is the server's, restricted to the scope of its user. */
 void lab_compare(struct lab_device *device);
+/* Begins a step: what is drawn in it depends on its number alone, not on the steps before it. */
+void lab_begin_step(struct lab *lab, int step);
+
 /* What must hold of the server at any time. */
 void lab_check_server(struct lab *lab);
 

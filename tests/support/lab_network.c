@@ -4,6 +4,7 @@
  * Each reply that reaches a device is searched for what its user may not see.
  */
 #include "tests/support/lab_inside.h"
+#include "tests/support/power.h"
 
 #include "engine/base/memory.h"
 #include "sync-server/service.h"
@@ -114,7 +115,7 @@ static void search_reply(struct lab_device *device, const struct service_answer 
     }
     lab_look(lab);
     dk_buffer_append_char(&lab->text, '\0');
-    if (getenv("DAYBOOK_RANDOM_REPLIES") != NULL) {
+    if (getenv("DAYBOOK_SIM_REPLIES") != NULL) {
         lab_trace(lab, "    to device %d: %s", device->number, lab->text.bytes);
     }
     for (const char *at = lab->text.bytes; (at = strchr(at, 'c')) != NULL; at++) {
@@ -132,6 +133,32 @@ static void search_reply(struct lab_device *device, const struct service_answer 
 }
 
 /* ---- faults */
+
+#define SERVER_CUT_MAX 120 /* operations until the server's power fails */
+
+/* Now and then the server loses power while it has the request. */
+static void threaten_server(struct lab *lab)
+{
+    if (lab->faults && lab_chance(lab, 2)) {
+        power_cut_at(lab->disk, 1 + lab_random(lab, SERVER_CUT_MAX),
+                     lab_chance(lab, 50) ? 0 : lab_next(&lab->random) | 1);
+    }
+}
+
+/* Whether it has; then it starts again, and nobody has got an answer. */
+static bool has_server_fallen(struct lab *lab)
+{
+    if (!power_is_cut(lab->disk)) {
+        power_cut_at(lab->disk, 0, 0);
+        return false;
+    }
+    lab_trace(lab, "    the server lost power");
+    lab_stop(lab);
+    power_return(lab->disk);
+    lab_open_server(lab);
+    lab->counts[LAB_FELL]++;
+    return true;
+}
 
 static enum lab_fault draw_fault(struct lab *lab)
 {
@@ -235,6 +262,9 @@ static daybook_status exchange(void *context, void *connection,
     lab_set_now_ms(lab_now_ms() + 1 + lab_random(lab, lab_chance(lab, 10) ? 30000 : 300));
     dk_memory_free(device->reply);
     device->reply = NULL;
+    if (power_is_cut(device->disk)) {
+        return DAYBOOK_OFFLINE; /* it has no power by now, though it goes on for a moment */
+    }
     if (fault == LAB_UNSENT || fault == LAB_BUSY || fault == LAB_PORTAL) {
         return answer_instead(device, fault, reply);
     }
@@ -243,7 +273,13 @@ static daybook_status exchange(void *context, void *connection,
     if (fault == LAB_LATE) {
         send_late(device, path, token, request);
     }
+    threaten_server(lab);
     struct service_answer answer = call_server(lab, path, token, request->body, request->body_size);
+    if (has_server_fallen(lab)) {
+        dk_memory_free(answer.body);
+        device->depth--;
+        return DAYBOOK_OFFLINE;
+    }
     if (fault == LAB_DOUBLED) {
         lab->counts[fault]++;
         dk_memory_free(answer.body);

@@ -9,6 +9,7 @@
 #include "sync-server/backup.h"
 #include "sync-server/service.h"
 #include "tests/support/lab_inside.h"
+#include "tests/support/power.h"
 
 #include <sqlite3.h>
 
@@ -169,9 +170,11 @@ bool lab_recover(struct lab *lab)
         return false;
     }
     lab_stop(lab);
+    power_return(lab->disk);
     if (srv_restore(lab->backup, lab->data, &position, problem, sizeof problem) != DAYBOOK_OK) {
         lab_fail(lab, "restore: %s", problem);
     }
+    power_return(lab->disk); /* which has another file by now */
     lab_open_server(lab);
     lab_trace(lab, "the server is restored from backup %d, position %lld", lab->backups,
               (long long)position);

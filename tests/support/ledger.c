@@ -433,14 +433,16 @@ void ledger_discard(struct ledger *ledger, const char *text)
     }
 }
 
-void ledger_lose(struct ledger *ledger, int device, int64_t after)
+void ledger_lose(struct ledger *ledger, int device, int64_t from, int64_t to)
 {
     for (int i = 0; i < ledger->count; i++) {
         struct entry *entry = &ledger->entries[i];
-        entry->lost = entry->lost || (entry->device == device && entry->order > after);
+        bool gone = entry->device == device && entry->order >= from && entry->order <= to;
+        entry->lost = entry->lost || gone;
     }
     for (int i = 0; i < ledger->step_count; i++) {
         struct step *step = &ledger->steps[i];
-        step->lost = step->lost || (step->device == device && step->order > after);
+        bool gone = step->device == device && step->order >= from && step->order <= to;
+        step->lost = step->lost || gone;
     }
 }

@@ -147,8 +147,8 @@ void ledger_drop(struct ledger *ledger);
  * person. */
 void ledger_again(struct ledger *ledger, const char *text, int device);
 void ledger_discard(struct ledger *ledger, const char *text);
-/* What the device wrote after this commit went with its file. */
-void ledger_lose(struct ledger *ledger, int device, int64_t after);
+/* What the device wrote in these commits went with its file. */
+void ledger_lose(struct ledger *ledger, int device, int64_t from, int64_t to);
 /* The number in a value of this feature as text; 0: none. */
 int ledger_number(const struct feature *feature, const char *text);
 /* For ledger*.c only: whether two values were of one field of one record; whether a text has the

@@ -3,6 +3,7 @@
  * See people.h.
  */
 #include "tests/support/people_inside.h"
+#include "tests/support/power.h"
 
 #include <setjmp.h>
 #include <stdio.h>
@@ -10,6 +11,8 @@
 #include <string.h>
 
 #include <cmocka.h>
+
+#define COMMITS_MAX 20000
 
 void people_add(struct json *json, const char *format, ...)
 {
@@ -503,6 +506,50 @@ static bool act_delete(struct act *act)
     return status == DAYBOOK_OK;
 }
 
+/* ---- commits and power */
+
+void people_note_commit(struct people *people, struct lab_device *device)
+{
+    assert_in_range(people->commit_count, 0, COMMITS_MAX - 1);
+    struct commit *commit = &people->commits[people->commit_count++];
+    *commit = (struct commit){.device = device->number,
+                              .from = people->noted + 1,
+                              .to = people->ledger.order,
+                              .in_doubt = lab_has_fallen(device),
+                              .syncs = power_syncs(device->disk)};
+    people->noted = people->ledger.order;
+    (void)snprintf(commit->changeset, sizeof commit->changeset, "%s",
+                   lab_device_text(device, "SELECT hex(id) FROM outbox ORDER BY seq DESC LIMIT 1"));
+}
+
+/* Whether the device has the changeset still, or the server has it. */
+static bool is_safe(struct lab_device *device, const struct commit *commit)
+{
+    char sql[120];
+    (void)snprintf(sql, sizeof sql, "SELECT count(*) FROM outbox WHERE id=x'%s'",
+                   commit->changeset);
+    if (lab_device_text(device, sql)[0] != '0') {
+        return true;
+    }
+    (void)snprintf(sql, sizeof sql, "SELECT count(*) FROM decision WHERE changeset=x'%s'",
+                   commit->changeset);
+    return lab_server_text(device->lab, sql)[0] != '0';
+}
+
+void people_lose_power(struct people *people, struct lab_device *device)
+{
+    int64_t syncs = power_syncs(device->disk);
+    people_forget(people, device);
+    for (int i = 0; i < people->commit_count; i++) {
+        const struct commit *commit = &people->commits[i];
+        bool doubtful = commit->in_doubt || (device->options.relaxed && commit->syncs >= syncs);
+        if (commit->device == device->number && doubtful && !is_safe(device, commit)) {
+            lab_trace(people->lab, "  commit %lld went with the power", (long long)commit->to);
+            ledger_lose(&people->ledger, device->number, commit->from, commit->to);
+        }
+    }
+}
+
 /* ---- transactions */
 
 /* What was written and deleted again in this transaction was never there. */
@@ -537,6 +584,7 @@ static bool end_act(struct act *act, bool fine)
     }
     if (status == DAYBOOK_OK) {
         ledger_commit(&people->ledger);
+        people_note_commit(people, act->device);
         people->committed++;
     } else {
         lab_trace(act->lab, "  refused: %s %s %s %s", daybook_status_name(status),
@@ -576,12 +624,15 @@ void people_open(struct people *people, struct lab *lab)
     memset(people, 0, sizeof *people);
     people->lab = lab;
     ledger_open(&people->ledger, lab);
+    people->commits = calloc(COMMITS_MAX, sizeof *people->commits);
+    assert_non_null(people->commits);
     memset(people->forms, -1, sizeof people->forms);
 }
 
 void people_close(struct people *people)
 {
     ledger_close(&people->ledger);
+    free(people->commits);
 }
 
 void people_forget(struct people *people, const struct lab_device *device)

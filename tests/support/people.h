@@ -24,9 +24,21 @@ struct form {
     int shown[LEDGER_FEATURES];
 };
 
+/* A commit on a device that may be lost with its power. */
+struct commit {
+    int device;
+    int64_t from, to;   /* orders of the ledger */
+    char changeset[33]; /* hex digits */
+    bool in_doubt;      /* the power had failed */
+    int64_t syncs;      /* of the device's disk until then */
+};
+
 struct people {
     struct lab *lab;
     struct ledger ledger;
+    struct commit *commits;
+    int commit_count;
+    int64_t noted;                                /* the order of the last one */
     struct form forms[LAB_DEVICES][PEOPLE_FORMS]; /* open for long */
     int64_t saved_order[LAB_DEVICES];             /* when the device's file was copied */
     int64_t backup_order;                         /* when the server's was */
@@ -56,5 +68,8 @@ void people_calm(struct people *people);
 void people_check_status(struct lab *lab, daybook_status status, const char *what);
 /* What is open on the device is closed, because its file is another. */
 void people_forget(struct people *people, const struct lab_device *device);
+/* The device has lost power. What it had said was committed must be there, but for commits after
+ * the power failed or, where its commits are relaxed, not synced: those may be gone. */
+void people_lose_power(struct people *people, struct lab_device *device);
 
 #endif

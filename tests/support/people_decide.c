@@ -219,6 +219,7 @@ void people_clear_hold(struct people *people, struct lab_device *device)
     lab_trace(lab, "  %d clears hold %s: %s", device->number, id, daybook_status_name(status));
     if (status == DAYBOOK_OK) {
         ledger_commit(&people->ledger);
+        people_note_commit(people, device);
         lab->counts[LAB_CLEARED]++;
     } else {
         ledger_drop(&people->ledger);

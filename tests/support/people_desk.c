@@ -115,6 +115,7 @@ static void keep_value(struct people *people, struct lab_device *device, const s
     }
     if (status == DAYBOOK_OK) {
         ledger_commit(&people->ledger);
+        people_note_commit(people, device);
         lab->counts[LAB_KEPT]++;
     } else {
         ledger_drop(&people->ledger);
@@ -142,6 +143,7 @@ static void send_anew(struct people *people, struct lab_device *device, const st
               device->error.rule);
     if (status == DAYBOOK_OK) {
         ledger_again(&people->ledger, item->text, device->number);
+        people_note_commit(people, device);
     }
 }
 

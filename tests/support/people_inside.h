@@ -25,6 +25,8 @@ struct json {
 };
 
 void people_add(struct json *json, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The device has committed what is staged in the ledger, or what the ledger did anew. */
+void people_note_commit(struct people *people, struct lab_device *device);
 const char *people_finish(struct json *json);
 
 /* A random record of this kind that the device shows; false where there is none. */

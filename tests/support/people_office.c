@@ -200,7 +200,7 @@ static void compact(struct people *people)
 static void recover(struct people *people)
 {
     if (lab_recover(people->lab)) {
-        ledger_lose(&people->ledger, -1, people->backup_order);
+        ledger_lose(&people->ledger, -1, people->backup_order + 1, INT64_MAX);
     }
 }
 

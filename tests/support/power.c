@@ -45,6 +45,7 @@ struct power {
     sqlite3_vfs vfs;
     sqlite3_vfs *below;
     char name[40];
+    char only[PATH_SIZE];
     pthread_mutex_t lock; /* guards all below */
     struct content contents[FILES_MAX];
     bool cut;
@@ -277,7 +278,7 @@ static int file_sync(sqlite3_file *file, int flags)
     (void)flags;
     pthread_mutex_lock(&handle->power->lock);
     count(handle->power);
-    handle->power->syncs++;
+    handle->power->syncs += !handle->power->cut;
     if (handle->content != NULL && !handle->power->cut) {
         result = flush(handle->content, handle->below, NULL);
     }
@@ -385,6 +386,19 @@ static const sqlite3_io_methods methods = {
 
 /* ---- the VFS */
 
+static int vfs_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *file, int flags,
+                    int *out_flags);
+
+/* The one of the system, also where a disk is the default one. */
+static sqlite3_vfs *real_vfs(void)
+{
+    sqlite3_vfs *vfs = sqlite3_vfs_find(NULL);
+    while (vfs->xOpen == vfs_open) {
+        vfs = ((struct power *)vfs->pAppData)->below;
+    }
+    return vfs;
+}
+
 /* Reads the real file into memory, once. */
 static int load(struct content *content, sqlite3_file *below)
 {
@@ -412,7 +426,8 @@ static int vfs_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *file, int 
         return result;
     }
     int kept = SQLITE_OPEN_MAIN_DB | SQLITE_OPEN_WAL | SQLITE_OPEN_MAIN_JOURNAL;
-    if (path != NULL && (flags & kept) != 0) {
+    bool mine = path != NULL && strncmp(path, power->only, strlen(power->only)) == 0;
+    if (mine && (flags & kept) != 0) {
         pthread_mutex_lock(&power->lock);
         handle->content = find(power, path, true);
         result = load(handle->content, handle->below);
@@ -477,7 +492,7 @@ struct power *power_new(void)
 {
     struct power *power = calloc(1, sizeof *power);
     assert_non_null(power);
-    power->below = sqlite3_vfs_find(NULL);
+    power->below = real_vfs();
     power->bytes_left = -1;
     (void)snprintf(power->name, sizeof power->name, "power-%p", (void *)power);
     assert_int_equal(pthread_mutex_init(&power->lock, NULL), 0);
@@ -503,6 +518,16 @@ struct power *power_new(void)
 const char *power_name(const struct power *power)
 {
     return power->name;
+}
+
+void power_only(struct power *power, const char *path)
+{
+    (void)snprintf(power->only, sizeof power->only, "%s", path);
+}
+
+void power_be_default(struct power *power)
+{
+    assert_int_equal(sqlite3_vfs_register(&power->vfs, 1), SQLITE_OK);
 }
 
 void power_free(struct power *power)

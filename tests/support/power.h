@@ -15,6 +15,10 @@ struct power;
 /* Registers the VFS; its name is for daybook_options.vfs, valid until power_free. */
 struct power *power_new(void);
 const char *power_name(const struct power *power);
+/* Whatever opens a database without a name for its VFS has it on this disk. To be freed last. */
+void power_be_default(struct power *power);
+/* Only files whose paths begin so are on this disk; all others are real ones. */
+void power_only(struct power *power, const char *path);
 /* Unregisters it. Every file has to be closed. NULL is fine. */
 void power_free(struct power *power);
 
@@ -35,7 +39,7 @@ void power_return(struct power *power);
  * still be added to all files together; -1: not full. */
 void power_fill(struct power *power, int64_t bytes_left);
 
-/* Syncs of the write-ahead log and of the main file since power_new. */
+/* Syncs of the write-ahead log and of the main file since power_new, as far as the power was on. */
 int64_t power_syncs(struct power *power);
 
 #endif
