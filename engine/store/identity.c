@@ -100,7 +100,17 @@ static bool take_reply(struct store_state *state, const struct enrol_reply *repl
            dk_text_format(state->role, sizeof state->role, "%s", role);
 }
 
-daybook_status dk_store_enrolled(struct store *store, const struct enrol_reply *reply)
+/* Sets how commits from now on wait for the disk. */
+static daybook_status wait_for_disk(struct store *store, bool wait)
+{
+    (void)pthread_mutex_lock(&store->lock);
+    daybook_status status = dk_database_synchronous(&store->database, wait);
+    (void)pthread_mutex_unlock(&store->lock);
+    return status;
+}
+
+/* Writes what the server said. */
+static daybook_status write_reply(struct store *store, const struct enrol_reply *reply)
 {
     daybook_status status = dk_store_begin(store);
     if (status != DAYBOOK_OK) {
@@ -121,6 +131,18 @@ daybook_status dk_store_enrolled(struct store *store, const struct enrol_reply *
         status = dk_store_write_meta(store);
     }
     return dk_store_end(store, status);
+}
+
+/* Waits for the disk also with the relaxed option: a code is good for one enrolment. */
+daybook_status dk_store_enrolled(struct store *store, const struct enrol_reply *reply)
+{
+    daybook_status status = wait_for_disk(store, true);
+    if (status != DAYBOOK_OK) {
+        return status;
+    }
+    status = write_reply(store, reply);
+    daybook_status restored = wait_for_disk(store, !store->options.relaxed);
+    return status != DAYBOOK_OK ? status : restored;
 }
 
 /* ---- a new instance */
