@@ -174,6 +174,18 @@ static bool went_along(struct ledger *ledger, const struct entry *entry)
     return false;
 }
 
+/* Whether somebody saw it in another record, a revision of its quote, and deleted that. */
+static bool went_elsewhere(const struct ledger *ledger, const struct entry *entry)
+{
+    for (int i = 0; i < ledger->removal_count; i++) {
+        const struct removal *removal = &ledger->removals[i];
+        if (removal->kind == entry->kind && removal->shown[entry->feature] == entry->number) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* All that the account is made of. */
 struct account {
     struct ledger *ledger;
@@ -198,7 +210,8 @@ static bool on_server(const struct account *account, const struct entry *entry, 
          went_along(ledger, entry))) {
         return true;
     }
-    if (ledger_has_number(entry, account->log.text) || (number < 0 && removal_saw(ledger, entry))) {
+    if (ledger_has_number(entry, account->log.text) || went_elsewhere(ledger, entry) ||
+        (number < 0 && removal_saw(ledger, entry))) {
         return true;
     }
     for (int i = 0; depth < 60 && i < ledger->count; i++) {
