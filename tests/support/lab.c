@@ -79,6 +79,9 @@ void lab_fail(struct lab *lab, const char *format, ...)
     (void)vsnprintf(text, sizeof text, format, list);
     va_end(list);
     print_error("seed %llu: %s\n", (unsigned long long)lab->seed, text);
+    print_error("again: DAYBOOK_SIM_FIRST=%llu DAYBOOK_SIM_SEEDS=1 DAYBOOK_SIM_TRACE=1"
+                " build/release/tests/sim_days\n",
+                (unsigned long long)lab->seed);
     _fail(__FILE__, __LINE__);
     abort();
 }

@@ -3,7 +3,6 @@
  * See people.h.
  */
 #include "tests/support/people_inside.h"
-#include "tests/support/power.h"
 
 #include <setjmp.h>
 #include <stdio.h>
@@ -11,8 +10,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-#define COMMITS_MAX 20000
 
 void people_add(struct json *json, const char *format, ...)
 {
@@ -506,50 +503,6 @@ static bool act_delete(struct act *act)
     return status == DAYBOOK_OK;
 }
 
-/* ---- commits and power */
-
-void people_note_commit(struct people *people, struct lab_device *device)
-{
-    assert_in_range(people->commit_count, 0, COMMITS_MAX - 1);
-    struct commit *commit = &people->commits[people->commit_count++];
-    *commit = (struct commit){.device = device->number,
-                              .from = people->noted + 1,
-                              .to = people->ledger.order,
-                              .in_doubt = lab_has_fallen(device),
-                              .syncs = power_syncs(device->disk)};
-    people->noted = people->ledger.order;
-    (void)snprintf(commit->changeset, sizeof commit->changeset, "%s",
-                   lab_device_text(device, "SELECT hex(id) FROM outbox ORDER BY seq DESC LIMIT 1"));
-}
-
-/* Whether the device has the changeset still, or the server has it. */
-static bool is_safe(struct lab_device *device, const struct commit *commit)
-{
-    char sql[120];
-    (void)snprintf(sql, sizeof sql, "SELECT count(*) FROM outbox WHERE id=x'%s'",
-                   commit->changeset);
-    if (lab_device_text(device, sql)[0] != '0') {
-        return true;
-    }
-    (void)snprintf(sql, sizeof sql, "SELECT count(*) FROM decision WHERE changeset=x'%s'",
-                   commit->changeset);
-    return lab_server_text(device->lab, sql)[0] != '0';
-}
-
-void people_lose_power(struct people *people, struct lab_device *device)
-{
-    int64_t syncs = power_syncs(device->disk);
-    people_forget(people, device);
-    for (int i = 0; i < people->commit_count; i++) {
-        const struct commit *commit = &people->commits[i];
-        bool doubtful = commit->in_doubt || (device->options.relaxed && commit->syncs >= syncs);
-        if (commit->device == device->number && doubtful && !is_safe(device, commit)) {
-            lab_trace(people->lab, "  commit %lld went with the power", (long long)commit->to);
-            ledger_lose(&people->ledger, device->number, commit->from, commit->to);
-        }
-    }
-}
-
 /* ---- transactions */
 
 /* What was written and deleted again in this transaction was never there. */
@@ -624,7 +577,7 @@ void people_open(struct people *people, struct lab *lab)
     memset(people, 0, sizeof *people);
     people->lab = lab;
     ledger_open(&people->ledger, lab);
-    people->commits = calloc(COMMITS_MAX, sizeof *people->commits);
+    people->commits = calloc(PEOPLE_COMMITS_MAX, sizeof *people->commits);
     assert_non_null(people->commits);
     memset(people->forms, -1, sizeof people->forms);
 }

@@ -9,6 +9,7 @@
 #include "tests/support/ledger.h"
 
 #define PEOPLE_FORMS 5
+#define PEOPLE_COMMITS_MAX 20000
 #define PEOPLE_WAITING_MAX 1000                           /* changesets in quarantine */
 #define PEOPLE_TEA "0193f000-0000-7000-8000-000000000001" /* products of the catalogue */
 #define PEOPLE_RICE "0193f000-0000-7000-8000-000000000002"

@@ -311,20 +311,17 @@ static int file_control(sqlite3_file *file, int operation, void *argument)
 
 static int file_lock(sqlite3_file *file, int level)
 {
-    sqlite3_file *below = handle_of(file)->below;
-    return below->pMethods->xLock(below, level);
+    return handle_of(file)->below->pMethods->xLock(handle_of(file)->below, level);
 }
 
 static int file_unlock(sqlite3_file *file, int level)
 {
-    sqlite3_file *below = handle_of(file)->below;
-    return below->pMethods->xUnlock(below, level);
+    return handle_of(file)->below->pMethods->xUnlock(handle_of(file)->below, level);
 }
 
 static int file_check_reserved(sqlite3_file *file, int *result)
 {
-    sqlite3_file *below = handle_of(file)->below;
-    return below->pMethods->xCheckReservedLock(below, result);
+    return handle_of(file)->below->pMethods->xCheckReservedLock(handle_of(file)->below, result);
 }
 
 static int file_sector_size(sqlite3_file *file)
@@ -386,14 +383,11 @@ static const sqlite3_io_methods methods = {
 
 /* ---- the VFS */
 
-static int vfs_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *file, int flags,
-                    int *out_flags);
-
 /* The one of the system, also where a disk is the default one. */
 static sqlite3_vfs *real_vfs(void)
 {
     sqlite3_vfs *vfs = sqlite3_vfs_find(NULL);
-    while (vfs->xOpen == vfs_open) {
+    while (strncmp(vfs->zName, "power-", strlen("power-")) == 0) {
         vfs = ((struct power *)vfs->pAppData)->below;
     }
     return vfs;
