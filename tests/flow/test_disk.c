@@ -138,6 +138,19 @@ static void test_disk__no_number_that_was_sent_is_used_again(void **state)
 }
 
 /* By default a commit that returned is on the disk. */
+/* A code is good for one enrolment: who has enrolled stays so, also with the relaxed option. */
+static void test_disk__an_enrolment_is_on_the_disk(void **state)
+{
+    (void)state;
+    struct rep *rep = on_bad_disk(true);
+    lose_power(rep, 0);
+    device_sync(&rep->device);
+    visit(rep, "enrolled", 0);
+    device_sync(&rep->device);
+    assert_int_equal(visits("enrolled"), 1);
+    retire(rep);
+}
+
 static void test_disk__default_loses_nothing(void **state)
 {
     (void)state;
@@ -254,6 +267,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_disk__no_number_that_was_sent_is_used_again),
+        cmocka_unit_test(test_disk__an_enrolment_is_on_the_disk),
         cmocka_unit_test(test_disk__default_loses_nothing),
         cmocka_unit_test(test_disk__device_that_is_full_says_so_and_goes_on_after),
         cmocka_unit_test(test_disk__server_that_cannot_write_lives_on),
