@@ -348,8 +348,10 @@ bool srv_decide_deletes(struct decision *decision)
     }
     for (int documents = 1; documents >= 0; documents--) {
         for (struct work *work = decision->works; work != NULL; work = work->next) {
-            bool waits = work->change != NULL && work->change->op == BLOCK_DELETE &&
-                         work->effect == EFFECT_NONE && !work->row.deleted;
+            /* A proposal about it that the same changeset accepts may have taken effect. */
+            bool untouched = work->effect == EFFECT_NONE || work->effect == EFFECT_SET;
+            bool waits = work->change != NULL && work->change->op == BLOCK_DELETE && untouched &&
+                         !work->dropped && !work->row.deleted;
             bool document = dk_entity_child(work->row.record.entity->kind, 0) != NULL;
             if (!waits || document != (documents == 1)) {
                 continue;

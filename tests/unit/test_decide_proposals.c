@@ -215,6 +215,36 @@ static void test_decide_proposals__nothing_is_accepted_for_what_is_gone(void **s
     reject(world, &world->office, REJECT_REF_MISSING, "record_id", "");
 }
 
+/* Given a proposal, when one changeset accepts it and deletes the customer, then the customer is
+ * deleted; against an edit that its author had not seen it stands, and the author gets it whole. */
+static void test_decide_proposals__accepted_and_deleted_at_once(void **state)
+{
+    struct world *world = *state;
+    for (int edited = 0; edited < 2; edited++) {
+        struct id customer = make_taxed(world, "1");
+        struct id proposal = propose(world, &world->li, &customer, world->org.head, "2");
+        int64_t seen = world->org.head;
+        if (edited) {
+            edit_record(world, ENTITY_CUSTOMER, &customer, seen);
+            put_text(world, CUSTOMER_NAME, "edited");
+            (void)accept(world, &world->li);
+        }
+        answer(world, &proposal, seen, "accepted");
+        delete_record(world, ENTITY_CUSTOMER, &customer, seen);
+        int64_t before =
+            edited ? merge(world, &world->office) - 1 : accept(world, &world->office) - 1;
+        expect_text(world, ENTITY_PROPOSAL, &proposal, PROPOSAL_STATUS, "accepted");
+        const char *own = pull_all(world, &world->office, before);
+        if (edited) {
+            expect_text(world, ENTITY_CUSTOMER, &customer, CUSTOMER_TAX_NO, "2");
+            expect_in(own, "\"customer\",\"op\":\"new\"");
+        } else {
+            expect_not_in(own, "\"customer\",\"op\":\"new\"");
+            expect_in(pull_all(world, &world->wang, before), "\"customer\",\"op\":\"delete\"");
+        }
+    }
+}
+
 #define TEST(name)                                                                                 \
     cmocka_unit_test_setup_teardown(test_decide_proposals__##name, setup_world, teardown_world)
 
@@ -289,6 +319,7 @@ int main(void)
         TEST(a_value_given_meanwhile_is_not_lost),
         TEST(an_acceptance_stands_against_a_refusal),
         TEST(nothing_is_accepted_for_what_is_gone),
+        TEST(accepted_and_deleted_at_once),
         TEST(an_acceptance_follows_the_redirect),
         TEST(an_acceptance_of_before_a_move_stands),
     };
