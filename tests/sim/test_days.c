@@ -182,7 +182,7 @@ static void trouble_file(struct day *day, struct lab_device *device)
 static void lose_power(struct day *day, struct lab_device *device)
 {
     lab_threaten(device);
-    if (lab_chance(&day->lab, 40)) {
+    if (!device->enrolled || lab_chance(&day->lab, 40)) {
         people_act(&day->people, device);
     } else {
         sync_badly(day, device);
