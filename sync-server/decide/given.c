@@ -128,7 +128,7 @@ static bool judge_proposed(struct decision *decision, struct work *work, int fie
             return false;
         }
         replace(&latest, &candidate, judge(&latest, &candidate, rows[i].seen), rows[i].seen);
-        if (decides || result == MERGE_SAME) {
+        if (decides) {
             replace(&stands, &candidate, result, rows[i].seen);
         } else if (!srv_merge_trace(decision, work, &candidate.stamp)) {
             return false;

@@ -159,6 +159,15 @@ static bool restamp_unit(struct decision *decision, struct work *work, const str
     return seen || srv_merge_trace(decision, work, later ? &unit->stamp : &stamp);
 }
 
+/* Who may only propose has given what stands already: that stays whose it is, though the record was
+ * worked on. */
+static bool leave_unit(struct decision *decision, struct work *work, const struct unit *unit,
+                       bool seen)
+{
+    struct stamp stamp = srv_merge_stamp_at(decision, unit->time, &unit->stamp, seen);
+    return seen || srv_merge_trace(decision, work, &stamp);
+}
+
 /* What the change wanted does not stand: its author is told what does. */
 static bool keep_unit(struct decision *decision, struct work *work, const struct unit *unit)
 {
@@ -215,8 +224,10 @@ static bool merge_unit(struct decision *decision, struct work *work, const struc
         return srv_decision_reject(decision, REJECT_SCHEMA, entity, &work->row.record.id,
                                    field->name, "group");
     }
-    if (result != MERGE_SAME && srv_decide_only_proposes(decision, field)) {
-        return srv_decide_propose(decision, work, unit->fields[0], &unit->incoming[0]);
+    if (srv_decide_only_proposes(decision, field)) {
+        return result == MERGE_SAME
+                   ? leave_unit(decision, work, unit, known)
+                   : srv_decide_propose(decision, work, unit->fields[0], &unit->incoming[0]);
     }
     return put_result(decision, work, unit, result, known);
 }

@@ -65,6 +65,22 @@ static bool note(struct decision *decision, const struct step *step, int kept, u
                                  &lost_value, lost_device, &(struct value){.kind = VALUE_NULL});
 }
 
+/* Whose the state is: of the last operation that led to it. The field's stamp is of the last one
+ * that was made at all. */
+static uint32_t holder(const struct step *step, int rank)
+{
+    uint32_t device_no = step->work->row.stamps[step->field].device_no;
+    int64_t latest = 0;
+    for (int i = 0; i < step->count; i++) {
+        const struct state_op *op = &step->ops[i];
+        if (op->rank == rank && op->position > latest) {
+            latest = op->position;
+            device_no = op->device_no;
+        }
+    }
+    return device_no;
+}
+
 /* Puts the register and the state that follows from it. */
 static bool put(struct decision *decision, const struct step *step)
 {
@@ -95,7 +111,7 @@ static bool put(struct decision *decision, const struct step *step)
 /* Takes the step: another operation in the register. */
 static bool take(struct decision *decision, struct step *step, bool downward)
 {
-    struct stamp stored = step->work->row.stamps[step->field];
+    uint32_t before = holder(step, step->before.rank);
     struct state_op op = dk_state_step(step->seen, step->rank, downward, decision->position,
                                        decision->author->device_no);
     step->count = dk_state_add(step->ops, step->count, &op);
@@ -115,10 +131,10 @@ static bool take(struct decision *decision, struct step *step, bool downward)
         step->before.rank != step->seen.rank || step->before.epoch != step->seen.epoch;
     if (after != step->rank) {
         step->work->own |= (uint64_t)1 << step->field;
-        return note(decision, step, after, stored.device_no, step->rank, mine);
+        return note(decision, step, after, holder(step, after), step->rank, mine);
     }
     return !concurrent || step->before.rank == after ||
-           note(decision, step, after, mine, step->before.rank, stored.device_no);
+           note(decision, step, after, mine, step->before.rank, before);
 }
 
 /* The step was right when it was taken, but by now it is for others to take: it becomes a request,
@@ -148,7 +164,7 @@ static bool ask(struct decision *decision, const struct step *step)
     row->stamps[field] = srv_merge_stamp(decision, &row->stamps[field], true);
     step->work->changed |= (uint64_t)1 << field;
     step->work->own |= both;
-    return note(decision, step, step->before.rank, row->stamps[step->field].device_no, step->rank,
+    return note(decision, step, step->before.rank, holder(step, step->before.rank), step->rank,
                 decision->author->device_no);
 }
 
@@ -171,8 +187,8 @@ static bool decide_step(struct decision *decision, struct step *step)
             return true;
         }
         work->own |= (uint64_t)1 << step->field;
-        return note(decision, step, step->before.rank, work->row.stamps[step->field].device_no,
-                    step->rank, decision->author->device_no);
+        return note(decision, step, step->before.rank, holder(step, step->before.rank), step->rank,
+                    decision->author->device_no);
     case MACHINE_STEP_UP:
         return step->before.rank != step->seen.rank &&
                        dk_machine_asks(work->row.record.entity, step->before.rank, step->rank,

@@ -215,6 +215,25 @@ static void test_decide_proposals__nothing_is_accepted_for_what_is_gone(void **s
     reject(world, &world->office, REJECT_REF_MISSING, "record_id", "");
 }
 
+/* Given a customer, when a rep gives the value that stands, later by the clock than the office
+ * another one, then the office's stands, in either order of arrival. */
+static void test_decide_proposals__what_stands_stays_whose_it_is(void **state)
+{
+    struct world *world = *state;
+    for (int rep_first = 0; rep_first < 2; rep_first++) {
+        struct id customer = make_taxed(world, "1");
+        int64_t base = world->org.head;
+        for (int turn = 0; turn < 2; turn++) {
+            bool rep = (turn == 0) == (rep_first == 1);
+            put_tax(world, &customer, base, rep ? "1" : "5");
+            world->hlc_ms = world->now_ms + (rep ? 2000 : 1000);
+            (void)(rep && turn == 1 ? merge(world, &world->li)
+                                    : accept(world, rep ? &world->li : &world->office));
+        }
+        expect_text(world, ENTITY_CUSTOMER, &customer, CUSTOMER_TAX_NO, "5");
+    }
+}
+
 /* Given a proposal, when one changeset accepts it and deletes the customer, then the customer is
  * deleted; against an edit that its author had not seen it stands, and the author gets it whole. */
 static void test_decide_proposals__accepted_and_deleted_at_once(void **state)
@@ -319,6 +338,7 @@ int main(void)
         TEST(a_value_given_meanwhile_is_not_lost),
         TEST(an_acceptance_stands_against_a_refusal),
         TEST(nothing_is_accepted_for_what_is_gone),
+        TEST(what_stands_stays_whose_it_is),
         TEST(accepted_and_deleted_at_once),
         TEST(an_acceptance_follows_the_redirect),
         TEST(an_acceptance_of_before_a_move_stands),

@@ -537,6 +537,33 @@ static void test_decide_state__random_histories_end_the_same_in_every_order(void
     print_message("%d histories, %d orders each\n", HISTORIES, SHUFFLES + 1);
 }
 
+/* Given a deal that one has won, when others who had not seen it step elsewhere, then each entry of
+ * the conflict log says whose the state is, and not who stepped last. */
+static void test_decide_state__a_note_says_whose_the_state_is(void **state)
+{
+    static const struct {
+        int who;
+        const char *to;
+    } losers[] = {{BOSS, "invalid"}, {WANG, "lost"}};
+    struct world *world = *state;
+    struct id id = make_subject(world, ENTITY_OPPORTUNITY, NULL);
+    int64_t base = world->org.head;
+    edit_record(world, ENTITY_OPPORTUNITY, &id, base);
+    put_state(world, ENTITY_OPPORTUNITY, "won");
+    (void)accept(world, &world->li);
+    for (size_t i = 0; i < sizeof losers / sizeof losers[0]; i++) {
+        char entry[80];
+        struct device *loser = person(world, losers[i].who);
+        int64_t before = world->org.head;
+        edit_record(world, ENTITY_OPPORTUNITY, &id, base);
+        put_state(world, ENTITY_OPPORTUNITY, losers[i].to);
+        (void)merge(world, loser);
+        (void)snprintf(entry, sizeof entry, "\"\\\"won\\\"\",\"\\\"%s\\\"\",%u,%u,", losers[i].to,
+                       world->li.author.device_no, loser->author.device_no);
+        expect_in(pull_all(world, &world->office, before), entry);
+    }
+}
+
 int main(void)
 {
 #define STATE_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, teardown_world)
@@ -552,6 +579,7 @@ int main(void)
         STATE_TEST(test_decide_state__step_wins_against_a_delete_in_both_orders),
         STATE_TEST(test_decide_state__step_that_lost_counts_against_a_delete),
         STATE_TEST(test_decide_state__step_of_one_that_became_another),
+        STATE_TEST(test_decide_state__a_note_says_whose_the_state_is),
         STATE_TEST(test_decide_state__random_histories_end_the_same_in_every_order),
     };
     return cmocka_run_group_tests_name("decide_state", tests, NULL, NULL);
