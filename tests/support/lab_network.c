@@ -154,7 +154,6 @@ static bool has_server_fallen(struct lab *lab)
     }
     lab_trace(lab, "    the server lost power");
     lab_stop(lab);
-    power_return(lab->disk);
     lab_open_server(lab);
     lab->counts[LAB_FELL]++;
     return true;

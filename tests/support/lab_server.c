@@ -43,6 +43,7 @@ void lab_stop(struct lab *lab)
     lab_close_reader(lab, lab->database);
     srv_service_close(lab->service);
     lab->service = NULL;
+    power_return(lab->disk);
 }
 
 void lab_open_server(struct lab *lab)
@@ -170,7 +171,6 @@ bool lab_recover(struct lab *lab)
         return false;
     }
     lab_stop(lab);
-    power_return(lab->disk);
     if (srv_restore(lab->backup, lab->data, &position, problem, sizeof problem) != DAYBOOK_OK) {
         lab_fail(lab, "restore: %s", problem);
     }
