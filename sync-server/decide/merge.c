@@ -335,6 +335,7 @@ bool srv_merge_value(struct decision *decision, struct work *work, int field,
     if (work->effect == EFFECT_NONE) {
         work->effect = EFFECT_SET;
     }
+    work->own |= (uint64_t)1 << field; /* beside what the author's change of the record sent */
     return merge_unit(decision, work, &unit);
 }
 

@@ -215,6 +215,21 @@ static void test_decide_proposals__nothing_is_accepted_for_what_is_gone(void **s
     reject(world, &world->office, REJECT_REF_MISSING, "record_id", "");
 }
 
+/* Given a proposal, when one changeset accepts it and changes the customer elsewhere, then its
+ * author gets the accepted value, too, which it has not sent. */
+static void test_decide_proposals__accepted_and_changed_at_once(void **state)
+{
+    struct world *world = *state;
+    struct id customer = make_taxed(world, "1");
+    struct id proposal = propose(world, &world->li, &customer, world->org.head, "2");
+    int64_t seen = world->org.head;
+    answer(world, &proposal, seen, "accepted");
+    edit_record(world, ENTITY_CUSTOMER, &customer, seen);
+    put_text(world, CUSTOMER_NAME, "renamed");
+    int64_t before = accept(world, &world->office) - 1;
+    expect_in(pull_all(world, &world->office, before), "\"fields\":[\"tax_no\"]");
+}
+
 /* Given a customer, when a rep gives the value that stands, later by the clock than the office
  * another one, then the office's stands, in either order of arrival. */
 static void test_decide_proposals__what_stands_stays_whose_it_is(void **state)
@@ -339,6 +354,7 @@ int main(void)
         TEST(an_acceptance_stands_against_a_refusal),
         TEST(nothing_is_accepted_for_what_is_gone),
         TEST(what_stands_stays_whose_it_is),
+        TEST(accepted_and_changed_at_once),
         TEST(accepted_and_deleted_at_once),
         TEST(an_acceptance_follows_the_redirect),
         TEST(an_acceptance_of_before_a_move_stands),
