@@ -311,10 +311,12 @@ static void set_up(struct model_stage *stage, struct model_scenario *scenarios, 
     daybook_end(&transaction);
 }
 
-/* Plays all up to their next sync; the time of the line behind it. */
+/* Plays all up to their next sync; the time of the line behind it, which does not depend on what
+ * else is played beside a scenario. */
 static int32_t play_slots(struct model_stage *stage, struct model_scenario *scenarios, size_t count,
                           int sync, int32_t ms)
 {
+    int32_t behind = ms + MODEL_LETTERS * STEP_MS;
     for (bool again = true; again;) {
         again = false;
         sleep_ms(SLOT_APART_MS);
@@ -325,10 +327,10 @@ static int32_t play_slots(struct model_stage *stage, struct model_scenario *scen
                 again = true;
             }
         }
-        ms += again ? STEP_MS : 0;
+        ms += STEP_MS;
     }
     sleep_ms(SLOT_APART_MS);
-    return ms;
+    return behind;
 }
 
 void model_play(struct model_stage *stage, struct model_scenario *scenarios, size_t count)
