@@ -6,8 +6,8 @@ from __future__ import annotations
 import copy
 
 from .editing import apply
-from .forks import fork, standing_document
-from .records import Change, Rejected
+from .forks import content_document, fork, stands
+from .records import Change, Mark, Rejected
 from .server import Server
 
 
@@ -18,11 +18,13 @@ def decide(server: Server, change: Change) -> None:
         if server.kinds.get(change.record) == "opportunity" else None
     try:
         server.position += 1
-        document = standing_document(server, change)
-        if document:
+        document = content_document(server, change)
+        if document and stands(document, change):
             fork(server, document, change)
         else:
             apply(server, change)
+            if document:
+                document.work.append(Mark(server.position, change.who))
         change.verdict = "merged" if server.merged else "accepted"
     except Rejected as why:
         server.position -= 1

@@ -7,15 +7,15 @@ import copy
 from typing import Optional
 
 from .editing import apply, edit
-from .records import Change, Record, Rejected, unseen
+from .records import Change, Mark, Record, Rejected, unseen
 from .revisions import name_line, note_revision, revision
 from .server import Server
 from .states import holder_of, peaks
 from .tables import ENTITIES
 
 
-def standing_document(server: Server, change: Change) -> Optional[Record]:
-    """The quote whose content stands and which the change, of content, speaks of."""
+def content_document(server: Server, change: Change) -> Optional[Record]:
+    """The quote of whose content, its lines among it, the change speaks."""
     record = server.records.get(change.record)
     entity = ENTITIES[server.kinds[change.record]]
     if entity.name == "quote":
@@ -25,15 +25,20 @@ def standing_document(server: Server, change: Change) -> Optional[Record]:
         parent = entity.parent and (change.values.get(entity.parent)
                                     or record and record.values.get(entity.parent))
         document = server.records.get(parent)
-    if document is None or document.entity.name != "quote" or document.tomb:
-        return None
+    return document if document and document.entity.name == "quote" else None
+
+
+def stands(document: Record, change: Change) -> bool:
+    """Whether the content of the quote stands; whoever had seen that cannot change it."""
+    if document.tomb:
+        return False
     states = document.entity.fields["status"].states
     if states.index(document.values["status"]) < states.index("sent"):
-        return None
+        return False
     view = [s for s in document.steps if s.first or not unseen(s, change)]
     if peaks(view)[1] >= states.index("sent"):
         raise Rejected("RULE frozen: it had been seen")
-    return document
+    return True
 
 
 def fork(server: Server, document: Record, change: Change) -> None:
@@ -54,5 +59,6 @@ def fork(server: Server, document: Record, change: Change) -> None:
             edit(server, here)
     if there.record:
         apply(server, there)
+    server.records[copies[document.name]].work.append(Mark(server.position, change.who))
     note_revision(server, document, copies, holder_of(document).dev, change.who)
     server.merged = True

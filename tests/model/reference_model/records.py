@@ -59,6 +59,7 @@ class Record:
     removals: dict[tuple[str, str], list[Mark]] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
     edits: list[Mark] = field(default_factory=list)     # of a document: also those of its lines
+    work: list[Mark] = field(default_factory=list)      # of a quote: changesets of its content
     tomb: Optional[Tomb] = None
 
 

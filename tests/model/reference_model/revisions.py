@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from .records import Change, Record, Step, Tomb, Written
+from .records import Change, Record, Step, Tomb, Written, unseen
 from .server import Server
 from .tables import ENTITIES, Entity
 from .values import canonical
@@ -18,16 +18,10 @@ from .values import canonical
 
 def note_revision(server: Server, document: Record, copies: dict[str, str], kept_dev: str,
                   lost_dev: str) -> None:
-    """"For each device whose work went there": one, however many changes that device made.
-
-    open: whether each of several changesets of one device has an entry. Here not.
-    """
+    """An entry on the quote that was sent; called once for each changeset whose work went there."""
     name = copies[document.name]
     lost = {"id": name, "rev": server.records[name].values["rev"]}
-    if not any(c["record"] == document.name and c["field"] == "revision"
-               and c["lost"] == lost and c["lost_dev"] == lost_dev for c in server.conflicts):
-        state = document.values["status"]
-        server.note(document.name, "revision", state, lost, kept_dev, lost_dev)
+    server.note(document.name, "revision", document.values["status"], lost, kept_dev, lost_dev)
 
 
 def revision(server: Server, document: Record) -> dict[str, str]:
@@ -64,7 +58,16 @@ def copy_record(server: Server, record: Record, name: str, kind: str) -> None:
 
 
 def send_quote(server: Server, document: Record, change: Change) -> None:
-    """A quote is sent as its sender had it; what it was otherwise is the next revision."""
+    """A quote is sent as its sender had it; what it was otherwise is the next revision.
+
+    The work that goes there is all that others did to the content and that the sender had not seen:
+    the same changesets that would have forked, had they come later.
+    open: whether one has an entry of which nothing is in the revision, since a later one of the
+    same author replaced it, or since it changed nothing. Here it has, as it would where it forks.
+    open: whether there are entries at all, and a revision, where all of that work together left the
+    quote as its sender had it. Here not, "where quote or lines are otherwise by now"; so it matters
+    who comes first.
+    """
     sent = change.shown
     now = {r.name: r for r in [document] + server.lines_of(document) if not r.tomb}
     same = {name: content_of(r.entity, r.values) for name, r in now.items()} == {
@@ -72,7 +75,6 @@ def send_quote(server: Server, document: Record, change: Change) -> None:
     if same:
         return
     copies = revision(server, document)
-    other = "b" if change.who == "a" else "a"
     for line in server.lines_of(document):
         if line.name not in sent and not line.tomb:
             line.tomb = Tomb(server.position, change.who, True)
@@ -87,7 +89,9 @@ def send_quote(server: Server, document: Record, change: Change) -> None:
                 record.written[unit] = Written(server.position, change.who, change.index)
         record.values = kept
     server.say(f"{document.name} is put back to what {change.who} sent")
-    note_revision(server, document, copies, change.who, other)
+    for mark in document.work:
+        if unseen(mark, change):
+            note_revision(server, document, copies, change.who, mark.dev)
 
 
 def content_of(entity: Entity, values: dict[str, Any]) -> dict[str, Any]:
