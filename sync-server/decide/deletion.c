@@ -234,14 +234,20 @@ bool srv_decide_adopt_children(struct decision *decision, const struct work *doc
     return true;
 }
 
-/* True where the work is a live child row of the document that the store has. */
-static bool is_stored_child(const struct work *work, const struct work *document)
+/* True where the work is a child row of the document that the store has, live or not. */
+static bool is_stored(const struct work *work, const struct work *document)
 {
     const struct id *parent = srv_work_parent(work);
     const struct entity *entity = work->row.record.entity;
-    return parent != NULL && work->found && !work->row.deleted &&
+    return parent != NULL && work->found &&
            entity->fields[entity->parent_field].target == (int)document->row.record.entity->kind &&
            dk_id_compare(parent, &document->row.record.id) == 0;
+}
+
+/* The same of a live one. */
+static bool is_stored_child(const struct work *work, const struct work *document)
+{
+    return is_stored(work, document) && !work->row.deleted;
 }
 
 /* Up to where the author knew a child that the changeset does not name. A device names all children
@@ -255,7 +261,9 @@ static int64_t seen_unnamed(struct decision *decision, const struct work *docume
     return decision->author->is_server || !knows ? srv_work_seen(decision, document->change) : 0;
 }
 
-/* The latest edit of the document or a child that the author had not seen; position 0: none. */
+/* The latest edit of the document or a child that the author had not seen; position 0: none. Of a
+ * child that is gone by now, too, where its delete was not seen either: what counts does not depend
+ * on which delete comes first. */
 static struct stamp unseen_edit(struct decision *decision, const struct work *document)
 {
     uint32_t mine = decision->author->device_no;
@@ -267,7 +275,9 @@ static struct stamp unseen_edit(struct decision *decision, const struct work *do
     }
     for (const struct work *work = srv_work_children(decision, &document->row.record.id);
          work != NULL; work = work->same_parent_slot) {
-        if (!is_stored_child(work, document)) {
+        if (!is_stored(work, document) ||
+            (work->row.deleted &&
+             (work->row.deletion.position <= seen || work->row.deletion.device_no == mine))) {
             continue;
         }
         latest = srv_latest_other(&work->row, mine);
@@ -283,7 +293,9 @@ static struct stamp unseen_edit(struct decision *decision, const struct work *do
 /* Deletes a document with all its children, or, against an unseen edit, nothing of it. */
 static bool delete_document(struct decision *decision, struct work *document)
 {
-    if (!srv_decide_adopt_children(decision, document)) {
+    int64_t seen = srv_work_seen(decision, document->change);
+    if (!srv_decide_adopt_children(decision, document) ||
+        !srv_decide_adopt_deleted(decision, document, seen + 1, INT64_MAX)) {
         return false;
     }
     struct stamp edit = unseen_edit(decision, document);

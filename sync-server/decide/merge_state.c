@@ -168,6 +168,14 @@ static bool ask(struct decision *decision, const struct step *step)
                 decision->author->device_no);
 }
 
+/* Who says what is already has worked on the record, as with any other field: a delete that had not
+ * seen it loses. */
+static bool leave_trace(struct decision *decision, struct work *work)
+{
+    const struct stamp stamp = {decision->position, decision->time, decision->author->device_no};
+    return srv_merge_trace(decision, work, &stamp);
+}
+
 /* What the machine says to the change, from what the author saw. */
 static bool decide_step(struct decision *decision, struct step *step)
 {
@@ -183,6 +191,9 @@ static bool decide_step(struct decision *decision, struct step *step)
         /* No step from what it had seen, as far as the server can tell: the instance before this
          * one may have settled more, which is not sent again. The state stands, and what was wanted
          * is told. */
+        if (!leave_trace(decision, work)) {
+            return false;
+        }
         if (step->before.rank == step->rank) {
             return true;
         }
