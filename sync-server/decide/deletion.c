@@ -281,13 +281,24 @@ static struct stamp unseen_edit(struct decision *decision, const struct work *do
             continue;
         }
         latest = srv_latest_other(&work->row, mine);
-        int64_t bound = work->change == NULL ? seen_unnamed(decision, document, work)
-                                             : srv_work_seen(decision, work->change);
+        int64_t bound = work->change != NULL ? srv_work_seen(decision, work->change)
+                        : work->row.deleted  ? seen
+                                             : seen_unnamed(decision, document, work);
         if (latest.position > bound && latest.position > unseen.position) {
             unseen = latest;
         }
     }
     return unseen;
+}
+
+/* A child stays with its document; where it was edited itself, that is noted, too. */
+static bool spare_child(struct decision *decision, struct work *child)
+{
+    uint32_t mine = decision->author->device_no;
+    struct stamp latest = srv_latest_other(&child->row, mine);
+    drop_delete(child);
+    return latest.position <= srv_work_seen(decision, child->change) ||
+           note_delete(decision, child, latest.device_no, mine);
 }
 
 /* Deletes a document with all its children, or, against an unseen edit, nothing of it. */
@@ -306,8 +317,9 @@ static bool delete_document(struct decision *decision, struct work *document)
         }
         if (edit.position == 0) {
             srv_delete_row(decision, work);
-        } else if (work->change != NULL && work->change->op == BLOCK_DELETE) {
-            drop_delete(work);
+        } else if (work->change != NULL && work->change->op == BLOCK_DELETE &&
+                   !spare_child(decision, work)) {
+            return false;
         }
     }
     if (edit.position == 0) {

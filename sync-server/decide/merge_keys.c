@@ -96,18 +96,35 @@ bool srv_key_stamp_put(struct decision *decision, struct srv_record *row, const 
     return srv_key_stamps_put(decision, row, key, length, stamp, 1);
 }
 
-/* See the header. It is kept under the empty key. Those of several devices count as nobody's own.
- */
+/* Takes a trace in where it is later than what is there: the latest of all, and the latest of
+ * another device than that one. */
+static void take_trace(struct stamp latest[2], const struct stamp *trace)
+{
+    if (latest[0].position == 0 || trace->device_no == latest[0].device_no) {
+        latest[0] = trace->position > latest[0].position ? *trace : latest[0];
+    } else if (trace->position > latest[0].position) {
+        latest[1] = latest[0];
+        latest[0] = *trace;
+    } else if (trace->position > latest[1].position) {
+        latest[1] = *trace;
+    }
+}
+
+/* See the header. They are kept under the empty key, two of them, so that the latest of somebody
+ * else is known whoever asks. */
 bool srv_merge_trace(struct decision *decision, struct work *work, const struct stamp *stamp)
 {
-    struct stamp trace = srv_key_stamp_get(&work->row, "", 0);
-    uint32_t device_no =
-        trace.position == 0 || trace.device_no == stamp->device_no ? stamp->device_no : 0;
-    if (stamp->position > trace.position) {
-        trace = *stamp;
+    struct stamp latest[2] = {{0, 0, 0}, {0, 0, 0}};
+    for (int i = 0; i < work->row.key_stamp_count; i++) {
+        const struct srv_key_stamp *slot = &work->row.key_stamps[i];
+        if (srv_key_stamp_is(slot, "", 0)) {
+            take_trace(latest, &slot->stamp);
+        }
     }
-    trace.device_no = device_no;
-    return trace.position == 0 || srv_key_stamp_put(decision, &work->row, "", 0, &trace);
+    take_trace(latest, stamp);
+    int count = latest[1].position > 0 ? 2 : 1;
+    return latest[0].position == 0 ||
+           srv_key_stamps_put(decision, &work->row, "", 0, latest, count);
 }
 
 /* See the header. */
