@@ -60,4 +60,7 @@ class Server:
                 name: self.value(record, name) for name in fields if name in record.entity.fields}
             records[record.name] = {"deleted": record.tomb is not None, "values": {
                 name: value for name, value in values.items() if value not in (None, [], {})}}
+        for name in self.kinds:         # named, but not there: never taken, or gone elsewhere
+            if name not in copies:
+                records.setdefault(name, {"deleted": True, "values": {}})
         return {"records": records, "conflicts": self.conflicts, "proposals": self.proposals}
