@@ -43,9 +43,9 @@ struct stamp srv_latest_other(const struct srv_record *row, uint32_t device_no)
     return latest;
 }
 
-/* Notes that a delete lost: the field "*" stands for the whole record. */
-static bool note_delete(struct decision *decision, const struct work *work, uint32_t editor,
-                        uint32_t deleter)
+/* See the header. */
+bool srv_note_delete(struct decision *decision, const struct work *work, uint32_t editor,
+                     uint32_t deleter)
 {
     static const char kept[] = "\"edit\"", lost[] = "\"delete\"";
     struct value kept_text = {.kind = VALUE_TEXT, .length = sizeof kept - 1, .text = kept};
@@ -122,7 +122,7 @@ static bool revive_child(struct decision *decision, struct work *child)
         return false;
     }
     return !child->dropped ||
-           note_delete(decision, child, latest.device_no, decision->author->device_no);
+           srv_note_delete(decision, child, latest.device_no, decision->author->device_no);
 }
 
 /* Brings back the children that were deleted together with their document. */
@@ -148,7 +148,7 @@ static bool revive(struct decision *decision, struct work *work)
     struct stamp deletion = work->row.deletion;
     srv_revive_row(work);
     return srv_redirect_revived(decision, work) &&
-           note_delete(decision, work, decision->author->device_no, deletion.device_no) &&
+           srv_note_delete(decision, work, decision->author->device_no, deletion.device_no) &&
            srv_decide_adopt_deleted(decision, work, deletion.position, deletion.position) &&
            revive_children(decision, work, deletion.position);
 }
@@ -298,7 +298,7 @@ static bool spare_child(struct decision *decision, struct work *child)
     struct stamp latest = srv_latest_other(&child->row, mine);
     drop_delete(child);
     return latest.position <= srv_work_seen(decision, child->change) ||
-           note_delete(decision, child, latest.device_no, mine);
+           srv_note_delete(decision, child, latest.device_no, mine);
 }
 
 /* Deletes a document with all its children, or, against an unseen edit, nothing of it. */
@@ -327,7 +327,7 @@ static bool delete_document(struct decision *decision, struct work *document)
         return true;
     }
     drop_delete(document);
-    return note_delete(decision, document, edit.device_no, decision->author->device_no);
+    return srv_note_delete(decision, document, edit.device_no, decision->author->device_no);
 }
 
 /* Deletes a record without children, against its own edits only. */
@@ -339,7 +339,7 @@ static bool delete_single(struct decision *decision, struct work *work)
         return true;
     }
     drop_delete(work);
-    return note_delete(decision, work, latest.device_no, decision->author->device_no);
+    return srv_note_delete(decision, work, latest.device_no, decision->author->device_no);
 }
 
 /* A child that went with its document is deleted on its own as well: then it stays away when the

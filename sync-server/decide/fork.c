@@ -223,10 +223,14 @@ static bool redirect_delete(struct decision *decision, struct work *work, struct
     if (twin->found && !twin->row.deleted) {
         return redirect(decision, twin, &content);
     }
-    if (twin->effect == EFFECT_NEW && latest.position <= seen) {
-        twin->effect = EFFECT_NONE;
-        twin->row.deleted = true;
+    if (twin->effect != EFFECT_NEW) {
+        return true;
     }
+    if (latest.position > seen) {
+        return srv_note_delete(decision, twin, latest.device_no, decision->author->device_no);
+    }
+    twin->effect = EFFECT_NONE;
+    twin->row.deleted = true;
     return true;
 }
 

@@ -457,6 +457,10 @@ bool srv_decide_barred(struct decision *decision, struct work *work, unsigned *b
 /* The latest stamp on a record that another instance wrote, in fields that people give; position 0:
  * none. */
 struct stamp srv_latest_other(const struct srv_record *row, uint32_t device_no);
+/* Notes that the delete of one device lost against the edit of another: the field "*" stands for
+ * the whole record. */
+bool srv_note_delete(struct decision *decision, const struct work *work, uint32_t editor,
+                     uint32_t deleter);
 /* Makes a tombstone live again, for everybody whole; a record a tombstone of this changeset's. */
 void srv_revive_row(struct work *work);
 void srv_delete_row(struct decision *decision, struct work *work);
