@@ -5,6 +5,8 @@
  */
 #include "tests/unit/decide_world.h"
 
+#include "engine/sales/machines.h"
+
 /* A quote of li's with two lines, known to everybody. */
 struct quote {
     struct id customer, product, id, lines[2];
@@ -396,6 +398,61 @@ static void test_decide_deletion__sums_follow_and_do_not_travel(void **state)
     expect_int(world, ENTITY_QUOTE, &quote.id, QUOTE_TOTAL, 4500);
 }
 
+/* Given a quote, when one edits a line and then deletes it, and another who has not seen either
+ * deletes the quote, then the quote stays without the line, whoever comes first. */
+static void test_decide_deletion__work_on_a_line_that_is_gone_counts(void **state)
+{
+    struct world *world = *state;
+    for (int edit_first = 0; edit_first < 2; edit_first++) {
+        struct quote quote = make_quote(world);
+        for (int turn = 0; turn < 2; turn++) {
+            if ((turn == 0) == (edit_first == 1)) {
+                edit_record(world, ENTITY_QUOTE_LINE, &quote.lines[0], quote.base);
+                put_int(world, QUOTE_LINE_QTY, 5000);
+                (void)(turn == 0 ? accept(world, &world->wang) : merge(world, &world->wang));
+                delete_record(world, ENTITY_QUOTE_LINE, &quote.lines[0], quote.base);
+                (void)accept(world, &world->wang);
+            } else {
+                delete_quote(world, &quote);
+                (void)(turn == 0 ? accept(world, &world->li) : merge(world, &world->li));
+            }
+        }
+        assert_true(is_live(world, ENTITY_QUOTE, &quote.id));
+        assert_false(is_live(world, ENTITY_QUOTE_LINE, &quote.lines[0]));
+        assert_true(is_live(world, ENTITY_QUOTE_LINE, &quote.lines[1]));
+    }
+}
+
+/* Given a deal, when one says the state that it is in and another deletes it unseen, then it stays,
+ * whoever comes first, and the conflict log says by whose work. */
+static void test_decide_deletion__a_state_said_again_is_an_edit(void **state)
+{
+    struct world *world = *state;
+    for (int edit_first = 0; edit_first < 2; edit_first++) {
+        char entry[60];
+        struct id customer = make_customer(world, &world->li, "shop");
+        struct id id = make_record(world, ENTITY_OPPORTUNITY);
+        put_id(world, OPPORTUNITY_CUSTOMER_ID, &customer);
+        put_text(world, OPPORTUNITY_SUBJECT, "deal");
+        int64_t base = accept(world, &world->li);
+        for (int turn = 0; turn < 2; turn++) {
+            bool edits = (turn == 0) == (edit_first == 1);
+            if (edits) {
+                edit_record(world, ENTITY_OPPORTUNITY, &id, base);
+                put_text(world, dk_machine_field(dk_entity(ENTITY_OPPORTUNITY)), "tracking");
+            } else {
+                delete_record(world, ENTITY_OPPORTUNITY, &id, base);
+            }
+            struct device *who = edits ? &world->wang : &world->li;
+            (void)(turn == 0 ? accept(world, who) : merge(world, who));
+        }
+        assert_true(is_live(world, ENTITY_OPPORTUNITY, &id));
+        (void)snprintf(entry, sizeof entry, "\"\\\"edit\\\"\",\"\\\"delete\\\"\",%u,%u,",
+                       world->wang.author.device_no, world->li.author.device_no);
+        expect_in(pull_all(world, &world->office, base), entry);
+    }
+}
+
 #define TEST(name)                                                                                 \
     cmocka_unit_test_setup_teardown(test_decide_deletion__##name, setup_world, teardown_world)
 
@@ -416,6 +473,8 @@ int main(void)
         TEST(work_of_before_a_move_brings_a_document_back),
         TEST(a_stranger_brings_nothing_back),
         TEST(sums_follow_and_do_not_travel),
+        TEST(work_on_a_line_that_is_gone_counts),
+        TEST(a_state_said_again_is_an_edit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

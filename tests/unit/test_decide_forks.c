@@ -254,6 +254,25 @@ static void test_decide_forks__who_deletes_a_line_learns_of_the_revisions(void *
     expect_in(pull_all(world, &world->office, before), "\"quote_line\",\"op\":\"delete\"");
 }
 
+/* Given a quote whose sender had edited a line, when another who had seen neither deletes the line,
+ * then the revision that this makes keeps it, and the conflict log says so. */
+static void test_decide_forks__a_delete_that_loses_in_the_revision_is_noted(void **state)
+{
+    struct world *world = *state;
+    struct paper paper = make_paper(world);
+    struct srv_record fork;
+    edit_record(world, ENTITY_QUOTE_LINE, &paper.lines[1], paper.seen);
+    put_int(world, QUOTE_LINE_QTY, 7000);
+    (void)accept(world, &world->wang);
+    send_quote(world, &paper, copy_text(world, &paper));
+    (void)accept(world, &world->wang);
+    int64_t before = world->org.head;
+    delete_record(world, ENTITY_QUOTE_LINE, &paper.lines[1], paper.seen);
+    (void)merge(world, &world->office);
+    assert_true(find_fork(world, &paper, &fork));
+    expect_in(pull_all(world, &world->li, before), "\"\\\"edit\\\"\",\"\\\"delete\\\"\"");
+}
+
 /* ---- numbers of revisions */
 
 static struct id make_revision(struct world *world, const struct paper *paper, const struct id *of,
@@ -320,6 +339,7 @@ int main(void)
         FORKS_TEST(sending_the_same_twice_is_no_conflict),
         FORKS_TEST(each_editor_is_told),
         FORKS_TEST(who_deletes_a_line_learns_of_the_revisions),
+        FORKS_TEST(a_delete_that_loses_in_the_revision_is_noted),
         FORKS_TEST(no_two_revisions_are_the_same),
     };
     return cmocka_run_group_tests_name("decide_forks", tests, NULL, NULL);
