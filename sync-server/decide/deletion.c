@@ -261,6 +261,13 @@ static int64_t seen_unnamed(struct decision *decision, const struct work *docume
     return decision->author->is_server || !knows ? srv_work_seen(decision, document->change) : 0;
 }
 
+/* The same of one that is gone by now: that it was made is no edit. */
+static int64_t seen_gone(const struct work *child, int64_t seen)
+{
+    int64_t made = child->row.stamps[child->row.record.entity->parent_field].position;
+    return made > seen ? made : seen;
+}
+
 /* The latest edit of the document or a child that the author had not seen; position 0: none. Of a
  * child that is gone by now, too, where its delete was not seen either: what counts does not depend
  * on which delete comes first. */
@@ -282,7 +289,7 @@ static struct stamp unseen_edit(struct decision *decision, const struct work *do
         }
         latest = srv_latest_other(&work->row, mine);
         int64_t bound = work->change != NULL ? srv_work_seen(decision, work->change)
-                        : work->row.deleted  ? seen
+                        : work->row.deleted  ? seen_gone(work, seen)
                                              : seen_unnamed(decision, document, work);
         if (latest.position > bound && latest.position > unseen.position) {
             unseen = latest;
