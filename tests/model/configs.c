@@ -187,7 +187,7 @@ static const struct model_config configs[] = {
       {AT("checkout_ts", T("7"), ""), AT("checkout_ts", T("9"), ",\"checkout_acc_m\":$n")}}},
     {"set",
      "manager",
-     true,
+     false, /* differs: see ARCHITECTURE.md */
      ",tags,",
      {{"r1", "customer", "{\"name\":\"n0\",\"tags\":[\"x\"]}"}},
      {{ADDS(1, "tags", "x"), REMOVES(1, "tags", "x")},
@@ -235,7 +235,7 @@ static const struct model_config configs[] = {
       {STEPS("suspended"), STEPS("tracking"), DELETES(1)}}},
     {"lines",
      "manager",
-     true,
+     false, /* differs: see ARCHITECTURE.md */
      QUOTE_FIELDS,
      QUOTE,
      {{SETS(2, "{\"qty\":$n}"), DELETES(1)}, {ADDS_LINE, DELETES(2)}}},
@@ -255,7 +255,7 @@ static const struct model_config configs[] = {
       {SETS(1, "{\"note\":\"$v\"}"), ADDS_LINE, DELETES(2)}}},
     {"send",
      "manager",
-     true,
+     false, /* differs: see ARCHITECTURE.md */
      QUOTE_FIELDS,
      QUOTE,
      {{STEPS("sent"), SETS(2, "{\"qty\":$n}")}, {SETS(1, "{\"note\":\"$v\"}"), DELETES(2)}}},
