@@ -261,16 +261,9 @@ static int64_t seen_unnamed(struct decision *decision, const struct work *docume
     return decision->author->is_server || !knows ? srv_work_seen(decision, document->change) : 0;
 }
 
-/* The same of one that is gone by now: that it was made is no edit. */
-static int64_t seen_gone(const struct work *child, int64_t seen)
-{
-    int64_t made = child->row.stamps[child->row.record.entity->parent_field].position;
-    return made > seen ? made : seen;
-}
-
 /* The latest edit of the document or a child that the author had not seen; position 0: none. Of a
- * child that is gone by now, too, where its delete was not seen either: what counts does not depend
- * on which delete comes first. */
+ * child that is gone by now, too, where the author names it, and so had not seen its delete: what
+ * counts does not depend on which delete comes first. Of one that is not named nothing is known. */
 static struct stamp unseen_edit(struct decision *decision, const struct work *document)
 {
     uint32_t mine = decision->author->device_no;
@@ -282,15 +275,12 @@ static struct stamp unseen_edit(struct decision *decision, const struct work *do
     }
     for (const struct work *work = srv_work_children(decision, &document->row.record.id);
          work != NULL; work = work->same_parent_slot) {
-        if (!is_stored(work, document) ||
-            (work->row.deleted &&
-             (work->row.deletion.position <= seen || work->row.deletion.device_no == mine))) {
+        if (!is_stored(work, document) || (work->row.deleted && work->change == NULL)) {
             continue;
         }
         latest = srv_latest_other(&work->row, mine);
-        int64_t bound = work->change != NULL ? srv_work_seen(decision, work->change)
-                        : work->row.deleted  ? seen_gone(work, seen)
-                                             : seen_unnamed(decision, document, work);
+        int64_t bound = work->change == NULL ? seen_unnamed(decision, document, work)
+                                             : srv_work_seen(decision, work->change);
         if (latest.position > bound && latest.position > unseen.position) {
             unseen = latest;
         }
@@ -311,9 +301,7 @@ static bool spare_child(struct decision *decision, struct work *child)
 /* Deletes a document with all its children, or, against an unseen edit, nothing of it. */
 static bool delete_document(struct decision *decision, struct work *document)
 {
-    int64_t seen = srv_work_seen(decision, document->change);
-    if (!srv_decide_adopt_children(decision, document) ||
-        !srv_decide_adopt_deleted(decision, document, seen + 1, INT64_MAX)) {
+    if (!srv_decide_adopt_children(decision, document)) {
         return false;
     }
     struct stamp edit = unseen_edit(decision, document);

@@ -161,11 +161,10 @@ static bool restamp_unit(struct decision *decision, struct work *work, const str
 
 /* Who may only propose has given what stands already: that stays whose it is, though the record was
  * worked on. */
-static bool leave_unit(struct decision *decision, struct work *work, const struct unit *unit,
-                       bool seen)
+static bool leave_unit(struct decision *decision, struct work *work, const struct unit *unit)
 {
-    struct stamp stamp = srv_merge_stamp_at(decision, unit->time, &unit->stamp, seen);
-    return seen || srv_merge_trace(decision, work, &stamp);
+    struct stamp stamp = srv_merge_stamp_at(decision, unit->time, &unit->stamp, false);
+    return srv_merge_trace(decision, work, &stamp);
 }
 
 /* What the change wanted does not stand: its author is told what does. */
@@ -226,7 +225,7 @@ static bool merge_unit(struct decision *decision, struct work *work, const struc
     }
     if (srv_decide_only_proposes(decision, field)) {
         return result == MERGE_SAME
-                   ? leave_unit(decision, work, unit, known)
+                   ? leave_unit(decision, work, unit)
                    : srv_decide_propose(decision, work, unit->fields[0], &unit->incoming[0]);
     }
     return put_result(decision, work, unit, result, known);

@@ -423,6 +423,23 @@ static void test_decide_deletion__work_on_a_line_that_is_gone_counts(void **stat
     }
 }
 
+/* Given a quote whose line one has edited and deleted, when another who has seen that deletes the
+ * quote, then it is deleted: the version of the quote is as old as ever, and does not tell. */
+static void test_decide_deletion__a_line_that_was_seen_to_go_holds_nothing(void **state)
+{
+    struct world *world = *state;
+    struct quote quote = make_quote(world);
+    edit_record(world, ENTITY_QUOTE_LINE, &quote.lines[0], quote.base);
+    put_int(world, QUOTE_LINE_QTY, 5000);
+    (void)accept(world, &world->wang);
+    delete_record(world, ENTITY_QUOTE_LINE, &quote.lines[0], world->org.head);
+    (void)accept(world, &world->wang);
+    delete_record(world, ENTITY_QUOTE, &quote.id, quote.base);
+    delete_record(world, ENTITY_QUOTE_LINE, &quote.lines[1], quote.base);
+    (void)accept(world, &world->li);
+    assert_int_equal(live(world, &quote), 0);
+}
+
 /* Given a deal, when one says the state that it is in and another deletes it unseen, then it stays,
  * whoever comes first, and the conflict log says by whose work. */
 static void test_decide_deletion__a_state_said_again_is_an_edit(void **state)
@@ -474,6 +491,7 @@ int main(void)
         TEST(a_stranger_brings_nothing_back),
         TEST(sums_follow_and_do_not_travel),
         TEST(work_on_a_line_that_is_gone_counts),
+        TEST(a_line_that_was_seen_to_go_holds_nothing),
         TEST(a_state_said_again_is_an_edit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

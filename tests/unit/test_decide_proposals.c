@@ -215,6 +215,29 @@ static void test_decide_proposals__nothing_is_accepted_for_what_is_gone(void **s
     reject(world, &world->office, REJECT_REF_MISSING, "record_id", "");
 }
 
+/* Given a customer, when a rep says what stands and the office deletes the customer unseen, then it
+ * stays, whoever comes first. */
+static void test_decide_proposals__to_say_what_stands_is_work(void **state)
+{
+    struct world *world = *state;
+    for (int rep_first = 0; rep_first < 2; rep_first++) {
+        struct id customer = make_taxed(world, "1");
+        int64_t base = world->org.head;
+        for (int turn = 0; turn < 2; turn++) {
+            bool rep = (turn == 0) == (rep_first == 1);
+            if (rep) {
+                put_tax(world, &customer, base, "1");
+            } else {
+                delete_record(world, ENTITY_CUSTOMER, &customer, base);
+            }
+            struct device *who = rep ? &world->li : &world->office;
+            (void)(turn == 0 ? accept(world, who) : merge(world, who));
+        }
+        expect_text(world, ENTITY_CUSTOMER, &customer, CUSTOMER_TAX_NO, "1");
+        assert_true(is_live(world, ENTITY_CUSTOMER, &customer));
+    }
+}
+
 /* Given a proposal, when one changeset accepts it and changes the customer elsewhere, then its
  * author gets the accepted value, too, which it has not sent. */
 static void test_decide_proposals__accepted_and_changed_at_once(void **state)
@@ -356,6 +379,7 @@ int main(void)
         TEST(what_stands_stays_whose_it_is),
         TEST(accepted_and_changed_at_once),
         TEST(accepted_and_deleted_at_once),
+        TEST(to_say_what_stands_is_work),
         TEST(an_acceptance_follows_the_redirect),
         TEST(an_acceptance_of_before_a_move_stands),
     };
