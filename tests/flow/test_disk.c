@@ -137,7 +137,6 @@ static void test_disk__no_number_that_was_sent_is_used_again(void **state)
     }
 }
 
-/* By default a commit that returned is on the disk. */
 /* A code is good for one enrolment: who has enrolled stays so, also with the relaxed option. */
 static void test_disk__an_enrolment_is_on_the_disk(void **state)
 {
@@ -151,6 +150,7 @@ static void test_disk__an_enrolment_is_on_the_disk(void **state)
     retire(rep);
 }
 
+/* By default a commit that returned is on the disk. */
 static void test_disk__default_loses_nothing(void **state)
 {
     (void)state;

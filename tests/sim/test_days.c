@@ -8,9 +8,10 @@
  *   DAYBOOK_SIM_FIRST=n    the first seed; 1
  *   DAYBOOK_SIM_SEEDS=n    how many; without it, as many as fit into the time
  *   DAYBOOK_SIM_SECONDS=n  the time; 12
- *   DAYBOOK_SIM_TRACE=1    tells each step; with DAYBOOK_SIM_SQL=query also what the query gives on
- *                          a device after each sync, with DAYBOOK_SIM_REPLIES=1 what the server
- * says DAYBOOK_SIM_SKIP=a-b,c leaves these steps out; shrink.py finds the fewest that fail
+ *   DAYBOOK_SIM_TRACE=1    tells each step
+ *   DAYBOOK_SIM_SQL=query  with that also what the query gives on a device after each sync
+ *   DAYBOOK_SIM_REPLIES=1  with that also what the server says
+ *   DAYBOOK_SIM_SKIP=a-b,c leaves these steps out; shrink.py finds the fewest that fail
  */
 #define _DEFAULT_SOURCE /* syscall */
 
