@@ -15,7 +15,7 @@ static struct value base_value(const struct daybook_record *record, int field)
 }
 
 /* The change of a set or map that leads from the base to `wanted`, with all that was said of it
- * before; *empty where that is nothing. False: no memory. */
+ * before, as far as one change has room for it; *empty where that is nothing. False: no memory. */
 static bool collection_change(const struct daybook_record *record, int field,
                               const struct value *wanted, struct value *change, bool *empty)
 {
@@ -27,10 +27,14 @@ static bool collection_change(const struct daybook_record *record, int field,
     *empty = dk_value_equal(&base, wanted);
     for (const struct said *said = record->said; fine && said != NULL; said = said->next) {
         if (said->field == field) {
-            const struct value before = *change;
-            fine = is_set ? dk_set_insist(&before, &said->change, wanted, arena, change)
-                          : dk_map_insist(&before, &said->change, wanted, arena, change);
-            *empty = false;
+            struct value more;
+            fine = is_set ? dk_set_insist(change, &said->change, wanted, arena, &more)
+                          : dk_map_insist(change, &said->change, wanted, arena, &more);
+            if (fine) {
+                *change = more;
+                *empty = false;
+            }
+            fine = fine || !arena->failed;
         }
     }
     return fine;

@@ -2,7 +2,8 @@
  *
  * Owns what is taken out of the inbox to be mended: the changes of a rejected changeset and of
  * those that hang from it, as one transaction. Called by the API. Invariant: one change per record,
- * which does what the single ones did one after the other.
+ * which does what the single ones did one after the other; of a set or map it may say something
+ * more than once.
  */
 #include "engine/store/inside.h"
 
@@ -29,128 +30,28 @@ static struct field_value *find_value(struct change *change, const struct field_
     return NULL;
 }
 
-/* Reads {"add":[…],"remove":[…]} into two sets as raw arrays; missing: NULL values. */
-static bool split_set(const struct value *change, struct arena *arena, struct value sides[2])
-{
-    struct json_reader json;
-    enum json_type type;
-    char *copy = dk_arena_copy(arena, change->text, change->length);
-    memset(sides, 0, 2 * sizeof sides[0]);
-    if (copy == NULL) {
-        return false;
-    }
-    dk_json_open(&json, copy, change->length);
-    if (dk_json_next(&json) != JSON_OBJECT) {
-        return false;
-    }
-    while ((type = dk_json_key(&json)) == JSON_STRING) {
-        struct value *side = json.length == 3 ? &sides[0] : &sides[1];
-        const char *raw;
-        size_t length;
-        if (!dk_json_skip(&json, &raw, &length)) {
-            return false;
-        }
-        *side = (struct value){.kind = VALUE_TEXT, .length = (uint32_t)length};
-        side->text = raw;
-    }
-    return type == JSON_END;
-}
-
-/* A set change out of two raw arrays: {"add":a} etc. as the argument of dk_set_apply. */
-static struct value one_side(const char *name, const struct value *array, struct arena *arena)
-{
-    struct buffer out;
-    struct value value = {.kind = VALUE_TEXT, .length = 2};
-    value.text = "{}";
-    if (array->kind != VALUE_TEXT) {
-        return value;
-    }
-    dk_buffer_init(&out, LIMIT_TEXT_BYTES);
-    dk_buffer_append_text(&out, "{\"");
-    dk_buffer_append_text(&out, name);
-    dk_buffer_append_text(&out, "\":");
-    dk_buffer_append(&out, array->text, array->length);
-    dk_buffer_append_char(&out, '}');
-    value.length = (uint32_t)out.length;
-    value.text = dk_arena_copy(arena, out.bytes, out.length);
-    dk_buffer_clear(&out);
-    return value;
-}
-
-/* Both changes of a set, the later winning: add = (a.add - b.remove) + b.add, remove = (a.remove -
- * b.add) + b.remove. */
-static bool join_sets(const struct value *a, const struct value *b, struct arena *arena,
-                      struct value *joined)
-{
-    struct value first[2], second[2], result[2];
-    struct buffer out;
-    if (!split_set(a, arena, first) || !split_set(b, arena, second)) {
-        return false;
-    }
-    for (int side = 0; side < 2; side++) {
-        struct value without = one_side("remove", &second[1 - side], arena);
-        struct value with = one_side("add", &second[side], arena);
-        struct value step;
-        if (!dk_set_apply(&first[side], &without, arena, &step) ||
-            !dk_set_apply(&step, &with, arena, &result[side])) {
-            return false;
-        }
-    }
-    dk_buffer_init(&out, LIMIT_TEXT_BYTES);
-    dk_buffer_append_text(&out, "{\"add\":");
-    dk_buffer_append(&out, result[0].kind == VALUE_TEXT ? result[0].text : "[]",
-                     result[0].kind == VALUE_TEXT ? result[0].length : 2);
-    dk_buffer_append_text(&out, ",\"remove\":");
-    dk_buffer_append(&out, result[1].kind == VALUE_TEXT ? result[1].text : "[]",
-                     result[1].kind == VALUE_TEXT ? result[1].length : 2);
-    dk_buffer_append_char(&out, '}');
-    *joined = (struct value){.kind = VALUE_TEXT, .length = (uint32_t)out.length};
-    joined->text = dk_arena_copy(arena, out.bytes, out.length);
-    bool fine = out.status == DAYBOOK_OK && joined->text != NULL;
-    dk_buffer_clear(&out);
-    return fine;
-}
-
-/* Both changes of a map: the keys of the second over those of the first. */
-static bool join_maps(const struct value *a, const struct value *b, struct arena *arena,
-                      struct value *joined)
-{
-    struct field_value values[LIMIT_CUSTOM_KEYS];
-    size_t cursor = 0, key_length, raw_length;
-    const char *key, *raw;
-    int count = 0;
-    while (count < LIMIT_CUSTOM_KEYS &&
-           dk_map_next(b, &cursor, &key, &key_length, &raw, &raw_length)) {
-        values[count].field = -1;
-        values[count].name = key;
-        values[count].name_length = (uint32_t)key_length;
-        values[count].value = (struct value){.kind = VALUE_TEXT, .length = (uint32_t)raw_length};
-        values[count++].value.text = raw;
-    }
-    return dk_records_join(a, values, count, arena, joined) == DAYBOOK_OK;
-}
-
-/* Puts a later value over an earlier one of the same field. `whole`: the earlier change makes the
- * record, so its sets and maps are whole. */
-static bool join_value(const struct field *field, bool whole, struct field_value *earlier,
+/* Puts a later value over an earlier one of the same field: of a record that is made, its sets and
+ * maps are whole. */
+static bool join_value(const struct field *field, struct field_value *earlier,
                        const struct field_value *later, struct arena *arena)
 {
     struct value before = earlier->value;
-    bool is_change = before.kind == VALUE_TEXT && later->value.kind == VALUE_TEXT;
-    if (field->type == FIELD_SET && whole) {
-        return dk_set_apply(&before, &later->value, arena, &earlier->value);
+    switch (field->type) {
+    case FIELD_SET: return dk_set_apply(&before, &later->value, arena, &earlier->value);
+    case FIELD_MAP: return dk_map_apply(&before, &later->value, arena, &earlier->value);
+    default: *earlier = *later; return true;
     }
-    if (field->type == FIELD_MAP && whole) {
-        return dk_map_apply(&before, &later->value, arena, &earlier->value);
+}
+
+/* Whether a value says only what becomes of some elements or keys: such ones stay one behind the
+ * other, for together they may be more than one change can say. */
+static bool is_step(const struct change *change, const struct field_value *value)
+{
+    if (change->op == BLOCK_NEW || value->field < 0) {
+        return false;
     }
-    if (field->type == FIELD_SET && is_change) {
-        return join_sets(&before, &later->value, arena, &earlier->value);
-    }
-    if (field->type == FIELD_MAP && is_change) {
-        return join_maps(&before, &later->value, arena, &earlier->value);
-    }
-    *earlier = *later;
-    return true;
+    enum field_type type = change->entity->fields[value->field].type;
+    return type == FIELD_SET || type == FIELD_MAP;
 }
 
 /* The later change of the same record on top of the earlier one. */
@@ -172,20 +73,21 @@ static bool join(struct change *earlier, const struct change *later, struct aren
     }
     earlier->values = values;
     for (int i = 0; i < later->value_count; i++) {
-        struct field_value *place = find_value(earlier, &later->values[i]);
+        bool beside = is_step(earlier, &later->values[i]);
+        struct field_value *place = beside ? NULL : find_value(earlier, &later->values[i]);
         if (place == NULL) {
             place = &earlier->values[earlier->value_count++];
             *place = later->values[i];
             if (earlier->op == BLOCK_NEW && place->field >= 0) {
                 struct field_value none = {.field = place->field};
                 const struct field *field = &earlier->entity->fields[place->field];
-                if (!join_value(field, true, &none, place, arena)) {
+                if (!join_value(field, &none, place, arena)) {
                     return false;
                 }
                 *place = none;
             }
-        } else if (!join_value(&earlier->entity->fields[place->field], earlier->op == BLOCK_NEW,
-                               place, &later->values[i], arena)) {
+        } else if (!join_value(&earlier->entity->fields[place->field], place, &later->values[i],
+                               arena)) {
             return false;
         }
     }

@@ -155,18 +155,20 @@ static daybook_status run_rules(struct write *write, const struct change *change
 }
 
 /* What a change of a visit is to the reckoning: nothing where it is not judged by what changes. One
- * that is gone or does not count by itself is only looked behind, where others are judged by it. */
+ * that is gone or does not count by itself is only looked behind, where others are judged by it: by
+ * its way, or as twins of one that counts. */
 static daybook_status touch_visit(struct write *write, const struct change *change,
                                   const struct record *before, const struct record *record)
 {
     const struct record *after = change->op == BLOCK_DELETE ? NULL : record;
+    const struct value *shown = &record->values[VISIT_EFFECTIVE];
+    bool counts = shown->kind == VALUE_INT && shown->integer != 0;
     daybook_status status =
-        dk_visit_way_differs(before, after)
+        dk_visit_way_differs(before, after) || (after == NULL && counts)
             ? dk_visits_note(write->store, &write->touched, record, after != NULL)
             : DAYBOOK_OK;
     uint64_t sent = dk_records_mask(change->values, change->value_count);
-    const struct value *shown = &record->values[VISIT_EFFECTIVE];
-    bool open = dk_visit_may_count(record) || (shown->kind == VALUE_INT && shown->integer != 0);
+    bool open = dk_visit_may_count(record) || counts;
     bool judged =
         change->op == BLOCK_NEW || (change->op == BLOCK_SET && (sent & dk_visit_facts()) != 0);
     return status == DAYBOOK_OK && judged && open

@@ -16,7 +16,6 @@
 struct candidate {
     struct value value;
     struct stamp stamp; /* position 0: nobody's */
-    int number;         /* of the row; -1: none */
 };
 
 /* The value of a row. One of another type, which no engine writes, is none. */
@@ -106,15 +105,16 @@ static bool judge_proposed(struct decision *decision, struct work *work, int fie
 {
     const struct field *definition = &work->row.record.entity->fields[field];
     const unsigned deciding = MACHINE_M | MACHINE_B | MACHINE_Y;
-    struct candidate stands = {.number = -1}, latest = stands;
+    struct candidate stands = {.stamp = {0}}, latest = stands;
     for (int i = 0; i < count; i++) {
-        struct candidate candidate = {.stamp = rows[i].stamp, .number = i};
+        struct candidate candidate = {.stamp = rows[i].stamp};
         if (!read_value(decision, definition, &rows[i], &candidate.value)) {
             return false;
         }
         enum merge_result result = judge(&stands, &candidate, rows[i].seen);
         bool decides = rows[i].makes || (rows[i].roles & deciding) != 0;
-        bool noted = stands.number == latest.number;
+        bool noted = dk_value_equal(&stands.value, &latest.value) &&
+                     judge(&latest, &candidate, rows[i].seen) == result;
         if (!decides && result != MERGE_SAME &&
             !propose(decision, work, field, &rows[i], &stands, &candidate)) {
             return false;

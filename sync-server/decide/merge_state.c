@@ -65,15 +65,15 @@ static bool note(struct decision *decision, const struct step *step, int kept, u
                                  &lost_value, lost_device, &(struct value){.kind = VALUE_NULL});
 }
 
-/* Whose the state is: of the last operation that led to it. The field's stamp is of the last one
- * that was made at all. */
-static uint32_t holder(const struct step *step, int rank)
+/* Whose the state is: of the last operation of its epoch that led to it. The field's stamp is of
+ * the last one that was made at all. */
+static uint32_t holder(const struct step *step, struct state_view view)
 {
     uint32_t device_no = step->work->row.stamps[step->field].device_no;
     int64_t latest = 0;
     for (int i = 0; i < step->count; i++) {
         const struct state_op *op = &step->ops[i];
-        if (op->rank == rank && op->position > latest) {
+        if (op->epoch == view.epoch && op->rank == view.rank && op->position > latest) {
             latest = op->position;
             device_no = op->device_no;
         }
@@ -111,7 +111,7 @@ static bool put(struct decision *decision, const struct step *step)
 /* Takes the step: another operation in the register. */
 static bool take(struct decision *decision, struct step *step, bool downward)
 {
-    uint32_t before = holder(step, step->before.rank);
+    uint32_t before = holder(step, step->before);
     struct state_op op = dk_state_step(step->seen, step->rank, downward, decision->position,
                                        decision->author->device_no);
     step->count = dk_state_add(step->ops, step->count, &op);
@@ -125,16 +125,16 @@ static bool take(struct decision *decision, struct step *step, bool downward)
     if (!put(decision, step)) {
         return false;
     }
-    int after = dk_state_value(step->ops, step->count).rank;
+    struct state_view after = dk_state_value(step->ops, step->count);
     uint32_t mine = decision->author->device_no;
     bool concurrent =
         step->before.rank != step->seen.rank || step->before.epoch != step->seen.epoch;
-    if (after != step->rank) {
+    if (after.rank != step->rank) {
         step->work->own |= (uint64_t)1 << step->field;
-        return note(decision, step, after, holder(step, after), step->rank, mine);
+        return note(decision, step, after.rank, holder(step, after), step->rank, mine);
     }
-    return !concurrent || step->before.rank == after ||
-           note(decision, step, after, mine, step->before.rank, before);
+    return !concurrent || step->before.rank == after.rank ||
+           note(decision, step, after.rank, mine, step->before.rank, before);
 }
 
 /* The step was right when it was taken, but by now it is for others to take: it becomes a request,
@@ -164,7 +164,7 @@ static bool ask(struct decision *decision, const struct step *step)
     row->stamps[field] = srv_merge_stamp(decision, &row->stamps[field], true);
     step->work->changed |= (uint64_t)1 << field;
     step->work->own |= both;
-    return note(decision, step, step->before.rank, holder(step, step->before.rank), step->rank,
+    return note(decision, step, step->before.rank, holder(step, step->before), step->rank,
                 decision->author->device_no);
 }
 
@@ -198,7 +198,7 @@ static bool decide_step(struct decision *decision, struct step *step)
             return true;
         }
         work->own |= (uint64_t)1 << step->field;
-        return note(decision, step, step->before.rank, holder(step, step->before.rank), step->rank,
+        return note(decision, step, step->before.rank, holder(step, step->before), step->rank,
                     decision->author->device_no);
     case MACHINE_STEP_UP:
         return step->before.rank != step->seen.rank &&

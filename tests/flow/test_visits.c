@@ -194,6 +194,30 @@ static void test_visits__the_way_from_the_one_before(void **state)
     assert_said(second, "counts");
 }
 
+/* Given a visit without a place that its manager has verified, when it is deleted, then the one
+ * behind it is no twin any more, on the device at once. */
+static void test_visits__a_twin_of_one_without_a_place(void **state)
+{
+    char first[DAYBOOK_ID_SIZE], twin[DAYBOOK_ID_SIZE];
+    struct rep *boss = company_hire(&company, "boss", "manager", "East");
+    (void)state;
+    rep_putf(wang, "visit", first,
+             "{\"customer_id\":\"%s\",\"checkin_ts\":\"1736845200000\","
+             "\"checkout_ts\":\"1736845800000\",\"status\":\"completed\"" FEEDBACK "}",
+             shop);
+    company_settle(&company);
+    assert_said(first, "no_place");
+    rep_patch(boss, "visit", first, "{\"status\":\"verified\"}");
+    company_settle(&company);
+    assert_said(first, "counts");
+    add_visit(120, FEEDBACK, twin);
+    assert_said(twin, "twin?");
+    rep_delete(wang, "visit", first);
+    assert_said(twin, "counts?");
+    company_settle(&company);
+    assert_said(twin, "counts");
+}
+
 /* Given a visit of which everything is settled, when an action comes to it, then the device says so
  * at once when it is asked, and the field when the server has decided. */
 static void test_visits__an_action_alone(void **state)
@@ -317,6 +341,7 @@ int main(void)
         TEST(what_is_not_judged_anew_stays),
         TEST(an_action_alone),
         TEST(the_way_from_the_one_before),
+        TEST(a_twin_of_one_without_a_place),
         TEST(no_sum_has_it),
         TEST(a_store_of_before),
         TEST(why_it_does_not_count),

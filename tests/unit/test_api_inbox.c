@@ -140,6 +140,39 @@ static void test_api_inbox__sets_go_up_again_though_they_show(void **state)
     assert_non_null(strstr(body, "{\"vip\":null}"));
 }
 
+/* Given two rejected changes that together put and take away more keys than one change may name,
+ * then what differs goes up, and what shows already does not. */
+static void test_api_inbox__a_chain_of_more_keys_than_fit(void **state)
+{
+    struct world *world = *state;
+    char wu[DAYBOOK_ID_SIZE], key[16];
+    daybook_transaction *transaction = NULL;
+    daybook_record *record = NULL;
+    daybook_error error = DAYBOOK_ERROR_INIT;
+    prepare(world, wu);
+    for (int step = 0; step < 2; step++) {
+        device_must(daybook_begin(world->engine, &transaction), NULL);
+        device_must(daybook_patch(transaction, "customer", wu, DAYBOOK_ANY_VERSION, &record), NULL);
+        for (int i = 0; i < 50 + 10 * (step == 0); i++) {
+            (void)snprintf(key, sizeof key, "old%d", i);
+            device_must(daybook_set_custom(record, key, step == 0 ? "1" : "null"), NULL);
+            (void)snprintf(key, sizeof key, "new%d", i);
+            device_must(step == 0 ? DAYBOOK_OK : daybook_set_custom(record, key, "1"), NULL);
+        }
+        device_must(daybook_commit(transaction, NULL), NULL);
+        daybook_end(&transaction);
+    }
+    script_reject(&world->script, 2, REJECT_POLICY, "custom", "test");
+    script_reject(&world->script, 3, REJECT_DEPENDS, "", "");
+    device_sync(&world->device);
+    device_must(daybook_inbox_reopen(world->engine, only_item(world), &transaction, &error),
+                &error);
+    device_must(daybook_commit(transaction, &error), &error);
+    daybook_end(&transaction);
+    assert_int_equal(device_int(&world->device, "SELECT count(*) FROM customer, json_each(custom)"),
+                     60);
+}
+
 static void test_api_inbox__what_depends_comes_back_as_one(void **state)
 {
     struct world *world = *state;
@@ -243,6 +276,7 @@ int main(void)
         API_TEST(test_api_inbox__a_rejected_record_is_mended_and_sent_anew),
         API_TEST(test_api_inbox__a_rejected_change_keeps_its_sets),
         API_TEST(test_api_inbox__sets_go_up_again_though_they_show),
+        API_TEST(test_api_inbox__a_chain_of_more_keys_than_fit),
         API_TEST(test_api_inbox__what_depends_comes_back_as_one),
         API_TEST(test_api_inbox__a_rejected_delete_of_a_document_is_made_again),
         API_TEST(test_api_inbox__discarding_drops_it_for_good),

@@ -298,6 +298,25 @@ static void test_decide_given__what_lost_unseen_is_noted(void **state)
     expect_in(page, "\"\\\"7\\\"\",\"\\\"5\\\"\"");
 }
 
+/* Given a rep who said what stood, when the office has said something else unseen, then what lost
+ * is not noted once more: it was when the office's came. */
+static void test_decide_given__what_lost_is_noted_once(void **state)
+{
+    struct world *world = *state;
+    int64_t made;
+    struct id id = make_guessed(world, &made);
+    const struct stamp first = {made + 1, 10 << 16, boss.author.device_no};
+    const struct stamp again = {made + 2, 20 << 16, world->li.author.device_no};
+    const struct stamp third = {made + 3, 30 << 16, world->office.author.device_no};
+    world->org.head = made + 3;
+    give(world, ENTITY_CUSTOMER, &id, "tax_no", &boss, first, made, "5");
+    give(world, ENTITY_CUSTOMER, &id, "tax_no", &world->li, again, made + 1, "5");
+    give(world, ENTITY_CUSTOMER, &id, "tax_no", &world->office, third, made, "7");
+    int64_t converted = convert(world, ENTITY_CUSTOMER, &id).position;
+    expect_text(world, ENTITY_CUSTOMER, &id, CUSTOMER_TAX_NO, "7");
+    expect_not_in(pull_all(world, &world->wang, converted - 1), "\"field_conflict\"");
+}
+
 /* Given a step that the machine does not have, or that is not its author's to take, then the state
  * stands, and what was wanted is in the conflict log. */
 static void test_decide_given__a_step_that_is_none_is_noted(void **state)
@@ -343,6 +362,7 @@ int main(void)
         GIVEN_TEST(test_decide_given__states_end_as_if_the_machine_had_been_known),
         GIVEN_TEST(test_decide_given__of_an_unknown_author_a_proposal_is_made),
         GIVEN_TEST(test_decide_given__what_lost_unseen_is_noted),
+        GIVEN_TEST(test_decide_given__what_lost_is_noted_once),
         GIVEN_TEST(test_decide_given__a_step_that_is_none_is_noted),
         GIVEN_TEST(test_decide_given__what_is_nobodys_is_told_to_be_gone),
     };

@@ -403,49 +403,6 @@ static void test_decide_state__step_that_lost_counts_against_a_delete(void **sta
     assert_true(is_live(world, ENTITY_OPPORTUNITY, &id));
 }
 
-/* Given a visit that became another one, which a manager had rejected and reopened, when the
- * manager takes a step of the one that went, not knowing of that, then it is judged from its first
- * state and the manager's own steps; "no state" is none that a step leads to, whatever was seen. */
-static void test_decide_state__step_of_one_that_became_another(void **state)
-{
-    static const struct {
-        const char *to, *becomes; /* NULL: no state; refused */
-    } cases[] = {
-        {NULL, NULL}, {"in_progress", NULL}, {"completed", "completed"}, {"verified", "verified"}};
-    struct world *world = *state;
-    struct device tablet;
-    make_device(world, &tablet, &world->li.author.account.user);
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct id customer = make_customer(world, &world->li, "shop"), visits[2];
-        for (int n = 0; n < 2; n++) {
-            visits[n] = make_record(world, ENTITY_VISIT);
-            put_id(world, VISIT_CUSTOMER_ID, &customer);
-            put_int(world, VISIT_CHECKIN_TS, world->now_ms - (100 - 10 * n) * INT64_C(60000));
-            put_text(world, VISIT_STATUS, "completed");
-            (void)send_changeset(world, n == 0 ? &world->li : &tablet);
-            for (int step = 0; step < 2 && n == 0; step++) {
-                edit_record(world, ENTITY_VISIT, &visits[0], world->org.head);
-                put_text(world, VISIT_STATUS, step == 0 ? "rejected" : "completed");
-                (void)accept(world, step == 0 ? &world->office : &boss);
-            }
-        }
-        assert_int_equal(value_of(world, ENTITY_VISIT, &visits[1], VISIT_REDIRECT_TO).kind,
-                         VALUE_ID);
-        edit_record(world, ENTITY_VISIT, &visits[1], 0);
-        if (cases[i].to == NULL) {
-            put_null(world, VISIT_STATUS);
-        } else {
-            put_text(world, VISIT_STATUS, cases[i].to);
-        }
-        if (cases[i].becomes == NULL) {
-            reject(world, &boss, REJECT_TRANSITION, "status", "step");
-        } else {
-            (void)send_changeset(world, &boss);
-            expect_text(world, ENTITY_VISIT, &visits[0], VISIT_STATUS, cases[i].becomes);
-        }
-    }
-}
-
 /* ---- at random, through the decider */
 
 #define HISTORIES 60
@@ -564,6 +521,37 @@ static void test_decide_state__a_note_says_whose_the_state_is(void **state)
     }
 }
 
+/* Given a deal that was won, opened again and won by somebody else, and a step from before all that
+ * came later and has no effect, when one more such step comes, then it lost to who won it last. */
+static void test_decide_state__a_note_of_a_deal_won_again(void **state)
+{
+    struct world *world = *state;
+    struct id id = make_subject(world, ENTITY_OPPORTUNITY, NULL);
+    int64_t base = world->org.head;
+    char entry[80];
+    static struct device zhao;
+    make_user(world, &zhao, "zhao", "rep", NULL);
+    zhao.author.scope = world->li.author.scope;
+    const struct {
+        struct device *who;
+        const char *to;
+        int64_t seen;
+    } steps[] = {{person(world, BOSS), "won", base},
+                 {person(world, BOSS), "tracking", INT64_MAX},
+                 {&world->li, "won", INT64_MAX},
+                 {person(world, WANG), "won", base},
+                 {&zhao, "lost", base}};
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        edit_record(world, ENTITY_OPPORTUNITY, &id,
+                    steps[i].seen == INT64_MAX ? world->org.head : steps[i].seen);
+        put_state(world, ENTITY_OPPORTUNITY, steps[i].to);
+        assert_true(send_changeset(world, steps[i].who).position > 0);
+    }
+    (void)snprintf(entry, sizeof entry, "\"\\\"won\\\"\",\"\\\"lost\\\"\",%u,",
+                   world->li.author.device_no);
+    expect_in(pull_all(world, &world->office, world->org.head - 1), entry);
+}
+
 int main(void)
 {
 #define STATE_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, teardown_world)
@@ -578,8 +566,8 @@ int main(void)
         STATE_TEST(test_decide_state__cancel_in_time_stands),
         STATE_TEST(test_decide_state__step_wins_against_a_delete_in_both_orders),
         STATE_TEST(test_decide_state__step_that_lost_counts_against_a_delete),
-        STATE_TEST(test_decide_state__step_of_one_that_became_another),
         STATE_TEST(test_decide_state__a_note_says_whose_the_state_is),
+        STATE_TEST(test_decide_state__a_note_of_a_deal_won_again),
         STATE_TEST(test_decide_state__random_histories_end_the_same_in_every_order),
     };
     return cmocka_run_group_tests_name("decide_state", tests, NULL, NULL);
