@@ -9,13 +9,14 @@ set -u
 cd "$(dirname "$0")/.." || exit 2
 . tests/support/setup.sh
 
-all_labels="unit wire flow sim model kill tidy install clang asan tsan"
+all_labels="unit wire flow sim model vfs kill tidy install clang asan tsan"
 
 usage() {
     cat <<EOF
 usage: sh tests/run.sh [--no-install] [LABEL...]
 Without a label all of these run: $all_labels
-  unit wire flow sim model kill tidy install   tests of the release build (gcc)
+  unit wire flow sim model vfs kill tidy install   tests of the release build (gcc); vfs:
+                                     a disk that goes wrong at each of its operations
   clang                              the whole tree compiles without a warning with clang
   asan                               unit, flow and sim under AddressSanitizer and UBSan
   tsan                               what has threads under ThreadSanitizer
@@ -30,7 +31,7 @@ for argument in "$@"; do
     case "$argument" in
     --no-install) install=no ;;
     -h | --help) usage && exit 0 ;;
-    unit | wire | flow | sim | model | kill | tidy | install | clang | asan | tsan | coverage)
+    unit | wire | flow | sim | model | vfs | kill | tidy | install | clang | asan | tsan | coverage)
         labels="$labels $argument"
         ;;
     *) echo "tests/run.sh: unknown label or option '$argument'" >&2 && usage >&2 && exit 2 ;;

@@ -13,25 +13,16 @@
  *   DAYBOOK_SIM_REPLIES=1  with that also what the server says
  *   DAYBOOK_SIM_SKIP=a-b,c leaves these steps out; shrink.py finds the fewest that fail
  */
-#define _DEFAULT_SOURCE /* syscall */
-
-#include "sync-server/service.h"
+#include "tests/support/lab_system.h"
 #include "tests/support/people.h"
 
 #include <daybook/daybook.h>
 
-#include <openssl/rand.h>
-#include <sqlite3.h>
-
-#include <limits.h>
 #include <setjmp.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <time.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -48,61 +39,6 @@ struct day {
     struct lab lab;
     struct people people;
 };
-
-/* ---- the server's time and chance: it asks the system for both, and in this program these
- * functions stand before the system's */
-
-static atomic_int_least64_t true_ms;
-static atomic_uint_least64_t chance;
-
-int64_t lab_now_ms(void)
-{
-    return atomic_load(&true_ms);
-}
-
-void lab_set_now_ms(int64_t now_ms)
-{
-    atomic_store(&true_ms, now_ms);
-}
-
-void lab_set_chance(uint64_t seed)
-{
-    atomic_store(&chance, seed | 1);
-}
-
-int clock_gettime(clockid_t clock, struct timespec *time)
-{
-    if (clock != CLOCK_REALTIME) {
-        return (int)syscall(SYS_clock_gettime, clock, time);
-    }
-    int64_t now_ms = lab_now_ms();
-    time->tv_sec = (time_t)(now_ms / 1000);
-    time->tv_nsec = (long)(now_ms % 1000) * 1000000;
-    return 0;
-}
-
-/* SQLite's chance makes epochs and the log's salt. The first file that a process opens sets it
- * back, in case the process is a fork. */
-static void seed_sqlite(uint64_t seed)
-{
-    sqlite3 *database = NULL;
-    (void)sqlite3_open_v2("/dev/null", &database, SQLITE_OPEN_READONLY, NULL);
-    (void)sqlite3_close(database);
-    (void)sqlite3_test_control(SQLITE_TESTCTRL_PRNG_SEED, (int)(seed % INT_MAX) + 1, NULL);
-    sqlite3_randomness(0, NULL);
-}
-
-int RAND_bytes(unsigned char *bytes, int length)
-{
-    uint64_t state = atomic_load(&chance);
-    for (int i = 0; i < length; i++) {
-        bytes[i] = (unsigned char)(lab_next(&state) >> 16);
-    }
-    atomic_store(&chance, state);
-    return 1;
-}
-
-/* ---- */
 
 static const char *const fault_texts[] = {
 #define FAULT_TEXT(name, text) text,
@@ -317,7 +253,7 @@ static bool is_left_out(int number)
 static uint64_t run_day(struct day *day, uint64_t seed, int64_t *counts)
 {
     struct lab *lab = &day->lab;
-    seed_sqlite(seed);
+    lab_seed_sqlite(seed);
     lab_open(lab, seed, counts);
     people_open(&day->people, lab);
     lab->between = between;

@@ -79,9 +79,7 @@ void lab_fail(struct lab *lab, const char *format, ...)
     (void)vsnprintf(text, sizeof text, format, list);
     va_end(list);
     print_error("seed %llu: %s\n", (unsigned long long)lab->seed, text);
-    print_error("again: DAYBOOK_SIM_FIRST=%llu DAYBOOK_SIM_SEEDS=1 DAYBOOK_SIM_TRACE=1"
-                " build/release/tests/sim_days\n",
-                (unsigned long long)lab->seed);
+    print_error("again: %s\n", lab->again);
     _fail(__FILE__, __LINE__);
     abort();
 }
@@ -218,6 +216,10 @@ void lab_open(struct lab *lab, uint64_t seed, int64_t *counts)
     lab->counts = counts;
     lab->trace = getenv("DAYBOOK_SIM_TRACE") != NULL;
     lab->hash = UINT64_C(0xCBF29CE484222325);
+    (void)snprintf(lab->again, sizeof lab->again,
+                   "DAYBOOK_SIM_FIRST=%llu DAYBOOK_SIM_SEEDS=1 DAYBOOK_SIM_TRACE=1"
+                   " build/release/tests/sim_days",
+                   (unsigned long long)seed);
     lab_set_now_ms(LAB_START_MS);
     lab_set_chance(seed);
     (void)snprintf(lab->folder, sizeof lab->folder, "%s/daybook_lab.XXXXXX",
@@ -269,9 +271,14 @@ void lab_close(struct lab *lab)
     }
 }
 
+daybook_status lab_try_open(struct lab_device *device)
+{
+    return daybook_open(&device->options, &device->engine, &device->error);
+}
+
 static void open_engine(struct lab_device *device)
 {
-    daybook_status status = daybook_open(&device->options, &device->engine, &device->error);
+    daybook_status status = lab_try_open(device);
     if (status != DAYBOOK_OK) {
         lab_fail(device->lab, "device %d does not open: %d %s", device->number, (int)status,
                  device->error.text);
@@ -349,6 +356,29 @@ void lab_reopen(struct lab_device *device)
     device->boot = lab_next(&device->random);
     open_engine(device);
     device->lab->counts[LAB_REOPENED]++;
+}
+
+void lab_let_go(struct lab_device *device)
+{
+    close_engine(device);
+    power_return(device->disk);
+    device->boot = lab_next(&device->random);
+}
+
+void lab_rest(struct lab *lab)
+{
+    for (int i = 0; i < lab->device_count; i++) {
+        lab_let_go(&lab->devices[i]);
+    }
+    lab_stop(lab);
+}
+
+void lab_wake(struct lab *lab)
+{
+    lab_open_server(lab);
+    for (int i = 0; i < lab->device_count; i++) {
+        open_engine(&lab->devices[i]);
+    }
 }
 
 void lab_threaten(struct lab_device *device)

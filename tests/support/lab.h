@@ -135,6 +135,8 @@ struct lab {
     int backups;
     unsigned covered; /* bits by device: enrolled when it was made */
     bool faults;      /* the network misbehaves */
+    bool bare;        /* replies are not searched, and a server that lost power stays down */
+    char again[200];  /* how to run this again */
     struct lab_user users[LAB_USERS];
     struct lab_device devices[LAB_DEVICES];
     int device_count;
@@ -157,6 +159,8 @@ struct lab {
 int64_t lab_now_ms(void);
 void lab_set_now_ms(int64_t now_ms);
 void lab_set_chance(uint64_t seed);
+/* Where SQLite's begin, which makes epochs. */
+void lab_seed_sqlite(uint64_t seed);
 /* The next number of a generator whose state is not 0. */
 uint64_t lab_next(uint64_t *state);
 
@@ -184,6 +188,15 @@ bool lab_rises(struct lab_device *device);
 void lab_restart(struct lab *lab);
 /* The server stops, and nobody has its file open; lab_restart starts it again. */
 void lab_stop(struct lab *lab);
+daybook_status lab_try_server(struct lab *lab, char *problem, size_t problem_size);
+/* The server stops, and its disk stays as it is. */
+void lab_end(struct lab *lab);
+/* The engine opens, which may fail; it closes, and its disk has power again. */
+daybook_status lab_try_open(struct lab_device *device);
+void lab_let_go(struct lab_device *device);
+/* All engines and the server close, so that the files are all that there is; and open again. */
+void lab_rest(struct lab *lab);
+void lab_wake(struct lab *lab);
 /* Keeps a copy of the device's file; puts it back; makes another device out of the present file. */
 void lab_save(struct lab_device *device);
 void lab_restore(struct lab_device *device);

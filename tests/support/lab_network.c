@@ -148,6 +148,9 @@ static void threaten_server(struct lab *lab)
 /* Whether it has; then it starts again, and nobody has got an answer. */
 static bool has_server_fallen(struct lab *lab)
 {
+    if (lab->bare) {
+        return power_is_cut(lab->disk);
+    }
     if (!power_is_cut(lab->disk)) {
         power_cut_at(lab->disk, 0, 0);
         return false;
@@ -261,8 +264,8 @@ static daybook_status exchange(void *context, void *connection,
     lab_set_now_ms(lab_now_ms() + 1 + lab_random(lab, lab_chance(lab, 10) ? 30000 : 300));
     dk_memory_free(device->reply);
     device->reply = NULL;
-    if (power_is_cut(device->disk)) {
-        return DAYBOOK_OFFLINE; /* it has no power by now, though it goes on for a moment */
+    if (power_is_cut(device->disk) || power_is_cut(lab->disk) || lab->service == NULL) {
+        return DAYBOOK_OFFLINE; /* one of them has no power by now, though it goes on a moment */
     }
     if (fault == LAB_UNSENT || fault == LAB_BUSY || fault == LAB_PORTAL) {
         return answer_instead(device, fault, reply);
@@ -284,7 +287,7 @@ static daybook_status exchange(void *context, void *connection,
         dk_memory_free(answer.body);
         answer = call_server(lab, path, token, request->body, request->body_size);
     }
-    if (answer.http_status == 200) {
+    if (answer.http_status == 200 && !lab->bare) {
         search_reply(device, &answer);
     }
     lab_trace(lab, "    %s: %d, %zu bytes up, %zu down", path, answer.http_status,

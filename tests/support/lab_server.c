@@ -38,24 +38,34 @@ static void note_log(void *context, int level, const char *line)
     }
 }
 
-void lab_stop(struct lab *lab)
+void lab_end(struct lab *lab)
 {
     lab_close_reader(lab, lab->database);
     srv_service_close(lab->service);
     lab->service = NULL;
+}
+
+void lab_stop(struct lab *lab)
+{
+    lab_end(lab);
     power_return(lab->disk);
 }
 
-void lab_open_server(struct lab *lab)
+daybook_status lab_try_server(struct lab *lab, char *problem, size_t problem_size)
 {
-    char problem[400] = "";
     struct service_options options = {.data_folder = lab->data,
                                       .worker_threads = 1,
                                       .page_bytes = lab->page_bytes,
                                       .snapshot_cache_mib = lab->cache_mib,
                                       .backups = true,
                                       .log = {note_log, lab, LOG_WARN}};
-    if (srv_service_open(&options, &lab->service, problem, sizeof problem) != DAYBOOK_OK) {
+    return srv_service_open(&options, &lab->service, problem, problem_size);
+}
+
+void lab_open_server(struct lab *lab)
+{
+    char problem[400] = "";
+    if (lab_try_server(lab, problem, sizeof problem) != DAYBOOK_OK) {
         lab_fail(lab, "the server does not open: %s", problem);
     }
 }
