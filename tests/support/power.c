@@ -298,6 +298,7 @@ static int vfs_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *file, int 
     if (mine && (flags & kept) != 0) {
         pthread_mutex_lock(&power->lock);
         handle->content = power_find(power, path, true);
+        handle->content->gone = false;
         result = load(handle->content, handle->below);
         handle->content->handles++;
         pthread_mutex_unlock(&power->lock);
@@ -314,11 +315,15 @@ static int vfs_delete(sqlite3_vfs *vfs, const char *path, int sync_folder)
         return failure;
     }
     pthread_mutex_lock(&power->lock);
-    struct content *content = power_find(power, path, false);
-    power_operation(power, content, NULL);
+    power_operation(power, NULL, NULL);
     bool is_cut = power->cut;
+    struct content *content = power_find(power, path, is_cut);
     if (content != NULL && content->handles == 0) {
-        power_drop(content);
+        if (is_cut) {
+            power_forget(content);
+        } else {
+            power_drop(content);
+        }
     }
     pthread_mutex_unlock(&power->lock);
     return is_cut ? SQLITE_OK : power->below->xDelete(power->below, path, sync_folder);
@@ -331,7 +336,12 @@ static int vfs_access(sqlite3_vfs *vfs, const char *path, int flags, int *result
     if (failure != SQLITE_OK) {
         return failure;
     }
-    return power->below->xAccess(power->below, path, flags, result);
+    pthread_mutex_lock(&power->lock);
+    const struct content *content = power_find(power, path, false);
+    bool gone = content != NULL && content->gone;
+    pthread_mutex_unlock(&power->lock);
+    *result = 0;
+    return gone ? SQLITE_OK : power->below->xAccess(power->below, path, flags, result);
 }
 
 static int vfs_full_path(sqlite3_vfs *vfs, const char *path, int size, char *out)

@@ -117,6 +117,14 @@ void power_drop(struct content *content)
     memset(content, 0, sizeof *content);
 }
 
+void power_forget(struct content *content)
+{
+    forget_unsynced(content);
+    content->size = 0;
+    content->loaded = true;
+    content->gone = true;
+}
+
 /* ---- losing power; all under the lock */
 
 /* Opens the real file of a content for writing, and puts the unsynced into it, or a chance part. */

@@ -30,6 +30,7 @@ struct content {
     struct unsynced *first, **end;
     int handles;
     bool loaded;
+    bool gone; /* deleted when the power was off: the real file is there still */
 };
 
 /* What fails, by its point, and how often it has. */
@@ -63,6 +64,8 @@ struct power {
 /* The entry of a path, made where it is missing; NULL: it is, and is not to be made. */
 struct content *power_find(struct power *power, const char *path, bool make);
 void power_drop(struct content *content);
+/* Deletes it for whoever goes on without power. */
+void power_forget(struct content *content);
 /* Makes it at least so long. */
 void power_grow(struct content *content, sqlite3_int64 size);
 /* Remembers a write, or with length -1 a truncation, until the next sync. */

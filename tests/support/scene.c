@@ -102,7 +102,9 @@ bool scene_call(struct scene *scene, const char *what, daybook_status status)
                status == DAYBOOK_OFFLINE;
     lab_trace(&scene->lab, "%s: %s", what, daybook_status_name(status));
     if (status != DAYBOOK_OK && !is_of_disk(status) && !far) {
-        lab_fail(&scene->lab, "%s gives %s", what, daybook_status_name(status));
+        lab_fail(&scene->lab, "%s gives %s%s%s", what, daybook_status_name(status),
+                 scene->target == NULL ? "" : ": ",
+                 scene->target == NULL ? "" : scene->target->error.text);
     }
     scene->refused += status != DAYBOOK_OK;
     return status == DAYBOOK_OK;
