@@ -3,7 +3,8 @@
  * The update of an app: a store of the older schema is opened by the newer engine. Its outbox is
  * not touched, byte for byte, and goes up under the schema that it was made under; what the older
  * engine had kept without knowing it is there; and a process that is killed at any write of the
- * upgrade, or a device that loses power at any, leaves a store that either engine can open.
+ * upgrade, or a device that loses power at any, leaves a store that either engine can open. A disk
+ * that goes wrong is told of by name.
  */
 #include "tests/versions/version_world.h"
 
@@ -13,6 +14,7 @@
 #define SANITIZED false
 #endif
 #define WRITES_MAX 400
+#define FAULT_STRIDE 17 /* every so many-th operation of an upgrade fails */
 
 static struct company company;
 static struct rep *wang; /* the older app, East */
@@ -291,6 +293,74 @@ static void test_upgrade__power_lost_at_any_operation_loses_nothing(void **state
     check_arrived(&updated);
 }
 
+/* What an upgrade on a disk that goes wrong came to. */
+struct failure {
+    char name[40]; /* of the status */
+    int struck, points;
+};
+
+static struct failure fail_at(const struct pocket *updated, int point, int fault, int sticky)
+{
+    char plan[60];
+    struct failure failure;
+    struct pocket bad = *updated;
+    (void)snprintf(plan, sizeof plan, "POWER_FAIL=%d %d %d", point, fault, sticky);
+    bad.program = NEWER_POWER_DEVICE;
+    bad.environment[0] = plan;
+    bad.environment[1] = NULL;
+    (void)pocket_run(&bad, "");
+    assert_int_equal(sscanf(bad.out, "%39s %d %d", failure.name, &failure.struck, &failure.points),
+                     3);
+    const bool known = strcmp(failure.name, "OK") == 0 || strcmp(failure.name, "IO") == 0 ||
+                       strcmp(failure.name, "DISK_FULL") == 0 ||
+                       strcmp(failure.name, "CANNOT_OPEN") == 0;
+    if (!known) {
+        print_error("%s: %s\n", plan, bad.out);
+    }
+    assert_true(known);
+    return failure;
+}
+
+/* An operation of the disk fails, or is short, or finds no room, once or with all that follow: the
+ * upgrade says so by name, or was done without it, and the next one on a good disk ends. */
+static void fail_everywhere(struct rep *rep, struct pocket *updated, int fault, int sticky)
+{
+    static char before[100000], after[100000];
+    size_t size;
+    int refused = 0, struck = 0;
+    read_outbox(rep->device.path, before, sizeof before);
+    unsigned char *bytes = read_bytes(updated->store, &size);
+    int points = fail_at(updated, 0, 0, 0).points;
+    for (int point = 1 + 2 * fault + sticky; point <= points; point += FAULT_STRIDE) {
+        put_back(updated->store, bytes, size);
+        struct failure failure = fail_at(updated, point, fault, sticky);
+        struck += failure.struck > 0;
+        refused += strcmp(failure.name, "OK") != 0;
+        read_outbox(updated->store, after, sizeof after);
+        assert_string_equal(after, before);
+        (void)pocket_run(updated, "status");
+        check_upgraded(updated);
+    }
+    put_back(updated->store, bytes, size);
+    free(bytes);
+    print_message("%d points, fault %d%s: %d struck, %d refused\n", points, fault,
+                  sticky ? " for good" : "", struck, refused);
+    assert_true(struck > 0 && refused > 0);
+}
+
+static void test_upgrade__fails_by_name_at_any_operation(void **state)
+{
+    struct pocket updated;
+    (void)state;
+    pocket_take(&updated, wang, NEWER_DEVICE);
+    for (int fault = 0; fault < 3; fault++) {
+        fail_everywhere(wang, &updated, fault, 0);
+        fail_everywhere(wang, &updated, fault, 1);
+    }
+    (void)pocket_run(&updated, "status");
+    check_arrived(&updated);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -302,6 +372,8 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_upgrade__power_lost_at_any_operation_loses_nothing,
                                         set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_upgrade__fails_by_name_at_any_operation, set_up,
+                                        tear_down),
     };
     return cmocka_run_group_tests_name("upgrade", tests, NULL, NULL);
 }
