@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The simulator. Random days of a few people with a bad network: two to five engines and the
+ * The simulator. Random days of a few people with a bad network: two to twelve engines and the
  * server's inner half in one process, with clocks, disks, network and chance of the test's, every
  * fault that the laboratory knows, and in the end everybody has the same and nothing that somebody
  * entered is lost. One seed is one day, always the same.
@@ -87,7 +87,8 @@ static void sync_badly(struct day *day, struct lab_device *device)
     int64_t budget_ms = lab_chance(lab, 25) ? 1 + lab_random(lab, 1000) : 0;
     daybook_status status = lab_sync(device, budget_ms);
     enum daybook_class kind = daybook_status_class(status);
-    if (kind != DAYBOOK_CLASS_OK && kind != DAYBOOK_CLASS_OFFLINE && kind != DAYBOOK_CLASS_RETRY) {
+    if (kind != DAYBOOK_CLASS_OK && kind != DAYBOOK_CLASS_OFFLINE && kind != DAYBOOK_CLASS_RETRY &&
+        !lab_is_disk_trouble(lab, status)) {
         lab_fail(lab, "device %d: sync gives %s: %s", device->number, daybook_status_name(status),
                  device->error.text);
     }
@@ -129,6 +130,21 @@ static void lose_power(struct day *day, struct lab_device *device)
     }
 }
 
+/* The device's disk has trouble while somebody works on it, reads the inbox or syncs. */
+static void spoil_disk(struct day *day, struct lab_device *device)
+{
+    int what = lab_random(&day->lab, 100);
+    lab_spoil_disk(device);
+    if (!device->enrolled || what < 40) {
+        people_act(&day->people, device);
+    } else if (what < 50) {
+        people_read_inbox(&day->people, device);
+    } else {
+        sync_badly(day, device);
+    }
+    lab_mend_disk(device);
+}
+
 /* The device's wall clock is set: by minutes, or by years. */
 static void jump(struct lab_device *device)
 {
@@ -166,8 +182,14 @@ static void step(struct day *day)
         lab_restart(lab);
     } else if (what < 960) {
         trouble_file(day, device);
-    } else if (what < 975) {
+    } else if (what < 970) {
         jump(device);
+    } else if (what < 982) {
+        spoil_disk(day, device);
+    } else if (what < 988) {
+        lab_part(device);
+    } else if (what < 990) {
+        lab_part_all(lab);
     } else if (what < 999) {
         lab_set_now_ms(lab_now_ms() + (lab_chance(lab, 50) ? 1000 : lab_random(lab, 36000000)));
     } else {
@@ -258,7 +280,7 @@ static uint64_t run_day(struct day *day, uint64_t seed, int64_t *counts)
     people_open(&day->people, lab);
     lab->between = between;
     lab->context = day;
-    int devices = 2 + lab_random(lab, 3);
+    int devices = lab_chance(lab, 80) ? 2 + lab_random(lab, 3) : 5 + lab_random(lab, 7);
     for (int i = 0; i < devices; i++) {
         struct lab_device *device = lab_hire(lab, lab_random(lab, LAB_USERS));
         if (lab_chance(lab, 80)) {

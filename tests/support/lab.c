@@ -28,6 +28,8 @@
 #define TEXT_SIZE 65536
 #define TRACE_SIZE 65536 /* of one line; what is longer is cut */
 #define CUT_MAX 60       /* operations until the power fails */
+#define POINTS_MAX 60    /* operations until one fails */
+#define FILL_MAX 5000    /* bytes that a disk has left */
 #define FILE_SIZE_MAX (64 * 1024 * 1024)
 
 /* ---- chance, and words */
@@ -44,6 +46,7 @@ bool lab_chance(struct lab *lab, int percent)
 
 void lab_begin_step(struct lab *lab, int step)
 {
+    lab->steps++;
     lab->random = (lab->seed * UINT64_C(0x9E3779B97F4A7C15) + (uint64_t)step + 1) *
                       UINT64_C(0xBF58476D1CE4E5B9) |
                   1;
@@ -132,15 +135,15 @@ void lab_write_file(struct lab *lab, const char *path, const void *bytes, size_t
 
 /* ---- looking into databases */
 
-/* The disk that the file is on; NULL: the default one. */
-static const char *disk_of(const struct lab *lab, const char *path)
+/* The disk that the file is on. */
+static struct power *disk_of(const struct lab *lab, const char *path)
 {
     for (int i = 0; i < lab->device_count; i++) {
         if (strcmp(lab->devices[i].path, path) == 0) {
-            return power_name(lab->devices[i].disk);
+            return lab->devices[i].disk;
         }
     }
-    return NULL;
+    return lab->disk;
 }
 
 /* Opening a database costs more than most queries, so that each stays open. */
@@ -153,8 +156,8 @@ sqlite3 *lab_reader(struct lab *lab, const char *path)
     }
     if (reader->database == NULL) {
         (void)snprintf(reader->path, sizeof reader->path, "%s", path);
-        if (sqlite3_open_v2(path, &reader->database, SQLITE_OPEN_READONLY, disk_of(lab, path)) !=
-            SQLITE_OK) {
+        if (sqlite3_open_v2(path, &reader->database, SQLITE_OPEN_READONLY,
+                            power_name(disk_of(lab, path))) != SQLITE_OK) {
             lab_fail(lab, "%s: %s", path, sqlite3_errmsg(reader->database));
         }
         (void)sqlite3_busy_timeout(reader->database, 10000);
@@ -176,6 +179,8 @@ void lab_close_reader(struct lab *lab, const char *path)
 static const char *first_text(struct lab *lab, const char *path, const char *sql)
 {
     static char text[TEXT_SIZE];
+    struct power *disk = disk_of(lab, path);
+    power_spare(disk, true);
     sqlite3 *database = lab_reader(lab, path);
     sqlite3_stmt *statement = NULL;
     text[0] = '\0';
@@ -190,6 +195,7 @@ static const char *first_text(struct lab *lab, const char *path, const char *sql
         lab_fail(lab, "%s: %s: %s", path, sql, sqlite3_errmsg(database));
     }
     (void)sqlite3_finalize(statement);
+    power_spare(disk, false);
     return text;
 }
 
@@ -406,6 +412,38 @@ bool lab_rises(struct lab_device *device)
     open_engine(device);
     device->lab->counts[LAB_CRASHED]++;
     return true;
+}
+
+void lab_spoil_disk(struct lab_device *device)
+{
+    struct lab *lab = device->lab;
+    if (lab_chance(lab, 40)) {
+        power_fill(device->disk, lab_random(lab, FILL_MAX));
+    } else {
+        power_fail_at(device->disk, 1 + lab_random(lab, POINTS_MAX), POWER_FAILS,
+                      lab_chance(lab, 30));
+    }
+    lab->bad_disk = true;
+}
+
+void lab_mend_disk(struct lab_device *device)
+{
+    if (power_struck(device->disk) > 0) {
+        lab_trace(device->lab, "  the disk of %d failed", device->number);
+        device->lab->counts[LAB_DISK]++;
+    }
+    power_fill(device->disk, -1);
+    power_fail_at(device->disk, 0, POWER_FAILS, false);
+    device->lab->bad_disk = false;
+}
+
+bool lab_is_disk_trouble(const struct lab *lab, daybook_status status)
+{
+    if (lab->bad_disk && status == DAYBOOK_DISK_FULL) {
+        lab->counts[LAB_FULL]++;
+        return true;
+    }
+    return lab->bad_disk && status == DAYBOOK_IO;
 }
 
 void lab_save(struct lab_device *device)

@@ -20,7 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LAB_DEVICES 6
+#define LAB_DEVICES 12
 #define LAB_USERS 5
 #define LAB_CUSTOMERS 200
 #define LAB_READERS (LAB_DEVICES + 1)
@@ -61,6 +61,12 @@
     X(CLEARED, "hold cleared")                                                                     \
     X(CRASHED, "device crashed")                                                                   \
     X(FELL, "server crashed")                                                                      \
+    X(PARTED, "request in a partition")                                                            \
+    X(HALF_PARTED, "reply in a one-way partition")                                                 \
+    X(FULL, "disk of a device full")                                                               \
+    X(DISK, "disk of a device failed")                                                             \
+    X(SERVER_FULL, "disk of the server full")                                                      \
+    X(SERVER_DISK, "disk of the server failed")                                                    \
     X(LEAPT, "days passed")                                                                        \
     X(KEPT, "value kept")
 
@@ -98,7 +104,9 @@ struct lab_device {
     int64_t steady_ms;
     uint64_t boot;
     uint64_t random;
-    char *saved; /* the file as it was */
+    int parted_until;    /* the step of the day from which on it reaches the server again */
+    bool parted_one_way; /* what it sends arrives, and no reply comes back */
+    char *saved;         /* the file as it was */
     size_t saved_size;
     struct { /* a request that may come late */
         char path[32], token[64];
@@ -133,10 +141,12 @@ struct lab {
     int64_t page_bytes, cache_mib;
     char backup[300]; /* the last one's folder; "": none */
     int backups;
-    unsigned covered; /* bits by device: enrolled when it was made */
-    bool faults;      /* the network misbehaves */
-    bool bare;        /* replies are not searched, and a server that lost power stays down */
-    char again[200];  /* how to run this again */
+    unsigned covered;               /* bits by device: enrolled when it was made */
+    int steps;                      /* of the day until now */
+    bool faults;                    /* the network misbehaves */
+    bool bad_disk, bad_server_disk; /* of a device, or of the server, just now */
+    bool bare;       /* replies are not searched, and a server that lost power stays down */
+    char again[200]; /* how to run this again */
     struct lab_user users[LAB_USERS];
     struct lab_device devices[LAB_DEVICES];
     int device_count;
@@ -185,6 +195,16 @@ void lab_reopen(struct lab_device *device);
 void lab_threaten(struct lab_device *device);
 bool lab_has_fallen(const struct lab_device *device);
 bool lab_rises(struct lab_device *device);
+/* The device, or with all of them the server, is cut off for some steps, in both directions or in
+ * one. */
+void lab_part(struct lab_device *device);
+void lab_part_all(struct lab *lab);
+/* Until lab_mend_disk the device's disk is full, or one of its next operations fails, alone or with
+ * all behind it: calls may say so, and have done nothing then. */
+void lab_spoil_disk(struct lab_device *device);
+void lab_mend_disk(struct lab_device *device);
+/* Whether a call may end so because a disk has trouble. */
+bool lab_is_disk_trouble(const struct lab *lab, daybook_status status);
 void lab_restart(struct lab *lab);
 /* The server stops, and nobody has its file open; lab_restart starts it again. */
 void lab_stop(struct lab *lab);

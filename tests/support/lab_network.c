@@ -134,15 +134,52 @@ static void search_reply(struct lab_device *device, const struct service_answer 
 
 /* ---- faults */
 
-#define SERVER_CUT_MAX 120 /* operations until the server's power fails */
+#define SERVER_CUT_MAX 120    /* operations until the server's power fails */
+#define SERVER_POINTS_MAX 100 /* operations until one fails */
+#define SERVER_FILL_MAX 20000 /* bytes that its disk has left */
+#define PARTED_MAX 60         /* steps */
 
-/* Now and then the server loses power while it has the request. */
+void lab_part(struct lab_device *device)
+{
+    struct lab *lab = device->lab;
+    device->parted_until = lab->steps + 1 + lab_random(lab, PARTED_MAX);
+    device->parted_one_way = lab_chance(lab, 40);
+}
+
+void lab_part_all(struct lab *lab)
+{
+    for (int i = 0; i < lab->device_count; i++) {
+        lab_part(&lab->devices[i]);
+    }
+}
+
+/* Now and then the server loses power while it has the request, or its disk has trouble. */
 static void threaten_server(struct lab *lab)
 {
-    if (lab->faults && lab_chance(lab, 2)) {
+    int what = lab->faults ? lab_random(lab, 100) : 100;
+    if (what < 2) {
         power_cut_at(lab->disk, 1 + lab_random(lab, SERVER_CUT_MAX),
                      lab_chance(lab, 50) ? 0 : lab_next(&lab->random) | 1);
+    } else if (what == 2) {
+        power_fill(lab->disk, lab_random(lab, SERVER_FILL_MAX));
+    } else if (what == 3) {
+        power_fail_at(lab->disk, 1 + lab_random(lab, SERVER_POINTS_MAX), POWER_FAILS,
+                      lab_chance(lab, 30));
     }
+    lab->bad_server_disk = what == 2 || what == 3;
+}
+
+/* The trouble of the server's disk ends; what it says of that is no error of its own. */
+static void relieve_server(struct lab *lab, int http_status)
+{
+    if (!lab->bad_server_disk) {
+        return;
+    }
+    lab->counts[LAB_SERVER_DISK] += power_struck(lab->disk) > 0;
+    lab->counts[LAB_SERVER_FULL] += power_struck(lab->disk) == 0 && http_status == 503;
+    power_fill(lab->disk, -1);
+    power_fail_at(lab->disk, 0, POWER_FAILS, false);
+    lab->bad_server_disk = false;
 }
 
 /* Whether it has; then it starts again, and nobody has got an answer. */
@@ -162,11 +199,16 @@ static bool has_server_fallen(struct lab *lab)
     return true;
 }
 
-static enum lab_fault draw_fault(struct lab *lab)
+static enum lab_fault draw_fault(struct lab_device *device)
 {
+    struct lab *lab = device->lab;
     static const enum lab_fault faults[] = {LAB_UNSENT,  LAB_LOST,    LAB_LOST, LAB_LOST,
                                             LAB_CUT,     LAB_FLIPPED, LAB_BUSY, LAB_PORTAL,
                                             LAB_DOUBLED, LAB_DOUBLED, LAB_LATE, LAB_LATE};
+    if (lab->faults && device->parted_until > lab->steps) {
+        lab->counts[device->parted_one_way ? LAB_HALF_PARTED : LAB_PARTED]++;
+        return device->parted_one_way ? LAB_LOST : LAB_UNSENT;
+    }
     if (!lab->faults || !lab_chance(lab, 25)) {
         return LAB_FAULT_COUNT;
     }
@@ -255,7 +297,7 @@ static daybook_status exchange(void *context, void *connection,
     struct lab_device *device = context;
     struct lab *lab = device->lab;
     char path[32], token[64];
-    enum lab_fault fault = draw_fault(lab);
+    enum lab_fault fault = draw_fault(device);
     (void)connection;
     const char *begin = strstr(request->url, "/v1/");
     assert_non_null(begin);
@@ -277,6 +319,7 @@ static daybook_status exchange(void *context, void *connection,
     }
     threaten_server(lab);
     struct service_answer answer = call_server(lab, path, token, request->body, request->body_size);
+    relieve_server(lab, answer.http_status);
     if (has_server_fallen(lab)) {
         dk_memory_free(answer.body);
         device->depth--;

@@ -33,7 +33,7 @@ static void note_log(void *context, int level, const char *line)
     }
     /* An operator is told of what waits, which is no error of the server's. */
     bool waits = strncmp(line, "quarantined ", 12) == 0 && strstr(line, "INTERNAL") == NULL;
-    if (level <= LOG_ERROR && lab->errors[0] == '\0' && !waits) {
+    if (level <= LOG_ERROR && lab->errors[0] == '\0' && !waits && !lab->bad_server_disk) {
         (void)snprintf(lab->errors, sizeof lab->errors, "%s", line);
     }
 }

@@ -13,11 +13,13 @@
 
 #define BODIES_SIZE 60000
 
-static void must(struct lab *lab, daybook_status status, const char *what)
+/* False where a disk has trouble. */
+static bool must(struct lab *lab, daybook_status status, const char *what)
 {
-    if (status != DAYBOOK_OK) {
+    if (status != DAYBOOK_OK && !lab_is_disk_trouble(lab, status)) {
         lab_fail(lab, "%s gives %s", what, daybook_status_name(status));
     }
+    return status == DAYBOOK_OK;
 }
 
 /* ---- the inbox */
@@ -133,8 +135,11 @@ static void send_anew(struct people *people, struct lab_device *device, const st
     if (lab_chance(lab, 50)) {
         status = daybook_inbox_keep_mine(device->engine, item->number, &device->error);
     } else {
-        must(lab, daybook_inbox_reopen(device->engine, item->number, &transaction, &device->error),
-             "inbox_reopen");
+        if (!must(lab,
+                  daybook_inbox_reopen(device->engine, item->number, &transaction, &device->error),
+                  "inbox_reopen")) {
+            return;
+        }
         status = daybook_commit(transaction, &device->error);
         daybook_end(&transaction);
     }
@@ -168,13 +173,13 @@ void people_read_inbox(struct people *people, struct lab_device *device)
         keep_value(people, device, &item);
     } else if (rejected || what < 75) {
         lab_trace(lab, "  %d discards inbox item %lld", device->number, (long long)item.number);
-        must(lab, daybook_inbox_discard(device->engine, item.number), "discard");
-        if (rejected) { /* all else is on the server too */
+        bool done = must(lab, daybook_inbox_discard(device->engine, item.number), "discard");
+        if (done && rejected) { /* all else is on the server too */
             ledger_discard(&people->ledger, item.text);
         }
     } else {
         lab_trace(lab, "  %d uses theirs of item %lld", device->number, (long long)item.number);
-        must(lab, daybook_inbox_use_theirs(device->engine, item.number), "use_theirs");
+        (void)must(lab, daybook_inbox_use_theirs(device->engine, item.number), "use_theirs");
     }
 }
 

@@ -82,6 +82,8 @@ void power_fill(struct power *power, int64_t bytes_left);
  * as far as the fault is one of their kind. Points are operations of all kinds, on files that are
  * passed through too. 0: none fails any more. */
 void power_fail_at(struct power *power, int point, enum power_fault fault, bool sticky);
+/* What the test itself does on the disk meanwhile is no point, and does not fail. */
+void power_spare(struct power *power, bool spared);
 /* How many have failed since then. */
 int power_struck(struct power *power);
 /* Points since power_new; and what each of the first POWER_POINTS_MAX was, counted from 1. */

@@ -31,6 +31,10 @@ int power_point(struct power *power, enum power_act act)
 {
     int result = SQLITE_OK;
     pthread_mutex_lock(&power->lock);
+    if (power->spared) {
+        pthread_mutex_unlock(&power->lock);
+        return SQLITE_OK;
+    }
     if (power->points < POWER_POINTS_MAX) {
         power->acts[power->points] = (unsigned char)act;
     }
@@ -49,6 +53,13 @@ void power_fail_at(struct power *power, int point, enum power_fault fault, bool 
     pthread_mutex_lock(&power->lock);
     power->plan = (struct power_plan){
         .fault = fault, .at = point == 0 ? 0 : power->points + point, .sticky = sticky};
+    pthread_mutex_unlock(&power->lock);
+}
+
+void power_spare(struct power *power, bool spared)
+{
+    pthread_mutex_lock(&power->lock);
+    power->spared = spared;
     pthread_mutex_unlock(&power->lock);
 }
 

@@ -57,6 +57,7 @@ struct power {
     int points; /* see power_points */
     unsigned char acts[POWER_POINTS_MAX];
     struct power_plan plan;
+    bool spared;
 };
 
 /* ---- power_content.c; all under the lock */
