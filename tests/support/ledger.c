@@ -383,6 +383,24 @@ static bool is_passed(const struct ledger *ledger, const struct step *step, cons
     return false;
 }
 
+/* Whether the last that the text says of an element is that it is taken out of the set. */
+static bool is_taken(const struct entry *entry, const char *text)
+{
+    static const char taken[] = "\"remove\":";
+    char name[20];
+    const char *last = NULL;
+    (void)snprintf(name, sizeof name, "\"e%d~", entry->number);
+    for (const char *at = text; (at = strstr(at, name)) != NULL; at++) {
+        last = at;
+    }
+    while (last != NULL && last > text && *last != '[') {
+        last--;
+    }
+    const size_t length = sizeof taken - 1;
+    return last != NULL && (size_t)(last - text) >= length &&
+           memcmp(last - length, taken, length) == 0;
+}
+
 void ledger_again(struct ledger *ledger, const char *text, int device)
 {
     int count = ledger->count, steps = ledger->step_count, removals = ledger->removal_count;
@@ -393,7 +411,7 @@ void ledger_again(struct ledger *ledger, const char *text, int device)
             entry->lost = entry->lost || is_joined(ledger, entry, text);
             struct entry *again = add_entry(ledger, entry);
             again->device = device;
-            again->discarded = false;
+            again->discarded = is_taken(entry, text);
         }
     }
     ledger->order++; /* nothing is entered into what is deleted */
