@@ -178,13 +178,24 @@ static bool key_is_plain(const struct json_reader *json)
     return true;
 }
 
+/* The first byte of the value that comes next in an array, or at the top; NUL: there is none. Where
+ * it opens a container, reading the value changes no byte. */
+static char next_byte(const struct json_reader *json)
+{
+    const char *next = json->next;
+    while (next < json->end && *next != '\0' && strchr(" \t\r\n,", *next) != NULL) {
+        next++;
+    }
+    return next < json->end ? *next : '\0';
+}
+
 /* Walks the members of the changeset without changing a byte; the first damage is noted as the
  * reader's problem. */
 static bool read_outline(struct json_reader *json, struct outline *outline)
 {
     unsigned had = 0;
     enum json_type type = JSON_ERROR;
-    if (dk_json_next(json) != JSON_OBJECT) {
+    if (next_byte(json) != '{' || dk_json_next(json) != JSON_OBJECT) {
         return dk_json_fail(json, "a changeset is no object");
     }
     while (key_is_plain(json) && (type = dk_json_key(json)) == JSON_STRING) {
@@ -455,16 +466,6 @@ bool dk_changeset_read(char *bytes, size_t length, struct arena *arena, struct c
 
 /* ---- peeking */
 
-/* True where the array under way has a further element. */
-static bool has_element(const struct json_reader *json)
-{
-    const char *next = json->next;
-    while (next < json->end && (*next == ' ' || *next == '\n' || *next == '\r' || *next == '\t')) {
-        next++;
-    }
-    return next < json->end && *next != ']';
-}
-
 /* Counts the rows of one block, whose brace was entered. */
 static bool count_rows(struct json_reader *json, int *count)
 {
@@ -481,10 +482,10 @@ static bool count_rows(struct json_reader *json, int *count)
             continue;
         }
         dk_json_open(&rows, json->next - length, length);
-        if (dk_json_next(&rows) != JSON_ARRAY) {
+        if (next_byte(&rows) != '[' || dk_json_next(&rows) != JSON_ARRAY) {
             return false;
         }
-        while (has_element(&rows)) {
+        while (next_byte(&rows) != ']') {
             if (!dk_json_skip(&rows, NULL, NULL) || *count == LIMIT_CHANGESET_CHANGES) {
                 return false;
             }
@@ -498,9 +499,9 @@ bool dk_changeset_peek(const char *bytes, size_t length, struct changeset *heade
 {
     struct json_reader json;
     struct outline outline = {.changeset = header};
-    enum json_type type;
     memset(header, 0, sizeof *header);
-    /* The readers below only skip, which changes nothing, so the const may go. */
+    /* The readers below read nothing but containers and plain keys, and skip the rest, which
+     * changes nothing, so the const may go. */
     dk_json_open(&json, (char *)bytes, length);
     if (!read_outline(&json, &outline)) {
         return false;
@@ -509,10 +510,10 @@ bool dk_changeset_peek(const char *bytes, size_t length, struct changeset *heade
     if (dk_json_next(&json) != JSON_ARRAY) {
         return false;
     }
-    while ((type = dk_json_next(&json)) == JSON_OBJECT) {
-        if (!count_rows(&json, &header->change_count)) {
+    while (next_byte(&json) == '{') {
+        if (dk_json_next(&json) != JSON_OBJECT || !count_rows(&json, &header->change_count)) {
             return false;
         }
     }
-    return type == JSON_END;
+    return next_byte(&json) == ']' && dk_json_next(&json) == JSON_END;
 }

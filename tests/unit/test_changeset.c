@@ -193,8 +193,8 @@ static void test_changeset__a_newer_device_may_send_unknown_fields(void **state)
 {
     (void)state;
     struct world world;
-    assert_true(
-        decode(&world, HEAD "\"schema\":2,\"changes\":[{\"entity\":\"visit\",\"op\":\"set\","
+    assert_true(decode(&world,
+                       HEAD "\"schema\":2,\"changes\":[{\"entity\":\"visit\",\"op\":\"set\","
                             "\"fields\":[\"zz\"],\"rows\":[[1," ID_2 ",{\"a\":[1.5]}]]}]}"));
     assert_int_equal(world.changeset.changes[0].values[0].field, -1);
     assert_memory_equal(world.changeset.changes[0].values[0].value.text, "{\"a\":[1.5]}", 11);
@@ -308,6 +308,28 @@ static void test_changeset__peeking_reads_the_header_and_changes_nothing(void **
     free(copy);
 }
 
+/* Where a string stands for an object or an array, too. */
+static void test_changeset__peeking_at_damage_changes_nothing(void **state)
+{
+    static const char *const damaged[] = {
+        "\"a\\u0041\"",
+        HEAD "\"schema\":3,\"changes\":[\"a\\u0041\"]}",
+        HEAD "\"schema\":3,\"changes\":[{\"rows\":\"a\\u0041\"}]}",
+        HEAD "\"schema\":3,\"changes\":[{\"r\\u006fws\":[]}]}",
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof damaged / sizeof damaged[0]; i++) {
+        struct changeset header;
+        size_t length = strlen(damaged[i]);
+        char *copy = malloc(length);
+        assert_non_null(copy);
+        memcpy(copy, damaged[i], length);
+        assert_false(dk_changeset_peek(copy, length, &header));
+        assert_memory_equal(copy, damaged[i], length);
+        free(copy);
+    }
+}
+
 static void test_changeset__encoding_reports_a_full_buffer(void **state)
 {
     (void)state;
@@ -336,6 +358,7 @@ int main(void)
         cmocka_unit_test(test_changeset__too_much_is_refused_and_not_damage),
         cmocka_unit_test(test_changeset__without_memory_it_says_so),
         cmocka_unit_test(test_changeset__peeking_reads_the_header_and_changes_nothing),
+        cmocka_unit_test(test_changeset__peeking_at_damage_changes_nothing),
         cmocka_unit_test(test_changeset__encoding_reports_a_full_buffer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
