@@ -16,7 +16,8 @@
  * many are skipped after a crash. */
 #define NUMBERS_SKIPPED 15
 
-/* Reads how many numbers the file has given out under the present device number. */
+/* Reads how many numbers the file has given out under the present device number. CORRUPT: so many
+ * cannot be. */
 static daybook_status load_counter(struct store *store, int entity, int64_t *last)
 {
     daybook_status status;
@@ -35,7 +36,7 @@ static daybook_status load_counter(struct store *store, int entity, int64_t *las
         *last = dk_column_int(load, 0);
         dk_reset(load);
     }
-    return status;
+    return status == DAYBOOK_OK && (*last < 0 || *last >= LIMIT_NUMBER) ? DAYBOOK_CORRUPT : status;
 }
 
 /* Writes that all numbers up to `last` are given out. */
@@ -64,7 +65,9 @@ static daybook_status next_number(struct store *store, int entity, int64_t *coun
         status = load_counter(store, entity, &range->last);
         range->reserved = range->last;
     }
-    *counter = ++range->last;
+    if (status == DAYBOOK_OK) {
+        *counter = ++range->last;
+    }
     return status;
 }
 

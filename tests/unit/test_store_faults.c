@@ -312,6 +312,32 @@ static void test_store_faults__a_damaged_body_is_corruption_and_changes_nothing(
     desk_clear(&desk);
 }
 
+static void test_store_faults__a_damaged_counter_is_corruption(void **state)
+{
+    static const char *const damages[] = {
+        "INSERT INTO doc_number(device_no,entity,last) SELECT 5,number,9007199254740991"
+        " FROM entity_number WHERE name='visit'",
+        "UPDATE doc_number SET last=-9"};
+    struct desk desk;
+    (void)state;
+    desk_begin(&desk);
+    struct id customer = desk_customer(&desk, "A");
+    for (int i = 0; i < 2; i++) {
+        struct id visit = desk_id(&desk);
+        run(&desk, damages[i]);
+        desk_new(&desk, ENTITY_VISIT, &visit);
+        desk_ref(&desk, VISIT_CUSTOMER_ID, &customer);
+        desk_commit_expect(&desk, DAYBOOK_CORRUPT);
+    }
+    run(&desk, "UPDATE doc_number SET last=7");
+    struct id visit = desk_id(&desk);
+    desk_new(&desk, ENTITY_VISIT, &visit);
+    desk_ref(&desk, VISIT_CUSTOMER_ID, &customer);
+    desk_commit(&desk);
+    desk_expect_text(&desk, ENTITY_VISIT, &visit, VISIT_DOC_NO, "VI-00005-000008");
+    desk_clear(&desk);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -322,6 +348,7 @@ int main(void)
             test_store_faults__a_killed_process_loses_nothing_that_was_said_to_be_done),
         cmocka_unit_test(test_store_faults__threads_take_turns),
         cmocka_unit_test(test_store_faults__a_damaged_body_is_corruption_and_changes_nothing),
+        cmocka_unit_test(test_store_faults__a_damaged_counter_is_corruption),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
