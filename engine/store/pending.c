@@ -171,7 +171,7 @@ daybook_status dk_pending_load_beside(struct store *store, struct arena *arena,
     holding->base_bucket = holding->base_state == BASE_HELD ? holding->row.bucket : 0;
     holding->seen = holding->base_version;
     if (version < 0 && !made_here) {
-        return load_slot(store, -version / 2, arena, holding);
+        return load_slot(store, -(version / 2), arena, holding);
     }
     if (!holding->has_row && store->memory.hidden_rows > 0) {
         return load_hidden(store, arena, holding);

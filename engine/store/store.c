@@ -112,6 +112,33 @@ static bool copy_text(struct statement *statement, int column, char *out, size_t
     return text != NULL && dk_text_format(out, size, "%s", text);
 }
 
+/* Whether a number that the file has can be a count: a position, a seq. */
+static bool is_count(int64_t number)
+{
+    return number >= 0 && number <= LIMIT_NUMBER;
+}
+
+/* What other code reckons with lies where it must, whatever has become of the file. Clocks may have
+ * stood before 1970. */
+static bool check_state(const struct store *store)
+{
+    const struct store_state *state = &store->memory.state;
+    const int64_t counts[] = {state->position,      state->head,
+                              state->safe_position, state->next_seq,
+                              state->settled,       store->memory.sent_seq,
+                              state->inbox_last,    store->memory.next_slot};
+    const int64_t times[] = {state->clock.offset_ms, state->last_synced_ms, state->verified_ms};
+    bool fine = state->epoch <= INT64_MAX && store->memory.stale_epoch <= INT64_MAX &&
+                state->clock.last <= INT64_MAX;
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
+        fine = fine && is_count(counts[i]);
+    }
+    for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
+        fine = fine && times[i] >= -LIMIT_NUMBER && times[i] <= LIMIT_NUMBER;
+    }
+    return fine;
+}
+
 /* The columns of meta, in the order of write_meta. *stamp_seq: outbox rows from here on may have
  * later stamps than the clock. */
 static daybook_status load_meta(struct store *store, int64_t *stamp_seq)
@@ -227,7 +254,7 @@ static daybook_status load_counts(struct store *store, int64_t stamp_seq)
         " (SELECT stamp FROM outbox WHERE seq>=? ORDER BY seq DESC LIMIT 1),"
         " count(*) FILTER(WHERE verdict=9), (SELECT count(*) FROM hidden),"
         " (SELECT coalesce(max(slot),0)+1 FROM pending),"
-        " (SELECT coalesce(max(item),0) FROM inbox_item) FROM outbox",
+        " (SELECT coalesce(max(item),0) FROM inbox_item), coalesce(min(seq),1) FROM outbox",
         &status);
     if (count == NULL) {
         return status;
@@ -237,7 +264,10 @@ static daybook_status load_counts(struct store *store, int64_t stamp_seq)
     if (status != DAYBOOK_OK || !row) {
         return status == DAYBOOK_OK ? DAYBOOK_CORRUPT : status;
     }
-    int64_t last = dk_column_int(count, 0);
+    int64_t first = dk_column_int(count, 10), last = dk_column_int(count, 0);
+    if (first < 1 || !is_count(last)) {
+        return DAYBOOK_CORRUPT;
+    }
     hlc stamp = (hlc)dk_column_int(count, 5);
     store->memory.kept = dk_column_int(count, 6);
     store->memory.hidden_rows = dk_column_int(count, 7);
@@ -250,6 +280,9 @@ static daybook_status load_counts(struct store *store, int64_t stamp_seq)
     state->inbox_last = dk_column_int(count, 9);
     state->clock.last = stamp > state->clock.last ? stamp : state->clock.last;
     dk_reset(count);
+    if (!check_state(store)) {
+        return DAYBOOK_CORRUPT;
+    }
     status = dk_loading_count(store);
     return status == DAYBOOK_OK ? dk_outbox_refresh(store) : status;
 }
@@ -317,7 +350,9 @@ static daybook_status open_file(struct store *store, char *problem, size_t probl
         status = load_counts(store, stamp_seq);
     }
     if (status != DAYBOOK_OK && problem[0] == '\0') {
-        (void)dk_text_format(problem, problem_size, "%s", store->database.problem);
+        (void)dk_text_format(problem, problem_size, "%s",
+                             store->database.problem[0] != '\0' ? store->database.problem
+                                                                : "the file is damaged");
     }
     return status;
 }

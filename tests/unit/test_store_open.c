@@ -149,6 +149,36 @@ static void test_store_open__somebody_elses_database_stays_as_it_is(void **state
     desk_clear(&desk);
 }
 
+/* A number that nothing can reckon with is named when the store is opened, not met later. */
+static void test_store_open__a_damaged_count_is_corruption(void **state)
+{
+    static const char *const damages[][2] = {
+        {"UPDATE meta SET epoch=-1", "UPDATE meta SET epoch=0"},
+        {"UPDATE meta SET position=-1", "UPDATE meta SET position=0"},
+        {"UPDATE meta SET next_seq=9223372036854775807", "UPDATE meta SET next_seq=2"},
+        {"UPDATE meta SET stamp=-1", "UPDATE meta SET stamp=0"},
+        {"UPDATE meta SET offset_ms=-9223372036854775807", "UPDATE meta SET offset_ms=0"},
+        {"UPDATE outbox SET seq=9223372036854775807", "UPDATE outbox SET seq=1"},
+        {"UPDATE outbox SET seq=-9223372036854775807-1", "UPDATE outbox SET seq=1"},
+    };
+    struct desk desk;
+    (void)state;
+    desk_begin(&desk);
+    (void)desk_customer(&desk, "A");
+    desk_close(&desk);
+    for (size_t i = 0; i < sizeof damages / sizeof damages[0]; i++) {
+        run_sql(desk.path, damages[i][0]);
+        desk_open_expect(&desk, DAYBOOK_CORRUPT);
+        assert_string_equal(desk.problem, "the file is damaged");
+        run_sql(desk.path, damages[i][1]);
+        desk_open(&desk);
+        desk_close(&desk);
+        desk.problem[0] = '\0';
+    }
+    desk_open(&desk);
+    desk_clear(&desk);
+}
+
 static void test_store_open__a_newer_store_is_left_alone(void **state)
 {
     struct desk desk;
@@ -248,6 +278,7 @@ int main(void)
             test_store_open__another_process_names_the_owner_and_its_end_frees_the_store),
         cmocka_unit_test(test_store_open__a_file_that_is_no_database_stays_as_it_is),
         cmocka_unit_test(test_store_open__somebody_elses_database_stays_as_it_is),
+        cmocka_unit_test(test_store_open__a_damaged_count_is_corruption),
         cmocka_unit_test(test_store_open__a_newer_store_is_left_alone),
         cmocka_unit_test(test_store_open__a_missing_or_closed_folder_is_named),
         cmocka_unit_test(test_store_open__a_clock_set_back_stays_back),
