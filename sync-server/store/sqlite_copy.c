@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -41,6 +42,16 @@ static daybook_status open_reader(const char *path, struct sqlite_store *sqlite,
     return status;
 }
 
+/* What a finding of integrity_check says of the file: it words a page that the disk did not give as
+ * a fault of the page. */
+static daybook_status judge_finding(const char *text)
+{
+    static const char words[] = "error code=";
+    const char *code = text == NULL ? NULL : strstr(text, words);
+    bool unread = code != NULL && (strtol(code + strlen(words), NULL, 10) & 0xFF) == SQLITE_IOERR;
+    return unread ? DAYBOOK_IO : DAYBOOK_CORRUPT;
+}
+
 /* Whether SQLite finds nothing wrong with any page of the file. */
 static daybook_status check_pages(const char *path, char *problem, size_t problem_size)
 {
@@ -60,9 +71,10 @@ static daybook_status check_pages(const char *path, char *problem, size_t proble
     const char *text = status == DAYBOOK_OK && row ? dk_column_text(check, 0, &length) : NULL;
     bool fine = text != NULL && dk_text_equal(text, length, "ok");
     if (!fine) {
-        (void)dk_text_format(problem, problem_size, "%s is damaged: %.*s", path, (int)length,
+        status = status == DAYBOOK_OK ? judge_finding(text) : status;
+        (void)dk_text_format(problem, problem_size, "%s %s: %s", path,
+                             status == DAYBOOK_CORRUPT ? "is damaged" : "cannot be checked",
                              text == NULL ? sqlite.database.problem : text);
-        status = status == DAYBOOK_OK ? DAYBOOK_CORRUPT : status;
     }
     dk_database_close(&sqlite.database);
     return status;
