@@ -15,46 +15,49 @@ static struct value base_value(const struct daybook_record *record, int field)
 }
 
 /* The change of a set or map that leads from the base to `wanted`, with all that was said of it
- * before, as far as one change has room for it; *empty where that is nothing. False: no memory. */
-static bool collection_change(const struct daybook_record *record, int field,
-                              const struct value *wanted, struct value *change, bool *empty)
+ * before, as far as one change has room for that; *empty where it is nothing. */
+static daybook_status collection_change(const struct daybook_record *record, int field,
+                                        const struct value *wanted, struct value *change,
+                                        bool *empty)
 {
     struct arena *arena = &record->transaction->arena;
+    const struct field *info = &record->entity->fields[field];
     struct value base = base_value(record, field);
-    bool is_set = record->entity->fields[field].type == FIELD_SET;
+    bool is_set = info->type == FIELD_SET;
     bool fine = is_set ? dk_set_difference(&base, wanted, arena, change)
                        : dk_map_difference(&base, wanted, arena, change);
-    *empty = dk_value_equal(&base, wanted);
-    for (const struct said *said = record->said; fine && said != NULL; said = said->next) {
-        if (said->field == field) {
-            struct value more;
-            fine = is_set ? dk_set_insist(change, &said->change, wanted, arena, &more)
-                          : dk_map_insist(change, &said->change, wanted, arena, &more);
-            if (fine) {
-                *change = more;
-                *empty = false;
-            }
-            fine = fine || !arena->failed;
+    if (!fine && !arena->failed) {
+        return dk_stage_fail(record->transaction, DAYBOOK_TOO_LARGE, record->entity, info->name,
+                             is_set ? "elements" : "keys", NULL);
+    }
+    *empty = fine && dk_value_equal(&base, wanted);
+    for (const struct said *said = record->said; said != NULL && !arena->failed;
+         said = said->next) {
+        struct value more;
+        if (said->field == field &&
+            (is_set ? dk_set_insist : dk_map_insist)(change, &said->change, wanted, arena, &more)) {
+            *change = more;
+            *empty = false;
         }
     }
-    return fine;
+    return arena->failed ? dk_stage_no_memory(record->transaction) : DAYBOOK_OK;
 }
 
-/* Adds what leads from the base to `wanted`. False: no memory. */
-static bool add_value(struct daybook_record *record, int field, const struct value *wanted,
-                      struct field_value *values, int *count)
+/* Adds what leads from the base to `wanted`. */
+static daybook_status add_value(struct daybook_record *record, int field,
+                                const struct value *wanted, struct field_value *values, int *count)
 {
     const struct field *info = &record->entity->fields[field];
     struct value value = *wanted;
     bool empty = false;
-    if ((info->type == FIELD_SET || info->type == FIELD_MAP) &&
-        !collection_change(record, field, wanted, &value, &empty)) {
-        return false;
+    daybook_status status = DAYBOOK_OK;
+    if (info->type == FIELD_SET || info->type == FIELD_MAP) {
+        status = collection_change(record, field, wanted, &value, &empty);
     }
-    if (!empty) {
+    if (status == DAYBOOK_OK && !empty) {
         values[(*count)++] = (struct field_value){.field = field, .value = value};
     }
-    return true;
+    return status;
 }
 
 /* Whether the staged values are already as the store wants them: no collection, and in a new record
@@ -85,32 +88,35 @@ static void new_values(const struct daybook_record *record, struct field_value *
 }
 
 /* The values of a patch. */
-static bool set_values(struct daybook_record *record, struct field_value *values, int *count)
+static daybook_status set_values(struct daybook_record *record, struct field_value *values,
+                                 int *count)
 {
-    for (int i = 0; i < record->value_count; i++) {
-        if (!add_value(record, record->values[i].field, &record->values[i].value, values, count)) {
-            return false;
-        }
+    daybook_status status = DAYBOOK_OK;
+    for (int i = 0; i < record->value_count && status == DAYBOOK_OK; i++) {
+        status =
+            add_value(record, record->values[i].field, &record->values[i].value, values, count);
     }
-    return true;
+    return status;
 }
 
 /* The values of a replacement: every field that a device may set and that shall be other than it
  * is. */
-static bool replace_values(struct daybook_record *record, struct field_value *values, int *count)
+static daybook_status replace_values(struct daybook_record *record, struct field_value *values,
+                                     int *count)
 {
-    for (int field = 0; field < record->entity->field_count; field++) {
+    daybook_status status = DAYBOOK_OK;
+    for (int field = 0; field < record->entity->field_count && status == DAYBOOK_OK; field++) {
         const struct field *info = &record->entity->fields[field];
         if (!dk_field_is_sent(info) || info->policy == POLICY_IMMUTABLE) {
             continue;
         }
         struct value wanted = dk_stage_effective(record, field);
         struct value base = base_value(record, field);
-        if (!dk_value_equal(&base, &wanted) && !add_value(record, field, &wanted, values, count)) {
-            return false;
+        if (!dk_value_equal(&base, &wanted)) {
+            status = add_value(record, field, &wanted, values, count);
         }
     }
-    return true;
+    return status;
 }
 
 /* See staged.h. */
@@ -138,16 +144,16 @@ daybook_status dk_stage_to_change(struct daybook_record *record, struct change *
         if (change->values == NULL) {
             return dk_stage_no_memory(transaction);
         }
-        bool fine = true;
+        daybook_status status = DAYBOOK_OK;
         if (record->kind == STAGE_NEW) {
             new_values(record, change->values, &change->value_count);
         } else if (record->kind == STAGE_SET) {
-            fine = set_values(record, change->values, &change->value_count);
+            status = set_values(record, change->values, &change->value_count);
         } else {
-            fine = replace_values(record, change->values, &change->value_count);
+            status = replace_values(record, change->values, &change->value_count);
         }
-        if (!fine) {
-            return dk_stage_no_memory(transaction);
+        if (status != DAYBOOK_OK) {
+            return status;
         }
     }
     *empty = change->op == BLOCK_SET && change->value_count == 0;

@@ -28,6 +28,7 @@
 #define LIMIT_CHILDREN 500            /* lines of one document */
 #define LIMIT_REDIRECTS 8             /* steps from a record to the one that it has become */
 #define LIMIT_NUMBER 9007199254740991 /* 2^53 - 1: positions, seq, JSON numbers */
+#define LIMIT_EPOCH INT64_MAX         /* epochs are 1 to this */
 #define LIMIT_LABEL_BYTES 200         /* names in envelopes: entity, code, rule, token */
 #define LIMIT_BUCKETS 20000           /* buckets in one scope */
 #define LIMIT_QUARANTINED 10000       /* changesets of one user that wait in the quarantine */

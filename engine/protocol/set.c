@@ -311,11 +311,11 @@ bool dk_set_difference(const struct value *from, const struct value *to, struct 
            set_change_to_value(&step, arena, change, &fault);
 }
 
-/* Puts an element on the side where the set wants it. */
-static bool insist(struct set_change *step, const struct set *wanted, const struct element *element,
-                   struct fault *fault)
+/* Puts an element on the side where the set wants it, if there is room. */
+static void insist(struct set_change *step, const struct set *wanted, const struct element *element)
 {
-    return set_add(set_has(wanted, element) ? &step->add : &step->remove, element, fault);
+    struct fault full = {REJECT_NONE, NULL};
+    (void)set_add(set_has(wanted, element) ? &step->add : &step->remove, element, &full);
 }
 
 /* See value.h. */
@@ -329,10 +329,29 @@ bool dk_set_insist(const struct value *change, const struct value *said, const s
                 read_set_change(arena, change->text, change->length, &step, &fault) &&
                 read_set_change(arena, said->text, said->length, &named, &fault);
     for (int i = 0; fine && i < named.add.count; i++) {
-        fine = insist(&step, &wanted, &named.add.elements[i], &fault);
+        insist(&step, &wanted, &named.add.elements[i]);
     }
     for (int i = 0; fine && i < named.remove.count; i++) {
-        fine = insist(&step, &wanted, &named.remove.elements[i], &fault);
+        insist(&step, &wanted, &named.remove.elements[i]);
     }
     return fine && set_change_to_value(&step, arena, result, &fault);
+}
+
+/* See value.h. */
+bool dk_set_join(const struct value *first, const struct value *second, struct arena *arena,
+                 struct value *joined)
+{
+    struct fault fault = {REJECT_NONE, NULL};
+    struct set_change step, later;
+    bool fine = read_set_change(arena, first->text, first->length, &step, &fault) &&
+                read_set_change(arena, second->text, second->length, &later, &fault);
+    for (int i = 0; fine && i < later.add.count; i++) {
+        set_remove(&step.remove, &later.add.elements[i]);
+        fine = set_add(&step.add, &later.add.elements[i], &fault);
+    }
+    for (int i = 0; fine && i < later.remove.count; i++) {
+        set_remove(&step.add, &later.remove.elements[i]);
+        fine = set_add(&step.remove, &later.remove.elements[i], &fault);
+    }
+    return fine && set_change_to_value(&step, arena, joined, &fault);
 }

@@ -95,8 +95,14 @@ bool dk_set_difference(const struct value *from, const struct value *to, struct 
                        struct value *change);
 bool dk_map_difference(const struct value *from, const struct value *to, struct arena *arena,
                        struct value *change);
+/* A change and a later one as one that does what both do in turn. False without a failed arena: one
+ * change has no room for all that they name. */
+bool dk_set_join(const struct value *first, const struct value *second, struct arena *arena,
+                 struct value *joined);
+bool dk_map_join(const struct value *first, const struct value *second, struct arena *arena,
+                 struct value *joined);
 /* The change, and beside it what another change `said`, as it is in `to` by now: so that it goes up
- * though the value from which the change leads shows it already. */
+ * though the value from which the change leads shows it already. As far as one change has room. */
 bool dk_set_insist(const struct value *change, const struct value *said, const struct value *to,
                    struct arena *arena, struct value *result);
 bool dk_map_insist(const struct value *change, const struct value *said, const struct value *to,

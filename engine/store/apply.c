@@ -31,8 +31,8 @@ static daybook_status check_numbers(struct apply *apply)
 {
     const struct sync_reply *reply = apply->reply;
     const struct store_state *state = &apply->store->memory.state;
-    if (reply->epoch == 0) {
-        return dk_apply_bad(apply, "epoch is 0");
+    if (reply->epoch == 0 || reply->epoch > LIMIT_EPOCH) {
+        return dk_apply_bad(apply, "epoch is out of range");
     }
     if (reply->position < 0 || reply->head < reply->position || reply->safe_position < 0 ||
         reply->safe_position > reply->head) {

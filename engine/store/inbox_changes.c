@@ -18,10 +18,10 @@ struct collected {
 
 /* ---- two changes as one */
 
-/* The place of a field among the change's values, or NULL. */
+/* The last of the change's values of this field, or NULL. */
 static struct field_value *find_value(struct change *change, const struct field_value *like)
 {
-    for (int i = 0; i < change->value_count; i++) {
+    for (int i = change->value_count - 1; i >= 0; i--) {
         struct field_value *value = &change->values[i];
         if (value->field == like->field && like->field >= 0) {
             return value;
@@ -30,28 +30,43 @@ static struct field_value *find_value(struct change *change, const struct field_
     return NULL;
 }
 
-/* Puts a later value over an earlier one of the same field: of a record that is made, its sets and
- * maps are whole. */
-static bool join_value(const struct field *field, struct field_value *earlier,
+/* Puts a later value over an earlier one of the same field. `whole`: the earlier change makes the
+ * record, so its sets and maps are whole. False without a failed arena: one has no room for both.
+ */
+static bool join_value(const struct field *field, bool whole, struct field_value *earlier,
                        const struct field_value *later, struct arena *arena)
 {
-    struct value before = earlier->value;
-    switch (field->type) {
-    case FIELD_SET: return dk_set_apply(&before, &later->value, arena, &earlier->value);
-    case FIELD_MAP: return dk_map_apply(&before, &later->value, arena, &earlier->value);
-    default: *earlier = *later; return true;
+    struct value joined = later->value;
+    bool steps = earlier->value.kind == VALUE_TEXT && later->value.kind == VALUE_TEXT;
+    bool fine = true;
+    if (field->type == FIELD_SET && (whole || steps)) {
+        fine = (whole ? dk_set_apply : dk_set_join)(&earlier->value, &later->value, arena, &joined);
+    } else if (field->type == FIELD_MAP && (whole || steps)) {
+        fine = (whole ? dk_map_apply : dk_map_join)(&earlier->value, &later->value, arena, &joined);
     }
+    if (fine) {
+        earlier->value = joined;
+    }
+    return fine;
 }
 
-/* Whether a value says only what becomes of some elements or keys: such ones stay one behind the
- * other, for together they may be more than one change can say. */
-static bool is_step(const struct change *change, const struct field_value *value)
+/* Adds a value of a later change. What one change of a set or map cannot say stays beside it, as a
+ * second one. False: no memory, or a new record's set or map would be too large. */
+static bool add_later(struct change *earlier, const struct field_value *later, struct arena *arena)
 {
-    if (change->op == BLOCK_NEW || value->field < 0) {
-        return false;
+    bool whole = earlier->op == BLOCK_NEW;
+    struct field_value *place = find_value(earlier, later);
+    if (place == NULL && whole && later->field >= 0) {
+        place = &earlier->values[earlier->value_count++];
+        *place = (struct field_value){.field = later->field};
     }
-    enum field_type type = change->entity->fields[value->field].type;
-    return type == FIELD_SET || type == FIELD_MAP;
+    bool fine = place != NULL &&
+                join_value(&earlier->entity->fields[later->field], whole, place, later, arena);
+    if (!fine && !arena->failed && (place == NULL || !whole)) {
+        earlier->values[earlier->value_count++] = *later;
+        fine = true;
+    }
+    return fine;
 }
 
 /* The later change of the same record on top of the earlier one. */
@@ -63,6 +78,9 @@ static bool join(struct change *earlier, const struct change *later, struct aren
         earlier->value_count = 0;
         return true;
     }
+    if (earlier->op == BLOCK_DELETE) {
+        earlier->op = later->op; /* it was there again */
+    }
     int capacity = earlier->value_count + later->value_count;
     struct field_value *values = dk_arena_new(arena, (size_t)capacity * sizeof *values);
     if (values == NULL) {
@@ -73,21 +91,7 @@ static bool join(struct change *earlier, const struct change *later, struct aren
     }
     earlier->values = values;
     for (int i = 0; i < later->value_count; i++) {
-        bool beside = is_step(earlier, &later->values[i]);
-        struct field_value *place = beside ? NULL : find_value(earlier, &later->values[i]);
-        if (place == NULL) {
-            place = &earlier->values[earlier->value_count++];
-            *place = later->values[i];
-            if (earlier->op == BLOCK_NEW && place->field >= 0) {
-                struct field_value none = {.field = place->field};
-                const struct field *field = &earlier->entity->fields[place->field];
-                if (!join_value(field, &none, place, arena)) {
-                    return false;
-                }
-                *place = none;
-            }
-        } else if (!join_value(&earlier->entity->fields[place->field], place, &later->values[i],
-                               arena)) {
+        if (!add_later(earlier, &later->values[i], arena)) {
             return false;
         }
     }

@@ -118,8 +118,7 @@ static bool is_count(int64_t number)
     return number >= 0 && number <= LIMIT_NUMBER;
 }
 
-/* What other code reckons with lies where it must, whatever has become of the file. Clocks may have
- * stood before 1970. */
+/* Whether what other code reckons with lies where it must, whatever has become of the file. */
 static bool check_state(const struct store *store)
 {
     const struct store_state *state = &store->memory.state;
@@ -127,16 +126,24 @@ static bool check_state(const struct store *store)
                               state->safe_position, state->next_seq,
                               state->settled,       store->memory.sent_seq,
                               state->inbox_last,    store->memory.next_slot};
-    const int64_t times[] = {state->clock.offset_ms, state->last_synced_ms, state->verified_ms};
-    bool fine = state->epoch <= INT64_MAX && store->memory.stale_epoch <= INT64_MAX &&
+    bool fine = state->epoch <= LIMIT_EPOCH && store->memory.stale_epoch <= LIMIT_EPOCH &&
                 state->clock.last <= INT64_MAX;
     for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
         fine = fine && is_count(counts[i]);
     }
-    for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
-        fine = fine && times[i] >= -LIMIT_NUMBER && times[i] <= LIMIT_NUMBER;
-    }
     return fine;
+}
+
+/* Times come from clocks, which may be set to anything. One that cannot be is as if it were not
+ * known: the next sync brings it again. */
+static void mend_times(struct store_state *state)
+{
+    int64_t *const times[] = {&state->clock.offset_ms, &state->last_synced_ms, &state->verified_ms};
+    for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
+        if (*times[i] < -LIMIT_NUMBER || *times[i] > LIMIT_NUMBER) {
+            *times[i] = 0;
+        }
+    }
 }
 
 /* The columns of meta, in the order of write_meta. *stamp_seq: outbox rows from here on may have
@@ -283,6 +290,7 @@ static daybook_status load_counts(struct store *store, int64_t stamp_seq)
     if (!check_state(store)) {
         return DAYBOOK_CORRUPT;
     }
+    mend_times(state);
     status = dk_loading_count(store);
     return status == DAYBOOK_OK ? dk_outbox_refresh(store) : status;
 }

@@ -21,7 +21,10 @@ static const char *check_reply(const struct enrol_reply *reply)
     if (dk_id_is_zero(&reply->organisation) || dk_id_is_zero(&reply->user)) {
         return "organisation or user is missing";
     }
-    return reply->epoch == 0 ? "epoch is 0" : NULL;
+    if (reply->server_ms <= 0 || reply->server_ms > LIMIT_NUMBER) {
+        return "server_ms is not a time";
+    }
+    return reply->epoch == 0 || reply->epoch > LIMIT_EPOCH ? "epoch is out of range" : NULL;
 }
 
 /* A store belongs to one user of one organisation for good: pending work must not change hands. */

@@ -55,8 +55,8 @@ void dk_pull_learn(struct pull_pace *pace, int64_t elapsed_ms)
 /* What the reply itself must keep, whatever the store knows. NULL: it does. */
 static const char *check_reply(const struct sync_request *request, const struct sync_reply *reply)
 {
-    if (reply->epoch == 0) {
-        return "epoch is 0";
+    if (reply->epoch == 0 || reply->epoch > LIMIT_EPOCH) {
+        return "epoch is out of range";
     }
     if (reply->position < 0 || reply->head < reply->position || reply->safe_position < 0 ||
         reply->safe_position > reply->head) {
@@ -69,7 +69,8 @@ static const char *check_reply(const struct sync_request *request, const struct 
     if (!same_epoch && !reply->reset && request->position > 0) {
         return "another epoch without reset";
     }
-    return reply->server_ms <= 0 ? "server_ms is not a time" : NULL;
+    return reply->server_ms <= 0 || reply->server_ms > LIMIT_NUMBER ? "server_ms is not a time"
+                                                                    : NULL;
 }
 
 /* Whether the midpoint of this round trip knows the server's clock better than we do: a long upload

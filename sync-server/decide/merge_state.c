@@ -73,7 +73,9 @@ static uint32_t holder(const struct step *step, struct state_view view)
     int64_t latest = 0;
     for (int i = 0; i < step->count; i++) {
         const struct state_op *op = &step->ops[i];
-        if (op->epoch == view.epoch && op->rank == view.rank && op->position > latest) {
+        /* Upward operations of epochs that are void count for the last valid one. */
+        bool counts = op->epoch == view.epoch || (op->epoch > view.epoch && op->peak < 0);
+        if (counts && op->rank == view.rank && op->position > latest) {
             latest = op->position;
             device_no = op->device_no;
         }

@@ -43,12 +43,17 @@ static daybook_status open_reader(const char *path, struct sqlite_store *sqlite,
 }
 
 /* What a finding of integrity_check says of the file: it words a page that the disk did not give as
- * a fault of the page. */
+ * a fault of the page. Page numbers beyond the file, which no disk could give, are named before. */
 static daybook_status judge_finding(const char *text)
 {
     static const char words[] = "error code=";
     const char *code = text == NULL ? NULL : strstr(text, words);
-    bool unread = code != NULL && (strtol(code + strlen(words), NULL, 10) & 0xFF) == SQLITE_IOERR;
+    bool unread = text != NULL && (strstr(text, "failed to get page") != NULL ||
+                                   strstr(text, "Failed to read ptrmap") != NULL);
+    if (code != NULL) {
+        long number = strtol(code + strlen(words), NULL, 10) & 0xFF;
+        unread = unread || number == SQLITE_IOERR || number == SQLITE_NOMEM;
+    }
     return unread ? DAYBOOK_IO : DAYBOOK_CORRUPT;
 }
 

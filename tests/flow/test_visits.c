@@ -194,8 +194,8 @@ static void test_visits__the_way_from_the_one_before(void **state)
     assert_said(second, "counts");
 }
 
-/* Given a visit without a place that its manager has verified, when it is deleted, then the one
- * behind it is no twin any more, on the device at once. */
+/* Given a visit without a place that its manager has verified, when it is moved away or deleted,
+ * then the one behind it is no twin any more, on the device at once. */
 static void test_visits__a_twin_of_one_without_a_place(void **state)
 {
     char first[DAYBOOK_ID_SIZE], twin[DAYBOOK_ID_SIZE];
@@ -211,6 +211,11 @@ static void test_visits__a_twin_of_one_without_a_place(void **state)
     company_settle(&company);
     assert_said(first, "counts");
     add_visit(120, FEEDBACK, twin);
+    assert_said(twin, "twin?");
+    rep_patch(wang, "visit", first, "{\"checkin_ts\":\"1736820000000\"}");
+    assert_said(first, "counts?");
+    assert_said(twin, "counts?");
+    rep_patch(wang, "visit", first, "{\"checkin_ts\":\"1736845200000\"}");
     assert_said(twin, "twin?");
     rep_delete(wang, "visit", first);
     assert_said(twin, "counts?");

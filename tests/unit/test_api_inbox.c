@@ -140,37 +140,79 @@ static void test_api_inbox__sets_go_up_again_though_they_show(void **state)
     assert_non_null(strstr(body, "{\"vip\":null}"));
 }
 
-/* Given two rejected changes that together put and take away more keys than one change may name,
- * then what differs goes up, and what shows already does not. */
-static void test_api_inbox__a_chain_of_more_keys_than_fit(void **state)
+/* One change of the custom map: keys `out` from one number to below another go, keys `in` come.
+ * Returns how many changesets that makes. */
+static int change_keys(struct world *world, const char *id, const int out[2], const int in[2])
 {
-    struct world *world = *state;
-    char wu[DAYBOOK_ID_SIZE], key[16];
     daybook_transaction *transaction = NULL;
     daybook_record *record = NULL;
-    daybook_error error = DAYBOOK_ERROR_INIT;
-    prepare(world, wu);
-    for (int step = 0; step < 2; step++) {
-        device_must(daybook_begin(world->engine, &transaction), NULL);
-        device_must(daybook_patch(transaction, "customer", wu, DAYBOOK_ANY_VERSION, &record), NULL);
-        for (int i = 0; i < 50 + 10 * (step == 0); i++) {
-            (void)snprintf(key, sizeof key, "old%d", i);
-            device_must(daybook_set_custom(record, key, step == 0 ? "1" : "null"), NULL);
-            (void)snprintf(key, sizeof key, "new%d", i);
-            device_must(step == 0 ? DAYBOOK_OK : daybook_set_custom(record, key, "1"), NULL);
-        }
-        device_must(daybook_commit(transaction, NULL), NULL);
-        daybook_end(&transaction);
+    char key[16];
+    if (out[0] == out[1] && in[0] == in[1]) {
+        return 0;
     }
-    script_reject(&world->script, 2, REJECT_POLICY, "custom", "test");
-    script_reject(&world->script, 3, REJECT_DEPENDS, "", "");
-    device_sync(&world->device);
-    device_must(daybook_inbox_reopen(world->engine, only_item(world), &transaction, &error),
-                &error);
-    device_must(daybook_commit(transaction, &error), &error);
+    device_must(daybook_begin(world->engine, &transaction), NULL);
+    device_must(daybook_patch(transaction, "customer", id, DAYBOOK_ANY_VERSION, &record), NULL);
+    for (int i = out[0]; i < out[1]; i++) {
+        (void)snprintf(key, sizeof key, "k%d", i);
+        device_must(daybook_set_custom(record, key, "null"), NULL);
+    }
+    for (int i = in[0]; i < in[1]; i++) {
+        (void)snprintf(key, sizeof key, "k%d", i);
+        device_must(daybook_set_custom(record, key, "1"), NULL);
+    }
+    device_must(daybook_commit(transaction, NULL), NULL);
     daybook_end(&transaction);
-    assert_int_equal(device_int(&world->device, "SELECT count(*) FROM customer, json_each(custom)"),
-                     60);
+    return 1;
+}
+
+/* Rejected chains of two changes of a map that can name 100 keys and have as many: what differs in
+ * the end goes up, or the error says what there is too much of. */
+static void test_api_inbox__a_chain_of_more_keys_than_fit(void **state)
+{
+    static const struct {
+        int base[2], first_out[2], first_in[2], second_out[2], second_in[2], other[2];
+        daybook_status ends;
+        int keys;
+    } cases[] = {
+        /* more keys are named than one change can; fewer differ */
+        {{0, 0}, {0, 0}, {0, 60}, {0, 50}, {60, 110}, {0, 0}, DAYBOOK_OK, 60},
+        /* what came and went again needs no room, which others have taken */
+        {{0, 90}, {0, 0}, {100, 110}, {100, 110}, {0, 0}, {200, 210}, DAYBOOK_OK, 100},
+        /* more keys differ than one change can name */
+        {{0, 60}, {0, 60}, {0, 0}, {0, 0}, {100, 160}, {0, 0}, DAYBOOK_TOO_LARGE, 60},
+    };
+    static const int none[2];
+    struct world *world = *state;
+    daybook_transaction *transaction = NULL;
+    daybook_error error = DAYBOOK_ERROR_INIT;
+    char id[DAYBOOK_ID_SIZE];
+    int64_t seq = 1;
+    prepare(world, id);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        device_customer(&world->device, "Li", id);
+        seq += 1 + change_keys(world, id, none, cases[i].base);
+        device_sync(&world->device);
+        seq += change_keys(world, id, cases[i].first_out, cases[i].first_in);
+        script_reject(&world->script, seq, REJECT_POLICY, "custom", "test");
+        seq += change_keys(world, id, cases[i].second_out, cases[i].second_in);
+        script_reject(&world->script, seq, REJECT_DEPENDS, "", "");
+        device_sync(&world->device);
+        seq += change_keys(world, id, none, cases[i].other);
+        int64_t item = device_int(&world->device, "SELECT item FROM inbox WHERE kind='rejected'");
+        device_must(daybook_inbox_reopen(world->engine, item, &transaction, &error), &error);
+        assert_int_equal(daybook_commit(transaction, &error), cases[i].ends);
+        daybook_end(&transaction);
+        seq += cases[i].ends == DAYBOOK_OK;
+        assert_string_equal(cases[i].ends == DAYBOOK_OK ? "custom" : error.field, "custom");
+        (void)daybook_inbox_discard(world->engine, item);
+        assert_int_equal(strtol(device_text_of(&world->device,
+                                               "SELECT count(*) FROM customer, json_each(custom)"
+                                               " WHERE customer.id=?1",
+                                               id),
+                                NULL, 10),
+                         cases[i].keys);
+        device_sync(&world->device);
+    }
 }
 
 static void test_api_inbox__what_depends_comes_back_as_one(void **state)

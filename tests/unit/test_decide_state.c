@@ -521,35 +521,43 @@ static void test_decide_state__a_note_says_whose_the_state_is(void **state)
     }
 }
 
-/* Given a deal that was won, opened again and won by somebody else, and a step from before all that
- * came later and has no effect, when one more such step comes, then it lost to who won it last. */
-static void test_decide_state__a_note_of_a_deal_won_again(void **state)
+/* Given a deal that was brought to a state again after it was opened again, or won after somebody
+ * opened it again in vain, when a step comes that has no effect, then it lost to whose the state
+ * is. */
+static void test_decide_state__a_note_of_a_deal_opened_again(void **state)
 {
     struct world *world = *state;
-    struct id id = make_subject(world, ENTITY_OPPORTUNITY, NULL);
-    int64_t base = world->org.head;
-    char entry[80];
     static struct device zhao;
     make_user(world, &zhao, "zhao", "rep", NULL);
     zhao.author.scope = world->li.author.scope;
     const struct {
         struct device *who;
         const char *to;
-        int64_t seen;
-    } steps[] = {{person(world, BOSS), "won", base},
-                 {person(world, BOSS), "tracking", INT64_MAX},
-                 {&world->li, "won", INT64_MAX},
-                 {person(world, WANG), "won", base},
-                 {&zhao, "lost", base}};
-    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
-        edit_record(world, ENTITY_OPPORTUNITY, &id,
-                    steps[i].seen == INT64_MAX ? world->org.head : steps[i].seen);
-        put_state(world, ENTITY_OPPORTUNITY, steps[i].to);
-        assert_true(send_changeset(world, steps[i].who).position > 0);
+        bool saw_all;
+    } stories[][5] = {{{&boss, "won", false},
+                       {&boss, "tracking", true},
+                       {&world->li, "won", true},
+                       {&world->wang, "won", false},
+                       {&zhao, "lost", false}},
+                      {{&boss, "invalid", false},
+                       {&boss, "tracking", true},
+                       {&world->li, "won", true},
+                       {&world->wang, "lost", false},
+                       {&zhao, "lost", false}}};
+    for (size_t i = 0; i < sizeof stories / sizeof stories[0]; i++) {
+        struct id id = make_subject(world, ENTITY_OPPORTUNITY, NULL);
+        int64_t base = world->org.head;
+        char entry[80];
+        for (int n = 0; n < 5; n++) {
+            edit_record(world, ENTITY_OPPORTUNITY, &id,
+                        stories[i][n].saw_all ? world->org.head : base);
+            put_state(world, ENTITY_OPPORTUNITY, stories[i][n].to);
+            assert_true(send_changeset(world, stories[i][n].who).position > 0);
+        }
+        (void)snprintf(entry, sizeof entry, "\"\\\"won\\\"\",\"\\\"lost\\\"\",%u,%u,",
+                       world->li.author.device_no, zhao.author.device_no);
+        expect_in(pull_all(world, &world->office, world->org.head - 1), entry);
     }
-    (void)snprintf(entry, sizeof entry, "\"\\\"won\\\"\",\"\\\"lost\\\"\",%u,",
-                   world->li.author.device_no);
-    expect_in(pull_all(world, &world->office, world->org.head - 1), entry);
 }
 
 int main(void)
@@ -567,7 +575,7 @@ int main(void)
         STATE_TEST(test_decide_state__step_wins_against_a_delete_in_both_orders),
         STATE_TEST(test_decide_state__step_that_lost_counts_against_a_delete),
         STATE_TEST(test_decide_state__a_note_says_whose_the_state_is),
-        STATE_TEST(test_decide_state__a_note_of_a_deal_won_again),
+        STATE_TEST(test_decide_state__a_note_of_a_deal_opened_again),
         STATE_TEST(test_decide_state__random_histories_end_the_same_in_every_order),
     };
     return cmocka_run_group_tests_name("decide_state", tests, NULL, NULL);

@@ -157,7 +157,6 @@ static void test_store_open__a_damaged_count_is_corruption(void **state)
         {"UPDATE meta SET position=-1", "UPDATE meta SET position=0"},
         {"UPDATE meta SET next_seq=9223372036854775807", "UPDATE meta SET next_seq=2"},
         {"UPDATE meta SET stamp=-1", "UPDATE meta SET stamp=0"},
-        {"UPDATE meta SET offset_ms=-9223372036854775807", "UPDATE meta SET offset_ms=0"},
         {"UPDATE outbox SET seq=9223372036854775807", "UPDATE outbox SET seq=1"},
         {"UPDATE outbox SET seq=-9223372036854775807-1", "UPDATE outbox SET seq=1"},
     };
@@ -175,6 +174,9 @@ static void test_store_open__a_damaged_count_is_corruption(void **state)
         desk_close(&desk);
         desk.problem[0] = '\0';
     }
+    /* a time that cannot be keeps nobody from his work */
+    run_sql(desk.path, "UPDATE meta SET offset_ms=-9223372036854775807,"
+                       "synced_ms=1795000000000000000");
     desk_open(&desk);
     desk_clear(&desk);
 }

@@ -241,6 +241,11 @@ static void no_epoch(void *reply)
     ((struct sync_reply *)reply)->epoch = 0;
 }
 
+static void negative_epoch(void *reply)
+{
+    ((struct sync_reply *)reply)->epoch = (uint64_t)-5;
+}
+
 static void other_epoch(void *reply)
 {
     ((struct sync_reply *)reply)->epoch++;
@@ -266,6 +271,11 @@ static void no_time(void *reply)
     ((struct sync_reply *)reply)->server_ms = 0;
 }
 
+static void no_such_time(void *reply)
+{
+    ((struct sync_reply *)reply)->server_ms = LIMIT_NUMBER + 1;
+}
+
 static void junk_log(void *reply)
 {
     static char junk[] = "[{\"entity\":\"customer\",\"op\":\"new\",\"rows\":[[2]]}]";
@@ -288,8 +298,8 @@ static void test_sync_answers__replies_that_break_the_protocol(void **state)
     struct world *world = *state;
     prepare(world);
     static void (*const twists[])(void *reply) = {
-        no_epoch,         other_epoch, position_back, position_beyond_head,
-        safe_beyond_head, no_time,     junk_log,      junk_verdicts,
+        no_epoch, other_epoch, position_back, position_beyond_head, safe_beyond_head,
+        no_time,  junk_log,    junk_verdicts, negative_epoch,       no_such_time,
     };
     for (size_t i = 0; i < COUNT(twists); i++) {
         struct script_fault fault = {
@@ -387,6 +397,16 @@ static void no_enrol_epoch(void *reply)
     ((struct enrol_reply *)reply)->epoch = 0;
 }
 
+static void negative_enrol_epoch(void *reply)
+{
+    ((struct enrol_reply *)reply)->epoch = (uint64_t)-5;
+}
+
+static void no_such_enrol_time(void *reply)
+{
+    ((struct enrol_reply *)reply)->server_ms = LIMIT_NUMBER + 1;
+}
+
 static void somebody_else(void *reply)
 {
     ((struct enrol_reply *)reply)->user.bytes[0] ^= 1;
@@ -395,8 +415,9 @@ static void somebody_else(void *reply)
 static void test_sync_answers__enrolments_that_break_the_protocol(void **state)
 {
     struct world *world = *state;
-    static void (*const twists[])(void *reply) = {no_token, long_token, no_device_no,
-                                                  huge_device_no, no_enrol_epoch};
+    static void (*const twists[])(void *reply) = {
+        no_token,       long_token,           no_device_no,      huge_device_no,
+        no_enrol_epoch, negative_enrol_epoch, no_such_enrol_time};
     for (size_t i = 0; i < COUNT(twists); i++) {
         script_plan(&world->script, (struct script_fault){.trouble = SCRIPT_TWIST,
                                                           .twist = twists[i],
