@@ -9,7 +9,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 2
 . tests/support/setup.sh
 
-all_labels="unit wire flow sim model vfs kill tidy install clang asan tsan"
+all_labels="unit wire flow sim model vfs kill fuzz tidy install clang asan tsan"
 
 usage() {
     cat <<EOF
@@ -17,6 +17,8 @@ usage: sh tests/run.sh [--no-install] [LABEL...]
 Without a label all of these run: $all_labels
   unit wire flow sim model vfs kill tidy install   tests of the release build (gcc); vfs:
                                      a disk that goes wrong at each of its operations
+  fuzz                               the corpora in the release build, and libFuzzer with ASan and
+                                     UBSan, DAYBOOK_FUZZ_SECONDS (5) for each target
   clang                              the whole tree compiles without a warning with clang
   asan                               unit, flow and sim under AddressSanitizer and UBSan
   tsan                               what has threads under ThreadSanitizer
@@ -31,7 +33,8 @@ for argument in "$@"; do
     case "$argument" in
     --no-install) install=no ;;
     -h | --help) usage && exit 0 ;;
-    unit | wire | flow | sim | model | vfs | kill | tidy | install | clang | asan | tsan | coverage)
+    unit | wire | flow | sim | model | vfs | kill | fuzz | tidy | install | clang | asan | tsan | \
+        coverage)
         labels="$labels $argument"
         ;;
     *) echo "tests/run.sh: unknown label or option '$argument'" >&2 && usage >&2 && exit 2 ;;
@@ -127,6 +130,16 @@ run_label() {
             run_tests tsan tsan '^threads$'
         else
             note tsan 0 0 1 "ThreadSanitizer does not run under this kernel"
+        fi
+        ;;
+    fuzz)
+        run_tests fuzz release '^fuzz$'
+        if ! build fuzz; then
+            note libfuzzer 0 1 0 "the fuzz build failed"
+        elif sh tests/fuzz/fuzz.sh build/fuzz; then
+            note libfuzzer 1 0 0 ""
+        else
+            note libfuzzer 0 1 0 "an input failed"
         fi
         ;;
     coverage)

@@ -82,7 +82,9 @@ void lab_fail(struct lab *lab, const char *format, ...)
     (void)vsnprintf(text, sizeof text, format, list);
     va_end(list);
     print_error("seed %llu: %s\n", (unsigned long long)lab->seed, text);
-    print_error("again: %s\n", lab->again);
+    if (lab->again[0] != '\0') {
+        print_error("again: %s\n", lab->again);
+    }
     _fail(__FILE__, __LINE__);
     abort();
 }
@@ -275,6 +277,7 @@ void lab_close(struct lab *lab)
     if (lab->folder[0] != '\0') {
         lab_remove_folder(lab->folder);
     }
+    lab_set_now_ms(0);
 }
 
 daybook_status lab_try_open(struct lab_device *device)

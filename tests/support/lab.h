@@ -146,7 +146,7 @@ struct lab {
     bool faults;                    /* the network misbehaves */
     bool bad_disk, bad_server_disk; /* of a device, or of the server, just now */
     bool bare;       /* replies are not searched, and a server that lost power stays down */
-    char again[200]; /* how to run this again */
+    char again[200]; /* how to run this again; "": the test says so itself */
     struct lab_user users[LAB_USERS];
     struct lab_device devices[LAB_DEVICES];
     int device_count;
@@ -164,8 +164,9 @@ struct lab {
     void *context;
 };
 
-/* Given by the test program, since they replace the system's in all of it: the true time in
- * milliseconds, which the server has; and where the server's random numbers begin. */
+/* Given by the test program, since they replace the system's in all of it (lab_system.h): the true
+ * time in milliseconds, which the server has, 0 while no laboratory is open; and where the server's
+ * random numbers begin. */
 int64_t lab_now_ms(void);
 void lab_set_now_ms(int64_t now_ms);
 void lab_set_chance(uint64_t seed);

@@ -3,6 +3,7 @@
  * The server's time and chance in a program that has a laboratory: it asks the system for both, and
  * these functions stand before the system's. Included by the test's own file, before all others and
  * once in a program; no part of the library of helpers, since every program would get them then.
+ * While no laboratory is open the time is the system's.
  */
 #ifndef DAYBOOK_TESTS_SUPPORT_LAB_SYSTEM_H
 #define DAYBOOK_TESTS_SUPPORT_LAB_SYSTEM_H
@@ -40,10 +41,10 @@ void lab_set_chance(uint64_t seed)
 
 int clock_gettime(clockid_t clock, struct timespec *time)
 {
-    if (clock != CLOCK_REALTIME) {
+    int64_t now_ms = lab_now_ms();
+    if (clock != CLOCK_REALTIME || now_ms == 0) {
         return (int)syscall(SYS_clock_gettime, clock, time);
     }
-    int64_t now_ms = lab_now_ms();
     time->tv_sec = (time_t)(now_ms / 1000);
     time->tv_nsec = (long)(now_ms % 1000) * 1000000;
     return 0;
