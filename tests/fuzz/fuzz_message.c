@@ -79,6 +79,32 @@ static void read_verdicts(const char *bytes, size_t size)
 
 /* ---- blocks */
 
+static void compare_value(const struct field_value *a, const struct field_value *b)
+{
+    assert(a->field == b->field && a->value.kind == b->value.kind);
+    if (a->field < 0) {
+        assert(a->name_length == b->name_length && memcmp(a->name, b->name, a->name_length) == 0);
+    }
+    assert(dk_value_equal(&a->value, &b->value));
+}
+
+/* What was decoded again is what was decoded first; fields that are unknown here stand behind the
+ * others by then. */
+static void compare_values(const struct field_value *first, const struct field_value *again,
+                           int count)
+{
+    for (int i = 0; i < count; i++) {
+        if (first[i].field >= 0) {
+            compare_value(&first[i], again++);
+        }
+    }
+    for (int i = 0; i < count; i++) {
+        if (first[i].field < 0) {
+            compare_value(&first[i], again++);
+        }
+    }
+}
+
 /* Writes a row that was read as it would be in a log page. */
 static void write_row(struct block_writer *writer, const struct block *block, const struct row *row)
 {
@@ -93,9 +119,10 @@ static void write_row(struct block_writer *writer, const struct block *block, co
     dk_buffer_clear(&header);
 }
 
-/* Rows of unknown entities, markers and what is refused are left out. False: damaged. */
+/* Rows of unknown entities, markers and what is refused are left out; *values counts those of the
+ * others. False: damaged. */
 static bool rewrite_blocks(char *bytes, size_t size, bool decided, struct arena *arena,
-                           struct buffer *out)
+                           struct buffer *out, int64_t *values)
 {
     struct block_reader reader;
     struct block_writer writer;
@@ -109,6 +136,7 @@ static bool rewrite_blocks(char *bytes, size_t size, bool decided, struct arena 
         assert(row.value_count >= 0 && row.value_count <= LIMIT_FIELDS);
         if (result == 1 && reader.block.entity != NULL) {
             write_row(&writer, &reader.block, &row);
+            *values += row.value_count;
         }
         assert(result == 1 || reader.refusal.code != 0);
     }
@@ -119,14 +147,17 @@ static bool rewrite_blocks(char *bytes, size_t size, bool decided, struct arena 
 static void read_blocks(const char *bytes, size_t size, bool decided)
 {
     struct round round;
+    int64_t values = 0, values_again = 0;
     begin_round(&round);
     char *copy = fuzz_copy(bytes, size);
-    bool good = rewrite_blocks(copy, size, decided, &round.arena, &round.once);
+    bool good = rewrite_blocks(copy, size, decided, &round.arena, &round.once, &values);
     free(copy);
     dk_buffer_reset(good ? &round.twice : &round.once);
     if (good) {
         copy = fuzz_copy(round.once.bytes, round.once.length);
-        assert(rewrite_blocks(copy, round.once.length, decided, &round.arena, &round.twice));
+        assert(rewrite_blocks(copy, round.once.length, decided, &round.arena, &round.twice,
+                              &values_again));
+        assert(values == values_again);
         free(copy);
     }
     end_round(&round);
@@ -144,41 +175,58 @@ static void compare_header(const struct changeset *peeked, const struct changese
     assert(peeked->change_count == decoded->change_count);
 }
 
-/* False: it is damaged or refused. */
-static bool rewrite_changeset(const char *bytes, size_t size, struct arena *arena,
-                              struct buffer *out)
+static void compare_changes(const struct changeset *a, const struct changeset *b)
 {
-    struct changeset changeset, header;
+    compare_header(a, b);
+    for (int i = 0; i < a->change_count; i++) {
+        const struct change *left = &a->changes[i], *right = &b->changes[i];
+        assert(left->op == right->op && left->entity == right->entity);
+        assert(dk_id_compare(&left->id, &right->id) == 0 && left->seen == right->seen);
+        assert(left->value_count == right->value_count);
+        compare_values(left->values, right->values, left->value_count);
+    }
+}
+
+/* The texts of the changeset stay in `copy`. False: it is damaged or refused. */
+static bool decode_changeset(const char *bytes, size_t size, struct arena *arena, char *copy,
+                             struct changeset *changeset)
+{
+    struct changeset header;
     struct refusal refusal;
     struct change refused;
     const char *problem;
-    char *copy = fuzz_copy(bytes, size);
     bool peeked = dk_changeset_peek(copy, size, &header);
     assert(size == 0 || memcmp(copy, bytes, size) == 0);
-    bool good = dk_changeset_decode(copy, size, arena, &changeset, &refusal, &refused, &problem);
+    bool good = dk_changeset_decode(copy, size, arena, changeset, &refusal, &refused, &problem);
     if (good) {
         assert(peeked && refusal.code == 0);
-        compare_header(&header, &changeset);
-        dk_changeset_encode(out, &changeset);
-        assert(dk_convert(&changeset, arena)); /* as the server does with each */
+        compare_header(&header, changeset);
     } else {
         assert(problem != NULL || refusal.code != 0);
     }
-    free(copy);
     return good;
 }
 
 static void read_changeset(const char *bytes, size_t size)
 {
     struct round round;
+    struct changeset first, again;
     begin_round(&round);
-    if (rewrite_changeset(bytes, size, &round.arena, &round.once)) {
-        assert(rewrite_changeset(round.once.bytes, round.once.length, &round.arena, &round.twice));
-        char *copy = fuzz_copy(round.once.bytes, round.once.length);
-        struct changeset changeset;
-        assert(dk_changeset_read(copy, round.once.length, &round.arena, &changeset));
-        free(copy);
+    char *copy = fuzz_copy(bytes, size);
+    if (decode_changeset(bytes, size, &round.arena, copy, &first)) {
+        dk_changeset_encode(&round.once, &first);
+        assert(round.once.status == DAYBOOK_OK);
+        char *other = fuzz_copy(round.once.bytes, round.once.length);
+        assert(decode_changeset(round.once.bytes, round.once.length, &round.arena, other, &again));
+        dk_changeset_encode(&round.twice, &again);
+        compare_changes(&first, &again);
+        memcpy(other, round.once.bytes, round.once.length);
+        assert(dk_changeset_read(other, round.once.length, &round.arena, &again));
+        compare_changes(&first, &again);
+        assert(dk_convert(&first, &round.arena)); /* as the server does with each */
+        free(other);
     }
+    free(copy);
     end_round(&round);
 }
 
@@ -230,20 +278,46 @@ static void read_spans(const struct message_table *table, const union any_messag
     }
 }
 
+static void compare_members(const struct message_table *table, const void *a, const void *b)
+{
+    for (int i = 0; i < table->member_count; i++) {
+        const struct message_member *member = &table->members[i];
+        const void *left = (const char *)a + member->offset;
+        const void *right = (const char *)b + member->offset;
+        const char *const *text = left, *const *text_again = right;
+        const struct span *span = left, *span_again = right;
+        switch (member->type) {
+        case MESSAGE_INT:
+        case MESSAGE_LONG: assert(*(const int64_t *)left == *(const int64_t *)right); break;
+        case MESSAGE_BOOL: assert(*(const bool *)left == *(const bool *)right); break;
+        case MESSAGE_ID: assert(dk_id_compare(left, right) == 0); break;
+        case MESSAGE_TEXT:
+            assert((*text == NULL) == (*text_again == NULL));
+            assert(*text == NULL || strcmp(*text, *text_again) == 0);
+            break;
+        case MESSAGE_RAW:
+            assert((span->bytes == NULL) == (span_again->bytes == NULL));
+            assert(span->length == span_again->length);
+            break;
+        }
+    }
+}
+
 static void read_message(const struct message_table *table, const char *bytes, size_t size)
 {
     struct round round;
-    union any_message message;
+    union any_message message, message_again;
     const char *problem;
     begin_round(&round);
     char *copy = fuzz_copy(bytes, size), *again = NULL;
     if (dk_message_decode(table, copy, size, &message, &round.arena, &problem)) {
         dk_message_encode(&round.once, table, &message);
-        read_spans(table, &message);
         again = fuzz_copy(round.once.bytes, round.once.length);
-        assert(
-            dk_message_decode(table, again, round.once.length, &message, &round.arena, &problem));
-        dk_message_encode(&round.twice, table, &message);
+        assert(dk_message_decode(table, again, round.once.length, &message_again, &round.arena,
+                                 &problem));
+        dk_message_encode(&round.twice, table, &message_again);
+        compare_members(table, &message, &message_again);
+        read_spans(table, &message);
     } else {
         assert(problem != NULL);
     }
