@@ -5,7 +5,8 @@
 
 build_packages="gcc libc6-dev cmake ninja-build pkg-config libsqlite3-dev libcjson-dev libzstd-dev
 libcurl4-openssl-dev libssl-dev libevent-dev"
-test_packages="tzdata g++ clang ccache mold python3 doxygen sqlite3 openssl libcmocka-dev"
+test_packages="tzdata g++ clang libclang-rt-dev ccache mold python3 doxygen sqlite3
+openssl libcmocka-dev"
 
 # Prints those of the packages that are not installed.
 missing_packages() {
