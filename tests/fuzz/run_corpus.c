@@ -3,11 +3,14 @@
  * A main() for a fuzz target in builds without libFuzzer: runs each file that is named, and each
  * file of a folder that is named, once. Names the file under way where one ends the program.
  */
-#define _DEFAULT_SOURCE /* scandir's order */
+#define _XOPEN_SOURCE 700 /* nftw, scandir's order */
 
 #include "tests/fuzz/fuzz.h"
 
+#include "tests/support/folder.h"
+
 #include <dirent.h>
+#include <ftw.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -51,18 +54,31 @@ static int run_folder(const char *path)
     return count < 0 ? -1 : done;
 }
 
+static int remove_one(const char *path, const struct stat *status, int type, struct FTW *place)
+{
+    (void)status;
+    (void)type;
+    (void)place;
+    return remove(path);
+}
+
+/* All that a target keeps until its end lies in one folder, which goes with it. */
 int main(int argc, char **argv)
 {
+    char folder[300];
     int inputs = 0;
+    folder_make(folder, sizeof folder, "daybook_fuzz");
+    (void)setenv("TMPDIR", folder, 1);
     for (int i = 1; i < argc; i++) {
         struct stat status;
-        bool folder = stat(argv[i], &status) == 0 && S_ISDIR(status.st_mode);
-        int done = folder ? run_folder(argv[i]) : run_file(argv[i]) ? 1 : -1;
+        bool is_folder = stat(argv[i], &status) == 0 && S_ISDIR(status.st_mode);
+        int done = is_folder ? run_folder(argv[i]) : run_file(argv[i]) ? 1 : -1;
         if (done < 0) {
             return 1;
         }
         inputs += done;
     }
+    (void)nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
     (void)printf("%d inputs\n", inputs);
     return inputs > 0 ? 0 : 1;
 }
