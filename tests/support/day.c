@@ -44,7 +44,7 @@ static void sync_badly(struct day *day, struct lab_device *device)
     daybook_status status = lab_sync(device, budget_ms);
     enum daybook_class kind = daybook_status_class(status);
     if (kind != DAYBOOK_CLASS_OK && kind != DAYBOOK_CLASS_OFFLINE && kind != DAYBOOK_CLASS_RETRY &&
-        !lab_is_disk_trouble(lab, status)) {
+        !lab_is_disk_trouble(device, status)) {
         lab_fail(lab, "device %d: sync gives %s: %s", device->number, daybook_status_name(status),
                  device->error.text);
     }

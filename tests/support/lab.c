@@ -426,7 +426,6 @@ void lab_spoil_disk(struct lab_device *device)
         power_fail_at(device->disk, 1 + lab_random(lab, POINTS_MAX), POWER_FAILS,
                       lab_chance(lab, 30));
     }
-    lab->bad_disk = true;
 }
 
 void lab_mend_disk(struct lab_device *device)
@@ -437,16 +436,15 @@ void lab_mend_disk(struct lab_device *device)
     }
     power_fill(device->disk, -1);
     power_fail_at(device->disk, 0, POWER_FAILS, false);
-    device->lab->bad_disk = false;
 }
 
-bool lab_is_disk_trouble(const struct lab *lab, daybook_status status)
+bool lab_is_disk_trouble(const struct lab_device *device, daybook_status status)
 {
-    if (lab->bad_disk && status == DAYBOOK_DISK_FULL) {
-        lab->counts[LAB_FULL]++;
+    if (status == DAYBOOK_DISK_FULL && power_overflows(device->disk) > 0) {
+        device->lab->counts[LAB_FULL]++;
         return true;
     }
-    return lab->bad_disk && status == DAYBOOK_IO;
+    return status == DAYBOOK_IO && power_struck(device->disk) > 0;
 }
 
 void lab_save(struct lab_device *device)

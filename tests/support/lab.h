@@ -141,12 +141,12 @@ struct lab {
     int64_t page_bytes, cache_mib;
     char backup[300]; /* the last one's folder; "": none */
     int backups;
-    unsigned covered;               /* bits by device: enrolled when it was made */
-    int steps;                      /* of the day until now */
-    bool faults;                    /* the network misbehaves */
-    bool bad_disk, bad_server_disk; /* of a device, or of the server, just now */
-    bool bare;       /* replies are not searched, and a server that lost power stays down */
-    char again[200]; /* how to run this again; "": the test says so itself */
+    unsigned covered;     /* bits by device: enrolled when it was made */
+    int steps;            /* of the day until now */
+    bool faults;          /* the network misbehaves */
+    bool bad_server_disk; /* just now */
+    bool bare;            /* replies are not searched, and a server that lost power stays down */
+    char again[200];      /* how to run this again; "": the test says so itself */
     struct lab_user users[LAB_USERS];
     struct lab_device devices[LAB_DEVICES];
     int device_count;
@@ -204,8 +204,8 @@ void lab_part_all(struct lab *lab);
  * all behind it: calls may say so, and have done nothing then. */
 void lab_spoil_disk(struct lab_device *device);
 void lab_mend_disk(struct lab_device *device);
-/* Whether a call may end so because a disk has trouble. */
-bool lab_is_disk_trouble(const struct lab *lab, daybook_status status);
+/* Whether a call may end so, because the device's disk has failed, or had no room, since then. */
+bool lab_is_disk_trouble(const struct lab_device *device, daybook_status status);
 void lab_restart(struct lab *lab);
 /* The server stops, and nobody has its file open; lab_restart starts it again. */
 void lab_stop(struct lab *lab);

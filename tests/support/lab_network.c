@@ -169,14 +169,23 @@ static void threaten_server(struct lab *lab)
     lab->bad_server_disk = what == 2 || what == 3;
 }
 
-/* The trouble of the server's disk ends; what it says of that is no error of its own. */
+/* The trouble of the server's disk ends. What it has met excuses that the server is busy; without
+ * that the answer is the one that the request gets anyway. */
 static void relieve_server(struct lab *lab, int http_status)
 {
     if (!lab->bad_server_disk) {
         return;
     }
-    lab->counts[LAB_SERVER_DISK] += power_struck(lab->disk) > 0;
-    lab->counts[LAB_SERVER_FULL] += power_struck(lab->disk) == 0 && http_status == 503;
+    bool struck = power_struck(lab->disk) > 0, full = power_overflows(lab->disk) > 0;
+    bool right = http_status == 200 || http_status == 503 || (!struck && !full);
+    if (!right || http_status == 500) {
+        lab_fail(lab, "the server answers %d on a disk that %s", http_status,
+                 struck ? "failed"
+                 : full ? "is full"
+                        : "did nothing");
+    }
+    lab->counts[LAB_SERVER_DISK] += struck;
+    lab->counts[LAB_SERVER_FULL] += full;
     power_fill(lab->disk, -1);
     power_fail_at(lab->disk, 0, POWER_FAILS, false);
     lab->bad_server_disk = false;

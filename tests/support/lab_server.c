@@ -24,6 +24,14 @@ const char *const lab_territories[3] = {"Main", "East", "West"};
 
 /* ---- life */
 
+/* Whether the line tells of a disk that fails or has no room, by the status that it gives. */
+static bool names_disk(const char *line)
+{
+    const char *at = strstr(line, "status");
+    long status = at == NULL ? DAYBOOK_OK : strtol(at + strlen("status") + 1, NULL, 10);
+    return status == DAYBOOK_IO || status == DAYBOOK_DISK_FULL;
+}
+
 /* Keeps the first line that tells of an error; it is met at the end of the step. */
 static void note_log(void *context, int level, const char *line)
 {
@@ -33,7 +41,9 @@ static void note_log(void *context, int level, const char *line)
     }
     /* An operator is told of what waits, which is no error of the server's. */
     bool waits = strncmp(line, "quarantined ", 12) == 0 && strstr(line, "INTERNAL") == NULL;
-    if (level <= LOG_ERROR && lab->errors[0] == '\0' && !waits && !lab->bad_server_disk) {
+    bool excused = lab->bad_server_disk && names_disk(line) &&
+                   power_struck(lab->disk) + power_overflows(lab->disk) > 0;
+    if (level <= LOG_ERROR && lab->errors[0] == '\0' && !waits && !excused) {
         (void)snprintf(lab->errors, sizeof lab->errors, "%s", line);
     }
 }

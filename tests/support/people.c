@@ -30,24 +30,6 @@ const char *people_finish(struct json *json)
     return json->text;
 }
 
-/* ---- what an engine must never answer */
-
-void people_check_status(struct lab *lab, daybook_status status, const char *what)
-{
-    static const daybook_status fine[] = {
-        DAYBOOK_OK,        DAYBOOK_NOT_FOUND, DAYBOOK_BAD_VERSION,
-        DAYBOOK_REQUIRED,  DAYBOOK_RULE,      DAYBOOK_OUT_OF_RANGE,
-        DAYBOOK_TOO_LARGE, DAYBOOK_EXISTS,    DAYBOOK_READONLY,
-    };
-    bool expected = lab_is_disk_trouble(lab, status);
-    for (size_t i = 0; i < sizeof fine / sizeof fine[0]; i++) {
-        expected = expected || status == fine[i];
-    }
-    if (!expected) {
-        lab_fail(lab, "%s gives %s", what, daybook_status_name(status));
-    }
-}
-
 /* ---- looking */
 
 /* A random record of this kind that the device shows; false where there is none. */
@@ -94,7 +76,7 @@ static int shown_number(struct act *act, daybook_record *record, const struct fe
     case FEATURE_AMOUNT:
     case FEATURE_QTY:
     case FEATURE_PRICE:
-        people_check_status(act->lab, daybook_get_int(record, feature->field, &value, &is_null),
+        people_check_status(act->device, daybook_get_int(record, feature->field, &value, &is_null),
                             "get_int");
         (void)snprintf(number, sizeof number, "%lld", (long long)value);
         text = is_null ? NULL : number;
@@ -113,7 +95,7 @@ bool people_look(struct act *act, int kind, const char *name, struct form *form)
     daybook_record *record = NULL;
     const char *text = NULL;
     daybook_status status = daybook_read(act->transaction, what->name, id, &record);
-    people_check_status(act->lab, status, "read");
+    people_check_status(act->device, status, "read");
     if (status != DAYBOOK_OK) {
         return false;
     }
@@ -370,7 +352,7 @@ static bool make(struct act *act, int kind, const char *parent, char id[DAYBOOK_
     struct json json = {.length = 0};
     daybook_record *record = NULL;
     daybook_status status = daybook_put(act->transaction, what->name, NULL, DAYBOOK_NEW, &record);
-    people_check_status(act->lab, status, "put");
+    people_check_status(act->device, status, "put");
     if (status != DAYBOOK_OK) {
         return false;
     }
@@ -387,7 +369,7 @@ static bool make(struct act *act, int kind, const char *parent, char id[DAYBOOK_
     lab_trace(lab, "  %d makes %s %s %s", act->device->number, what->name, form.id, json.text);
     status = daybook_patch_json(act->transaction, what->name, form.id, DAYBOOK_NEW,
                                 people_finish(&json), &act->device->error);
-    people_check_status(act->lab, status, "patch_json");
+    people_check_status(act->device, status, "patch_json");
     return status == DAYBOOK_OK && make_lines(act, kind, form.id);
 }
 
@@ -447,7 +429,7 @@ static bool act_patch(struct act *act)
               json.text, "}");
     daybook_status status = daybook_patch_json(act->transaction, name, form.id, version,
                                                people_finish(&json), &act->device->error);
-    people_check_status(act->lab, status, "patch_json");
+    people_check_status(act->device, status, "patch_json");
     return status == DAYBOOK_OK && people_change_sets(act, &form, version);
 }
 
@@ -500,7 +482,7 @@ static bool act_delete(struct act *act)
               ledger_kinds[form.kind].name, form.id, (long long)version);
     daybook_status status =
         daybook_delete(act->transaction, ledger_kinds[form.kind].name, form.id, version);
-    people_check_status(act->lab, status, "delete");
+    people_check_status(act->device, status, "delete");
     return status == DAYBOOK_OK;
 }
 
@@ -530,11 +512,13 @@ static void forget_deleted(struct act *act)
 static bool end_act(struct act *act, bool fine)
 {
     struct people *people = act->people;
+    struct mark mark = {""};
     daybook_status status = DAYBOOK_RULE;
     if (fine) {
         forget_deleted(act);
+        people_mark(act->device, &mark);
         status = daybook_commit(act->transaction, &act->device->error);
-        people_check_status(act->lab, status, "commit");
+        people_check_status(act->device, status, "commit");
     }
     if (status == DAYBOOK_OK) {
         ledger_commit(&people->ledger);
@@ -547,6 +531,9 @@ static bool end_act(struct act *act, bool fine)
         people->refused++;
     }
     daybook_end(&act->transaction);
+    if (fine && status != DAYBOOK_OK) {
+        people_check_mark(act->device, &mark, status);
+    }
     return status == DAYBOOK_OK;
 }
 
@@ -558,7 +545,7 @@ void people_act(struct people *people, struct lab_device *device)
     struct form forms[PEOPLE_FORMS];
     memcpy(forms, people->forms[device->number], sizeof forms);
     daybook_status status = daybook_begin(device->engine, &act.transaction);
-    people_check_status(lab, status, "begin");
+    people_check_status(device, status, "begin");
     if (status != DAYBOOK_OK) {
         return;
     }

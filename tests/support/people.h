@@ -66,7 +66,7 @@ void people_operate(struct people *people);
  * copies of a device, is turned down in the end. */
 void people_calm(struct people *people);
 /* The test fails where an engine answers what it never should. */
-void people_check_status(struct lab *lab, daybook_status status, const char *what);
+void people_check_status(struct lab_device *device, daybook_status status, const char *what);
 /* What is open on the device is closed, because its file is another. */
 void people_forget(struct people *people, const struct lab_device *device);
 /* The device has lost power. What it had said was committed must be there, but for commits after

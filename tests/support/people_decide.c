@@ -56,7 +56,7 @@ static daybook_status change_set(struct act *act, const struct form *form, daybo
               element);
     daybook_status status = takes ? daybook_set_remove(record, feature->field, element)
                                   : daybook_set_add(record, feature->field, element);
-    people_check_status(act->lab, status, "set_add");
+    people_check_status(act->device, status, "set_add");
     if (takes && status == DAYBOOK_OK) {
         ledger_stage_taking(&act->people->ledger, ledger_number(feature, element));
     }
@@ -73,7 +73,7 @@ bool people_change_sets(struct act *act, const struct form *form, int64_t versio
             continue;
         }
         status = daybook_patch(act->transaction, kind->name, form->id, version, &record);
-        people_check_status(act->lab, status, "patch");
+        people_check_status(act->device, status, "patch");
         if (status == DAYBOOK_OK) {
             status = change_set(act, form, record, i);
         }
@@ -147,7 +147,7 @@ bool people_step(struct act *act)
               form.id, (long long)form.version, form.state, to);
     daybook_status status = daybook_patch_json(act->transaction, name, form.id, form.version,
                                                people_finish(&json), &act->device->error);
-    people_check_status(act->lab, status, "patch_json");
+    people_check_status(act->device, status, "patch_json");
     return status == DAYBOOK_OK;
 }
 
@@ -184,7 +184,7 @@ bool people_decide(struct act *act)
         return true;
     }
     daybook_status status = daybook_read(act->transaction, "proposal", id, &proposal);
-    people_check_status(act->lab, status, "read");
+    people_check_status(act->device, status, "read");
     bool decides = strcmp(role_of(act), "rep") != 0;
     const char *to = !decides ? "withdrawn" : lab_chance(act->lab, 60) ? "accepted" : "declined";
     if (strcmp(to, "accepted") == 0) {
@@ -195,7 +195,7 @@ bool people_decide(struct act *act)
     lab_trace(act->lab, "  %d answers proposal %s: %s", act->device->number, id, to);
     status = daybook_patch_json(act->transaction, "proposal", id, form.version,
                                 people_finish(&json), &act->device->error);
-    people_check_status(act->lab, status, "patch_json");
+    people_check_status(act->device, status, "patch_json");
     return status == DAYBOOK_OK;
 }
 
@@ -207,7 +207,7 @@ void people_clear_hold(struct people *people, struct lab_device *device)
     struct act act = {.people = people, .lab = lab, .device = device};
     char id[DAYBOOK_ID_SIZE], note[20];
     struct form form;
-    people_check_status(lab, daybook_begin(device->engine, &act.transaction), "begin");
+    people_check_status(device, daybook_begin(device->engine, &act.transaction), "begin");
     bool found = people_pick(&act, "hold", id) && people_look(&act, LEDGER_HOLD, id, &form);
     daybook_end(&act.transaction);
     if (!found) {
@@ -215,7 +215,7 @@ void people_clear_hold(struct people *people, struct lab_device *device)
     }
     (void)snprintf(note, sizeof note, "t%d~", people_number(&act, &form, 0, false));
     daybook_status status = daybook_clear_hold(device->engine, id, note, &device->error);
-    people_check_status(lab, status, "clear_hold");
+    people_check_status(device, status, "clear_hold");
     lab_trace(lab, "  %d clears hold %s: %s", device->number, id, daybook_status_name(status));
     if (status == DAYBOOK_OK) {
         ledger_commit(&people->ledger);

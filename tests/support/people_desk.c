@@ -13,13 +13,13 @@
 
 #define BODIES_SIZE 60000
 
-/* False where a disk has trouble. */
-static bool must(struct lab *lab, daybook_status status, const char *what)
+/* Only a disk that has trouble excuses a failure. */
+static daybook_status must(struct lab_device *device, daybook_status status, const char *what)
 {
-    if (status != DAYBOOK_OK && !lab_is_disk_trouble(lab, status)) {
-        lab_fail(lab, "%s gives %s", what, daybook_status_name(status));
+    if (status != DAYBOOK_OK && !lab_is_disk_trouble(device, status)) {
+        lab_fail(device->lab, "%s gives %s", what, daybook_status_name(status));
     }
-    return status == DAYBOOK_OK;
+    return status;
 }
 
 /* ---- the inbox */
@@ -59,7 +59,9 @@ static bool look_at_item(struct people *people, struct lab_device *device, const
 {
     struct act act = {.people = people, .lab = people->lab, .device = device};
     const struct kind *kind = ledger_kind(item->entity);
-    people_check_status(act.lab, daybook_begin(device->engine, &act.transaction), "begin");
+    if (must(device, daybook_begin(device->engine, &act.transaction), "begin") != DAYBOOK_OK) {
+        return false;
+    }
     bool found = people_look(&act, (int)(kind - ledger_kinds), item->id, form);
     if (found && strcmp(item->field, "*") == 0) {
         people_see_removed(&act, form, false);
@@ -88,7 +90,8 @@ static int lost_number(struct lab_device *device, const struct item *item,
 }
 
 /* A value that lost is written anew over what stands: the reader has seen that. */
-static void keep_value(struct people *people, struct lab_device *device, const struct item *item)
+static daybook_status keep_value(struct people *people, struct lab_device *device,
+                                 const struct item *item)
 {
     struct lab *lab = people->lab;
     struct form form;
@@ -113,7 +116,7 @@ static void keep_value(struct people *people, struct lab_device *device, const s
               item->id, item->field, daybook_status_name(status));
     if (status !=
         DAYBOOK_INVALID) { /* a newer number of a document, a revision, a line that went */
-        people_check_status(lab, status, "keep_mine");
+        people_check_status(device, status, "keep_mine");
     }
     if (status == DAYBOOK_OK) {
         ledger_commit(&people->ledger);
@@ -122,10 +125,12 @@ static void keep_value(struct people *people, struct lab_device *device, const s
     } else {
         ledger_drop(&people->ledger);
     }
+    return status;
 }
 
 /* What was rejected goes up once more, as it was. */
-static void send_anew(struct people *people, struct lab_device *device, const struct item *item)
+static daybook_status send_anew(struct people *people, struct lab_device *device,
+                                const struct item *item)
 {
     struct lab *lab = people->lab;
     daybook_transaction *transaction = NULL;
@@ -135,21 +140,24 @@ static void send_anew(struct people *people, struct lab_device *device, const st
     if (lab_chance(lab, 50)) {
         status = daybook_inbox_keep_mine(device->engine, item->number, &device->error);
     } else {
-        if (!must(lab,
-                  daybook_inbox_reopen(device->engine, item->number, &transaction, &device->error),
-                  "inbox_reopen")) {
-            return;
+        status =
+            must(device,
+                 daybook_inbox_reopen(device->engine, item->number, &transaction, &device->error),
+                 "inbox_reopen");
+        if (status != DAYBOOK_OK) {
+            return status;
         }
         status = daybook_commit(transaction, &device->error);
         daybook_end(&transaction);
     }
-    people_check_status(lab, status, "commit again");
+    people_check_status(device, status, "commit again");
     lab_trace(lab, "  %s %s %s", daybook_status_name(status), device->error.field,
               device->error.rule);
     if (status == DAYBOOK_OK) {
         ledger_again(&people->ledger, item->text, device->number);
         people_note_commit(people, device);
     }
+    return status;
 }
 
 void people_read_inbox(struct people *people, struct lab_device *device)
@@ -167,19 +175,25 @@ void people_read_inbox(struct people *people, struct lab_device *device)
     read_item(device, &item);
     bool rejected = strcmp(item.kind, "rejected") == 0;
     int what = lab_random(lab, 100);
+    struct mark mark;
+    daybook_status status;
+    people_mark(device, &mark);
     if (what < 50 && rejected) {
-        send_anew(people, device, &item);
+        status = send_anew(people, device, &item);
     } else if (what < 50 && strcmp(item.kind, "superseded") == 0) {
-        keep_value(people, device, &item);
+        status = keep_value(people, device, &item);
     } else if (rejected || what < 75) {
         lab_trace(lab, "  %d discards inbox item %lld", device->number, (long long)item.number);
-        bool done = must(lab, daybook_inbox_discard(device->engine, item.number), "discard");
-        if (done && rejected) { /* all else is on the server too */
+        status = must(device, daybook_inbox_discard(device->engine, item.number), "discard");
+        if (status == DAYBOOK_OK && rejected) { /* all else is on the server too */
             ledger_discard(&people->ledger, item.text);
         }
     } else {
         lab_trace(lab, "  %d uses theirs of item %lld", device->number, (long long)item.number);
-        (void)must(lab, daybook_inbox_use_theirs(device->engine, item.number), "use_theirs");
+        status = must(device, daybook_inbox_use_theirs(device->engine, item.number), "use_theirs");
+    }
+    if (status != DAYBOOK_OK) {
+        people_check_mark(device, &mark, status);
     }
 }
 

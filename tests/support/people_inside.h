@@ -18,6 +18,11 @@ struct act {
     daybook_transaction *transaction;
 };
 
+/* What a device has to send and to read, in words. */
+struct mark {
+    char text[80];
+};
+
 /* A JSON object being written. */
 struct json {
     char text[PEOPLE_JSON_SIZE];
@@ -28,6 +33,10 @@ void people_add(struct json *json, const char *format, ...) __attribute__((forma
 /* The device has committed what is staged in the ledger, or what the ledger did anew. */
 void people_note_commit(struct people *people, struct lab_device *device);
 const char *people_finish(struct json *json);
+
+/* The mark before a call; and the test fails where a call that was refused has changed it. */
+void people_mark(struct lab_device *device, struct mark *mark);
+void people_check_mark(struct lab_device *device, const struct mark *mark, daybook_status status);
 
 /* A random record of this kind that the device shows; false where there is none. */
 bool people_pick(struct act *act, const char *entity, char id[DAYBOOK_ID_SIZE]);

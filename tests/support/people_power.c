@@ -1,14 +1,55 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * See people.h: what a device may lose with its power, and what it may not.
+ * See people.h: what an engine must never answer, what a call that was refused has not done, and
+ * what a device may lose with its power, and what it may not.
  */
 #include "tests/support/people_inside.h"
 #include "tests/support/power.h"
 
 #include <setjmp.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <cmocka.h>
+
+/* ---- what an engine must never answer */
+
+void people_check_status(struct lab_device *device, daybook_status status, const char *what)
+{
+    static const daybook_status fine[] = {
+        DAYBOOK_OK,        DAYBOOK_NOT_FOUND, DAYBOOK_BAD_VERSION,
+        DAYBOOK_REQUIRED,  DAYBOOK_RULE,      DAYBOOK_OUT_OF_RANGE,
+        DAYBOOK_TOO_LARGE, DAYBOOK_EXISTS,    DAYBOOK_READONLY,
+    };
+    bool expected = lab_is_disk_trouble(device, status);
+    for (size_t i = 0; i < sizeof fine / sizeof fine[0]; i++) {
+        expected = expected || status == fine[i];
+    }
+    if (!expected) {
+        lab_fail(device->lab, "%s gives %s", what, daybook_status_name(status));
+    }
+}
+
+void people_mark(struct lab_device *device, struct mark *mark)
+{
+    (void)snprintf(mark->text, sizeof mark->text, "%s",
+                   lab_device_text(device,
+                                   "SELECT count(*)||' up to '||coalesce(max(seq),0)||', '||"
+                                   "(SELECT count(*) FROM inbox_item) FROM outbox"));
+}
+
+void people_check_mark(struct lab_device *device, const struct mark *mark, daybook_status status)
+{
+    struct mark now;
+    people_mark(device, &now);
+    if (strcmp(mark->text, now.text) != 0) {
+        lab_fail(device->lab,
+                 "device %d: a call gives %s, but outbox and inbox were %s, and are %s",
+                 device->number, daybook_status_name(status), mark->text, now.text);
+    }
+}
+
+/* ---- a loss of power */
 
 void people_note_commit(struct people *people, struct lab_device *device)
 {

@@ -92,6 +92,7 @@ static int file_write(sqlite3_file *file, const void *bytes, int length, sqlite3
     power_operation(power, content, &write);
     sqlite3_int64 added = offset + length - content->size;
     bool full = power->bytes_left >= 0 && added > power->bytes_left;
+    power->overflows += full;
     if (!full) {
         power->bytes_left -= power->bytes_left >= 0 && added > 0 ? added : 0;
         power_grow(content, offset + length);

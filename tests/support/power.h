@@ -77,6 +77,8 @@ void power_return(struct power *power);
 /* While full, a write that makes a file longer fails as on a full disk. `bytes_left`: how much may
  * still be added to all files together; -1: not full. */
 void power_fill(struct power *power, int64_t bytes_left);
+/* How many writes have found no room since then, those that POWER_FULL struck among them. */
+int power_overflows(struct power *power);
 
 /* The operation at this point from now on, counted from 1, fails, and with `sticky` all behind it,
  * as far as the fault is one of their kind. Points are operations of all kinds, on files that are

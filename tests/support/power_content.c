@@ -220,7 +220,16 @@ void power_fill(struct power *power, int64_t bytes_left)
 {
     pthread_mutex_lock(&power->lock);
     power->bytes_left = bytes_left;
+    power->overflows = 0;
     pthread_mutex_unlock(&power->lock);
+}
+
+int power_overflows(struct power *power)
+{
+    pthread_mutex_lock(&power->lock);
+    int overflows = power->overflows;
+    pthread_mutex_unlock(&power->lock);
+    return overflows;
 }
 
 int64_t power_syncs(struct power *power)

@@ -43,6 +43,7 @@ int power_point(struct power *power, enum power_act act)
     if (plan->at != 0 && (point == plan->at || (point > plan->at && plan->sticky))) {
         result = failure_of(act, plan->fault);
         plan->struck += result != SQLITE_OK;
+        power->overflows += result == SQLITE_FULL;
     }
     pthread_mutex_unlock(&power->lock);
     return result;

@@ -53,6 +53,7 @@ struct power {
     enum power_loss cut_loss;
     uint64_t cut_seed;
     int64_t bytes_left; /* -1: not full */
+    int overflows;      /* see power_overflows */
     int64_t syncs;
     int points; /* see power_points */
     unsigned char acts[POWER_POINTS_MAX];
