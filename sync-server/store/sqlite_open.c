@@ -198,11 +198,14 @@ static daybook_status sqlite_begin_read(struct srv_store *store)
     return run_literal(sqlite, &sqlite->statements.begin_read, "BEGIN");
 }
 
-/* Cannot fail in a way that matters: nothing was written, and the next begin_read would tell. */
+/* Cannot fail in a way that matters: nothing was written, and the next begin_read would tell. After
+ * an error SQLite may have ended it by itself. */
 static void sqlite_end_read(struct srv_store *store)
 {
     struct sqlite_store *sqlite = srv_sqlite(store);
-    (void)run_literal(sqlite, &sqlite->statements.end_read, "COMMIT");
+    if (sqlite3_get_autocommit(sqlite->database.handle) == 0) {
+        (void)run_literal(sqlite, &sqlite->statements.end_read, "COMMIT");
+    }
     dk_database_rollback(&sqlite->database);
     trim_interns(sqlite);
 }
