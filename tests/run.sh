@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# sh tests/run.sh [--no-install] [LABEL...]: everything that can be tested on this machine, or the
+# sh tests/run.sh [--no-install] [full] [LABEL...]: everything that can be tested on this machine, or the
 # named labels. Installs what is missing by apt (shows the line first), builds with the CMake
 # presets into build/, runs ctest per label, ends with a table and the line "N passed, N failed".
 # Exit code 0 = all passed.
@@ -9,35 +9,56 @@ set -u
 cd "$(dirname "$0")/.." || exit 2
 . tests/support/setup.sh
 
-all_labels="unit wire flow sim model vfs kill fuzz tidy install clang asan tsan"
+all_labels="unit wire flow sim model vfs kill history fuzz tidy install clang asan tsan"
 
 usage() {
     cat <<EOF
-usage: sh tests/run.sh [--no-install] [LABEL...]
+usage: sh tests/run.sh [--no-install] [full] [LABEL...]
 Without a label all of these run: $all_labels
-  unit wire flow sim model vfs kill tidy install   tests of the release build (gcc); vfs:
-                                     a disk that goes wrong at each of its operations
+  unit wire flow model tidy install  tests of the release build (gcc)
+  sim                                random days on a simulated clock, network and disk
+  vfs                                a disk that goes wrong at each of its operations
+  kill                               processes killed while they write
+  history                            ten devices and a server under faults; what they saw is judged
   fuzz                               the corpora in the release build, and libFuzzer with ASan and
                                      UBSan, DAYBOOK_FUZZ_SECONDS (5) for each target
   clang                              the whole tree compiles without a warning with clang
   asan                               unit, flow and sim under AddressSanitizer and UBSan
   tsan                               what has threads under ThreadSanitizer
   coverage                           unit, wire and flow; prints the share of lines run (needs gcov)
+full gives sim, vfs, kill, history and fuzz the shares for a release, which take hours. Any range:
+  DAYBOOK_SIM_FIRST=n DAYBOOK_SIM_SEEDS=m sh tests/run.sh sim
+  DAYBOOK_HISTORY_RUNS=100 DAYBOOK_HISTORY_SECONDS=100 sh tests/run.sh history
+  DAYBOOK_VFS_PLAYS=0 sh tests/run.sh vfs          every point of every flow
+  DAYBOOK_KILLS=10000 sh tests/run.sh kill
 --no-install prints the apt line and stops if a package is missing.
 EOF
 }
 
+# What is not set yet is set to the share for a release.
+take_full_shares() {
+    full=yes
+    export DAYBOOK_SIM_SEEDS="${DAYBOOK_SIM_SEEDS:-2000}"
+    export DAYBOOK_VFS_PLAYS="${DAYBOOK_VFS_PLAYS:-20}"
+    export DAYBOOK_KILLS="${DAYBOOK_KILLS:-500}"
+    export DAYBOOK_HISTORY_SECONDS="${DAYBOOK_HISTORY_SECONDS:-120}"
+    export DAYBOOK_FUZZ_SECONDS="${DAYBOOK_FUZZ_SECONDS:-30}"
+}
+
 install=yes
+full=no
 labels=""
 for argument in "$@"; do
     case "$argument" in
     --no-install) install=no ;;
     -h | --help) usage && exit 0 ;;
-    unit | wire | flow | sim | model | vfs | kill | fuzz | tidy | install | clang | asan | tsan | \
-        coverage)
-        labels="$labels $argument"
+    full) take_full_shares ;;
+    *)
+        case " $all_labels coverage " in
+        *" $argument "*) labels="$labels $argument" ;;
+        *) echo "tests/run.sh: unknown label or option '$argument'" >&2 && usage >&2 && exit 2 ;;
+        esac
         ;;
-    *) echo "tests/run.sh: unknown label or option '$argument'" >&2 && usage >&2 && exit 2 ;;
     esac
 done
 [ -n "$labels" ] || labels=$all_labels
@@ -122,15 +143,22 @@ run_label() {
         ;;
     asan)
         test_jobs=$jobs
+        [ $full = no ] || DAYBOOK_SIM_SEEDS=100
         run_tests asan asan '^(unit|flow|sim)$'
         ;;
     tsan)
         test_jobs=$jobs
+        [ $full = no ] || DAYBOOK_SIM_SEEDS=20
         if tsan_works; then
             run_tests tsan tsan '^threads$'
         else
             note tsan 0 0 1 "ThreadSanitizer does not run under this kernel"
         fi
+        ;;
+    history)
+        run_tests history release '^history$'
+        # What the runs were like: a fault that never struck proves nothing.
+        sed -n 's/^.*<system-out>//; /^replay: /p; /^  [0-9a-z]/p' build/history.xml
         ;;
     fuzz)
         run_tests fuzz release '^fuzz$'
