@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The faults: which, when and how long follows from the seed alone.
+
+Each class comes once before any comes again. Several are under way at a time, so they mix; one
+device has one fault at a time, except that storms and the server's faults hit all.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+import signal
+import time
+from typing import Callable, Optional
+
+from .company import Company, Device
+
+YEAR_MS = 366 * 24 * 3600 * 1000
+CLOCK_JUMPS_MS = (5000, -5000, 7200000, -7200000, 40 * 24 * 3600000, 10 * YEAR_MS, -10 * YEAR_MS)
+STORM_CUT_S = 0.15
+STORM_CUTS = 10
+
+CLASSES = ("kill", "pause", "partition", "requests lost", "replies lost", "storm", "clock",
+           "disk full", "server kill", "server pause", "split")
+
+
+class Nemesis:
+    """Begins and ends faults until its time is over."""
+
+    def __init__(self, company: Company, seed: int, seconds: float) -> None:
+        self.company = company
+        self.chance = random.Random(seed)
+        self.start = time.monotonic()
+        self.seconds = seconds
+        self.due: list[tuple[float, int, Callable[[], None]]] = []
+        self.order = 0
+        self.busy: set[int] = set()  # numbers of devices
+        self.server_busy = False
+        self.begun = dict.fromkeys(CLASSES, 0)
+        self.real = dict.fromkeys(CLASSES, 0)  # those that are known to have struck
+        self.bag: list[str] = []
+
+    def run(self) -> None:
+        self.at(0.3, self.strike)
+        while self.due:
+            when, _, action = heapq.heappop(self.due)
+            while (left := when - time.monotonic()) > 0:
+                time.sleep(min(left, 0.2))
+                for device in self.company.devices:
+                    device.check()
+            action()
+
+    def at(self, delay: float, action: Callable[[], None]) -> None:
+        self.order += 1
+        heapq.heappush(self.due, (time.monotonic() + delay, self.order, action))
+
+    def strike(self) -> None:
+        """Begins the next fault and says when the one after it comes."""
+        left = self.start + self.seconds - time.monotonic()
+        if left <= 0:
+            return
+        self.bag = self.bag or self.chance.sample(CLASSES, len(CLASSES))
+        name = self.bag.pop()
+        # The choices do not depend on what is busy: the same seed makes the same plan.
+        target = self.company.devices[self.chance.randrange(len(self.company.devices))]
+        lasts = min(self.chance.uniform(0.3, 1.0) * self.chance.choice((1, 3, 6)), max(left, 0.3))
+        choice = self.chance.random()
+        device = self.free(target)
+        if name in ("storm", "split"):
+            self.begun[name] += 1
+            self.storm(STORM_CUTS) if name == "storm" else self.split(lasts, choice)
+        elif name.startswith("server"):
+            self.strike_server(name, lasts)
+        elif device is not None:
+            self.begun[name] += 1
+            self.busy.add(device.number)
+            self.strike_device(name, device, lasts, choice)
+        self.at(self.chance.uniform(0.3, 1.1), self.strike)
+
+    def free(self, wanted: Device) -> Optional[Device]:
+        """The device, or the next one that has no fault."""
+        devices = self.company.devices
+        turned = devices[wanted.number:] + devices[:wanted.number]
+        return next((one for one in turned if one.number not in self.busy), None)
+
+    def over(self, device: Device) -> None:
+        self.busy.discard(device.number)
+
+    # ---- one device
+
+    def strike_device(self, name: str, device: Device, lasts: float, choice: float) -> None:
+        if name == "kill":
+            device.kill()
+            self.real[name] += 1
+            self.at(lasts / 3, lambda: self.restart(device))
+        elif name == "pause":
+            assert device.process
+            device.process.send_signal(signal.SIGSTOP)
+            self.at(lasts, lambda: self.resume(device))
+        elif name == "clock":
+            jump = CLOCK_JUMPS_MS[int(choice * len(CLOCK_JUMPS_MS))]
+            device.tell(f"clock {jump}")
+            device.note("clock", ms=jump)
+            self.real[name] += 1
+            self.over(device)
+        elif name == "disk full":
+            before = device.counts.get("DISK_FULL", 0)
+            device.tell("full 1")
+            self.at(lasts, lambda: self.empty_disk(device, before))
+        else:
+            up, down = name != "replies lost", name != "requests lost"
+            self.company.network.hold(device.road, up, down)
+            self.at(lasts, lambda: self.heal(name, device, choice < 0.5))
+
+    def restart(self, device: Device) -> None:
+        self.company.start(device)
+        self.over(device)
+
+    def resume(self, device: Device) -> None:
+        device.check()
+        assert device.process
+        with open(f"/proc/{device.process.pid}/stat", encoding="ascii") as stat:
+            self.real["pause"] += stat.read().rpartition(")")[2].split()[0] == "T"
+        device.process.send_signal(signal.SIGCONT)
+        self.over(device)
+
+    def empty_disk(self, device: Device, before: int) -> None:
+        device.tell("full 0")
+        self.real["disk full"] += device.counts.get("DISK_FULL", 0) > before
+        self.over(device)
+
+    def heal(self, name: str, device: Device, lose: bool) -> None:
+        waited = self.company.network.release(device.road, lose)
+        self.real[name] += waited
+        self.over(device)
+
+    # ---- everybody
+
+    def split(self, lasts: float, choice: float) -> None:
+        """About half of the devices that are free lose the server, each in its own way."""
+        hit = [one for one in self.company.devices
+               if one.number not in self.busy and self.chance.random() < 0.5]
+        for device in hit:
+            way = self.chance.choice(((True, True), (True, False), (False, True)))
+            self.busy.add(device.number)
+            self.company.network.hold(device.road, *way)
+            self.at(lasts, lambda device=device: self.heal("split", device, choice < 0.5))
+
+    def storm(self, cuts: int) -> None:
+        """All connections are reset, again and again."""
+        lost = sum(self.company.network.cut(one.road) for one in self.company.devices
+                   if one.number not in self.busy)
+        self.real["storm"] += lost > 0 and cuts == STORM_CUTS
+        if cuts > 1:
+            self.at(STORM_CUT_S, lambda: self.storm(cuts - 1))
+
+    def strike_server(self, name: str, lasts: float) -> None:
+        if self.server_busy:
+            return
+        self.begun[name] += 1
+        self.real[name] += 1
+        self.server_busy = True
+        if name == "server kill":
+            self.company.server.kill()
+            self.at(lasts / 2, self.restart_server)
+        else:
+            self.company.server.signal(signal.SIGSTOP)
+            self.at(lasts, self.resume_server)
+
+    def restart_server(self) -> None:
+        self.company.server.start()
+        self.server_busy = False
+
+    def resume_server(self) -> None:
+        self.company.server.signal(signal.SIGCONT)
+        self.server_busy = False
