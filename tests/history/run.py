@@ -20,16 +20,20 @@ import shutil
 import sys
 import tempfile
 import time
+from collections import Counter
 
-from histories.play import play
+from histories.nemesis import CLASSES
+from histories.play import Result, play
 from histories.self_test import self_test
+
+ALL_CLASSES_S = 100  # whoever plays for so long meets every class of faults
 
 
 def setting(name: str, fallback: str) -> str:
     return os.environ.get(f"DAYBOOK_HISTORY_{name}") or fallback
 
 
-def run_one(worker: str, seed: int, seconds: float, rate: float) -> bool:
+def run_one(worker: str, seed: int, seconds: float, rate: float) -> Result:
     """Plays one run and prints what came of it."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="daybook_history."))
     print(f"replay: DAYBOOK_HISTORY_SEED={seed} DAYBOOK_HISTORY_SECONDS={seconds:g} "
@@ -40,7 +44,7 @@ def run_one(worker: str, seed: int, seconds: float, rate: float) -> bool:
         print(f"  FAILED; everything is in {folder}", flush=True)
     else:
         shutil.rmtree(folder)
-    return not result.wrong
+    return result
 
 
 def main() -> int:
@@ -59,7 +63,15 @@ def main() -> int:
     seconds = float(setting("SECONDS", "30"))
     rate = float(setting("RATE", "40"))
     seed = int(setting("SEED", str(time.time_ns() // 1000000 % 1000000000)))
-    failed = sum(not run_one(options.worker, seed + i, seconds, rate) for i in range(runs))
+    failed, struck = 0, Counter()
+    for i in range(runs):
+        result = run_one(options.worker, seed + i, seconds, rate)
+        failed += bool(result.wrong)
+        struck += result.struck
+    missing = [name for name in CLASSES if not struck[name]]
+    if missing and runs * seconds >= ALL_CLASSES_S:
+        print(f"no fault of these classes has struck: {', '.join(missing)}")
+        failed = max(failed, 1)
     print(f"{runs - failed} of {runs} runs passed")
     return 1 if failed else 0
 

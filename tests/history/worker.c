@@ -30,6 +30,7 @@
 
 #define SYNC_EVERY_MS 300
 #define EXCHANGE_MS 3000 /* a silent server is given up after that: the faults are short, too */
+#define SMALL_PAGE 4096  /* every other device pulls many pages */
 #define LINE_SIZE 200
 
 /* ---- faults inside of the process */
@@ -231,7 +232,6 @@ static void obey(struct worker *worker, const char *line, enum phase *phase)
         atomic_store(&disk_full, line[5] == '1');
     } else if (strcmp(line, "drain") == 0) {
         *phase = DRAIN;
-        must(worker, daybook_wake(worker->engine), "wake");
     } else if (strcmp(line, "end") == 0) {
         *phase = END;
     } else {
@@ -313,12 +313,13 @@ int main(int argc, char **argv)
     options.server_url = argv[2];
     options.ca_file = argv[3];
     options.timeout_ms = EXCHANGE_MS;
+    worker.device = argc == 9 ? (int)strtol(argv[4], NULL, 10) : 0;
+    options.page_bytes = worker.device % 2 == 0 ? 0 : SMALL_PAGE;
     must(&worker, daybook_open(&options, &worker.engine, &worker.error), "open");
     if (argc == 6) {
         must(&worker, daybook_enrol(worker.engine, argv[5], "a history", &worker.error), "enrol");
         must(&worker, daybook_sync(worker.engine, 0, &worker.error), "sync");
     } else {
-        worker.device = (int)strtol(argv[4], NULL, 10);
         worker.role = argv[5];
         worker.number = strtoll(argv[6], NULL, 10);
         worker.seed = strtoull(argv[7], NULL, 10) * 2654435761u + 1;

@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import pathlib
+import select
 import signal
 import subprocess
 import threading
@@ -51,7 +52,8 @@ class Server:
                  f"127.0.0.1:{self.port}"], stdout=subprocess.PIPE, stderr=errors,
                 start_new_session=True)
         assert self.process.stdout
-        line = self.process.stdout.readline().decode()
+        said, _, _ = select.select([self.process.stdout], [], [], PATIENCE_S)
+        line = self.process.stdout.readline().decode() if said else ""
         if "listening on https://127.0.0.1:" not in line:
             raise Failed(f"the server does not start; see {self.errors}")
         self.port = int(line.split(":")[-1])

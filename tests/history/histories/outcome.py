@@ -19,7 +19,6 @@ from .prefix import Report
 from .recording import Device, Key, Recording, Row, Store, Transaction
 
 CHILDREN = {"visit": ("visit_action", "visit_id"), "order": ("order_line", "order_id")}
-SERVER_COLUMNS = ("org", "bucket")  # of its views, beside a device's
 
 
 def judge_outcome(recording: Recording, order: Order, report: Report) -> None:
@@ -103,6 +102,12 @@ def judge_register(recording: Recording, order: Order, key: Key, writes: list[Wr
                 not order.is_logged(key, write.mark):
             report("no loss", f"{key}: {write.mark} is nowhere, and nobody who had seen it "
                               "replaced it")
+        device, _, number = write.mark.partition("-")
+        own_later = any(other.base == write.mark and other.mark.startswith(f"{device}-")
+                        for other in writes)
+        if order.is_logged(key, write.mark) and not own_later and \
+                write.mark not in recording.devices[int(device)].store.told:
+            report("no loss", f"{key}: nobody told device {device} that {write.mark} has lost")
         if write.base == final and final is not None and write.seen >= places.get(final, FOREVER):
             report("causality", f"{key} is {final} although {write.mark} replaced it")
 
@@ -168,7 +173,9 @@ def judge_replica(device: Device, server: Store, report: Report) -> None:
 
 
 def judge_row(device: Device, entity: str, mine: Row, theirs: Row, report: Report) -> None:
-    for column in theirs:
-        if column not in SERVER_COLUMNS and mine[column] != theirs[column]:
+    if mine.items() <= theirs.items():
+        return
+    for column in mine:
+        if mine[column] != theirs[column]:
             report("convergence", f"device {device.number}: {entity} {mine['id']} {column} is "
                                   f"{mine[column]!r}, on the server {theirs[column]!r}")

@@ -15,8 +15,8 @@ from .outcome import judge_outcome
 from .prefix import judge_reads
 from .recording import Recording, load
 
-REST_S = 30  # after the last fault everything is settled within that
-SHOWN = 20  # of the faults found
+REST_S = 60  # nobody tells a device that the network is back: its last backoff is waited out
+SHOWN = 5  # of what breaks one property
 
 
 @dataclass
@@ -24,6 +24,7 @@ class Result:
     """What one run was like."""
     lines: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
+    struck: Counter = field(default_factory=Counter)  # faults, by class
 
 
 def judge(recording: Recording) -> tuple[list[tuple[str, str]], int]:
@@ -65,9 +66,9 @@ def play(folder: pathlib.Path, worker: str, seed: int, seconds: float, rate: flo
     describe(result, recording, nemesis, lasted)
     result.lines.append(f"at rest after {rested:.1f} s; {reads} snapshots, checked in "
                         f"{checked:.1f} s")
-    counts = Counter(name for name, _ in wrong)
-    result.wrong += [f"{name}: {count} times" for name, count in sorted(counts.items())]
-    result.wrong += [f"{name}: {text}" for name, text in wrong[:SHOWN]]
+    for name, count in sorted(Counter(name for name, _ in wrong).items()):
+        result.wrong.append(f"{name}: {count} times")
+        result.wrong += ["  " + text for one, text in wrong if one == name][:SHOWN]
     return result
 
 
@@ -97,8 +98,6 @@ def describe(result: Result, recording: Recording, nemesis: Nemesis, lasted: flo
                         + ", ".join(f"{count} {name}" for name, count in sorted(outcomes.items()))
                         + f"; {len(recording.server.table('field_conflict'))} values lost to "
                         f"others, {sum(len(d.store.inbox) for d in recording.devices)} rejected")
+    result.struck = Counter(nemesis.real)
     result.lines.append("faults that struck: " + ", ".join(
         f"{name} {count}" for name, count in nemesis.real.items()))
-    if nemesis.seconds >= 30:  # shorter runs do not meet every class
-        result.wrong += [f"nemesis: there was no {name}" for name, count in nemesis.real.items()
-                         if count == 0]

@@ -60,6 +60,8 @@ class Judge:
         self.place = 0  # the least at which the last snapshot can be
         self.position = 0
         self.ranks: dict[str, str] = {}  # states of orders
+        # Elements that may still come, or go: those gone for good before the place are no news.
+        self.open_tags = {customer: set(elements) for customer, elements in order.elements.items()}
         self.reads = 0
         self.say = lambda name, text: report(name, f"device {device.number}, read {self.reads}: "
                                                    f"{text}")
@@ -209,9 +211,13 @@ class Judge:
     def tag_bounds(self, row: Row, bounds: list[Bound], gaps: list[Bound]) -> None:
         """Where the place can be, as these tags are shown and others are not."""
         shown = set(json.loads(row["g"] or "[]"))
-        for element in self.order.elements.get(row["id"], ()):
+        open_tags = self.open_tags.setdefault(row["id"], set())
+        for element in open_tags | shown:
             item = (row["id"], element)
             if item in self.own.refused_elements:
+                continue
+            if item not in self.order.added:
+                self.say("causality", f"tag {element} was never accepted")
                 continue
             span = (self.order.added[item], self.order.removed.get(item, FOREVER))
             mine = self.own.elements.get(item)
@@ -223,12 +229,10 @@ class Judge:
                 bounds.append(Bound(0 if mine == "add" else span[0], span[1], why, element))
             elif mine == "add":
                 bounds.append(Bound(span[1], FOREVER, why, element))
+            elif span[1] <= self.place:
+                open_tags.remove(element)
             elif mine is None:
                 gaps.append(Bound(*span, why, element))
-        for element in shown:
-            item = (row["id"], element)
-            if item not in self.order.added and item not in self.own.refused_elements:
-                self.say("causality", f"tag {element} was never accepted")
 
     def check_last(self, read: Read, shown: set[str]) -> None:
         if read.last and read.last not in shown and not self.own.rejected:

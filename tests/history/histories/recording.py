@@ -49,6 +49,7 @@ class Store:
     tables: dict[str, dict[str, Row]] = field(default_factory=dict)  # by entity and id
     buckets: list[int] = field(default_factory=list)  # of a device
     inbox: list[str] = field(default_factory=list)  # marks of rejected changesets
+    told: set[str] = field(default_factory=set)  # marks in the inbox that have lost
     decisions: list[tuple[int, int, int]] = field(default_factory=list)  # device, seq, position
     head: int = 0  # or the device's position
 
@@ -125,6 +126,8 @@ def read_store(path: pathlib.Path) -> Store:
             for body, in database.execute(
                     "SELECT body FROM inbox_item WHERE kind = 'rejected'"):
                 store.inbox += rejected_marks(body)
+            for mine, in database.execute("SELECT mine FROM inbox WHERE kind = 'superseded'"):
+                store.told |= set(MARK.findall(mine or ""))
         else:
             store.head = database.execute("SELECT max(head) FROM org").fetchone()[0]
             store.decisions = [tuple(row) for row in database.execute(

@@ -92,6 +92,7 @@ class Script:
         for device in self.devices:
             device.store.head = self.server.head
             device.store.buckets = [BUCKET]
+            device.store.told = {f"{device.number}-3"}
             device.store.tables = copy.deepcopy(self.server.tables)
         return Recording(self.devices, self.server)
 

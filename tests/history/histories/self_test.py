@@ -109,6 +109,7 @@ DECISIONS = [(1, 1, 1), (2, 1, 2), (1, 2, 3), (2, 2, 4), (1, 3, 5)]
 WRONG: list[tuple[str, str, Spoil]] = [
     ("no loss", "acknowledged and nowhere", more(0, "ok")),
     ("no loss", "a value that lost and is not in the log", everywhere("field_conflict", "x")),
+    ("no loss", "a value that lost, and its author is not told", store(0, told=set())),
     ("no loss", "a value that stands nowhere", everywhere("customer", SHOP, prefs=None)),
     ("no loss", "a tag that nobody removed is gone", everywhere("customer", SHOP, tags="[]")),
     ("no loss", "a line that nobody deleted is gone", everywhere("quote_line", "l")),
