@@ -18,6 +18,7 @@ from .network import Network, Road
 
 PATIENCE_S = 60  # for what takes a moment on an idle machine
 SERVER_COMMAND_S = 60
+COMMIT_S = 0.005  # about what a commit takes
 CUSTOMERS = 4  # in each territory
 TERRITORIES = ("East", "South")
 # login, role on the command line, territory, manager. Who stands here twice has two devices.
@@ -151,6 +152,13 @@ class Device:
         with self.seen:
             return self.seen.wait_for(lambda: event in self.counts,
                                       max(0.0, until - time.monotonic()))
+
+    def wait_for_commit(self, choice: float) -> None:
+        """Waits until it is just about to commit, or has, for at most a second."""
+        with self.seen:
+            before = self.counts.get("invoke", 0)
+            self.seen.wait_for(lambda: self.counts.get("invoke", 0) > before, 1)
+        time.sleep(choice * COMMIT_S)
 
     def check(self) -> None:
         """A device never ends by itself."""

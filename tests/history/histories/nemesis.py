@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The faults: which, when and how long follows from the seed alone.
 
-Each class comes once before any comes again. Several are under way at a time, so they mix; one
-device has one fault at a time, except that storms and the server's faults hit all.
+Each class comes once before any comes again. Several are under way at a time, so they mix: a
+process and its road can each have one, and storms and the server's faults hit all.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ CLOCK_JUMPS_MS = (5000, -5000, 7200000, -7200000, 40 * 24 * 3600000, 10 * YEAR_M
 STORM_CUT_S = 0.15
 STORM_CUTS = 10
 
+PROCESS, ROAD = "process", "road"  # what of a device can have a fault
+
 CLASSES = ("kill", "pause", "partition", "requests lost", "replies lost", "storm", "clock",
            "disk full", "server kill", "server pause", "split")
 
@@ -34,7 +36,7 @@ class Nemesis:
         self.seconds = seconds
         self.due: list[tuple[float, int, Callable[[], None]]] = []
         self.order = 0
-        self.busy: set[int] = set()  # numbers of devices
+        self.busy: set[tuple[str, int]] = set()  # what of which device
         self.server_busy = False
         self.begun = dict.fromkeys(CLASSES, 0)
         self.real = dict.fromkeys(CLASSES, 0)  # those that are known to have struck
@@ -65,7 +67,8 @@ class Nemesis:
         target = self.company.devices[self.chance.randrange(len(self.company.devices))]
         lasts = min(self.chance.uniform(0.3, 1.0) * self.chance.choice((1, 3, 6)), max(left, 0.3))
         choice = self.chance.random()
-        device = self.free(target)
+        part = ROAD if "lost" in name or name == "partition" else PROCESS
+        device = self.free(part, target)
         if name in ("storm", "split"):
             self.begun[name] += 1
             self.storm(STORM_CUTS) if name == "storm" else self.split(lasts, choice)
@@ -73,23 +76,24 @@ class Nemesis:
             self.strike_server(name, lasts)
         elif device is not None:
             self.begun[name] += 1
-            self.busy.add(device.number)
+            self.busy.add((part, device.number))
             self.strike_device(name, device, lasts, choice)
         self.at(self.chance.uniform(0.3, 1.1), self.strike)
 
-    def free(self, wanted: Device) -> Optional[Device]:
-        """The device, or the next one that has no fault."""
+    def free(self, part: str, wanted: Device) -> Optional[Device]:
+        """The device, or the next one that has no fault of that kind."""
         devices = self.company.devices
         turned = devices[wanted.number:] + devices[:wanted.number]
-        return next((one for one in turned if one.number not in self.busy), None)
+        return next((one for one in turned if (part, one.number) not in self.busy), None)
 
-    def over(self, device: Device) -> None:
-        self.busy.discard(device.number)
+    def over(self, part: str, device: Device) -> None:
+        self.busy.discard((part, device.number))
 
     # ---- one device
 
     def strike_device(self, name: str, device: Device, lasts: float, choice: float) -> None:
         if name == "kill":
+            device.wait_for_commit(choice)
             device.kill()
             self.real[name] += 1
             self.at(lasts / 3, lambda: self.restart(device))
@@ -102,7 +106,7 @@ class Nemesis:
             device.tell(f"clock {jump}")
             device.note("clock", ms=jump)
             self.real[name] += 1
-            self.over(device)
+            self.over(PROCESS, device)
         elif name == "disk full":
             before = device.counts.get("DISK_FULL", 0)
             device.tell("full 1")
@@ -114,7 +118,7 @@ class Nemesis:
 
     def restart(self, device: Device) -> None:
         self.company.start(device)
-        self.over(device)
+        self.over(PROCESS, device)
 
     def resume(self, device: Device) -> None:
         device.check()
@@ -122,34 +126,34 @@ class Nemesis:
         with open(f"/proc/{device.process.pid}/stat", encoding="ascii") as stat:
             self.real["pause"] += stat.read().rpartition(")")[2].split()[0] == "T"
         device.process.send_signal(signal.SIGCONT)
-        self.over(device)
+        self.over(PROCESS, device)
 
     def empty_disk(self, device: Device, before: int) -> None:
         device.tell("full 0")
         self.real["disk full"] += device.counts.get("DISK_FULL", 0) > before
-        self.over(device)
+        self.over(PROCESS, device)
 
     def heal(self, name: str, device: Device, lose: bool) -> None:
         waited = self.company.network.release(device.road, lose)
         self.real[name] += waited
-        self.over(device)
+        self.over(ROAD, device)
 
     # ---- everybody
 
     def split(self, lasts: float, choice: float) -> None:
         """About half of the devices that are free lose the server, each in its own way."""
         hit = [one for one in self.company.devices
-               if one.number not in self.busy and self.chance.random() < 0.5]
+               if (ROAD, one.number) not in self.busy and self.chance.random() < 0.5]
         for device in hit:
             way = self.chance.choice(((True, True), (True, False), (False, True)))
-            self.busy.add(device.number)
+            self.busy.add((ROAD, device.number))
             self.company.network.hold(device.road, *way)
             self.at(lasts, lambda device=device: self.heal("split", device, choice < 0.5))
 
     def storm(self, cuts: int) -> None:
         """All connections are reset, again and again."""
         lost = sum(self.company.network.cut(one.road) for one in self.company.devices
-                   if one.number not in self.busy)
+                   if (ROAD, one.number) not in self.busy)
         self.real["storm"] += lost > 0 and cuts == STORM_CUTS
         if cuts > 1:
             self.at(STORM_CUT_S, lambda: self.storm(cuts - 1))

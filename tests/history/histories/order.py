@@ -55,6 +55,8 @@ class Order:
         self.writes: dict[Key, list[Write]] = defaultdict(list)
         self.spans: dict[Key, dict[Optional[str], Span]] = {}
         self.deletes: dict[str, list[tuple[Transaction, dict[str, Any]]]] = defaultdict(list)
+        self.ever_deleted = {act["id"] for one in self.transactions.values() for act in one.acts
+                             if act["act"] == "delete"}
         self.added: dict[tuple[str, str], int] = {}  # customer and element
         self.removed: dict[tuple[str, str], int] = {}
         self.elements: dict[str, list[str]] = defaultdict(list)  # of a customer, ever

@@ -140,6 +140,8 @@ class Judge:
         elif kind == "l":
             if row["b"] != 1000 * int(row["a"].partition("-")[2]):
                 self.say("atomicity", f"line {row['id']}: {row['a']} with {row['b']}")
+            if row["id"] not in self.order.ever_deleted:
+                yield from self.register(("quote_line", row["id"], "uom"), row["a"])
         elif kind in ("v", "m"):
             yield from self.visit(row)
         elif kind == "o":
