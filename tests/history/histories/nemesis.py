@@ -18,6 +18,7 @@ from .company import Company, Device
 YEAR_MS = 366 * 24 * 3600 * 1000
 CLOCK_JUMPS_MS = (5000, -5000, 7200000, -7200000, 40 * 24 * 3600000, 10 * YEAR_MS, -10 * YEAR_MS)
 STORM_CUT_S = 0.15
+QUIET_PART = 1 / 6  # of the time, at its end, is without faults, so that backoffs run out
 STORM_CUTS = 10
 
 PROCESS, ROAD = "process", "road"  # what of a device can have a fault
@@ -33,7 +34,9 @@ class Nemesis:
         self.company = company
         self.chance = random.Random(seed)
         self.start = time.monotonic()
-        self.seconds = seconds
+        self.end = self.start + seconds
+        self.faults_end = self.end - seconds * QUIET_PART
+        self.longest = seconds / 5
         self.due: list[tuple[float, int, Callable[[], None]]] = []
         self.order = 0
         self.busy: set[tuple[str, int]] = set()  # what of which device
@@ -44,6 +47,7 @@ class Nemesis:
 
     def run(self) -> None:
         self.at(0.3, self.strike)
+        self.at(self.end - self.start, lambda: None)
         while self.due:
             when, _, action = heapq.heappop(self.due)
             while (left := when - time.monotonic()) > 0:
@@ -58,14 +62,15 @@ class Nemesis:
 
     def strike(self) -> None:
         """Begins the next fault and says when the one after it comes."""
-        left = self.start + self.seconds - time.monotonic()
+        left = self.faults_end - time.monotonic()
         if left <= 0:
             return
         self.bag = self.bag or self.chance.sample(CLASSES, len(CLASSES))
         name = self.bag.pop()
         # The choices do not depend on what is busy: the same seed makes the same plan.
         target = self.company.devices[self.chance.randrange(len(self.company.devices))]
-        lasts = min(self.chance.uniform(0.3, 1.0) * self.chance.choice((1, 3, 6)), max(left, 0.3))
+        lasts = self.chance.uniform(0.3, 1.0) * self.chance.choice((1, 3, self.longest))
+        lasts = min(lasts, max(left, 0.3))
         choice = self.chance.random()
         part = ROAD if "lost" in name or name == "partition" else PROCESS
         device = self.free(part, target)

@@ -3,7 +3,9 @@
 
 A transaction's place is the version of its visit. A register's value changes at the place of each
 write, except of one that had lost when it arrived: the conflict log says so. An element of a set is
-there from the place of its addition to that of a removal by somebody who had seen it.
+there from the place of its addition to that of a removal by somebody who had seen it. Who has seen
+what is told by the versions named: while an own change of the record is not decided, that is an old
+one, and a removal of what came after it is in vain, and logged.
 """
 
 from __future__ import annotations
@@ -59,6 +61,7 @@ class Order:
                              if act["act"] == "delete"}
         self.added: dict[tuple[str, str], int] = {}  # customer and element
         self.removed: dict[tuple[str, str], int] = {}
+        self.vain: dict[tuple[str, str, int], int] = {}  # also whose removal
         self.elements: dict[str, list[str]] = defaultdict(list)  # of a customer, ever
         accepted = [one for one in self.transactions.values() if one.mark in self.place]
         accepted.sort(key=lambda one: self.place[one.mark])
@@ -87,6 +90,8 @@ class Order:
                 self.deletes[act["id"]].append((transaction, act))
             elif act["act"] == "remove" and self.knew(transaction, act):
                 self.removed.setdefault((act["id"], act["value"]), place)
+            elif act["act"] == "remove":
+                self.vain[act["id"], act["value"], transaction.device] = place
 
     def knew(self, transaction: Transaction, act: dict[str, Any]) -> bool:
         """Whether a removal names a version that has the element, or is by who added it."""

@@ -151,6 +151,10 @@ def judge_tags(recording: Recording, order: Order, report: Report) -> None:
             if f'"{element}"' in tags and removed:
                 report("causality", f"customer {customer}: tag {element} is there although it was "
                                     "removed")
+    for customer, element, device in order.vain:
+        if not order.is_logged(("customer", customer, "tags"), element):
+            report("no loss", f"customer {customer}: device {device} removed tag {element} in "
+                              "vain, and nothing tells")
 
 
 def judge_replica(device: Device, server: Store, report: Report) -> None:

@@ -15,7 +15,7 @@ from .outcome import judge_outcome
 from .prefix import judge_reads
 from .recording import Recording, load
 
-REST_S = 60  # nobody tells a device that the network is back: its last backoff is waited out
+REST_S = 120  # nobody tells a device that the network is back: its last backoff is waited out
 SHOWN = 5  # of what breaks one property
 
 

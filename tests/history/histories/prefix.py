@@ -222,9 +222,14 @@ class Judge:
                 self.say("causality", f"tag {element} was never accepted")
                 continue
             span = (self.order.added[item], self.order.removed.get(item, FOREVER))
-            mine = self.own.elements.get(item)
             here = element in shown
             why = f"customer {row['id']} tag {element} {'there' if here else 'missing'}"
+            mine = self.own.elements.get(item)
+            vain = self.order.vain.get((*item, self.device.number))
+            if mine == "remove" and vain is not None:
+                if here:  # again
+                    bounds.append(Bound(max(vain, span[0]), span[1], why, element))
+                continue
             if here and mine == "remove" and item in self.order.removed:
                 self.say("read your writes", f"{why}, but it was removed here")
             elif here:
