@@ -90,7 +90,7 @@ class Order:
                 self.deletes[act["id"]].append((transaction, act))
             elif act["act"] == "remove" and self.knew(transaction, act):
                 self.removed.setdefault((act["id"], act["value"]), place)
-            elif act["act"] == "remove":
+            elif act["act"] == "remove" and (act["id"], act["value"]) not in self.removed:
                 self.vain[act["id"], act["value"], transaction.device] = place
 
     def knew(self, transaction: Transaction, act: dict[str, Any]) -> bool:
