@@ -354,6 +354,7 @@ static daybook_status run_round(struct sync_run *run)
     if (!is_progress(run, &before, &after, &reply, &applied)) {
         return fail(run, DAYBOOK_BAD_REPLY, "the reply brings nothing further");
     }
+    run->progressed = true;
     if (reply.upgrade && after.pending == 0) {
         return fail(run, DAYBOOK_UPGRADE_NEEDED,
                     "the server has no data for an app this old; what was recorded is safe");
@@ -450,6 +451,7 @@ daybook_status dk_syncer_run(struct syncer *syncer, int64_t budget_ms, bool wait
     if (run.contents) {
         dk_syncer_verify(syncer); /* it did not get that far */
     }
+    failure->progressed = run.progressed;
     finish_run(syncer, status);
     pthread_mutex_unlock(&syncer->run_lock);
     if (status != DAYBOOK_OK && status != DAYBOOK_INTERRUPTED) {

@@ -36,6 +36,7 @@ struct sync_failure {
     char code[32];          /* the server's, or "" */
     char detail[200];       /* for developers, or "" */
     int64_t retry_after_ms; /* -1: none */
+    bool progressed;        /* the run got somewhere before it failed */
 };
 
 /* For a badge. */

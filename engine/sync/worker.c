@@ -96,15 +96,19 @@ static uint64_t jitter(const struct worker *worker, int64_t now)
                : (uint64_t)now * UINT64_C(0x9E3779B97F4A7C15);
 }
 
-/* Plans what follows a run. Lock held. */
-static void plan(struct worker *worker, daybook_status status, int64_t retry_after_ms, int64_t now,
-                 uint64_t random)
+/* Plans what follows a run. Lock held. One that got somewhere before it failed is the first of a
+ * new row of failures: else a long catch-up over a bad line, every part of which arrives, would
+ * wait longer each time. */
+static void plan(struct worker *worker, daybook_status status, const struct sync_failure *failure,
+                 int64_t now, uint64_t random)
 {
     worker->planned_at_ms = now + worker->options.interval_ms;
-    if (status == DAYBOOK_OK) {
+    if (status == DAYBOOK_OK || failure->progressed) {
         dk_backoff_reset(&worker->backoff);
-    } else if (!worker->stopping) {
-        int64_t delay = dk_backoff_fail(&worker->backoff, now, status, retry_after_ms, random);
+    }
+    if (status != DAYBOOK_OK && !worker->stopping) {
+        int64_t delay =
+            dk_backoff_fail(&worker->backoff, now, status, failure->retry_after_ms, random);
         dk_log(&worker->options.log, LOG_INFO, "sync: status %d, next try in %lld ms", (int)status,
                (long long)delay);
     }
@@ -124,7 +128,7 @@ static void work(void *argument)
         int64_t now = now_ms(worker);
         uint64_t random = jitter(worker, now);
         dk_wait_lock(&worker->wait);
-        plan(worker, status, failure.retry_after_ms, now, random);
+        plan(worker, status, &failure, now, random);
     }
     dk_wait_unlock(&worker->wait);
 }

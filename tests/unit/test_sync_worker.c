@@ -162,6 +162,30 @@ static void test_sync_worker__failures_back_off_and_a_wake_forgets_them(void **s
     daybook_stop(world->engine);
 }
 
+/* A run that got somewhere before it failed does not wait as if nothing worked: on a bad line a
+ * long catch-up is many such runs. */
+static void test_sync_worker__who_gets_somewhere_backs_off_from_the_start(void **state)
+{
+    struct world *world = *state;
+    world->script.page_entries = 1;
+    for (int i = 0; i < 10; i++) {
+        (void)script_add_customer(&world->script, "theirs");
+        script_plan(&world->script, (struct script_fault){.trouble = SCRIPT_NONE});
+        script_plan(&world->script,
+                    (struct script_fault){.trouble = SCRIPT_FAIL, .status = DAYBOOK_OFFLINE});
+    }
+    assert_int_equal(daybook_start(world->engine, 0), DAYBOOK_OK);
+    for (int failure = 0; failure < 8; failure++) {
+        wait_for(world, 3 + 2 * failure);
+        int64_t left = wait_for_plan(world, DAYBOOK_OFFLINE);
+        assert_int_equal(device_status(&world->device).position, failure + 1);
+        assert_in_range(left, 1, 1000);
+        script_pass(&world->script, left + 1);
+        device_customer(&world->device, "mine", NULL);
+    }
+    daybook_stop(world->engine);
+}
+
 static void test_sync_worker__retry_after_is_kept(void **state)
 {
     struct world *world = *state;
@@ -267,6 +291,7 @@ int main(void)
         WORKER_TEST(test_sync_worker__commits_are_gathered),
         WORKER_TEST(test_sync_worker__the_foreground_is_busy_meanwhile),
         WORKER_TEST(test_sync_worker__failures_back_off_and_a_wake_forgets_them),
+        WORKER_TEST(test_sync_worker__who_gets_somewhere_backs_off_from_the_start),
         WORKER_TEST(test_sync_worker__retry_after_is_kept),
         WORKER_TEST(test_sync_worker__the_network_coming_back_is_a_wake),
         WORKER_TEST(test_sync_worker__stop_interrupts_a_running_exchange),
