@@ -17,6 +17,7 @@ import argparse
 import os
 import pathlib
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -59,6 +60,7 @@ def main() -> int:
     if not os.environ.get("DAYBOOK_SERVER"):
         print("DAYBOOK_SERVER does not name a daybook-server")
         return 77
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # ends all it began
     runs = int(setting("RUNS", "1"))
     seconds = float(setting("SECONDS", "30"))
     rate = float(setting("RATE", "40"))
