@@ -11,5 +11,6 @@ Where to look:
     order       the server's order, and what each item said at each place in it
     prefix      each snapshot is such a place, with the own work on top
     outcome     what stands in the end: no loss, no duplicate, atomicity, replicas
-    self_test   histories that are wrong in one way each, and must be found
+    script      a small history that is right, made by hand
+    self_test   the same, spoilt in one way each, which must be found
 """
