@@ -55,6 +55,8 @@ class Order:
         for row in recording.server.table("field_conflict").values():
             self.note(row)
         self.writes: dict[Key, list[Write]] = defaultdict(list)
+        self.bases = {(key, one.mark): base for one in self.transactions.values()
+                      if one.mark not in self.place for key, base, _ in writes_of(one)}
         self.spans: dict[Key, dict[Optional[str], Span]] = {}
         self.deletes: dict[str, list[tuple[Transaction, dict[str, Any]]]] = defaultdict(list)
         self.ever_deleted = {act["id"] for one in self.transactions.values() for act in one.acts
@@ -81,17 +83,25 @@ class Order:
     def take(self, transaction: Transaction) -> None:
         place = self.place[transaction.mark]
         for key, base, seen in writes_of(transaction):
-            self.writes[key].append(Write(transaction.mark, place, base, seen))
+            self.writes[key].append(Write(transaction.mark, place, self.stood(key, base), seen))
         for act in transaction.acts:
             if act["act"] == "add":
                 self.added[act["id"], act["value"]] = place
                 self.elements[act["id"]].append(act["value"])
             elif act["act"] == "delete":
-                self.deletes[act["id"]].append((transaction, act))
+                base = self.stood(("quote_line", act["id"], "uom"), act["base"])
+                self.deletes[act["id"]].append((transaction, {**act, "base": base}))
             elif act["act"] == "remove" and self.knew(transaction, act):
                 self.removed.setdefault((act["id"], act["value"]), place)
             elif act["act"] == "remove" and (act["id"], act["value"]) not in self.removed:
                 self.vain[act["id"], act["value"], transaction.device] = place
+
+    def stood(self, key: Key, base: Optional[str]) -> Optional[str]:
+        """What was read before a write; where that was an own value that was rejected later, what
+        that had replaced."""
+        while (key, base) in self.bases:
+            base = self.bases[key, base or ""]
+        return base
 
     def knew(self, transaction: Transaction, act: dict[str, Any]) -> bool:
         """Whether a removal names a version that has the element, or is by who added it."""
