@@ -27,8 +27,8 @@ class Result:
     struck: Counter = field(default_factory=Counter)  # faults, by class
 
 
-def judge(recording: Recording) -> tuple[list[tuple[str, str]], int]:
-    """All that is wrong with a recording, by property, and how many snapshots there were."""
+def judge(recording: Recording) -> tuple[list[tuple[str, str]], str]:
+    """All that is wrong with a recording, by property, and what there was to judge."""
     wrong: list[tuple[str, str]] = []
     order = Order(recording)
 
@@ -37,7 +37,8 @@ def judge(recording: Recording) -> tuple[list[tuple[str, str]], int]:
 
     reads = judge_reads(recording, order, report)
     judge_outcome(recording, order, report)
-    return wrong, reads
+    return wrong, (f"{reads} snapshots, {sum(map(len, order.writes.values()))} values, "
+                   f"{len(order.added)} tags ({len(order.vain)} removed in vain)")
 
 
 def play(folder: pathlib.Path, worker: str, seed: int, seconds: float, rate: float) -> Result:
@@ -56,7 +57,7 @@ def play(folder: pathlib.Path, worker: str, seed: int, seconds: float, rate: flo
         company.server.stop()
         begun = time.monotonic()
         recording = load(company)
-        wrong, reads = judge(recording)
+        wrong, judged = judge(recording)
         checked = time.monotonic() - begun
     except Failed as failure:
         result.wrong.append(f"liveness: {failure}")
@@ -64,8 +65,7 @@ def play(folder: pathlib.Path, worker: str, seed: int, seconds: float, rate: flo
     finally:
         company.close()
     describe(result, recording, nemesis, lasted)
-    result.lines.append(f"at rest after {rested:.1f} s; {reads} snapshots, checked in "
-                        f"{checked:.1f} s")
+    result.lines.append(f"at rest after {rested:.1f} s; {judged}, checked in {checked:.1f} s")
     for name, count in sorted(Counter(name for name, _ in wrong).items()):
         result.wrong.append(f"{name}: {count} times")
         result.wrong += ["  " + text for one, text in wrong if one == name][:SHOWN]
