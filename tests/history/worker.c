@@ -29,8 +29,9 @@
 #include <sqlite3.h>
 
 #define SYNC_EVERY_MS 300
-#define EXCHANGE_MS 3000 /* a silent server is given up after that: the faults are short, too */
-#define SMALL_PAGE 4096  /* every other device pulls many pages */
+#define EXCHANGE_MS 3000  /* a silent server is given up after that: the faults are short, too */
+#define LOOK_EVERY_MS 200 /* at what comes when there is nothing to do any more */
+#define SMALL_PAGE 4096   /* every other device pulls many pages */
 #define LINE_SIZE 200
 
 /* ---- faults inside of the process */
@@ -121,9 +122,11 @@ static void print_status(struct worker *worker)
     daybook_sync_status status = DAYBOOK_SYNC_STATUS_INIT;
     must(worker, daybook_get_status(worker->engine, &status), "status");
     (void)printf("\"pending\":%" PRId64 ",\"unsettled\":%" PRId64 ",\"position\":%" PRId64
-                 ",\"divergences\":%" PRId64 ",\"loading\":%s,\"blocked\":\"%s\"",
+                 ",\"divergences\":%" PRId64 ",\"retry_in_ms\":%" PRId64
+                 ",\"loading\":%s,\"blocked\":\"%s\"",
                  status.pending, status.unsettled, status.position, status.divergences,
-                 status.loading ? "true" : "false", daybook_status_name(status.blocked));
+                 status.retry_in_ms, status.loading ? "true" : "false",
+                 daybook_status_name(status.blocked));
 }
 
 /* Everything at rest: nothing to send, nothing to wait for. */
@@ -288,7 +291,10 @@ static void run(struct worker *worker, int64_t gap_ms)
             event(worker, "rest", "OK");
             told = true;
         }
-        listen_for(worker, 20, &phase);
+        if (!told) {
+            look_around(worker);
+        }
+        listen_for(worker, told ? 20 : LOOK_EVERY_MS, &phase);
     }
     daybook_stop(worker->engine);
     must(worker, daybook_verify(worker->engine), "verify");
