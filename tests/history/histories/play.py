@@ -15,7 +15,7 @@ from .outcome import judge_outcome
 from .prefix import judge_reads
 from .recording import Recording, load
 
-REST_S = 120  # nobody tells a device that the network is back: its last backoff is waited out
+REST_S = 330  # nobody tells a device that the network is back: the longest backoff is 300 s
 SHOWN = 5  # of what breaks one property
 
 
