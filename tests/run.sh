@@ -174,11 +174,6 @@ run_label() {
         run_tests coverage coverage '^(unit|wire|flow)$'
         python3 tests/coverage.py build/coverage
         ;;
-    history)
-        run_tests history release '^history$'
-        # What the runs were like: a fault that never struck proves nothing.
-        sed -n 's/^.*<system-out>//; /^replay: /p; /^  [0-9a-z]/p' build/history.xml
-        ;;
     *) run_tests "$1" release "^$1\$" ;;
     esac
 }
