@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# sh tests/run.sh [--no-install] [full] [LABEL...]: everything that can be tested on this machine, or the
-# named labels. Installs what is missing by apt (shows the line first), builds with the CMake
+# sh tests/run.sh [--no-install] [full] [LABEL...]: everything that can be tested on this machine,
+# or the named labels. Installs what is missing by apt (shows the line first), builds with the CMake
 # presets into build/, runs ctest per label, ends with a table and the line "N passed, N failed".
 # Exit code 0 = all passed.
 set -u

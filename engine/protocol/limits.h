@@ -6,6 +6,8 @@
 #ifndef DAYBOOK_PROTOCOL_LIMITS_H
 #define DAYBOOK_PROTOCOL_LIMITS_H
 
+#include <stdint.h>
+
 #define PROTOCOL_VERSION 1
 #define SCHEMA_VERSION 1      /* of the entity table; grows by one with each change to it */
 #define SCHEMA_ANY 2147483647 /* above all: of a copy with fields that its author does not know */

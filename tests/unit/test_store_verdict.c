@@ -216,7 +216,7 @@ static void test_store_verdict__mended_changes_are_what_the_single_ones_did(void
         const struct field_value *value = &changes[0].values[i];
         const char *want = value->field == CUSTOMER_TAGS
                                ? "{\"add\":[\"b\",\"x\"],\"remove\":[\"a\",\"q\"]}"
-                           : value->field == FIELD_CUSTOM  ? "{\"m\":null,\"k\":null,\"n\":2}"
+                           : value->field == FIELD_CUSTOM  ? "{\"k\":null,\"m\":null,\"n\":2}"
                            : value->field == CUSTOMER_NAME ? "B"
                                                            : "bakery";
         assert_int_equal(value->value.length, strlen(want));

@@ -123,6 +123,7 @@ static void test_document__limits_are_those_of_the_header(void **state)
         LIMIT(LIMIT_CHILDREN),
         LIMIT(LIMIT_REDIRECTS),
         LIMIT(LIMIT_NUMBER),
+        LIMIT(LIMIT_EPOCH),
         LIMIT(LIMIT_LABEL_BYTES),
         LIMIT(LIMIT_BUCKETS),
         LIMIT(LIMIT_QUARANTINED),
