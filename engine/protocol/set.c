@@ -345,12 +345,17 @@ bool dk_set_join(const struct value *first, const struct value *second, struct a
     struct set_change step, later;
     bool fine = read_set_change(arena, first->text, first->length, &step, &fault) &&
                 read_set_change(arena, second->text, second->length, &later, &fault);
+    /* What goes makes room before what comes. */
     for (int i = 0; fine && i < later.add.count; i++) {
         set_remove(&step.remove, &later.add.elements[i]);
-        fine = set_add(&step.add, &later.add.elements[i], &fault);
     }
     for (int i = 0; fine && i < later.remove.count; i++) {
         set_remove(&step.add, &later.remove.elements[i]);
+    }
+    for (int i = 0; fine && i < later.add.count; i++) {
+        fine = set_add(&step.add, &later.add.elements[i], &fault);
+    }
+    for (int i = 0; fine && i < later.remove.count; i++) {
         fine = set_add(&step.remove, &later.remove.elements[i], &fault);
     }
     return fine && set_change_to_value(&step, arena, joined, &fault);

@@ -118,7 +118,8 @@ static daybook_status add_change(struct collected *collected, const struct chang
 {
     struct change *earlier = first ? NULL : find_change(collected, change);
     if (earlier != NULL) {
-        return join(earlier, change, collected->arena) ? DAYBOOK_OK : DAYBOOK_NO_MEMORY;
+        bool fine = join(earlier, change, collected->arena);
+        return fine ? DAYBOOK_OK : collected->arena->failed ? DAYBOOK_NO_MEMORY : DAYBOOK_TOO_LARGE;
     }
     struct change *grown = dk_arena_grow(collected->arena, collected->changes, collected->count,
                                          &collected->capacity, sizeof *grown);

@@ -156,15 +156,16 @@ static daybook_status run_rules(struct write *write, const struct change *change
 
 /* What a change of a visit is to the reckoning: nothing where it is not judged by what changes. One
  * that is gone or does not count by itself is only looked behind, where others are judged by it: by
- * its way, or as twins of one that counts, which has left its time. */
+ * its way, or as twins of one that counts; where it was before, too. */
 static daybook_status touch_visit(struct write *write, const struct change *change,
                                   const struct record *before, const struct record *record)
 {
     const struct record *after = change->op == BLOCK_DELETE ? NULL : record;
     const struct value *shown = &record->values[VISIT_EFFECTIVE];
     bool counts = shown->kind == VALUE_INT && shown->integer != 0;
-    bool leaves = counts && (after == NULL || !dk_value_equal(&before->values[VISIT_CHECKIN_TS],
-                                                              &record->values[VISIT_CHECKIN_TS]));
+    bool was = before != NULL && (counts || dk_visit_is_trace(before));
+    bool leaves = was && (after == NULL || !dk_value_equal(&before->values[VISIT_CHECKIN_TS],
+                                                           &record->values[VISIT_CHECKIN_TS]));
     daybook_status status =
         dk_visit_way_differs(before, after)
             ? dk_visits_note(write->store, &write->touched, record, after != NULL)

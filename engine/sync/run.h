@@ -45,7 +45,7 @@ struct sync_run {
     bool differs;       /* the next request asks for the sums of the buckets */
     bool contents;      /* and those of what the records say */
     int diverged;       /* buckets that are being read anew; once in a run */
-    bool progressed;    /* a reply brought it further */
+    bool progressed;    /* a reply brought something that lasts */
     bool done;          /* nothing undecided, and at the head */
     size_t sent_bytes;  /* bodies in the last request */
     int sent_count;     /* changesets in it */

@@ -245,8 +245,11 @@ static bool is_progress(struct sync_run *run, const struct store_state *before,
                         const struct store_state *after, const struct sync_reply *reply,
                         const struct store_applied *applied)
 {
-    if (applied->verdicts > 0 || applied->pages > 0 ||
-        (!reply->reset && after->position > before->position)) {
+    bool moves = applied->pages > 0 || (!reply->reset && after->position > before->position);
+    /* What a second reset throws away is nothing that lasts, nor is a verdict heard before. */
+    run->progressed =
+        run->progressed || (run->resets <= 1 && (moves || after->pending < before->pending));
+    if (applied->verdicts > 0 || moves) {
         return true;
     }
     if (reply->reset || after->epoch != before->epoch || reply->scope.bytes != NULL ||
@@ -354,7 +357,6 @@ static daybook_status run_round(struct sync_run *run)
     if (!is_progress(run, &before, &after, &reply, &applied)) {
         return fail(run, DAYBOOK_BAD_REPLY, "the reply brings nothing further");
     }
-    run->progressed = true;
     if (reply.upgrade && after.pending == 0) {
         return fail(run, DAYBOOK_UPGRADE_NEEDED,
                     "the server has no data for an app this old; what was recorded is safe");

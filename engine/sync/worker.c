@@ -96,14 +96,15 @@ static uint64_t jitter(const struct worker *worker, int64_t now)
                : (uint64_t)now * UINT64_C(0x9E3779B97F4A7C15);
 }
 
-/* Plans what follows a run. Lock held. One that got somewhere before it failed is the first of a
- * new row of failures: else a long catch-up over a bad line, every part of which arrives, would
- * wait longer each time. */
+/* Plans what follows a run. Lock held. One that got somewhere before the line failed is the first
+ * of a new row of failures: else a long catch-up over a bad line, every part of which arrives,
+ * would wait longer each time. A server that has trouble is given the time. */
 static void plan(struct worker *worker, daybook_status status, const struct sync_failure *failure,
                  int64_t now, uint64_t random)
 {
     worker->planned_at_ms = now + worker->options.interval_ms;
-    if (status == DAYBOOK_OK || failure->progressed) {
+    bool line = status == DAYBOOK_OFFLINE || status == DAYBOOK_TIMEOUT;
+    if (status == DAYBOOK_OK || (line && failure->progressed)) {
         dk_backoff_reset(&worker->backoff);
     }
     if (status != DAYBOOK_OK && !worker->stopping) {

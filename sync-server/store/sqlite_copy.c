@@ -48,8 +48,7 @@ static daybook_status judge_finding(const char *text)
 {
     static const char words[] = "error code=";
     const char *code = text == NULL ? NULL : strstr(text, words);
-    bool unread = text != NULL && (strstr(text, "failed to get page") != NULL ||
-                                   strstr(text, "Failed to read ptrmap") != NULL);
+    bool unread = text != NULL && strstr(text, "failed to get page") != NULL;
     if (code != NULL) {
         long number = strtol(code + strlen(words), NULL, 10) & 0xFF;
         unread = unread || number == SQLITE_IOERR || number == SQLITE_NOMEM;

@@ -191,12 +191,7 @@ static void check_end(struct day *day)
     struct lab *lab = &day->lab;
     for (int i = 0; i < lab->device_count; i++) {
         struct lab_device *device = &lab->devices[i];
-        daybook_sync_status status = DAYBOOK_SYNC_STATUS_INIT;
-        (void)daybook_get_status(device->engine, &status);
-        if (status.pending + status.unsettled > 0) {
-            lab_fail(lab, "device %d: %lld changesets pending, %lld unsettled", i,
-                     (long long)status.pending, (long long)status.unsettled);
-        }
+        lab_check_rest(device);
         lab_compare(device);
         ledger_check_groups(&day->people.ledger, device->path);
         lab->counts[LAB_REJECTED] += strtoll(

@@ -533,6 +533,16 @@ void lab_check(struct lab_device *device)
     }
 }
 
+void lab_check_rest(struct lab_device *device)
+{
+    daybook_sync_status status = DAYBOOK_SYNC_STATUS_INIT;
+    (void)daybook_get_status(device->engine, &status);
+    if (status.pending + status.unsettled > 0) {
+        lab_fail(device->lab, "device %d: %lld changesets pending, %lld unsettled", device->number,
+                 (long long)status.pending, (long long)status.unsettled);
+    }
+}
+
 void lab_compare(struct lab_device *device)
 {
     struct lab *lab = device->lab;

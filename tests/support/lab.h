@@ -243,6 +243,8 @@ bool lab_may_see(const struct lab *lab, int user, int customer);
 
 /* The store's invariants, and those that SQL over the views can see. */
 void lab_check(struct lab_device *device);
+/* The server has decided all that the device has, and the device knows. */
+void lab_check_rest(struct lab_device *device);
 /* The device's store is the server's, restricted to the scope of its user. */
 void lab_compare(struct lab_device *device);
 /* Begins a step: what is drawn in it depends on its number alone, not on the steps before it. */

@@ -422,12 +422,7 @@ static void check_rest(struct scene *scene)
     struct lab *lab = &scene->lab;
     for (int i = 0; i < lab->device_count; i++) {
         struct lab_device *device = &lab->devices[i];
-        daybook_sync_status status = DAYBOOK_SYNC_STATUS_INIT;
-        (void)daybook_get_status(device->engine, &status);
-        if (status.pending + status.unsettled > 0) {
-            lab_fail(lab, "device %d: %lld changesets pending, %lld unsettled", i,
-                     (long long)status.pending, (long long)status.unsettled);
-        }
+        lab_check_rest(device);
         lab_check(device); /* also that its contents are the server's, as both reckon them */
     }
     lab_compare(scene->target == NULL ? scene->wang : scene->target);

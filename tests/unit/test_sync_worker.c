@@ -186,6 +186,32 @@ static void test_sync_worker__who_gets_somewhere_backs_off_from_the_start(void *
     daybook_stop(world->engine);
 }
 
+/* A server that fails again and again is asked less and less, though each run gets something. */
+static void test_sync_worker__a_server_in_trouble_is_given_time(void **state)
+{
+    struct world *world = *state;
+    int64_t longest = 0;
+    world->script.page_entries = 1;
+    for (int i = 0; i < 12; i++) {
+        (void)script_add_customer(&world->script, "theirs");
+        script_plan(&world->script, (struct script_fault){.trouble = SCRIPT_NONE});
+        script_plan(&world->script, (struct script_fault){.trouble = SCRIPT_ERROR,
+                                                          .http_status = 500,
+                                                          .code = "INTERNAL",
+                                                          .retry_after_ms = -1});
+    }
+    assert_int_equal(daybook_start(world->engine, 0), DAYBOOK_OK);
+    for (int failure = 0; failure < 10; failure++) {
+        wait_for(world, 3 + 2 * failure);
+        int64_t left = wait_for_plan(world, DAYBOOK_SERVER_ERROR);
+        longest = left > longest ? left : longest;
+        script_pass(&world->script, left + 1);
+        device_customer(&world->device, "mine", NULL);
+    }
+    assert_true(longest > 1000);
+    daybook_stop(world->engine);
+}
+
 static void test_sync_worker__retry_after_is_kept(void **state)
 {
     struct world *world = *state;
@@ -292,6 +318,7 @@ int main(void)
         WORKER_TEST(test_sync_worker__the_foreground_is_busy_meanwhile),
         WORKER_TEST(test_sync_worker__failures_back_off_and_a_wake_forgets_them),
         WORKER_TEST(test_sync_worker__who_gets_somewhere_backs_off_from_the_start),
+        WORKER_TEST(test_sync_worker__a_server_in_trouble_is_given_time),
         WORKER_TEST(test_sync_worker__retry_after_is_kept),
         WORKER_TEST(test_sync_worker__the_network_coming_back_is_a_wake),
         WORKER_TEST(test_sync_worker__stop_interrupts_a_running_exchange),
