@@ -409,6 +409,7 @@ bool lab_rises(struct lab_device *device)
         return false;
     }
     lab_trace(device->lab, "device %d lost power", device->number);
+    device->syncs = power_syncs(device->disk);
     close_engine(device);
     power_return(device->disk);
     device->boot = lab_next(&device->random);

@@ -96,6 +96,7 @@ struct lab_device {
     bool hired, enrolled;
     char path[300];
     struct power *disk;
+    int64_t syncs; /* of the disk, until it last lost power */
     daybook_options options;
     daybook_platform platform;
     daybook *engine;

@@ -81,11 +81,11 @@ static bool is_safe(struct lab_device *device, const struct commit *commit)
 
 void people_lose_power(struct people *people, struct lab_device *device)
 {
-    int64_t syncs = power_syncs(device->disk);
     people_forget(people, device);
     for (int i = 0; i < people->commit_count; i++) {
         const struct commit *commit = &people->commits[i];
-        bool doubtful = commit->in_doubt || (device->options.relaxed && commit->syncs >= syncs);
+        bool doubtful =
+            commit->in_doubt || (device->options.relaxed && commit->syncs >= device->syncs);
         if (commit->device == device->number && doubtful && !is_safe(device, commit)) {
             lab_trace(people->lab, "  commit %lld went with the power", (long long)commit->to);
             ledger_lose(&people->ledger, device->number, commit->from, commit->to);
