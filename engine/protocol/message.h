@@ -60,6 +60,16 @@ struct sync_request {
     struct span changesets; /* array of changesets in seq order */
 };
 
+/* What a reply's numbers must keep where a store remembers them. */
+static inline bool dk_epoch_is_valid(uint64_t epoch)
+{
+    return epoch != 0 && epoch <= LIMIT_EPOCH;
+}
+static inline bool dk_server_ms_is_valid(int64_t server_ms)
+{
+    return server_ms > 0 && server_ms <= LIMIT_NUMBER;
+}
+
 /* POST /v1/sync, down */
 struct sync_reply {
     int64_t protocol;

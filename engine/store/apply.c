@@ -31,7 +31,7 @@ static daybook_status check_numbers(struct apply *apply)
 {
     const struct sync_reply *reply = apply->reply;
     const struct store_state *state = &apply->store->memory.state;
-    if (reply->epoch == 0 || reply->epoch > LIMIT_EPOCH) {
+    if (!dk_epoch_is_valid(reply->epoch)) {
         return dk_apply_bad(apply, "epoch is out of range");
     }
     if (reply->position < 0 || reply->head < reply->position || reply->safe_position < 0 ||

@@ -2,8 +2,8 @@
  *
  * Owns what is taken out of the inbox to be mended: the changes of a rejected changeset and of
  * those that hang from it, as one transaction. Called by the API. Invariant: one change per record,
- * which does what the single ones did one after the other; of a set or map it may say something
- * more than once.
+ * which does what the single ones did one after the other; of a set or map it says
+ * something more than once where one change has no room for all.
  */
 #include "engine/store/inside.h"
 

@@ -166,10 +166,9 @@ static daybook_status touch_visit(struct write *write, const struct change *chan
     bool was = before != NULL && (counts || dk_visit_is_trace(before));
     bool leaves = was && (after == NULL || !dk_value_equal(&before->values[VISIT_CHECKIN_TS],
                                                            &record->values[VISIT_CHECKIN_TS]));
-    daybook_status status =
-        dk_visit_way_differs(before, after)
-            ? dk_visits_note(write->store, &write->touched, record, after != NULL)
-            : DAYBOOK_OK;
+    daybook_status status = after != NULL && dk_visit_way_differs(before, after)
+                                ? dk_visits_note(write->store, &write->touched, record, true)
+                                : DAYBOOK_OK;
     if (status == DAYBOOK_OK && leaves) {
         status = dk_visits_note(write->store, &write->touched, before, false);
     }

@@ -21,10 +21,10 @@ static const char *check_reply(const struct enrol_reply *reply)
     if (dk_id_is_zero(&reply->organisation) || dk_id_is_zero(&reply->user)) {
         return "organisation or user is missing";
     }
-    if (reply->server_ms <= 0 || reply->server_ms > LIMIT_NUMBER) {
+    if (!dk_server_ms_is_valid(reply->server_ms)) {
         return "server_ms is not a time";
     }
-    return reply->epoch == 0 || reply->epoch > LIMIT_EPOCH ? "epoch is out of range" : NULL;
+    return dk_epoch_is_valid(reply->epoch) ? NULL : "epoch is out of range";
 }
 
 /* A store belongs to one user of one organisation for good: pending work must not change hands. */

@@ -55,7 +55,7 @@ void dk_pull_learn(struct pull_pace *pace, int64_t elapsed_ms)
 /* What the reply itself must keep, whatever the store knows. NULL: it does. */
 static const char *check_reply(const struct sync_request *request, const struct sync_reply *reply)
 {
-    if (reply->epoch == 0 || reply->epoch > LIMIT_EPOCH) {
+    if (!dk_epoch_is_valid(reply->epoch)) {
         return "epoch is out of range";
     }
     if (reply->position < 0 || reply->head < reply->position || reply->safe_position < 0 ||
@@ -69,8 +69,7 @@ static const char *check_reply(const struct sync_request *request, const struct 
     if (!same_epoch && !reply->reset && request->position > 0) {
         return "another epoch without reset";
     }
-    return reply->server_ms <= 0 || reply->server_ms > LIMIT_NUMBER ? "server_ms is not a time"
-                                                                    : NULL;
+    return dk_server_ms_is_valid(reply->server_ms) ? NULL : "server_ms is not a time";
 }
 
 /* Whether the midpoint of this round trip knows the server's clock better than we do: a long upload

@@ -113,8 +113,8 @@ static bool judge_proposed(struct decision *decision, struct work *work, int fie
         }
         enum merge_result result = judge(&stands, &candidate, rows[i].seen);
         bool decides = rows[i].makes || (rows[i].roles & deciding) != 0;
-        bool noted = dk_value_equal(&stands.value, &latest.value) &&
-                     judge(&latest, &candidate, rows[i].seen) == result;
+        enum merge_result result_then = judge(&latest, &candidate, rows[i].seen);
+        bool noted = dk_value_equal(&stands.value, &latest.value) && result_then == result;
         if (!decides && result != MERGE_SAME &&
             !propose(decision, work, field, &rows[i], &stands, &candidate)) {
             return false;
@@ -127,7 +127,7 @@ static bool judge_proposed(struct decision *decision, struct work *work, int fie
             !note(decision, work, definition, &stands, &candidate)) {
             return false;
         }
-        replace(&latest, &candidate, judge(&latest, &candidate, rows[i].seen), rows[i].seen);
+        replace(&latest, &candidate, result_then, rows[i].seen);
         if (decides) {
             replace(&stands, &candidate, result, rows[i].seen);
         } else if (!srv_merge_trace(decision, work, &candidate.stamp)) {

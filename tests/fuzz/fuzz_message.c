@@ -9,7 +9,7 @@
 
 #include "engine/protocol/changeset.h"
 #include "engine/protocol/convert.h"
-#include "engine/protocol/message.h"
+#include "tests/support/messages.h"
 
 #include <assert.h>
 
@@ -246,23 +246,7 @@ static void read_changesets(const struct span *span)
 
 /* ---- messages */
 
-union any_message {
-    struct sync_request sync_request;
-    struct sync_reply sync_reply;
-    struct enrol_request enrol_request;
-    struct enrol_reply enrol_reply;
-    struct lease_request lease_request;
-    struct lease_reply lease_reply;
-    struct fetch_request fetch_request;
-    struct fetch_reply fetch_reply;
-    struct error_reply error_reply;
-};
-
-static const struct message_table *const tables[] = {
-    &dk_sync_request_table,  &dk_sync_reply_table,    &dk_enrol_request_table,
-    &dk_enrol_reply_table,   &dk_lease_request_table, &dk_lease_reply_table,
-    &dk_fetch_request_table, &dk_fetch_reply_table,   &dk_error_reply_table,
-};
+static const struct message_table *const tables[] = {MESSAGES(MESSAGE_TABLE)};
 #define TABLES (sizeof tables / sizeof tables[0])
 
 static void read_spans(const struct message_table *table, const union any_message *message)

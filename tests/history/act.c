@@ -83,13 +83,20 @@ __attribute__((format(printf, 5, 6))) static daybook_status make(struct worker *
     return daybook_put_json(transaction, entity, NULL, DAYBOOK_NEW, json, id, &worker->error);
 }
 
-/* Reads a record that one saw a moment ago; *record NULL where it is gone by now. */
-static daybook_status look(daybook_transaction *transaction, const char *entity, const char *id,
-                           const char *field, daybook_record **record, const char **value)
+/* Reads a field of one of the records that the query names, by chance; *record NULL where there is
+ * none, or it is gone by now. */
+static daybook_status look_at_some(struct worker *worker, daybook_transaction *transaction,
+                                   const char *sql, const char *entity, const char *field,
+                                   char id[DAYBOOK_ID_SIZE], daybook_record **record,
+                                   const char **value)
 {
     *record = NULL;
     *value = NULL;
-    daybook_status status = daybook_read(transaction, entity, id, record);
+    daybook_status status = pick(worker, sql, id);
+    if (status != DAYBOOK_OK || id[0] == '\0') {
+        return status;
+    }
+    status = daybook_read(transaction, entity, id, record);
     if (status == DAYBOOK_NOT_FOUND) {
         *record = NULL;
         return DAYBOOK_OK;
@@ -128,11 +135,8 @@ static daybook_status write_field(struct worker *worker, daybook_transaction *tr
     char base[64];
     const char *value;
     daybook_record *record;
-    daybook_status status = pick(worker, sql, id);
-    if (status != DAYBOOK_OK || id[0] == '\0') {
-        return status;
-    }
-    status = look(transaction, entity, id, field, &record, &value);
+    daybook_status status =
+        look_at_some(worker, transaction, sql, entity, field, id, &record, &value);
     if (status != DAYBOOK_OK || record == NULL) {
         return status;
     }
@@ -185,11 +189,8 @@ static daybook_status tag(struct worker *worker, daybook_transaction *transactio
     char element[64] = "";
     const char *tags;
     daybook_record *record;
-    daybook_status status = pick(worker, customers, id);
-    if (status != DAYBOOK_OK || id[0] == '\0') {
-        return status;
-    }
-    status = look(transaction, "customer", id, "tags", &record, &tags);
+    daybook_status status =
+        look_at_some(worker, transaction, customers, "customer", "tags", id, &record, &tags);
     if (status != DAYBOOK_OK || record == NULL) {
         return status;
     }
@@ -253,11 +254,8 @@ static daybook_status delete_line(struct worker *worker, daybook_transaction *tr
     char base[64];
     const char *uom;
     daybook_record *record;
-    daybook_status status = pick(worker, lines, id);
-    if (status != DAYBOOK_OK || id[0] == '\0') {
-        return status;
-    }
-    status = look(transaction, "quote_line", id, "uom", &record, &uom);
+    daybook_status status =
+        look_at_some(worker, transaction, lines, "quote_line", "uom", id, &record, &uom);
     if (status != DAYBOOK_OK || record == NULL) {
         return status;
     }
@@ -296,11 +294,8 @@ static daybook_status step(struct worker *worker, daybook_transaction *transacti
     const char *next = NULL;
     daybook_record *record;
     bool is_rep = strcmp(worker->role, "rep") == 0;
-    daybook_status status = pick(worker, orders, id);
-    if (status != DAYBOOK_OK || id[0] == '\0') {
-        return status;
-    }
-    status = look(transaction, "sales_order", id, "status", &record, &state);
+    daybook_status status =
+        look_at_some(worker, transaction, orders, "sales_order", "status", id, &record, &state);
     if (status != DAYBOOK_OK || record == NULL || state == NULL) {
         return status;
     }

@@ -176,11 +176,7 @@ static void settle(struct day *day)
     for (int round = 0; round < ROUNDS; round++) {
         for (int i = 0; i < lab->device_count; i++) {
             struct lab_device *device = &lab->devices[i];
-            daybook_status status = lab_sync(device, 0);
-            if (status != DAYBOOK_OK) {
-                lab_fail(lab, "device %d: sync gives %s: %s", i, daybook_status_name(status),
-                         device->error.text);
-            }
+            lab_must_sync(device);
             lab_check(device);
         }
     }

@@ -508,6 +508,15 @@ daybook_status lab_sync(struct lab_device *device, int64_t budget_ms)
     return status;
 }
 
+void lab_must_sync(struct lab_device *device)
+{
+    daybook_status status = lab_sync(device, 0);
+    if (status != DAYBOOK_OK) {
+        lab_fail(device->lab, "device %d: sync gives %s: %s", device->number,
+                 daybook_status_name(status), device->error.text);
+    }
+}
+
 /* ---- what must hold */
 
 void lab_check(struct lab_device *device)

@@ -191,6 +191,8 @@ void lab_fail(struct lab *lab, const char *format, ...)
 struct lab_device *lab_hire(struct lab *lab, int user);
 void lab_enrol(struct lab_device *device);
 daybook_status lab_sync(struct lab_device *device, int64_t budget_ms);
+/* The same without a budget, when nothing may be in its way. */
+void lab_must_sync(struct lab_device *device);
 void lab_reopen(struct lab_device *device);
 /* The device loses power at one of its next operations on the disk: what was not synced is gone, or
  * by chance some of it. lab_rises then opens it again, once it has; else it is safe from now on. */

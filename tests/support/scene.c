@@ -171,18 +171,29 @@ void scene_write(struct scene *scene, struct lab_device *device)
     deed->sure = commit(scene, device, &transaction, staged);
 }
 
+/* Stages a patch of a record that is there, or with `json` NULL its delete. */
+static bool stage_change(struct scene *scene, struct lab_device *device,
+                         daybook_transaction *transaction, const char *entity, const char *id,
+                         const char *json)
+{
+    daybook_record *record = NULL;
+    if (!scene_call(scene, "read", daybook_read(transaction, entity, id, &record))) {
+        return false;
+    }
+    int64_t seen = daybook_record_version(record);
+    return json == NULL ? scene_call(scene, "delete", daybook_delete(transaction, entity, id, seen))
+                        : scene_call(scene, "patch",
+                                     daybook_patch_json(transaction, entity, id, seen, json,
+                                                        &device->error));
+}
+
 void scene_patch(struct scene *scene, struct lab_device *device, const char *entity, const char *id,
                  const char *json)
 {
     daybook_transaction *transaction = NULL;
-    daybook_record *record = NULL;
     if (device->engine != NULL &&
         scene_call(scene, "begin", daybook_begin(device->engine, &transaction))) {
-        bool staged =
-            scene_call(scene, "read", daybook_read(transaction, entity, id, &record)) &&
-            scene_call(scene, "patch",
-                       daybook_patch_json(transaction, entity, id, daybook_record_version(record),
-                                          json, &device->error));
+        bool staged = stage_change(scene, device, transaction, entity, id, json);
         (void)commit(scene, device, &transaction, staged);
     }
 }
@@ -190,16 +201,7 @@ void scene_patch(struct scene *scene, struct lab_device *device, const char *ent
 void scene_delete(struct scene *scene, struct lab_device *device, const char *entity,
                   const char *id)
 {
-    daybook_transaction *transaction = NULL;
-    daybook_record *record = NULL;
-    if (device->engine != NULL &&
-        scene_call(scene, "begin", daybook_begin(device->engine, &transaction))) {
-        bool staged =
-            scene_call(scene, "read", daybook_read(transaction, entity, id, &record)) &&
-            scene_call(scene, "delete",
-                       daybook_delete(transaction, entity, id, daybook_record_version(record)));
-        (void)commit(scene, device, &transaction, staged);
-    }
+    scene_patch(scene, device, entity, id, NULL);
 }
 
 void scene_put(struct scene *scene, struct lab_device *device, const char *entity, const char *json,
@@ -405,11 +407,7 @@ static void settle(struct scene *scene)
     for (int round = 0; round < ROUNDS; round++) {
         for (int i = 0; i < lab->device_count; i++) {
             struct lab_device *device = &lab->devices[i];
-            daybook_status status = lab_sync(device, 0);
-            if (status != DAYBOOK_OK) {
-                lab_fail(lab, "device %d: sync gives %s: %s", i, daybook_status_name(status),
-                         device->error.text);
-            }
+            lab_must_sync(device);
             if (scene->mends) {
                 lab_reopen(device); /* which begins to count anew */
             }

@@ -4,8 +4,8 @@
  * codes, verdicts and errors are those of the headers.
  */
 #include "engine/protocol/limits.h"
-#include "engine/protocol/message.h"
 #include "engine/protocol/verdict.h"
+#include "tests/support/messages.h"
 #include "tests/wire/golden.h"
 
 #include <ctype.h>
@@ -183,10 +183,7 @@ static void test_document__codes_are_those_of_the_headers(void **state)
 static void test_document__members_are_those_of_the_tables(void **state)
 {
     (void)state;
-    static const struct message_table *const tables[] = {
-        &dk_sync_request_table,  &dk_sync_reply_table,    &dk_enrol_request_table,
-        &dk_enrol_reply_table,   &dk_lease_request_table, &dk_lease_reply_table,
-        &dk_fetch_request_table, &dk_fetch_reply_table,   &dk_error_reply_table};
+    static const struct message_table *const tables[] = {MESSAGES(MESSAGE_TABLE)};
     struct buffer document;
     const char *text = load(&document, DOCUMENT);
     for (int i = 0; i < COUNT(tables); i++) {

@@ -4,6 +4,7 @@
  * the golden file byte for byte, the decoder reads it back to the same, a cut at any byte is
  * damage, and members of newer versions are passed over.
  */
+#include "tests/support/messages.h"
 #include "tests/wire/samples.h"
 
 /* ---- what is read is written again */
@@ -104,18 +105,6 @@ static const struct golden {
     {"changeset_newer", changeset_newer, CHANGESET, NULL},
     {"log_page", log_page, BLOCKS, NULL},
     {"verdicts", verdicts, VERDICTS, NULL},
-};
-
-union any_message {
-    struct sync_request sync_request;
-    struct sync_reply sync_reply;
-    struct enrol_request enrol_request;
-    struct enrol_reply enrol_reply;
-    struct lease_request lease_request;
-    struct lease_reply lease_reply;
-    struct fetch_request fetch_request;
-    struct fetch_reply fetch_reply;
-    struct error_reply error_reply;
 };
 
 /* Reads bytes as the file's kind and writes them again. */
