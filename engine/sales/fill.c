@@ -91,11 +91,18 @@ daybook_status dk_fill_opportunity(const struct sales_case *given)
     return DAYBOOK_OK;
 }
 
+/* See sales.h. */
+int dk_sales_author_field(const struct entity *entity)
+{
+    return entity->kind == ENTITY_VISIT ? VISIT_REP_ID : -1;
+}
+
 /* A visit is its author's unless another rep is named. */
 daybook_status dk_fill_visit(const struct sales_case *given)
 {
-    if (given->created && !given->actor->is_server && is_null(given, VISIT_REP_ID)) {
-        set_id(given, VISIT_REP_ID, &given->actor->user);
+    int field = dk_sales_author_field(given->record->entity);
+    if (given->created && !given->actor->is_server && is_null(given, field)) {
+        set_id(given, field, &given->actor->user);
     }
     return DAYBOOK_OK;
 }

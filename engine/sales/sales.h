@@ -39,6 +39,9 @@ struct sales_actor {
  * actor sent stay. */
 daybook_status dk_sales_fill(const struct sales_actor *actor, const struct sales_reader *reader,
                              bool created, struct record *record, struct arena *arena);
+/* The field that a creation fills with its author where no device named anybody: what follows from
+ * the changeset's header, the author's device need not be told. -1: none. */
+int dk_sales_author_field(const struct entity *entity);
 /* Recomputes the record's own DERIVED fields. For a document the children are read through the
  * reader; for a line, its document. Result texts in the arena. *changed: mask of fields whose value
  * differs now. */

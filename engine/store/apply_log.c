@@ -8,7 +8,7 @@
  * The hot path, a first sync, is one INSERT per row, bound from the reply's bytes: whether the
  * record is there already the INSERT itself finds out.
  */
-#include "engine/store/inside.h"
+#include "engine/store/visits.h"
 
 #include <string.h>
 
@@ -220,10 +220,23 @@ static daybook_status replace(struct page *page)
     return dk_records_replace(store, &record, page->row.number, page->reader.block.bucket);
 }
 
+/* The check-in that a row says of a visit; 0: none. */
+static int64_t checkin_of(const struct row *row)
+{
+    int64_t time_ms = 0;
+    for (int i = 0; i < row->value_count; i++) {
+        if (row->values[i].field == VISIT_CHECKIN_TS && row->values[i].value.kind == VALUE_INT) {
+            time_ms = row->values[i].value.integer;
+        }
+    }
+    return time_ms;
+}
+
 /* A whole record: inserted, or put in the place of what is held. */
 static daybook_status apply_new(struct page *page)
 {
     struct store *store = page->apply->store;
+    struct touched *touched = &page->apply->touched;
     const struct entity *entity = page->reader.block.entity;
     struct holding holding;
     bool pending, inserted;
@@ -241,7 +254,9 @@ static daybook_status apply_new(struct page *page)
     if (status != DAYBOOK_OK || store->facts[entity->kind].derives_alone) {
         return status;
     }
-    return dk_touch(store, &page->apply->touched, entity, &page->row.id);
+    return entity->kind == ENTITY_VISIT && inserted
+               ? dk_visits_note_time(store, touched, checkin_of(&page->row), &page->row.id)
+               : dk_touch(store, touched, entity, &page->row.id);
 }
 
 /* ---- set */
@@ -264,6 +279,10 @@ static daybook_status set_by_row(struct page *page)
         status = move_base(page, &holding, &base, &moved);
     }
     if (status != DAYBOOK_OK || !moved) {
+        return status;
+    }
+    status = dk_touch_record(store, &page->apply->touched, &holding.row.record);
+    if (status != DAYBOOK_OK) {
         return status;
     }
     dk_sums_base(store, &holding, base.version, base.bucket);
@@ -290,6 +309,29 @@ static daybook_status set_columns(struct page *page, bool *done)
                                      done);
 }
 
+/* Columns were set, of a visit perhaps such as others are judged by: then they are looked at from
+ * its check-in on, the old one as well where it is another now. */
+static daybook_status touch_set(struct page *page)
+{
+    struct apply *apply = page->apply;
+    struct store *store = apply->store;
+    const struct row *row = &page->row;
+    const struct entity *entity = page->reader.block.entity;
+    uint64_t set = dk_records_mask(row->values, row->value_count);
+    bool moves = (set >> VISIT_CHECKIN_TS & 1) != 0;
+    if (entity->kind != ENTITY_VISIT) {
+        return dk_touch(store, &apply->touched, entity, &row->id);
+    }
+    if ((set & dk_visits_judge()) == 0) {
+        return DAYBOOK_OK;
+    }
+    daybook_status status = dk_visits_note_time(store, &apply->touched, store->sums.old_time_ms,
+                                                moves ? NULL : &row->id);
+    return status == DAYBOOK_OK && moves
+               ? dk_visits_note_time(store, &apply->touched, checkin_of(row), &row->id)
+               : status;
+}
+
 /* Some fields of a record: one UPDATE where nothing is pending and values are results. */
 static daybook_status apply_set(struct page *page)
 {
@@ -310,8 +352,10 @@ static daybook_status apply_set(struct page *page)
     if (status == DAYBOOK_OK && dk_apply_tells(entity)) {
         status = dk_apply_tell_stored(page->apply, entity, &page->row.id);
     }
-    return status == DAYBOOK_OK ? dk_touch(store, &page->apply->touched, entity, &page->row.id)
-                                : status;
+    if (status != DAYBOOK_OK) {
+        return status;
+    }
+    return done ? touch_set(page) : dk_touch(store, &page->apply->touched, entity, &page->row.id);
 }
 
 /* ---- delete and evict */

@@ -5,7 +5,7 @@
  * Invariant: base values change here in log order only, so nothing older can overwrite an own
  * value; what the server decided otherwise follows in rows of the same position.
  */
-#include "engine/store/inside.h"
+#include "engine/store/visits.h"
 
 #include <string.h>
 
@@ -37,6 +37,20 @@ static daybook_status drop_made(struct apply *apply, const struct entity *entity
     return *done && status == DAYBOOK_OK ? dk_records_remove(store, entity, id) : status;
 }
 
+/* A record that was settled by its row alone: a visit is judged as before, but for whether it
+ * counts, and others by that alone. */
+static daybook_status touch_made(struct apply *apply, const struct entity *entity,
+                                 const struct id *id)
+{
+    struct store *store = apply->store;
+    if (entity->kind != ENTITY_VISIT) {
+        return dk_touch(store, &apply->touched, entity, id);
+    }
+    return store->sums.old_counted
+               ? dk_visits_note_time(store, &apply->touched, store->sums.old_time_ms, id)
+               : DAYBOOK_OK;
+}
+
 /* Settles one record by its row alone; *done false where it is not as the changeset left it. */
 static daybook_status settle_made(struct apply *apply, const struct entity *entity,
                                   const struct id *id, int64_t seq, int64_t position,
@@ -56,6 +70,7 @@ static daybook_status settle_made(struct apply *apply, const struct entity *enti
     if (status == DAYBOOK_OK && *done) {
         struct sum_key key = {entity->name, strlen(entity->name), id};
         dk_sums_move(store, &key, 0, 0, position, bucket);
+        status = touch_made(apply, entity, id);
     }
     return status;
 }
@@ -78,7 +93,12 @@ static daybook_status base_of_new(struct store *store, const struct changeset *c
     record->values[FIELD_CREATED_DEV] =
         (struct value){.kind = VALUE_INT, .integer = (int64_t)state->device_no};
     base->state = BASE_HELD;
-    return dk_records_replay(record, change, &store->work);
+    daybook_status status = dk_records_replay(record, change, &store->work);
+    int author = dk_sales_author_field(change->entity);
+    if (author >= 0 && record->values[author].kind == VALUE_NULL) {
+        record->values[author] = record->values[FIELD_CREATED_BY];
+    }
+    return status;
 }
 
 /* Moves the base to what it is after this change at this position. */
@@ -194,9 +214,6 @@ static daybook_status settle_list(struct apply *apply, const struct value *made,
             return DAYBOOK_CORRUPT;
         }
         status = settle_made(apply, entity, &id, seq, position, bucket, &done);
-        if (status == DAYBOOK_OK && done) {
-            status = dk_touch(store, &apply->touched, entity, &id);
-        }
         *all = *all && done;
     }
     return status;

@@ -94,6 +94,8 @@ struct sums {
     int used;
     bool failed;
     int64_t old_version, old_bucket; /* of the row that an update changed */
+    int64_t old_time_ms;             /* the same, of a visit: its check-in; 0: none */
+    bool old_counted;                /* and whether it counted */
 };
 
 /* What memory holds of the file; brought back where a transaction fails. */
@@ -284,7 +286,7 @@ struct touched_record {
 struct touched {
     struct touched_record *items; /* in the store's arena */
     int count, capacity;
-    struct rep_time *times; /* the same; see visits.h */
+    struct visit_time *times; /* the same; see visits.h */
     int time_count, time_capacity;
     bool noted; /* times has them all; else visits above that are there are some */
 };
@@ -442,7 +444,8 @@ struct sum_key {
     size_t length;
     const struct id *id;
 };
-/* Makes the SQL function base_moves(new version, version, bucket) known to the writer. */
+/* Makes the SQL functions base_moves(new version, version, bucket) and visit_moves(… and check-in,
+ * effective) known to the writer. */
 daybook_status dk_sums_open(struct store *store);
 /* A record's base moves; a bucket of 0 or below is none. A failure is told by dk_sums_write. */
 void dk_sums_move(struct store *store, const struct sum_key *key, int64_t old_version,

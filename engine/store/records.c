@@ -5,7 +5,7 @@
  * and purpose, and one per set of updated columns, each prepared once; table and column names come
  * from the entity table only.
  */
-#include "engine/store/inside.h"
+#include "engine/store/visits.h"
 
 #include <assert.h>
 #include <string.h>
@@ -338,8 +338,13 @@ static void write_update(struct buffer *sql, const struct entity *entity, uint64
     };
     dk_buffer_append_text(sql, "UPDATE r_");
     dk_buffer_append_text(sql, entity->name);
-    dk_buffer_append_text(sql, guard == GUARD_LOG ? " SET version=base_moves(?,version,bucket)"
-                                                  : " SET version=?");
+    if (guard != GUARD_NONE && entity->kind == ENTITY_VISIT) {
+        dk_buffer_append_text(sql,
+                              " SET version=visit_moves(?,version,bucket,checkin_ts,effective)");
+    } else {
+        dk_buffer_append_text(sql, guard == GUARD_LOG ? " SET version=base_moves(?,version,bucket)"
+                                                      : " SET version=?");
+    }
     for (int i = 0; i < entity->field_count; i++) {
         if ((columns >> i & 1) != 0) {
             dk_buffer_append_char(sql, ',');
@@ -393,6 +398,18 @@ struct update {
     int64_t compare; /* with the version that the row has */
 };
 
+/* What base_moves and visit_moves keep of a row, where no statement calls them. */
+static void keep_old(struct sums *sums, const struct stored *stored)
+{
+    const struct value *values = stored->record.values;
+    sums->old_version = stored->version;
+    sums->old_bucket = stored->bucket;
+    if (stored->record.entity->kind == ENTITY_VISIT) {
+        sums->old_time_ms = dk_visits_time(&stored->record);
+        sums->old_counted = values[VISIT_EFFECTIVE].integer != 0;
+    }
+}
+
 /* Where the cache of statements is full: the row as it stands with the columns put in, replaced
  * whole. */
 static daybook_status update_whole(struct store *store, const struct update *update, bool *done)
@@ -420,8 +437,7 @@ static daybook_status update_whole(struct store *store, const struct update *upd
     if ((update->columns & COLUMN_EXTRA) != 0) {
         stored.record.extra = record->extra;
     }
-    store->sums.old_version = stored.version;
-    store->sums.old_bucket = stored.bucket;
+    keep_old(&store->sums, &stored);
     return dk_records_replace(store, &stored.record, update->version,
                               (update->columns & COLUMN_BUCKET) != 0 ? update->bucket
                                                                      : stored.bucket);

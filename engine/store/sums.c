@@ -145,11 +145,25 @@ static void base_moves(sqlite3_context *context, int count, sqlite3_value **valu
     sqlite3_result_int64(context, sqlite3_value_int64(values[0]));
 }
 
+/* SQL: visit_moves(new version, version, bucket, check-in, effective) keeps these two as well. */
+static void visit_moves(sqlite3_context *context, int count, sqlite3_value **values)
+{
+    struct sums *sums = sqlite3_user_data(context);
+    base_moves(context, count, values);
+    sums->old_time_ms = sqlite3_value_int64(values[3]);
+    sums->old_counted = sqlite3_value_int64(values[4]) != 0;
+}
+
 daybook_status dk_sums_open(struct store *store)
 {
-    int result = sqlite3_create_function_v2(store->database.handle, "base_moves", 3,
-                                            SQLITE_UTF8 | SQLITE_DIRECTONLY, &store->sums,
+    const int flags = SQLITE_UTF8 | SQLITE_DIRECTONLY;
+    sqlite3 *handle = store->database.handle;
+    int result = sqlite3_create_function_v2(handle, "base_moves", 3, flags, &store->sums,
                                             base_moves, NULL, NULL, NULL);
+    if (result == SQLITE_OK) {
+        result = sqlite3_create_function_v2(handle, "visit_moves", 5, flags, &store->sums,
+                                            visit_moves, NULL, NULL, NULL);
+    }
     return dk_database_status(&store->database, result);
 }
 

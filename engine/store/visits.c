@@ -21,8 +21,8 @@ struct due_list {
     int count, capacity;
 };
 
-/* The first check-in; 0: none. */
-static int64_t time_of(const struct record *visit)
+/* See visits.h. */
+int64_t dk_visits_time(const struct record *visit)
 {
     const struct value *time = &visit->values[VISIT_CHECKIN_TS];
     return time->kind == VALUE_INT ? time->integer : 0;
@@ -66,7 +66,7 @@ static daybook_status load_before(struct store *store, const struct record *from
     struct id id;
     struct statement *select =
         dk_statement(&store->database, &store->slots.visit_before,
-                     "SELECT id FROM r_visit INDEXED BY r_visit_by_rep WHERE rep_id=?1"
+                     "SELECT id FROM r_visit INDEXED BY r_visit_by_time WHERE rep_id=?1"
                      " AND checkin_ts BETWEEN ?4 AND ?2"
                      " AND (checkin_ts,id)<(?2,?3) ORDER BY checkin_ts DESC,id DESC LIMIT 1",
                      &status);
@@ -75,9 +75,9 @@ static daybook_status load_before(struct store *store, const struct record *from
         return status;
     }
     dk_bind_id(select, 1, &from->values[VISIT_REP_ID].id);
-    dk_bind_int(select, 2, time_of(at));
+    dk_bind_int(select, 2, dk_visits_time(at));
     dk_bind_id(select, 3, &at->id);
-    dk_bind_int(select, 4, time_of(from) - SALES_WAY_MS);
+    dk_bind_int(select, 4, dk_visits_time(from) - SALES_WAY_MS);
     status = dk_step(select, found);
     if (status != DAYBOOK_OK || !*found) {
         return status;
@@ -135,7 +135,7 @@ static daybook_status has_twin(struct store *store, const struct record *visit, 
     daybook_status status;
     struct statement *select =
         dk_statement(&store->database, &store->slots.visit_twin,
-                     "SELECT 1 FROM r_visit INDEXED BY r_visit_by_rep WHERE rep_id=?1"
+                     "SELECT 1 FROM r_visit INDEXED BY r_visit_by_time WHERE rep_id=?1"
                      " AND checkin_ts BETWEEN ?4+1 AND ?2"
                      " AND (checkin_ts,id)<(?2,?3) AND customer_id=?5 AND effective=1 LIMIT 1",
                      &status);
@@ -147,9 +147,9 @@ static daybook_status has_twin(struct store *store, const struct record *visit, 
         return DAYBOOK_OK;
     }
     dk_bind_id(select, 1, &visit->values[VISIT_REP_ID].id);
-    dk_bind_int(select, 2, time_of(visit));
+    dk_bind_int(select, 2, dk_visits_time(visit));
     dk_bind_id(select, 3, &visit->id);
-    dk_bind_int(select, 4, time_of(visit) - SALES_TWIN_MS);
+    dk_bind_int(select, 4, dk_visits_time(visit) - SALES_TWIN_MS);
     dk_bind_id(select, 5, &visit->values[VISIT_CUSTOMER_ID].id);
     status = dk_step(select, has);
     dk_reset(select);
@@ -297,38 +297,43 @@ static daybook_status add_all(struct store *store, struct due_list *list)
     return select == NULL ? status : add_rows(store, select, list);
 }
 
-/* Adds a time from which on a rep's visits are judged anew. */
-static daybook_status add_time(struct store *store, struct touched *touched,
-                               const struct rep_time *time)
+/* See visits.h. */
+daybook_status dk_visits_note_time(struct store *store, struct touched *touched, int64_t time_ms,
+                                   const struct id *visit)
 {
-    struct rep_time *times = dk_arena_grow(&store->arena, touched->times, touched->time_count,
-                                           &touched->time_capacity, sizeof *times);
+    if (time_ms == 0) {
+        return DAYBOOK_OK;
+    }
+    struct visit_time *times = dk_arena_grow(&store->arena, touched->times, touched->time_count,
+                                             &touched->time_capacity, sizeof *times);
     if (times == NULL) {
         return DAYBOOK_NO_MEMORY;
     }
+    struct visit_time *time = &times[touched->time_count++];
     touched->times = times;
-    touched->times[touched->time_count++] = *time;
+    *time = (struct visit_time){.time_ms = time_ms};
+    if (visit != NULL) {
+        time->visit = *visit;
+    }
     return DAYBOOK_OK;
 }
 
-/* See visits.h. Without a rep or a check-in it is nothing to other visits. */
+/* See visits.h. */
 daybook_status dk_visits_note(struct store *store, struct touched *touched,
                               const struct record *visit, bool is)
 {
-    const struct value *rep = &visit->values[VISIT_REP_ID];
-    struct rep_time time = {.time_ms = time_of(visit)};
-    if (rep->kind != VALUE_ID || time.time_ms == 0) {
-        return DAYBOOK_OK;
-    }
-    time.rep = rep->id;
-    if (is) {
-        time.visit = visit->id;
-    }
-    return add_time(store, touched, &time);
+    return dk_visits_note_time(store, touched, dk_visits_time(visit), is ? &visit->id : NULL);
+}
+
+/* See visits.h. */
+uint64_t dk_visits_judge(void)
+{
+    return dk_visit_facts() | (uint64_t)1 << VISIT_REP_ID | (uint64_t)1 << VISIT_CUSTOMER_ID |
+           (uint64_t)1 << VISIT_EFFECTIVE;
 }
 
 /* Adds a visit that was touched, and, unless they are noted, the time from which on others are
- * judged by it. Its check-in may have been a day later before. */
+ * judged by it. */
 static daybook_status add_touched(struct store *store, const struct id *id, struct due_list *list,
                                   struct touched *touched)
 {
@@ -336,7 +341,7 @@ static daybook_status add_touched(struct store *store, const struct id *id, stru
     bool found = false;
     struct statement *select =
         dk_statement(&store->database, &store->slots.visit_touched,
-                     "SELECT checkin_ts,version<0,rep_id FROM r_visit WHERE id=?1", &status);
+                     "SELECT checkin_ts,version<0 FROM r_visit WHERE id=?1", &status);
     if (select == NULL) {
         return status;
     }
@@ -345,38 +350,34 @@ static daybook_status add_touched(struct store *store, const struct id *id, stru
     if (status != DAYBOOK_OK || !found) {
         return status;
     }
-    struct rep_time time = {.time_ms = dk_column_int(select, 0), .visit = *id};
+    int64_t time_ms = dk_column_int(select, 0);
     bool pending = dk_column_int(select, 1) != 0;
-    bool has_rep = !dk_column_is_null(select, 2);
-    status = has_rep && !dk_column_id(select, 2, &time.rep) ? DAYBOOK_CORRUPT : DAYBOOK_OK;
     dk_reset(select);
-    if (status == DAYBOOK_OK && pending) {
-        status = add_due(store, list, id, time.time_ms);
+    if (pending) {
+        status = add_due(store, list, id, time_ms);
     }
-    return status == DAYBOOK_OK && !touched->noted && has_rep && time.time_ms != 0
-               ? add_time(store, touched, &time)
+    return status == DAYBOOK_OK && !touched->noted
+               ? dk_visits_note_time(store, touched, time_ms, id)
                : status;
 }
 
-/* By rep, time and visit, for qsort. */
+/* By time and visit, for qsort. */
 static int compare_times(const void *a, const void *b)
 {
-    const struct rep_time *left = a, *right = b;
-    int order = dk_id_compare(&left->rep, &right->rep);
-    return order != 0                        ? order
-           : left->time_ms != right->time_ms ? (left->time_ms > right->time_ms ? 1 : -1)
-                                             : dk_id_compare(&left->visit, &right->visit);
+    const struct visit_time *left = a, *right = b;
+    return left->time_ms != right->time_ms ? (left->time_ms > right->time_ms ? 1 : -1)
+                                           : dk_id_compare(&left->visit, &right->visit);
 }
 
-/* Whether a rep has other visits than these, from the first to the last and `reach` behind: often
+/* Whether there are other visits than these, from the first to the last and `reach` behind: often
  * there are none yet, and the index alone tells. */
-static daybook_status has_others(struct store *store, const struct rep_time *first,
-                                 const struct rep_time *last, int64_t reach, bool *has)
+static daybook_status has_others(struct store *store, const struct visit_time *first,
+                                 const struct visit_time *last, int64_t reach, bool *has)
 {
     daybook_status status;
     int64_t count = 0;
     bool row, known = true;
-    for (const struct rep_time *time = first; time <= last; time++) {
+    for (const struct visit_time *time = first; time <= last; time++) {
         known = known && !dk_id_is_zero(&time->visit);
         count += time == first || compare_times(time - 1, time) != 0;
     }
@@ -386,15 +387,14 @@ static daybook_status has_others(struct store *store, const struct rep_time *fir
     }
     struct statement *select =
         dk_statement(&store->database, &store->slots.visit_count,
-                     "SELECT count(*) FROM r_visit INDEXED BY r_visit_by_rep WHERE rep_id=?1"
-                     " AND checkin_ts BETWEEN ?2 AND ?3",
+                     "SELECT count(*) FROM r_visit INDEXED BY r_visit_by_time"
+                     " WHERE checkin_ts BETWEEN ?1 AND ?2",
                      &status);
     if (select == NULL) {
         return status;
     }
-    dk_bind_id(select, 1, &first->rep);
-    dk_bind_int(select, 2, first->time_ms);
-    dk_bind_int(select, 3, last->time_ms + reach);
+    dk_bind_int(select, 1, first->time_ms);
+    dk_bind_int(select, 2, last->time_ms + reach);
     status = dk_step(select, &row);
     if (status == DAYBOOK_OK && row) {
         *has = dk_column_int(select, 0) > count;
@@ -404,9 +404,10 @@ static daybook_status has_others(struct store *store, const struct rep_time *fir
 }
 
 /* Adds the visits behind the times that are judged by what is there and may count: of the others
- * the server's word stands, or they show already that they do not. */
-static daybook_status look_behind(struct store *store, const struct rep_time *first,
-                                  const struct rep_time *last, struct due_list *list)
+ * the server's word stands, or they show already that they do not. Those of other reps are few, and
+ * judged anew in vain. */
+static daybook_status look_behind(struct store *store, const struct visit_time *first,
+                                  const struct visit_time *last, struct due_list *list)
 {
     const int64_t reach = 2 * SALES_WAY_MS;
     bool others;
@@ -416,16 +417,15 @@ static daybook_status look_behind(struct store *store, const struct rep_time *fi
     }
     struct statement *select =
         dk_statement(&store->database, &store->slots.visit_behind,
-                     "SELECT id,checkin_ts FROM r_visit INDEXED BY r_visit_by_rep WHERE rep_id=?1"
-                     " AND checkin_ts BETWEEN ?2 AND ?3 AND status IN('completed','verified')"
+                     "SELECT id,checkin_ts FROM r_visit INDEXED BY r_visit_by_time"
+                     " WHERE checkin_ts BETWEEN ?1 AND ?2 AND status IN('completed','verified')"
                      " AND version<0",
                      &status);
     if (select == NULL) {
         return status;
     }
-    dk_bind_id(select, 1, &first->rep);
-    dk_bind_int(select, 2, first->time_ms);
-    dk_bind_int(select, 3, last->time_ms + reach);
+    dk_bind_int(select, 1, first->time_ms);
+    dk_bind_int(select, 2, last->time_ms + reach);
     return add_rows(store, select, list);
 }
 
@@ -433,15 +433,14 @@ static daybook_status look_behind(struct store *store, const struct rep_time *fi
 static daybook_status add_behind(struct store *store, struct touched *touched,
                                  struct due_list *list)
 {
-    const struct rep_time *times = touched->times;
+    const struct visit_time *times = touched->times;
     int count = touched->time_count;
     daybook_status status = DAYBOOK_OK;
     if (count > 1) {
         qsort(touched->times, (size_t)count, sizeof *times, compare_times);
     }
     for (int i = 0, first = 0; i < count && status == DAYBOOK_OK; i++) {
-        if (i + 1 == count || dk_id_compare(&times[i].rep, &times[i + 1].rep) != 0 ||
-            times[i + 1].time_ms > times[i].time_ms + 2 * SALES_WAY_MS) {
+        if (i + 1 == count || times[i + 1].time_ms > times[i].time_ms + 2 * SALES_WAY_MS) {
             status = look_behind(store, &times[first], &times[i], list);
             first = i + 1;
         }
@@ -466,7 +465,7 @@ static daybook_status add_twins(struct store *store, const struct record *visit,
     daybook_status status;
     struct statement *select = dk_statement(
         &store->database, &store->slots.visit_twins,
-        "SELECT id,checkin_ts FROM r_visit INDEXED BY r_visit_by_rep WHERE rep_id=?1"
+        "SELECT id,checkin_ts FROM r_visit INDEXED BY r_visit_by_time WHERE rep_id=?1"
         " AND checkin_ts BETWEEN ?2 AND ?3"
         " AND (checkin_ts,id)>(?2,?4) AND customer_id=?5 AND status IN('completed','verified')"
         " AND version<0",
@@ -476,8 +475,8 @@ static daybook_status add_twins(struct store *store, const struct record *visit,
         return status;
     }
     dk_bind_id(select, 1, &visit->values[VISIT_REP_ID].id);
-    dk_bind_int(select, 2, time_of(visit));
-    dk_bind_int(select, 3, time_of(visit) + SALES_TWIN_MS);
+    dk_bind_int(select, 2, dk_visits_time(visit));
+    dk_bind_int(select, 3, dk_visits_time(visit) + SALES_TWIN_MS);
     dk_bind_id(select, 4, &visit->id);
     dk_bind_id(select, 5, &visit->values[VISIT_CUSTOMER_ID].id);
     status = add_rows(store, select, list);

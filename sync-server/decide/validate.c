@@ -19,14 +19,16 @@ static bool is_written(const struct work *work)
 static void mark_filled(struct decision *decision, struct work *work, const struct value *before)
 {
     const struct record *record = &work->row.record;
+    int author = dk_sales_author_field(record->entity);
     for (int i = 0; i < record->entity->field_count; i++) {
         if (dk_value_equal(&before[i], &record->values[i])) {
             continue;
         }
-        bool known = i == FIELD_CREATED_TS || i == FIELD_CREATED_BY || i == FIELD_CREATED_DEV;
+        bool follows = i == FIELD_CREATED_TS || i == FIELD_CREATED_BY || i == FIELD_CREATED_DEV;
+        bool known = i == author || (follows && !decision->clamped);
         work->changed |= (uint64_t)1 << i;
         work->row.stamps[i] = srv_merge_stamp(decision, &work->row.stamps[i], true);
-        if (!known || decision->clamped) {
+        if (!known) {
             work->own |= (uint64_t)1 << i;
         }
     }

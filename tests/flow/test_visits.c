@@ -290,12 +290,14 @@ static void test_visits__a_store_of_before(void **state)
     (void)state;
     add_visit(60, FEEDBACK, visit);
     device_close(&wang->device);
-    run_on_file("DROP INDEX r_visit_by_rep; UPDATE r_visit SET effective=NULL;"
+    run_on_file("DROP INDEX r_visit_by_time; UPDATE r_visit SET effective=NULL;"
                 "PRAGMA user_version=100001");
     device_open(&wang->device);
     assert_said(visit, "counts?");
     device_close(&wang->device);
-    run_on_file("DROP INDEX r_visit_by_rep; PRAGMA user_version=100001");
+    run_on_file(
+        "DROP INDEX r_visit_by_time;"
+        "CREATE INDEX r_visit_by_rep ON r_visit(rep_id,checkin_ts); PRAGMA user_version=200001");
     device_open(&wang->device);
     company_settle(&company);
     assert_said(visit, "counts");
