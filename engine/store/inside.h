@@ -94,7 +94,7 @@ struct sums {
     int used;
     bool failed;
     int64_t old_version, old_bucket; /* of the row that an update changed */
-    int64_t old_time_ms;             /* the same, of a visit: its check-in; 0: none */
+    int64_t old_time_ms;             /* of a visit: its check-in; 0: none */
     bool old_counted;                /* and whether it counted */
 };
 
@@ -298,8 +298,7 @@ daybook_status dk_touch_record(struct store *store, struct touched *touched,
 daybook_status dk_touch_any(struct store *store, struct touched *touched,
                             const struct entity *entity, const struct id *id);
 /* Recomputes them, their documents and their lines, and writes what differs. `lenient`: amounts
- * that cannot be computed stay as they are, since what the server has decided is applied whatever
- * it is. */
+ * that cannot be computed stay: what the server has decided is applied whatever it is. */
 daybook_status dk_touched_derive(struct store *store, struct touched *touched, bool lenient);
 
 /* ---- number.c */
@@ -444,8 +443,7 @@ struct sum_key {
     size_t length;
     const struct id *id;
 };
-/* Makes the SQL functions base_moves(new version, version, bucket) and visit_moves(… and check-in,
- * effective) known to the writer. */
+/* Makes the SQL functions base_moves and visit_moves known to the writer. */
 daybook_status dk_sums_open(struct store *store);
 /* A record's base moves; a bucket of 0 or below is none. A failure is told by dk_sums_write. */
 void dk_sums_move(struct store *store, const struct sum_key *key, int64_t old_version,
@@ -577,7 +575,6 @@ daybook_status dk_apply_rows(struct apply *apply, struct json_reader *json, int6
 daybook_status dk_apply_pages(struct apply *apply);
 
 /* ---- loading.c */
-
 /* A place in the order of a bucket's pages. */
 struct page_key {
     const char *entity; /* NULL: none */

@@ -350,13 +350,15 @@ void ledger_drop(struct ledger *ledger)
     ledger->staged_step_count = 0;
 }
 
-/* A later value in the same place of the same chain has taken the entry's. */
+/* A later value in the same place of the same chain has taken the entry's, or its author has taken
+ * it away again. */
 static bool is_joined(const struct ledger *ledger, const struct entry *entry, const char *text)
 {
     for (int i = 0; i < ledger->count; i++) {
         const struct entry *later = &ledger->entries[i];
-        if (ledger_same_place(entry, later) && later->number > entry->number &&
-            ledger_has_number(later, text)) {
+        bool empties = later > entry && later->number == 0 && later->device == entry->device;
+        bool takes = later->number > entry->number && ledger_has_number(later, text);
+        if (ledger_same_place(entry, later) && (takes || empties)) {
             return true;
         }
     }
