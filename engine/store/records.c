@@ -429,6 +429,7 @@ static daybook_status update_whole(struct store *store, const struct update *upd
     if (!*done) {
         return DAYBOOK_OK;
     }
+    keep_old(&store->sums, &stored);
     for (int i = 0; i < record->entity->field_count; i++) {
         if ((update->columns >> i & 1) != 0) {
             stored.record.values[i] = record->values[i];
@@ -437,7 +438,6 @@ static daybook_status update_whole(struct store *store, const struct update *upd
     if ((update->columns & COLUMN_EXTRA) != 0) {
         stored.record.extra = record->extra;
     }
-    keep_old(&store->sums, &stored);
     return dk_records_replace(store, &stored.record, update->version,
                               (update->columns & COLUMN_BUCKET) != 0 ? update->bucket
                                                                      : stored.bucket);

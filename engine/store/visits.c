@@ -404,8 +404,8 @@ static daybook_status has_others(struct store *store, const struct visit_time *f
 }
 
 /* Adds the visits behind the times that are judged by what is there and may count: of the others
- * the server's word stands, or they show already that they do not. Those of other reps are few, and
- * judged anew in vain. */
+ * the server's word stands, or they show already that they do not. Those of other reps are judged
+ * anew in vain. */
 static daybook_status look_behind(struct store *store, const struct visit_time *first,
                                   const struct visit_time *last, struct due_list *list)
 {

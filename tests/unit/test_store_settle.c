@@ -366,6 +366,84 @@ static void test_store_settle__an_own_move_between_buckets_keeps_the_record(void
     desk_clear(&desk);
 }
 
+/* Rows of the log with more sets of columns than statements are kept for. */
+static void bring_many_shapes(struct desk *desk, const struct id *customer, int64_t position)
+{
+    static const int fields[] = {CUSTOMER_TYPE,   CUSTOMER_CHANNEL, CUSTOMER_INDUSTRY,
+                                 CUSTOMER_TAX_NO, CUSTOMER_PREFS,   CUSTOMER_PHONE,
+                                 CUSTOMER_NAME,   CUSTOMER_REGION};
+    for (int mask = 1; mask < 200; mask++) {
+        desk_row(desk, BLOCK_SET, ENTITY_CUSTOMER, 2, position + mask, customer);
+        for (int f = 0; f < 8; f++) {
+            if ((mask >> f & 1) != 0) {
+                desk_text(desk, fields[f], "shape");
+            }
+        }
+        desk_apply(desk, position + mask);
+    }
+}
+
+/* A visit of half an hour at the customer's door, in a transaction of its own. */
+static struct id visit_at(struct desk *desk, const struct id *customer, int64_t checkin_ms)
+{
+    struct id id = desk_id(desk);
+    desk_new(desk, ENTITY_VISIT, &id);
+    desk_ref(desk, VISIT_CUSTOMER_ID, customer);
+    desk_text(desk, VISIT_STATUS, "completed");
+    desk_text(desk, VISIT_FEEDBACK, "as agreed, more in spring");
+    desk_int(desk, VISIT_CHECKIN_TS, checkin_ms);
+    desk_int(desk, VISIT_CHECKIN_LAT, 312000000);
+    desk_int(desk, VISIT_CHECKIN_LON, 1214000000);
+    desk_int(desk, VISIT_CHECKIN_ACC, 5);
+    desk_int(desk, VISIT_CHECKOUT_TS, checkin_ms + 1800000);
+    desk_commit(desk);
+    return id;
+}
+
+/* A twin of a visit that counts, while both are pending. The server's word on the first is that it
+ * does not count; or somebody else has it begin three days before. Either way the second counts. */
+static void judge_twin(bool many_shapes, bool moves)
+{
+    const int64_t noon = INT64_C(1767225600000);
+    struct desk desk;
+    desk_begin(&desk);
+    struct id customer = desk_id(&desk);
+    customer_row(&desk, BLOCK_NEW, 3, &customer, "A");
+    desk_int(&desk, CUSTOMER_LAT, 312000000);
+    desk_int(&desk, CUSTOMER_LON, 1214000000);
+    desk_apply(&desk, 3);
+    if (many_shapes) {
+        bring_many_shapes(&desk, &customer, 3);
+    }
+    int64_t position = many_shapes ? 203 : 4;
+    struct id first = visit_at(&desk, &customer, noon);
+    struct id second = visit_at(&desk, &customer, noon + 3600000);
+    desk_expect_int(&desk, ENTITY_VISIT, &first, VISIT_EFFECTIVE, 1);
+    desk_expect_null(&desk, ENTITY_VISIT, &second, VISIT_EFFECTIVE);
+    desk_send(&desk);
+    desk_own(&desk, position, 1, 2);
+    if (moves) {
+        desk_row(&desk, BLOCK_SET, ENTITY_VISIT, 2, position, &first);
+        desk_int(&desk, VISIT_EFFECTIVE, 1);
+        desk_apply(&desk, position++);
+        desk_expect_null(&desk, ENTITY_VISIT, &second, VISIT_EFFECTIVE);
+        desk_row(&desk, BLOCK_SET, ENTITY_VISIT, 2, position, &first);
+        desk_int(&desk, VISIT_CHECKIN_TS, noon - INT64_C(3) * 86400000);
+    }
+    desk_apply(&desk, position);
+    desk_expect_int(&desk, ENTITY_VISIT, &second, VISIT_EFFECTIVE, 1);
+    desk_check(&desk);
+    desk_clear(&desk);
+}
+
+static void test_store_settle__a_twin_is_judged_anew(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        judge_twin((i & 1) != 0, (i & 2) != 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -382,6 +460,7 @@ int main(void)
             test_store_settle__newer_values_of_others_stay_where_the_marker_comes_late),
         cmocka_unit_test(test_store_settle__what_the_rules_filled_goes_where_the_server_did_not),
         cmocka_unit_test(test_store_settle__an_own_move_between_buckets_keeps_the_record),
+        cmocka_unit_test(test_store_settle__a_twin_is_judged_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
