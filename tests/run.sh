@@ -26,6 +26,7 @@ Without a label all of these run: $all_labels
   asan                               unit, flow and sim under AddressSanitizer and UBSan
   tsan                               what has threads under ThreadSanitizer
   coverage                           unit, wire and flow; prints the share of lines run (needs gcov)
+  drill                              known bugs, planted one at a time: which label catches each
 full gives sim, vfs, kill, history and fuzz the shares for a release, which take hours. Any range:
   DAYBOOK_SIM_FIRST=n DAYBOOK_SIM_SEEDS=m sh tests/run.sh sim
   DAYBOOK_HISTORY_RUNS=100 DAYBOOK_HISTORY_SECONDS=100 sh tests/run.sh history
@@ -54,7 +55,7 @@ for argument in "$@"; do
     -h | --help) usage && exit 0 ;;
     full) take_full_shares ;;
     *)
-        case " $all_labels coverage " in
+        case " $all_labels coverage drill " in
         *" $argument "*) labels="$labels $argument" ;;
         *) echo "tests/run.sh: unknown label or option '$argument'" >&2 && usage >&2 && exit 2 ;;
         esac
@@ -173,6 +174,13 @@ run_label() {
     coverage)
         run_tests coverage coverage '^(unit|wire|flow)$'
         python3 tests/coverage.py build/coverage
+        ;;
+    drill)
+        if python3 -B tests/drill/run.py; then
+            note drill 1 0 0 ""
+        else
+            note drill 0 1 0 "a planted bug was not caught"
+        fi
         ;;
     *) run_tests "$1" release "^$1\$" ;;
     esac

@@ -115,9 +115,22 @@ static bool read_value(struct decision *decision, const struct field *field,
                              decision->arena->failed ? DAYBOOK_NO_MEMORY : DAYBOOK_CORRUPT);
 }
 
+/* Whether the changeset itself says something of the field. */
+static bool is_given(const struct work *work, int field)
+{
+    const struct change *change = work->change;
+    for (int i = 0; change != NULL && i < change->value_count; i++) {
+        if (change->values[i].field == field) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* The accepted value onto the record, by LATEST, as of the acceptance: what was given meanwhile and
  * its author had not seen is in conflict with it. Where the record was found to be another, it goes
- * there, of which nothing was before the author's eyes. */
+ * there, of which nothing was before the author's eyes. Who gives the field another value in the
+ * same changeset wants that one. */
 static bool take_effect(struct decision *decision, const struct work *proposal)
 {
     const struct value *values = proposal->row.record.values;
@@ -144,6 +157,9 @@ static bool take_effect(struct decision *decision, const struct work *proposal)
     }
     if (moved) {
         srv_redirect_tell(decision, named);
+    }
+    if (is_given(named, field) || is_given(work, field)) {
+        return true;
     }
     return read_value(decision, &entity->fields[field], &values[PROPOSAL_PROPOSED], &value) &&
            srv_merge_value(decision, work, field, &value,

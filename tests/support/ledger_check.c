@@ -174,23 +174,45 @@ static bool went_along(struct ledger *ledger, const struct entry *entry)
     return false;
 }
 
-/* Whether somebody saw it in another record, a revision of its quote, and deleted that. */
-static bool went_elsewhere(const struct ledger *ledger, const struct entry *entry)
+/* All that the account is made of. */
+struct account {
+    struct ledger *ledger;
+    struct ledger_text inbox, log, revisions;
+};
+
+/* Whether a line of the text has both. */
+static bool has_line(const char *text, const char *one, const char *other)
 {
-    for (int i = 0; i < ledger->removal_count; i++) {
-        const struct removal *removal = &ledger->removals[i];
-        if (removal->kind == entry->kind && removal->shown[entry->feature] == entry->number) {
+    for (const char *line = text; line != NULL; line = strchr(line + 1, '\n')) {
+        const char *end = strchr(line + 1, '\n');
+        const char *first = strstr(line, one), *second = strstr(line, other);
+        if (first == NULL || second == NULL) {
+            return false;
+        }
+        if (end == NULL || (first < end && second < end)) {
             return true;
         }
     }
     return false;
 }
 
-/* All that the account is made of. */
-struct account {
-    struct ledger *ledger;
-    struct ledger_text inbox, log, revisions;
-};
+/* Whether it went to another record, a revision of its quote, that was deleted by somebody who saw
+ * it there, or by its own author. */
+static bool went_elsewhere(const struct account *account, const struct entry *entry)
+{
+    const struct ledger *ledger = account->ledger;
+    for (int i = 0; i < ledger->removal_count; i++) {
+        const struct removal *removal = &ledger->removals[i];
+        bool own = removal->order > entry->order &&
+                   ledger_is_own(ledger, removal->device, entry->device, entry->order);
+        if (removal->kind == entry->kind &&
+            (removal->shown[entry->feature] == entry->number ||
+             (own && has_line(account->log.text, entry->id, removal->id)))) {
+            return true;
+        }
+    }
+    return false;
+}
 
 /* Whether the server has the value: it stands, or is in the conflict log, or what replaced it by
  * right is there in turn; or it never came there, because its author deleted the record before. */
@@ -210,7 +232,7 @@ static bool on_server(const struct account *account, const struct entry *entry, 
          went_along(ledger, entry))) {
         return true;
     }
-    if (ledger_has_number(entry, account->log.text) || went_elsewhere(ledger, entry) ||
+    if (ledger_has_number(entry, account->log.text) || went_elsewhere(account, entry) ||
         (number < 0 && removal_saw(ledger, entry))) {
         return true;
     }
@@ -227,22 +249,6 @@ static bool on_server(const struct account *account, const struct entry *entry, 
                         (later->blind || later->shown == entry->number ||
                          ledger_is_own(ledger, later->device, entry->device, entry->order));
         if (by_right && (later->number == 0 || on_server(account, later, depth + 1))) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Whether a line of the text has both. */
-static bool has_line(const char *text, const char *one, const char *other)
-{
-    for (const char *line = text; line != NULL; line = strchr(line + 1, '\n')) {
-        const char *end = strchr(line + 1, '\n');
-        const char *first = strstr(line, one), *second = strstr(line, other);
-        if (first == NULL || second == NULL) {
-            return false;
-        }
-        if (end == NULL || (first < end && second < end)) {
             return true;
         }
     }
@@ -283,7 +289,8 @@ static bool step_on_server(const struct account *account, const struct step *ste
         return true;
     }
     (void)snprintf(sql, sizeof sql, "\"%s\"", step->to);
-    if (has_line(account->log.text, step->id, sql)) {
+    if (has_line(account->log.text, step->id, sql) ||
+        (step->before[0] != '\0' && has_line(account->log.text, step->before, sql))) {
         return true;
     }
     if (strcmp(kind->name, "sales_order") == 0 && strcmp(step->to, "cancelled") == 0) {

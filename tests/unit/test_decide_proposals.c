@@ -253,6 +253,21 @@ static void test_decide_proposals__accepted_and_changed_at_once(void **state)
     expect_in(pull_all(world, &world->office, before), "\"fields\":[\"tax_no\"]");
 }
 
+/* Given a proposal, when one changeset accepts it and gives the field yet another value, then that
+ * one stands: it is what its author wanted, and nothing of it may go without a trace. */
+static void test_decide_proposals__accepted_and_given_at_once(void **state)
+{
+    struct world *world = *state;
+    struct id customer = make_taxed(world, "1");
+    struct id proposal = propose(world, &world->li, &customer, world->org.head, "2");
+    int64_t seen = world->org.head;
+    answer(world, &proposal, seen, "accepted");
+    put_tax(world, &customer, seen, "3");
+    (void)accept(world, &world->office);
+    expect_text(world, ENTITY_CUSTOMER, &customer, CUSTOMER_TAX_NO, "3");
+    expect_text(world, ENTITY_PROPOSAL, &proposal, PROPOSAL_STATUS, "accepted");
+}
+
 /* Given a customer, when a rep gives the value that stands, later by the clock than the office
  * another one, then the office's stands, in either order of arrival. */
 static void test_decide_proposals__what_stands_stays_whose_it_is(void **state)
@@ -378,6 +393,7 @@ int main(void)
         TEST(nothing_is_accepted_for_what_is_gone),
         TEST(what_stands_stays_whose_it_is),
         TEST(accepted_and_changed_at_once),
+        TEST(accepted_and_given_at_once),
         TEST(accepted_and_deleted_at_once),
         TEST(to_say_what_stands_is_work),
         TEST(an_acceptance_follows_the_redirect),
