@@ -125,7 +125,7 @@ static void test_listener_abuse__a_reader_that_does_not_read_is_cut_off(void **s
     struct http_limits limits = quick_limits();
     struct world world;
     struct client client;
-    limits.transfer_bytes_per_s = (int64_t)64 * 1024 * 1024;
+    limits.transfer_bytes_per_s = (int64_t)8 * 1024 * 1024; /* two seconds for the reply */
     world_open(&world, &limits, 1, false);
     world.service.reply_size = (size_t)16 * 1024 * 1024;
     assert_true(client_open(&client, &world, 4096));
