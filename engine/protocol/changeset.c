@@ -14,6 +14,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* See the header. */
+const struct value *dk_change_value(const struct change *change, int field)
+{
+    for (int i = 0; i < change->value_count; i++) {
+        if (change->values[i].field == field) {
+            return &change->values[i].value;
+        }
+    }
+    return NULL;
+}
+
 /* ---- encoding */
 
 /* ,"name":"number" */

@@ -41,6 +41,9 @@ struct changeset {
     struct change *changes; /* in order; one per record */
 };
 
+/* The value that a change gives a field; NULL: it says nothing of it. */
+const struct value *dk_change_value(const struct change *change, int field);
+
 void dk_changeset_encode(struct buffer *out, const struct changeset *changeset);
 /* Decodes into the arena; text is borrowed from `bytes`, which are written to. True: *changeset is
  * whole. False: *problem says what is damaged (not JSON, missing member, bad row), or, where

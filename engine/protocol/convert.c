@@ -9,22 +9,12 @@
 #include <assert.h>
 #include <string.h>
 
-const struct value *dk_convert_get(const struct change *change, int field)
-{
-    for (int i = 0; i < change->value_count; i++) {
-        if (change->values[i].field == field) {
-            return &change->values[i].value;
-        }
-    }
-    return NULL;
-}
-
 /* The list moves to a longer one; what the author named is left alone. */
 bool dk_convert_add(struct change *change, int field, const struct value *value,
                     struct arena *arena)
 {
     assert(field >= 0 && field < change->entity->field_count);
-    if (dk_convert_get(change, field) != NULL || change->value_count >= LIMIT_FIELDS) {
+    if (dk_change_value(change, field) != NULL || change->value_count >= LIMIT_FIELDS) {
         return true;
     }
     size_t count = (size_t)change->value_count;

@@ -27,8 +27,6 @@ extern const struct conversion dk_conversions[];
 bool dk_convert(struct changeset *changeset, struct arena *arena);
 /* Converts one change that is of this schema or older. False: arena. */
 bool dk_convert_change(struct change *change, int schema, struct arena *arena);
-/* The value that the change has for a field; NULL: none. */
-const struct value *dk_convert_get(const struct change *change, int field);
 /* Gives the change a value for a field that it has none for. False: arena. */
 bool dk_convert_add(struct change *change, int field, const struct value *value,
                     struct arena *arena);

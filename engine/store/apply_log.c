@@ -317,11 +317,11 @@ static daybook_status touch_set(struct page *page)
     struct store *store = apply->store;
     const struct row *row = &page->row;
     const struct entity *entity = page->reader.block.entity;
-    uint64_t set = dk_records_mask(row->values, row->value_count);
-    bool moves = (set >> VISIT_CHECKIN_TS & 1) != 0;
     if (entity->kind != ENTITY_VISIT) {
         return dk_touch(store, &apply->touched, entity, &row->id);
     }
+    uint64_t set = dk_records_mask(row->values, row->value_count);
+    bool moves = (set >> VISIT_CHECKIN_TS & 1) != 0;
     if ((set & dk_visits_judge()) == 0) {
         return DAYBOOK_OK;
     }

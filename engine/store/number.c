@@ -88,12 +88,8 @@ daybook_status dk_number_reserve(struct store *store)
 /* Whether the change gives the field a value. */
 static bool is_given(const struct change *change, int field)
 {
-    for (int i = 0; i < change->value_count; i++) {
-        if (change->values[i].field == field && change->values[i].value.kind != VALUE_NULL) {
-            return true;
-        }
-    }
-    return false;
+    const struct value *value = dk_change_value(change, field);
+    return value != NULL && value->kind != VALUE_NULL;
 }
 
 /* Values and text are put into the arena; the app's array stays as it is. */

@@ -307,12 +307,8 @@ static bool read_copy(struct decision *decision, const struct work *document,
 /* The value of a field in the copy. */
 static struct value copied(const struct change *copy, int field)
 {
-    for (int i = 0; i < copy->value_count; i++) {
-        if (copy->values[i].field == field) {
-            return copy->values[i].value;
-        }
-    }
-    return (struct value){.kind = VALUE_NULL};
+    const struct value *value = dk_change_value(copy, field);
+    return value != NULL ? *value : (struct value){.kind = VALUE_NULL};
 }
 
 /* The position up to which the sender of a document knew a record of it. */

@@ -300,25 +300,14 @@ bool srv_decide_holds(struct decision *decision)
 
 /* ---- clearing */
 
-/* The value of a field in a change; NULL: not sent. */
-static const struct value *sent_value(const struct change *change, int field)
-{
-    for (int i = 0; i < change->value_count; i++) {
-        if (change->values[i].field == field) {
-            return &change->values[i].value;
-        }
-    }
-    return NULL;
-}
-
 /* See the header. */
 bool srv_decide_may_clear(struct decision *decision, const struct work *hold)
 {
     const struct record *record = &hold->row.record;
     const struct srv_account *account = &decision->author->account;
     struct value now = text_of(account->role), then = text_of(decision->account.role);
-    const struct value *cleared = sent_value(hold->change, HOLD_CLEARED);
-    const struct value *by = sent_value(hold->change, HOLD_CLEARED_BY);
+    const struct value *cleared = dk_change_value(hold->change, HOLD_CLEARED);
+    const struct value *by = dk_change_value(hold->change, HOLD_CLEARED_BY);
     if (decision->author->is_server) {
         return true;
     }

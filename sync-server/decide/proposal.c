@@ -118,13 +118,7 @@ static bool read_value(struct decision *decision, const struct field *field,
 /* Whether the changeset itself says something of the field. */
 static bool is_given(const struct work *work, int field)
 {
-    const struct change *change = work->change;
-    for (int i = 0; change != NULL && i < change->value_count; i++) {
-        if (change->values[i].field == field) {
-            return true;
-        }
-    }
-    return false;
+    return work->change != NULL && dk_change_value(work->change, field) != NULL;
 }
 
 /* The accepted value onto the record, by LATEST, as of the acceptance: what was given meanwhile and

@@ -67,6 +67,19 @@ void desk_delete(struct desk *desk, int entity, const struct id *id, int64_t see
 void desk_text(struct desk *desk, int field, const char *text); /* NULL: no value */
 void desk_int(struct desk *desk, int field, int64_t number);
 void desk_ref(struct desk *desk, int field, const struct id *id);
+/* A text in those of eight fields of a customer that the mask has: with 200 masks come more kinds
+ * of updates than an engine keeps statements for. */
+static inline void desk_shape(struct desk *desk, int mask, const char *text)
+{
+    static const int fields[] = {CUSTOMER_TYPE,   CUSTOMER_CHANNEL, CUSTOMER_INDUSTRY,
+                                 CUSTOMER_TAX_NO, CUSTOMER_PREFS,   CUSTOMER_PHONE,
+                                 CUSTOMER_NAME,   CUSTOMER_REGION};
+    for (int i = 0; i < 8; i++) {
+        if ((mask >> i & 1) != 0) {
+            desk_text(desk, fields[i], text);
+        }
+    }
+}
 /* A field that the schema does not know, with its raw JSON. Rows of the log only. */
 void desk_unknown(struct desk *desk, const char *name, const char *raw);
 daybook_status desk_try_commit(struct desk *desk);

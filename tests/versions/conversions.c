@@ -23,7 +23,7 @@ static bool add_text(struct change *change, int field, const char *text, size_t 
 /* The same value under another name. */
 static bool convert_renamed(struct change *change, int from, int to, struct arena *arena)
 {
-    const struct value *value = dk_convert_get(change, from);
+    const struct value *value = dk_change_value(change, from);
     return value == NULL || dk_convert_add(change, to, value, arena);
 }
 
@@ -31,7 +31,7 @@ static bool convert_renamed(struct change *change, int from, int to, struct aren
  * blank. */
 static bool convert_contact(struct change *change, struct arena *arena)
 {
-    const struct value *name = dk_convert_get(change, CONTACT_NAME);
+    const struct value *name = dk_change_value(change, CONTACT_NAME);
     if (!convert_renamed(change, CONTACT_PHONE, CONTACT_PHONE_E164, arena)) {
         return false;
     }
@@ -68,7 +68,7 @@ static bool convert_order(struct change *change, struct arena *arena)
 /* Another unit: thousandths become whole pieces. */
 static bool convert_action(struct change *change, struct arena *arena)
 {
-    const struct value *qty = dk_convert_get(change, VISIT_ACTION_QTY);
+    const struct value *qty = dk_change_value(change, VISIT_ACTION_QTY);
     if (qty == NULL) {
         return true;
     }
