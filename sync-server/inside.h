@@ -221,10 +221,10 @@ struct service {
     pthread_mutex_t lock;  /* all below */
     pthread_cond_t work;   /* for workers */
     pthread_cond_t decide; /* for the decider */
-    pthread_cond_t rest;   /* for close and commands */
+    pthread_cond_t rest;   /* for whoever waits until jobs is 0, and for commands */
     struct queue work_queue, decide_queue;
     struct task *tasks, **tasks_end;
-    int jobs;      /* submitted and not done */
+    int jobs;      /* calls and tasks that are not done, with what workers do behind an answer */
     int64_t bytes; /* of parsed jobs */
     bool closing;  /* no new calls */
     bool stopping; /* threads end when their queues are empty */

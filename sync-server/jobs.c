@@ -81,10 +81,6 @@ void srv_job_finish(struct job *job)
     srv_job_drop(job);
     pthread_mutex_lock(&service->lock);
     service->bytes -= bytes;
-    service->jobs--;
-    if (service->jobs == 0) {
-        pthread_cond_broadcast(&service->rest);
-    }
     pthread_mutex_unlock(&service->lock);
 }
 

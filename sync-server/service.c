@@ -168,14 +168,28 @@ daybook_status srv_service_open(const struct service_options *options, struct se
 
 /* ---- closing */
 
+/* Until nothing is under way; with the lock. */
+static void wait_for_rest(struct service *service)
+{
+    while (service->jobs > 0) {
+        pthread_cond_wait(&service->rest, &service->lock);
+    }
+}
+
+/* See the header. */
+void srv_service_rest(struct service *service)
+{
+    pthread_mutex_lock(&service->lock);
+    wait_for_rest(service);
+    pthread_mutex_unlock(&service->lock);
+}
+
 /* Waits until all that was accepted is answered, then ends the threads. */
 static void stop_threads(struct service *service)
 {
     pthread_mutex_lock(&service->lock);
     service->closing = true;
-    while (service->jobs > 0) {
-        pthread_cond_wait(&service->rest, &service->lock);
-    }
+    wait_for_rest(service);
     service->stopping = true;
     pthread_cond_broadcast(&service->work);
     pthread_cond_broadcast(&service->decide);

@@ -71,6 +71,9 @@ struct service_call {
 /* Routes /v1/sync, /v1/fetch, /v1/enrol, /v1/lease (POST) and /v1/health (GET); unknown path 404,
  * wrong method 405. Any thread. */
 void srv_service_submit(struct service *service, const struct service_call *call);
+/* Waits until nothing is under way, also what workers do behind an answer. Not on a thread of
+ * the service's own. */
+void srv_service_rest(struct service *service);
 
 /* When the next night's work is due, by the clock of the organisation's zone: the next time that it
  * is this full hour there. */

@@ -36,7 +36,18 @@ static struct job *next_job(struct service *service)
     return job;
 }
 
-/* One step of a job. */
+/* One call less is under way. */
+static void count_done(struct service *service)
+{
+    pthread_mutex_lock(&service->lock);
+    service->jobs--;
+    if (service->jobs == 0) {
+        pthread_cond_broadcast(&service->rest);
+    }
+    pthread_mutex_unlock(&service->lock);
+}
+
+/* One step of a job. Reading ahead is part of the last one. */
 static void work(struct worker *worker, struct job *job)
 {
     enum job_way way = WAY_REPLY;
@@ -57,6 +68,7 @@ static void work(struct worker *worker, struct job *job)
         srv_snapshot_read_ahead(worker);
         worker->ahead.place.bucket = 0;
     }
+    count_done(worker->service);
 }
 
 /* See the header. */

@@ -43,20 +43,21 @@ static void copy_id(const struct value *value, char out[ID_TEXT_SIZE])
 struct told_value {
     const char *kind; /* of its inbox item */
     int entity, record, field, mine, theirs, device, changeset;
+    int rest; /* what else mine's group lost; -1: there is no such field */
 };
 
 /* A value that lost against somebody else's. */
-static const struct told_value superseded = {"superseded",      CONFLICT_ENTITY,   CONFLICT_RECORD,
-                                             CONFLICT_FIELD,    CONFLICT_LOST,     CONFLICT_KEPT,
-                                             CONFLICT_LOST_DEV, CONFLICT_CHANGESET};
+static const struct told_value superseded = {
+    "superseded",  CONFLICT_ENTITY,   CONFLICT_RECORD,    CONFLICT_FIELD,    CONFLICT_LOST,
+    CONFLICT_KEPT, CONFLICT_LOST_DEV, CONFLICT_CHANGESET, CONFLICT_LOST_REST};
 /* What was done to a quote that had been sent is in another revision, which `mine` names. */
-static const struct told_value revision = {"revision",        CONFLICT_ENTITY,   CONFLICT_RECORD,
-                                           CONFLICT_FIELD,    CONFLICT_LOST,     CONFLICT_KEPT,
-                                           CONFLICT_LOST_DEV, CONFLICT_CHANGESET};
+static const struct told_value revision = {"revision",        CONFLICT_ENTITY,    CONFLICT_RECORD,
+                                           CONFLICT_FIELD,    CONFLICT_LOST,      CONFLICT_KEPT,
+                                           CONFLICT_LOST_DEV, CONFLICT_CHANGESET, -1};
 /* A value that somebody has to decide on; the record shows what stands. */
-static const struct told_value proposed = {"proposed",      PROPOSAL_ENTITY,   PROPOSAL_RECORD,
-                                           PROPOSAL_FIELD,  PROPOSAL_PROPOSED, PROPOSAL_BASE,
-                                           PROPOSAL_DEVICE, PROPOSAL_CHANGESET};
+static const struct told_value proposed = {"proposed",      PROPOSAL_ENTITY,    PROPOSAL_RECORD,
+                                           PROPOSAL_FIELD,  PROPOSAL_PROPOSED,  PROPOSAL_BASE,
+                                           PROPOSAL_DEVICE, PROPOSAL_CHANGESET, -1};
 
 /* Tells of it where the value was of this device, under whatever number. */
 static daybook_status tell_value(struct apply *apply, const struct record *record,
@@ -89,6 +90,10 @@ static daybook_status tell_value(struct apply *apply, const struct record *recor
                               .theirs_length = theirs->length,
                               .changeset = has_changeset ? &changeset : NULL,
                               .subject = &record->id};
+    if (told->rest >= 0 && values[told->rest].kind == VALUE_TEXT) {
+        item.rest = values[told->rest].text;
+        item.rest_length = values[told->rest].length;
+    }
     apply->applied->conflicts++;
     return dk_inbox_add(apply->store, &item);
 }

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #define COLUMNS /* all but number and root */                                                      \
-    "kind,code,entity,record_id,field,rule,mine,theirs,changeset,cause,created_ms,body,subject"
+    "kind,code,entity,record_id,field,rule,mine,theirs,changeset,cause,created_ms,body,subject,rest"
 
 /* ---- adding */
 
@@ -82,7 +82,7 @@ daybook_status dk_inbox_add(struct store *store, const struct inbox_item *item)
     }
     struct statement *add = dk_statement(
         &store->database, &store->slots.inbox_add,
-        "INSERT INTO inbox_item(root," COLUMNS ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?)", &status);
+        "INSERT INTO inbox_item(root," COLUMNS ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", &status);
     if (add == NULL) {
         return status;
     }
@@ -106,6 +106,7 @@ daybook_status dk_inbox_add(struct store *store, const struct inbox_item *item)
     dk_bind_int(add, 12, dk_store_wall_ms(store));
     dk_bind_text(add, 13, item->body, item->body_length);
     dk_bind_id(add, 14, item->subject);
+    dk_bind_text(add, 15, item->rest, item->rest_length);
     status = dk_step_done(add);
     if (status == DAYBOOK_OK) {
         store->memory.state.inbox += root == 0;

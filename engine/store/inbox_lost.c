@@ -2,7 +2,7 @@
  *
  * Owns what is taken out of the inbox to be written anew: values that lost against somebody else's.
  * Called by dk_store_inbox_changes. Invariant: the fields of a group come back together, as they
- * were merged.
+ * were merged, whichever of their items are here.
  */
 #include "engine/store/inside.h"
 
@@ -12,17 +12,22 @@
 
 #define LOST_MAX (2 * LIMIT_FIELDS) /* values of one record that one changeset lost */
 
-/* One value that lost, as the inbox has it; texts in the arena. */
+/* One value that lost, as its item tells of it; texts in the arena. */
 struct lost {
-    int64_t item;
-    const char *entity, *record_id, *field;
+    int64_t item; /* 0: none, it is of another one's rest */
+    const char *field;
     struct value mine; /* JSON; VALUE_NULL: no value */
-    struct value rest; /* what else its group lost, a JSON object; VALUE_NULL: nothing */
 };
 
-struct lost_list {
-    struct lost rows[LOST_MAX];
-    int count;
+/* What comes back, and the items that tell of it. */
+struct regained {
+    struct arena *arena;
+    struct change *change;
+    struct lost lost;  /* what the item tells of */
+    struct value rest; /* what else its group lost, a JSON object; VALUE_NULL: nothing */
+    uint64_t mask;     /* the group of its field */
+    int64_t *items;
+    int item_count;
 };
 
 /* A column's text in the arena; "" where it is NULL. NULL: no memory. */
@@ -46,46 +51,41 @@ static struct value copy_json(struct statement *statement, int column, struct ar
     return value;
 }
 
-/* Reads the row that the statement stands on. */
-static daybook_status read_lost(struct statement *statement, struct arena *arena, struct lost *lost)
+/* Reads the item, and begins the change with the record that it tells of. */
+static daybook_status load_item(struct store *store, int64_t item, struct regained *regained)
 {
-    lost->item = dk_column_int(statement, 0);
-    lost->entity = copy_column(statement, 1, arena);
-    lost->record_id = copy_column(statement, 2, arena);
-    lost->field = copy_column(statement, 3, arena);
-    lost->mine = copy_json(statement, 4, arena);
-    lost->rest = copy_json(statement, 5, arena);
-    return arena->failed ? DAYBOOK_NO_MEMORY : DAYBOOK_OK;
-}
-
-/* The item and all that the same record lost by the same decision, the item first. */
-static daybook_status load_lost(struct store *store, int64_t item, struct arena *arena,
-                                struct lost_list *list)
-{
+    struct arena *arena = regained->arena;
+    struct change *change = regained->change;
+    const char *entity, *record_id;
     daybook_status status;
     bool row;
-    struct statement *load = dk_statement(
-        &store->database, &store->slots.inbox_lost,
-        "SELECT i.item, i.entity, i.record_id, i.field, i.mine, c.lost_rest"
-        " FROM inbox_item me JOIN inbox_item i"
-        " ON i.changeset = me.changeset AND i.kind = me.kind AND i.entity = me.entity"
-        " AND i.record_id = me.record_id LEFT JOIN r_field_conflict c ON c.id = i.subject"
-        " WHERE me.item = ?1 AND me.kind = 'superseded'"
-        " ORDER BY i.item <> ?1, i.item",
-        &status);
-    list->count = 0;
+    struct statement *load =
+        dk_statement(&store->database, &store->slots.inbox_lost,
+                     "SELECT entity, record_id, field, mine, rest FROM inbox_item"
+                     " WHERE item=? AND kind='superseded'",
+                     &status);
     if (load == NULL) {
         return status;
     }
     dk_bind_int(load, 1, item);
-    while ((status = dk_step(load, &row)) == DAYBOOK_OK && row && list->count < LOST_MAX) {
-        status = read_lost(load, arena, &list->rows[list->count++]);
-        if (status != DAYBOOK_OK) {
-            break;
-        }
+    status = dk_step(load, &row);
+    if (status != DAYBOOK_OK || !row) {
+        return status == DAYBOOK_OK ? DAYBOOK_NOT_FOUND : status;
     }
+    entity = copy_column(load, 0, arena);
+    record_id = copy_column(load, 1, arena);
+    regained->lost = (struct lost){item, copy_column(load, 2, arena), copy_json(load, 3, arena)};
+    regained->rest = copy_json(load, 4, arena);
     dk_reset(load);
-    return status;
+    if (arena->failed) {
+        return DAYBOOK_NO_MEMORY;
+    }
+    change->op = BLOCK_SET;
+    change->seen = -1;
+    change->entity = dk_entity_by_name(entity, strlen(entity));
+    bool known =
+        change->entity != NULL && dk_id_from_text(record_id, strlen(record_id), &change->id);
+    return known ? DAYBOOK_OK : DAYBOOK_INVALID;
 }
 
 /* {"key":mine}, null where there was none, as the change of a map. */
@@ -134,98 +134,181 @@ static daybook_status field_value(const struct field *field, const struct lost *
     return read ? DAYBOOK_OK : arena->failed ? DAYBOOK_NO_MEMORY : DAYBOOK_INVALID;
 }
 
-/* One field of the group that the item's field belongs to; others are left out. */
-static daybook_status add_field(struct change *change, uint64_t mask, const struct lost *lost,
-                                struct arena *arena)
+/* The number of a field of the group that comes back; -1: it is none. */
+static int number_of(const struct regained *regained, const char *name)
 {
-    int number = dk_entity_field(change->entity, lost->field, strlen(lost->field), -1);
-    if (number < 0 || (mask >> number & 1) == 0) {
+    int number = dk_entity_field(regained->change->entity, name, strlen(name), -1);
+    return number >= 0 && (regained->mask >> number & 1) != 0 ? number : -1;
+}
+
+/* Adds a value of the group. */
+static daybook_status add_value(struct regained *regained, const struct lost *lost)
+{
+    struct change *change = regained->change;
+    int number = number_of(regained, lost->field);
+    if (number < 0 || change->value_count == LOST_MAX) {
         return DAYBOOK_OK;
     }
     struct field_value *value = &change->values[change->value_count];
     *value = (struct field_value){.field = number};
     daybook_status status =
-        field_value(&change->entity->fields[number], lost, arena, &value->value);
+        field_value(&change->entity->fields[number], lost, regained->arena, &value->value);
     change->value_count += status == DAYBOOK_OK ? 1 : 0;
     return status;
 }
 
 /* What else the group lost: it comes back as it was, whatever stands by now. */
-static daybook_status add_rest(struct change *change, uint64_t mask, const struct lost *first,
-                               struct arena *arena)
+static daybook_status add_rest(struct regained *regained)
 {
     const char *name, *raw;
     size_t cursor = 0, name_length, raw_length;
     daybook_status status = DAYBOOK_OK;
-    while (status == DAYBOOK_OK && change->value_count < LOST_MAX &&
-           dk_map_next(&first->rest, &cursor, &name, &name_length, &raw, &raw_length)) {
-        struct lost rest = {.field = dk_arena_copy(arena, name, name_length)};
-        rest.mine = (struct value){.kind = VALUE_TEXT, .length = (uint32_t)raw_length};
-        rest.mine.text = raw;
-        status = rest.field == NULL ? DAYBOOK_NO_MEMORY : add_field(change, mask, &rest, arena);
+    while (status == DAYBOOK_OK &&
+           dk_map_next(&regained->rest, &cursor, &name, &name_length, &raw, &raw_length)) {
+        struct lost lost = {.field = dk_arena_copy(regained->arena, name, name_length)};
+        lost.mine = (struct value){.kind = VALUE_TEXT, .length = (uint32_t)raw_length};
+        lost.mine.text = raw;
+        status = lost.field == NULL ? DAYBOOK_NO_MEMORY : add_value(regained, &lost);
     }
     return status;
 }
 
-/* The fields that come back, and their items. */
-static daybook_status add_fields(const struct lost_list *list, struct arena *arena,
-                                 struct change *change, int64_t *items, int *item_count)
+/* Whether all of the group comes back that devices send: filled from what stands it would be
+ * nobody's. */
+static bool is_whole(const struct regained *regained)
 {
-    static const char custom[] = "custom.";
-    const struct lost *first = &list->rows[0];
-    const struct entity *entity = change->entity;
-    if (strncmp(first->field, custom, sizeof custom - 1) == 0) {
-        change->values[0] = (struct field_value){.field = FIELD_CUSTOM};
-        change->value_count = 1;
-        return key_change(first, first->field + sizeof custom - 1, arena, &change->values[0].value)
-                   ? DAYBOOK_OK
-                   : DAYBOOK_NO_MEMORY;
+    const struct change *change = regained->change;
+    uint64_t missing = regained->mask & ~dk_records_mask(change->values, change->value_count);
+    for (int field = 0; field < change->entity->field_count; field++) {
+        if ((missing >> field & 1) != 0 && dk_field_is_sent(&change->entity->fields[field])) {
+            return false;
+        }
     }
-    int number = dk_entity_field(entity, first->field, strlen(first->field), -1);
+    return true;
+}
+
+/* Whether another item of the group tells of what comes back, and not of another loss of the same
+ * changeset. What is the server's comes back with nobody. */
+static daybook_status is_same_loss(struct regained *regained, const struct lost *other, int number,
+                                   bool *same)
+{
+    const struct change *change = regained->change;
+    const struct field *field = &change->entity->fields[number];
+    struct value value;
+    daybook_status status = field_value(field, other, regained->arena, &value);
+    *same = !dk_field_is_sent(field);
+    for (int i = 0; i < change->value_count && status == DAYBOOK_OK; i++) {
+        *same = *same || (change->values[i].field == number &&
+                          dk_value_equal(&change->values[i].value, &value));
+    }
+    return status == DAYBOOK_INVALID ? DAYBOOK_OK : status;
+}
+
+/* Another item of the same changeset and record: it goes with this one where it tells of the same
+ * loss. A set has an item for each element, and they come back together. */
+static daybook_status add_other(struct regained *regained, const struct lost *other)
+{
+    bool same = true;
+    int number = number_of(regained, other->field);
+    if (number < 0) {
+        return DAYBOOK_OK;
+    }
+    daybook_status status = regained->change->entity->fields[number].type == FIELD_SET
+                                ? add_value(regained, other)
+                                : is_same_loss(regained, other, number, &same);
+    if (status == DAYBOOK_OK && same) {
+        regained->items[regained->item_count++] = other->item;
+    }
+    return status;
+}
+
+/* The other items. */
+static daybook_status add_others(struct store *store, struct regained *regained)
+{
+    daybook_status status;
+    bool row;
+    struct statement *load = dk_statement(
+        &store->database, &store->slots.inbox_others,
+        "SELECT i.item, i.field, i.mine FROM inbox_item me JOIN inbox_item i"
+        " ON i.changeset=me.changeset AND i.kind=me.kind AND i.entity=me.entity"
+        " AND i.record_id=me.record_id AND i.item<>me.item WHERE me.item=? ORDER BY i.item",
+        &status);
+    if (load == NULL) {
+        return status;
+    }
+    dk_bind_int(load, 1, regained->lost.item);
+    while ((status = dk_step(load, &row)) == DAYBOOK_OK && row && regained->item_count < LOST_MAX) {
+        struct lost other = {.item = dk_column_int(load, 0)};
+        other.field = copy_column(load, 1, regained->arena);
+        other.mine = copy_json(load, 2, regained->arena);
+        status = regained->arena->failed ? DAYBOOK_NO_MEMORY : add_other(regained, &other);
+        if (status != DAYBOOK_OK) {
+            break;
+        }
+    }
+    dk_reset(load);
+    return status;
+}
+
+/* The field of the item, with its group. */
+static daybook_status add_group(struct store *store, struct regained *regained)
+{
+    const struct entity *entity = regained->change->entity;
+    const struct lost *lost = &regained->lost;
+    int number = dk_entity_field(entity, lost->field, strlen(lost->field), -1);
     if (number < 0 || !dk_field_is_sent(&entity->fields[number])) {
         return DAYBOOK_INVALID; /* of a newer schema, or the server's */
     }
-    uint64_t mask = dk_field_group_mask(entity, number);
-    daybook_status status = DAYBOOK_OK;
-    for (int i = 0; i < list->count && status == DAYBOOK_OK; i++) {
-        int before = change->value_count;
-        status = add_field(change, mask, &list->rows[i], arena);
-        if (i > 0 && change->value_count > before) {
-            items[(*item_count)++] = list->rows[i].item;
-        }
+    regained->mask = dk_field_group_mask(entity, number);
+    daybook_status status = add_value(regained, lost);
+    if (status == DAYBOOK_OK) {
+        status = add_rest(regained);
     }
-    return status == DAYBOOK_OK ? add_rest(change, mask, first, arena) : status;
+    if (status == DAYBOOK_OK && !is_whole(regained)) {
+        status = DAYBOOK_INVALID; /* of a server that says less */
+    }
+    return status == DAYBOOK_OK ? add_others(store, regained) : status;
+}
+
+/* The key of a map that the item tells of; the rest of its name is the key. */
+static daybook_status add_key(struct regained *regained, const char *key)
+{
+    struct change *change = regained->change;
+    change->values[0] = (struct field_value){.field = FIELD_CUSTOM};
+    change->value_count = 1;
+    bool fine = key_change(&regained->lost, key, regained->arena, &change->values[0].value);
+    return fine ? DAYBOOK_OK : DAYBOOK_NO_MEMORY;
 }
 
 /* See inside.h. */
 daybook_status dk_inbox_lost_change(struct store *store, int64_t item, struct arena *arena,
                                     struct change *change, int64_t **items, int *item_count)
 {
-    struct lost_list *list = dk_arena_new(arena, sizeof *list);
-    *items = dk_arena_new(arena, LOST_MAX * sizeof **items);
+    static const char custom[] = "custom.";
+    struct regained regained = {.arena = arena, .change = change, .item_count = 1};
+    regained.items = dk_arena_new(arena, LOST_MAX * sizeof **items);
     change->values = dk_arena_new(arena, LOST_MAX * sizeof *change->values);
-    if (list == NULL || *items == NULL || change->values == NULL) {
+    if (regained.items == NULL || change->values == NULL) {
         return DAYBOOK_NO_MEMORY;
     }
-    daybook_status status = load_lost(store, item, arena, list);
-    if (status != DAYBOOK_OK || list->count == 0) {
-        return status == DAYBOOK_OK ? DAYBOOK_NOT_FOUND : status;
+    regained.items[0] = item;
+    daybook_status status = load_item(store, item, &regained);
+    if (status != DAYBOOK_OK) {
+        return status;
     }
-    const struct lost *first = &list->rows[0];
-    change->op = BLOCK_SET;
-    change->seen = -1;
-    change->entity = dk_entity_by_name(first->entity, strlen(first->entity));
-    if (change->entity == NULL ||
-        !dk_id_from_text(first->record_id, strlen(first->record_id), &change->id)) {
-        return DAYBOOK_INVALID;
-    }
-    (*items)[0] = first->item;
-    *item_count = 1;
-    if (strcmp(first->field, "*") == 0) {
+    const char *field = regained.lost.field;
+    if (strcmp(field, "*") == 0) {
         /* What loses as a whole is a delete, or values against a state in which content stands. */
+        const struct value *mine = &regained.lost.mine;
         change->op = BLOCK_DELETE;
-        return dk_text_equal(first->mine.text, first->mine.length, "\"delete\"") ? DAYBOOK_OK
-                                                                                 : DAYBOOK_INVALID;
+        status =
+            dk_text_equal(mine->text, mine->length, "\"delete\"") ? DAYBOOK_OK : DAYBOOK_INVALID;
+    } else if (strncmp(field, custom, sizeof custom - 1) == 0) {
+        status = add_key(&regained, field + sizeof custom - 1);
+    } else {
+        status = add_group(store, &regained);
     }
-    return add_fields(list, arena, change, *items, item_count);
+    *items = regained.items;
+    *item_count = regained.item_count;
+    return status;
 }

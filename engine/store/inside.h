@@ -166,7 +166,7 @@ struct store {
         struct statement *number_load, *number_save, *number_rewrite;
         struct statement *inbox_add, *inbox_by_changeset, *inbox_remove, *inbox_root, *inbox_chain,
             *inbox_promote, *inbox_first, *inbox_hang, *inbox_adopt, *inbox_count, *inbox_lost,
-            *inbox_kind, *inbox_told;
+            *inbox_others, *inbox_kind, *inbox_told;
     } slots;
 };
 
@@ -468,8 +468,8 @@ struct inbox_item {
     const char *kind;
     const char *code;
     const char *entity, *record_id, *field, *rule;
-    const char *mine, *theirs;
-    size_t mine_length, theirs_length;
+    const char *mine, *theirs, *rest;
+    size_t mine_length, theirs_length, rest_length;
     const struct id *changeset, *cause;
     const struct id *subject; /* the record of the server's that it tells of; NULL: none */
     const char *body;

@@ -35,7 +35,7 @@
 #include <string.h>
 
 #define APPLICATION_ID 1145195083 /* "DBKK" */
-#define LAYOUT 3                  /* of tables and indexes, but for the records' columns */
+#define LAYOUT 4                  /* of tables and indexes, but for the records' columns */
 #define SCHEMAS_PER_LAYOUT 100000 /* user_version = LAYOUT * this + SCHEMA_VERSION */
 #define SQL_MAX (512 * 1024)
 #define ENTITY_NUMBER_MAX 255 /* one byte in outbox.made */
@@ -76,7 +76,8 @@ static const char tables_sql[] =
     "NULL,"
     " code TEXT NOT NULL, entity TEXT, record_id TEXT, field TEXT, rule TEXT, mine TEXT, theirs "
     "TEXT,"
-    " changeset BLOB, cause BLOB, created_ms INTEGER NOT NULL, body TEXT, subject BLOB UNIQUE);"
+    " changeset BLOB, cause BLOB, created_ms INTEGER NOT NULL, body TEXT, subject BLOB UNIQUE,"
+    " rest TEXT);"
     "CREATE TABLE inbox_told(subject BLOB NOT NULL, kind TEXT NOT NULL,"
     " PRIMARY KEY(subject, kind)) WITHOUT ROWID;"
     "CREATE INDEX inbox_root ON inbox_item(root) WHERE root IS NOT NULL;"
@@ -292,7 +293,7 @@ static void write_views(struct buffer *sql)
     }
     write_sync_state(sql);
     dk_buffer_append_text(sql, "CREATE VIEW inbox AS SELECT item, kind, code, entity, record_id, "
-                               "field, rule, mine, theirs, ");
+                               "field, rule, mine, rest, theirs, ");
     write_uuid(sql, "changeset");
     dk_buffer_append_text(sql, " AS changeset, ");
     write_uuid(sql, "cause");
@@ -403,22 +404,33 @@ static daybook_status drop_views(struct store *store)
     return status;
 }
 
+/* Adds a column where the table lacks it. */
+static daybook_status add_column(struct store *store, const char *table, const char *column,
+                                 const char *type)
+{
+    char sql[512];
+    int64_t there = 0;
+    (void)dk_text_format(sql, sizeof sql,
+                         "SELECT count(*) FROM pragma_table_info('%s') WHERE name='%s'", table,
+                         column);
+    daybook_status status = read_number(store, sql, &there);
+    if (status == DAYBOOK_OK && there == 0) {
+        (void)dk_text_format(sql, sizeof sql, "ALTER TABLE %s ADD COLUMN %s %s", table, column,
+                             type);
+        status = dk_database_run(&store->database, sql);
+    }
+    return status;
+}
+
 /* Adds the columns that the table of an older schema lacks. */
 static daybook_status add_columns(struct store *store, const struct entity *entity)
 {
+    char table[sizeof "r_" + LIMIT_LABEL_BYTES];
     daybook_status status = DAYBOOK_OK;
+    (void)dk_text_format(table, sizeof table, "r_%s", entity->name);
     for (int i = 0; i < entity->field_count && status == DAYBOOK_OK; i++) {
-        char sql[512];
-        int64_t there = 0;
-        (void)dk_text_format(sql, sizeof sql,
-                             "SELECT count(*) FROM pragma_table_info('r_%s') WHERE name='%s'",
-                             entity->name, entity->fields[i].name);
-        status = read_number(store, sql, &there);
-        if (status == DAYBOOK_OK && there == 0) {
-            (void)dk_text_format(sql, sizeof sql, "ALTER TABLE r_%s ADD COLUMN %s %s", entity->name,
-                                 entity->fields[i].name, sql_type(entity->fields[i].type));
-            status = dk_database_run(&store->database, sql);
-        }
+        const struct field *field = &entity->fields[i];
+        status = add_column(store, table, field->name, sql_type(field->type));
     }
     return status;
 }
@@ -437,6 +449,9 @@ static daybook_status make_entities(struct store *store)
     }
     for (int kind = 0; kind < ENTITY_COUNT && status == DAYBOOK_OK; kind++) {
         status = add_columns(store, dk_entity(kind));
+    }
+    if (status == DAYBOOK_OK) {
+        status = add_column(store, "inbox_item", "rest", "TEXT");
     }
     if (status == DAYBOOK_OK) {
         status = drop_views(store);

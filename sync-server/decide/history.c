@@ -59,7 +59,7 @@ static bool load_past_scope(struct decision *decision)
         return srv_decision_out_of_memory(decision);
     }
     daybook_status status = srv_scope_rights(decision->store, &decision->account, decision->true_ms,
-                                         decision->arena, decision->past_scope);
+                                             decision->arena, decision->past_scope);
     if (status == DAYBOOK_OK) {
         status = srv_store_account_moved(decision->store, decision->org->org, manages ? NULL : user,
                                          decision->true_ms, &decision->past_end, &moved);

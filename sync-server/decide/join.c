@@ -45,20 +45,16 @@ static bool note_unit(struct decision *decision, const struct work *into, uint64
                       uint32_t lost_device)
 {
     const struct entity *entity = into->row.record.entity;
-    uint64_t noted = 0;
     struct value rest;
-    for (int field = 0; field < entity->field_count; field++) {
+    bool fine = true;
+    for (int field = 0; field < entity->field_count && fine; field++) {
         bool typed =
             lost[field].kind != VALUE_NULL && entity->fields[field].policy != POLICY_SERVER;
         if ((mask >> field & 1) != 0 && typed && !dk_value_equal(&kept[field], &lost[field])) {
-            noted |= (uint64_t)1 << field;
+            fine = srv_lost_rest(decision, entity, mask, field, lost, &rest) &&
+                   srv_decide_note_field(decision, into, field, &kept[field], kept_device,
+                                         &lost[field], lost_device, &rest);
         }
-    }
-    bool fine = srv_lost_rest(decision, entity, mask, noted, lost, &rest);
-    for (int field = 0; field < entity->field_count && fine; field++) {
-        fine = (noted >> field & 1) == 0 ||
-               srv_decide_note_field(decision, into, field, &kept[field], kept_device, &lost[field],
-                                     lost_device, &rest);
     }
     return fine;
 }

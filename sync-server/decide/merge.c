@@ -102,19 +102,19 @@ static bool note_unit(struct decision *decision, const struct work *work, const 
     const struct value *lost = wins ? unit->stored : unit->incoming;
     uint32_t mine = decision->author->device_no, theirs = unit->stamp.device_no;
     bool same_first = dk_value_equal(&kept[0], &lost[0]);
+    const struct entity *entity = work->row.record.entity;
     struct value values[LIMIT_FIELDS], rest;
-    uint64_t mask = 0, noted = 0;
+    uint64_t mask = 0;
     for (int i = 0; i < unit->count; i++) {
-        bool tells = !dk_value_equal(&kept[i], &lost[i]) && !(same_first && i == unit->doubt);
         values[unit->fields[i]] = lost[i];
         mask |= (uint64_t)1 << unit->fields[i];
-        noted |= tells ? (uint64_t)1 << unit->fields[i] : 0;
-    }
-    if (!srv_lost_rest(decision, work->row.record.entity, mask, noted, values, &rest)) {
-        return false;
     }
     for (int i = 0; i < unit->count; i++) {
-        if ((noted >> unit->fields[i] & 1) != 0 &&
+        bool tells = !dk_value_equal(&kept[i], &lost[i]) && !(same_first && i == unit->doubt);
+        if (!tells) {
+            continue;
+        }
+        if (!srv_lost_rest(decision, entity, mask, unit->fields[i], values, &rest) ||
             !srv_decide_note_field(decision, work, unit->fields[i], &kept[i], wins ? mine : theirs,
                                    &lost[i], wins ? theirs : mine, &rest)) {
             return false;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Conflict entries: what lost against what, about which record. Called by the steps that merge.
- * Invariants: the same decision always makes the same entries; none is dropped for another; what a
- * group lost can be had back whole.
+ * Invariants: the same decision always makes the same entries; none is dropped for another; an
+ * entry of a group has all that the group lost.
  */
 #include "sync-server/decide/work.h"
 
@@ -136,21 +136,21 @@ bool srv_decide_note_field(struct decision *decision, const struct work *about, 
 }
 
 /* See the header. */
-bool srv_lost_rest(struct decision *decision, const struct entity *entity, uint64_t mask,
-                   uint64_t noted, const struct value *values, struct value *rest)
+bool srv_lost_rest(struct decision *decision, const struct entity *entity, uint64_t mask, int field,
+                   const struct value *values, struct value *rest)
 {
     struct buffer *out = &decision->decide->text;
     *rest = no_rest;
     dk_buffer_reset(out);
-    for (int field = 0; field < entity->field_count; field++) {
-        const struct field *info = &entity->fields[field];
-        if ((mask >> field & 1) == 0 || (noted >> field & 1) != 0 || !dk_field_is_sent(info)) {
+    for (int other = 0; other < entity->field_count; other++) {
+        const struct field *info = &entity->fields[other];
+        if ((mask >> other & 1) == 0 || other == field || !dk_field_is_sent(info)) {
             continue;
         }
         dk_buffer_append_char(out, out->length == 0 ? '{' : ',');
         dk_json_write_string(out, info->name, strlen(info->name));
         dk_buffer_append_char(out, ':');
-        dk_value_write_app(out, info, &values[field]);
+        dk_value_write_app(out, info, &values[other]);
     }
     if (out->length == 0) {
         return true;

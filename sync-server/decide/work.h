@@ -381,11 +381,12 @@ bool srv_decide_note(struct decision *decision, const struct work *about, const 
 bool srv_decide_note_field(struct decision *decision, const struct work *about, int field,
                            const struct value *kept, uint32_t kept_device, const struct value *lost,
                            uint32_t lost_device, const struct value *rest);
-/* The values of the side of a group that loses in those of its fields (bits in `mask`) that have no
- * entry of their own (bits in `noted`), as a JSON object; VALUE_NULL: there are none. With the
- * entries' they are what its author had given, whatever stands later. `values`: by field number. */
-bool srv_lost_rest(struct decision *decision, const struct entity *entity, uint64_t mask,
-                   uint64_t noted, const struct value *values, struct value *rest);
+/* The values of the side of a group that loses in all of its fields (bits in `mask`) but `field`,
+ * as a JSON object; VALUE_NULL: there are none. With the field's they are what its author had
+ * given, whatever stands later and whichever other entries somebody has. `values`: by field number.
+ */
+bool srv_lost_rest(struct decision *decision, const struct entity *entity, uint64_t mask, int field,
+                   const struct value *values, struct value *rest);
 /* An entry about an element of a SET field, whose addition stands against its removal; the verdict
  * is MERGED. */
 bool srv_decide_note_element(struct decision *decision, const struct work *about,

@@ -94,14 +94,9 @@ static void check_store(struct rep *rep)
 /* One exchange of a sync, so at most one page and one position. True where nothing is left. */
 static bool one_exchange(struct rep *rep)
 {
-    tap_allow(&rep->tap, 1);
-    daybook_status status = daybook_sync(rep->device.engine, 0, &rep->device.error);
-    tap_allow(&rep->tap, -1);
-    if (status != DAYBOOK_OK) {
-        assert_int_equal(status, DAYBOOK_OFFLINE);
-    }
+    bool end = rep_exchange(rep);
     check_store(rep);
-    return status == DAYBOOK_OK;
+    return end;
 }
 
 static int64_t loading(struct rep *rep)

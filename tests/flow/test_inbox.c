@@ -367,6 +367,119 @@ static void test_inbox__ids_are_as_the_views_have_them(void **state)
         NULL);
 }
 
+/* Given a device that gets its territory back page by page, and a group that lost on it meanwhile,
+ * of which no entry has come yet. */
+static void lose_behind(struct rep *rep, const char *shop)
+{
+    rep_patch(
+        rep, "customer", shop,
+        "{\"address_region\":\"Gansu\",\"address_city\":\"Lanzhou\",\"address_street\":\"mine\"}");
+    rep_sync(rep);
+    company_change_user(&company, "zhao", "\"territory_id\":{\"key\":\"South\"}");
+    rep_sync(rep);
+    tap_set_ahead(&wang->tap, LATER_MS);
+    rep_patch(
+        wang, "customer", shop,
+        "{\"address_region\":\"Hebei\",\"address_city\":\"Handan\",\"address_street\":\"his\"}");
+    rep_sync(wang);
+    tap_set_ahead(&wang->tap, 0);
+    rep_sync(rep); /* past it, so that pages bring it */
+    company_change_user(&company, "zhao", "\"territory_id\":{\"key\":\"East\"}");
+    assert_int_equal(inbox(rep), 0);
+}
+
+/* Each item has all that its group lost, also while the others have not come: nothing is filled
+ * from the other side. `leaves`: the first one that comes is left to it. */
+static void test_inbox__half_a_group_is_not_kept(void **state)
+{
+    char shop[DAYBOOK_ID_SIZE];
+    (void)state;
+    (void)company_hire(&company, "tom", "rep", "South");
+    struct rep *zhao = company_add(&company, "zhao", "rep", "East");
+    zhao->device.options.page_bytes = 1;
+    rep_begin(zhao);
+    for (int leaves = 0; leaves < 2; leaves++) {
+        rep_put(wang, "customer", "{\"name\":\"shop\",\"address_postcode\":\"730\"}", shop);
+        company_settle(&company);
+        lose_behind(zhao, shop);
+        for (int left = leaves; left >= 0; left--) {
+            bool end = false;
+            while (inbox(zhao) == 0 && !end) {
+                end = rep_exchange(zhao);
+            }
+            assert_int_equal(inbox(zhao), 1);
+            assert_true(device_status(&zhao->device).loading);
+            int64_t item = device_int(&zhao->device, "SELECT item FROM inbox");
+            if (left > 0) {
+                device_must(daybook_inbox_use_theirs(zhao->device.engine, item), NULL);
+            } else {
+                keep_mine(zhao, item);
+            }
+        }
+        company_settle(&company);
+        assert_field(wang, "customer", shop, "address_region", "Gansu");
+        assert_field(wang, "customer", shop, "address_city", "Lanzhou");
+        assert_field(wang, "customer", shop, "address_street", "mine");
+        assert_field(wang, "customer", shop, "address_postcode", "730");
+        /* What has come since tells of what stands again. */
+        while (inbox(zhao) > 0) {
+            int64_t item = device_int(&zhao->device, "SELECT item FROM inbox LIMIT 1");
+            device_must(daybook_inbox_use_theirs(zhao->device.engine, item), NULL);
+        }
+    }
+}
+
+/* What li did to two customers that have become one loses twice by one changeset: each comes back
+ * by itself, and the other one's items stay. */
+static void test_inbox__two_losses_of_one_changeset(void **state)
+{
+    static const char *const keeps[] = {"his of A", "his of C"};
+    char from[DAYBOOK_ID_SIZE], into[DAYBOOK_ID_SIZE], sql[200], out[1000];
+    (void)state;
+    for (int keep = 0; keep < 2; keep++) {
+        rep_put(wang, "customer", "{\"name\":\"A\",\"address_city\":\"Anshan\"}", from);
+        rep_put(wang, "customer", "{\"name\":\"C\",\"address_city\":\"Changsha\"}", into);
+        company_settle(&company);
+        daybook_transaction *transaction = NULL;
+        daybook_record *record = NULL;
+        device_must(daybook_begin(li->device.engine, &transaction), NULL);
+        for (int i = 0; i < 2; i++) {
+            device_must(daybook_patch(transaction, "customer", i == 0 ? from : into,
+                                      DAYBOOK_ANY_VERSION, &record),
+                        NULL);
+            device_must(daybook_set_text(record, "address_street", keeps[i]), NULL);
+        }
+        device_must(daybook_commit(transaction, &li->device.error), &li->device.error);
+        daybook_end(&transaction);
+        assert_int_equal(server_run(&company.server, out, sizeof out,
+                                    (const char *[]){"customer", "merge", from, into, NULL}),
+                         0);
+        tap_set_ahead(&wang->tap, LATER_MS);
+        rep_sync(wang);
+        rep_patch(wang, "customer", into, "{\"address_street\":\"hers\"}");
+        rep_sync(wang);
+        tap_set_ahead(&wang->tap, 0);
+        company_settle(&company);
+        (void)snprintf(sql, sizeof sql,
+                       "SELECT item FROM inbox WHERE kind='superseded' AND mine='\"%s\"'",
+                       keeps[keep]);
+        keep_mine(li, device_int(&li->device, sql));
+        (void)snprintf(sql, sizeof sql,
+                       "SELECT count(*) FROM inbox WHERE kind='superseded' AND mine='\"%s\"'",
+                       keeps[1 - keep]);
+        assert_int_equal(device_int(&li->device, sql), 1);
+        company_settle(&company);
+        assert_field(wang, "customer", into, "address_street", keeps[keep]);
+        assert_field(wang, "customer", into, "address_city", keep == 0 ? "Anshan" : "Changsha");
+        while (inbox(li) > 0) {
+            device_must(
+                daybook_inbox_use_theirs(li->device.engine,
+                                         device_int(&li->device, "SELECT item FROM inbox LIMIT 1")),
+                NULL);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -378,6 +491,8 @@ int main(void)
         cmocka_unit_test(test_inbox__the_hook_tells_what_arrives),
         cmocka_unit_test(test_inbox__a_hold_is_cleared_by_its_role),
         cmocka_unit_test(test_inbox__ids_are_as_the_views_have_them),
+        cmocka_unit_test(test_inbox__half_a_group_is_not_kept),
+        cmocka_unit_test(test_inbox__two_losses_of_one_changeset),
     };
     return cmocka_run_group_tests_name("inbox", tests, set_up, tear_down);
 }

@@ -72,18 +72,6 @@ static void look(void *context, int number)
     watch->looks++;
 }
 
-/* One exchange of a sync, so at most one page. True at the end of the log. */
-static bool one_page(struct rep *rep)
-{
-    tap_allow(&rep->tap, 1);
-    daybook_status status = daybook_sync(rep->device.engine, 0, &rep->device.error);
-    tap_allow(&rep->tap, -1);
-    if (status != DAYBOOK_OK) {
-        assert_int_equal(status, DAYBOOK_OFFLINE);
-    }
-    return status == DAYBOOK_OK;
-}
-
 static void test_pages__own_accepted_value_is_never_overwritten(void **state)
 {
     char shop[DAYBOOK_ID_SIZE], text[64];
@@ -130,7 +118,7 @@ static void test_pages__also_when_the_store_is_closed_in_between(void **state)
     bool end = false;
     while (!end) {
         assert_true(pages++ < 50);
-        end = one_page(li);
+        end = rep_exchange(li);
         assert_field(li, "customer", shop, "kind", "li 1");
         device_close(&li->device);
         device_open(&li->device);
@@ -162,7 +150,7 @@ static void test_pages__also_when_verdicts_are_lost_and_others_come_between(void
     while (!end) {
         assert_true(pages++ < 50);
         assert_field(li, "customer", shop, "kind", "li 2");
-        end = one_page(li);
+        end = rep_exchange(li);
         assert_field(li, "customer", shop, "kind", "li 2");
     }
     company_settle(&company);
@@ -193,7 +181,7 @@ static void test_pages__page_never_splits_a_changeset(void **state)
     int64_t seen = 0;
     bool end = false;
     for (int pages = 0; !end && pages < 50; pages++) {
-        end = one_page(li);
+        end = rep_exchange(li);
         int64_t rows = rep_count(li, "SELECT count(*) FROM contact WHERE customer_id = ?1", shop);
         assert_int_equal(rows % 5, 0);
         assert_in_range(rows - seen, 0, 5);
@@ -262,7 +250,7 @@ static void chance_step(struct chance *chance)
         break;
     case 1:
     case 2:
-    case 3: (void)one_page(rep); break;
+    case 3: (void)rep_exchange(rep); break;
     case 4: rep_sync(rep); break;
     default:
         chance->counter++;

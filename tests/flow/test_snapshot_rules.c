@@ -61,16 +61,6 @@ static void send_to(const char *login, const char *territory)
     company_change_user(&company, login, members);
 }
 
-/* One exchange of a device; true where nothing is left. */
-static bool one_exchange(struct rep *rep)
-{
-    tap_allow(&rep->tap, 1);
-    daybook_status status = daybook_sync(rep->device.engine, 0, &rep->device.error);
-    tap_allow(&rep->tap, -1);
-    assert_true(status == DAYBOOK_OK || status == DAYBOOK_OFFLINE);
-    return status == DAYBOOK_OK;
-}
-
 /* Enrolled, nothing synced yet, with pages of so many bytes; 0: the server's. */
 static struct rep *newcomer(const char *login, const char *territory, int64_t page_bytes)
 {
@@ -236,7 +226,7 @@ static void test_rules__a_partial_change_of_what_is_not_there_is_skipped(void **
     rep_sync(zhao);
     send_to("zhao", "South");
     while (device_int(&zhao->device, "SELECT count(*) FROM customer WHERE kind = '0'") < 1) {
-        assert_false(one_exchange(zhao));
+        assert_false(rep_exchange(zhao));
     }
     assert_int_equal(device_status(&zhao->device).loading, 1);
     assert_field(zhao, "customer", id[0], "name", "south 0");
@@ -247,7 +237,7 @@ static void test_rules__a_partial_change_of_what_is_not_there_is_skipped(void **
     }
     rep_sync(tom);
     bool skipped = false;
-    for (int i = 0; !one_exchange(zhao); i++) {
+    for (int i = 0; !rep_exchange(zhao); i++) {
         assert_true(i < EXCHANGES_MAX);
         skipped = skipped || (tap_has_received(&zhao->tap, "\"set\"") &&
                               rep_field(zhao, "customer", id[3], "name")[0] == '\0');
@@ -277,13 +267,13 @@ static void test_rules__a_page_may_be_ahead_of_the_log(void **state)
     rep_put(tom, "customer", "{\"name\":\"south\",\"kind\":\"0\"}", south);
     rep_sync(tom);
     struct rep *zhao = newcomer("zhao", "South", 1);
-    (void)one_exchange(zhao); /* the log goes on from here */
+    (void)rep_exchange(zhao); /* the log goes on from here */
     for (int i = 1; i <= 12; i++) {
         rep_patchf(tom, "customer", south, "{\"kind\":\"%d\"}", i);
         rep_sync(tom);
     }
     rep_put(zhao, "customer", "{\"name\":\"zhao's\"}", NULL);
-    for (int i = 0; !one_exchange(zhao); i++) {
+    for (int i = 0; !rep_exchange(zhao); i++) {
         assert_true(i < EXCHANGES_MAX);
         int64_t kind = rep_count(zhao,
                                  "SELECT coalesce(max(CAST(kind AS INTEGER)), -1) FROM customer"

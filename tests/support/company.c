@@ -135,6 +135,15 @@ void rep_sync(struct rep *rep)
     device_sync(&rep->device);
 }
 
+bool rep_exchange(struct rep *rep)
+{
+    tap_allow(&rep->tap, 1);
+    daybook_status status = daybook_sync(rep->device.engine, 0, &rep->device.error);
+    tap_allow(&rep->tap, -1);
+    assert_true(status == DAYBOOK_OK || status == DAYBOOK_OFFLINE);
+    return status == DAYBOOK_OK;
+}
+
 void rep_leave(struct rep *rep)
 {
     device_close(&rep->device);

@@ -72,6 +72,8 @@ void rep_begin(struct rep *rep);
 void company_check(struct company *company, const char *file, int line);
 
 void rep_sync(struct rep *rep);
+/* One exchange of a sync, so at most one page of each kind. True where nothing is left. */
+bool rep_exchange(struct rep *rep);
 /* Ends a device's part in the company. */
 void rep_leave(struct rep *rep);
 /* Makes a record; `id` (may be NULL) gets DAYBOOK_ID_SIZE bytes. */

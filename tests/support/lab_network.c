@@ -9,7 +9,6 @@
 #include "engine/base/memory.h"
 #include "sync-server/service.h"
 
-#include <pthread.h>
 #include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,46 +59,28 @@ static bool random_bytes(void *context, void *bytes, size_t length)
 
 /* ---- one call */
 
-struct waiter {
-    pthread_mutex_t lock;
-    pthread_cond_t done;
-    bool answered;
-    struct service_answer answer;
-};
-
 static void take_answer(void *context, const struct service_answer *answer)
 {
-    struct waiter *waiter = context;
-    pthread_mutex_lock(&waiter->lock);
-    waiter->answer = *answer;
-    waiter->answered = true;
-    pthread_cond_signal(&waiter->done);
-    pthread_mutex_unlock(&waiter->lock);
+    *(struct service_answer *)context = *answer;
 }
 
-/* Calls the server and waits; the answer's body is the caller's. */
+/* Calls the server and waits, also for what it does behind the answer, so that the same operations
+ * fail in each run; the answer's body is the caller's. */
 static struct service_answer call_server(struct lab *lab, const char *path, const char *token,
                                          const void *body, size_t size)
 {
-    struct waiter waiter = {.answered = false};
-    pthread_mutex_init(&waiter.lock, NULL);
-    pthread_cond_init(&waiter.done, NULL);
+    struct service_answer answer = {.http_status = 0};
     struct service_call call = {.method = "POST",
                                 .path = path,
                                 .token = token[0] == '\0' ? NULL : token,
                                 .body = dk_memory_copy_text(body, size),
                                 .body_size = size,
                                 .done = take_answer,
-                                .context = &waiter};
+                                .context = &answer};
     srv_service_submit(lab->service, &call);
-    pthread_mutex_lock(&waiter.lock);
-    while (!waiter.answered) {
-        pthread_cond_wait(&waiter.done, &waiter.lock);
-    }
-    pthread_mutex_unlock(&waiter.lock);
-    pthread_cond_destroy(&waiter.done);
-    pthread_mutex_destroy(&waiter.lock);
-    return waiter.answer;
+    srv_service_rest(lab->service);
+    assert_int_not_equal(answer.http_status, 0);
+    return answer;
 }
 
 /* ---- what may be seen */
@@ -153,23 +134,11 @@ void lab_part_all(struct lab *lab)
     }
 }
 
-/* Behind an answer the server's worker may read ahead. A call without a token is answered once that
- * is done, so that the same operations fail in each run. */
-static void wait_for_worker(struct lab *lab)
-{
-    struct service_answer answer = call_server(lab, "/v1/sync", "", "", 0);
-    assert_int_equal(answer.http_status, 401);
-    dk_memory_free(answer.body);
-}
-
 /* Now and then the server loses power while it has the request, or its disk has trouble. */
 static void threaten_server(struct lab *lab)
 {
     int what = lab->faults ? lab_random(lab, 100) : 100;
     lab->bad_server_disk = what == 2 || what == 3;
-    if (lab->bad_server_disk) {
-        wait_for_worker(lab);
-    }
     if (what < 2) {
         power_cut_at(lab->disk, 1 + lab_random(lab, SERVER_CUT_MAX),
                      lab_chance(lab, 50) ? 0 : lab_next(&lab->random) | 1);
@@ -188,7 +157,6 @@ static void relieve_server(struct lab *lab, int http_status)
     if (!lab->bad_server_disk) {
         return;
     }
-    wait_for_worker(lab);
     bool struck = power_struck(lab->disk) > 0, full = power_overflows(lab->disk) > 0;
     bool right = http_status == 200 || http_status == 503 || (!struck && !full);
     if (!right || http_status == 500) {

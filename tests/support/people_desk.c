@@ -70,7 +70,7 @@ static bool look_at_item(struct people *people, struct lab_device *device, const
     return found;
 }
 
-/* The number of the value that lost; in a group the item of the first field has it. */
+/* The number of the value that lost; in a group the first field has it. */
 static int lost_number(struct lab_device *device, const struct item *item,
                        const struct feature *feature)
 {
@@ -80,10 +80,9 @@ static int lost_number(struct lab_device *device, const struct item *item,
     const char *mine = item->text;
     if (grouped) {
         (void)snprintf(sql, sizeof sql,
-                       "SELECT i.mine FROM inbox_item me JOIN inbox_item i ON i.kind = me.kind AND"
-                       " i.changeset = me.changeset AND i.record_id = me.record_id"
-                       " WHERE me.item = %lld AND i.field = '%s'",
-                       (long long)item->number, feature->field);
+                       "SELECT CASE WHEN field='%s' THEN mine ELSE coalesce(json_extract(rest,"
+                       "'$.%s'),'') END FROM inbox_item WHERE item=%lld",
+                       feature->field, feature->field, (long long)item->number);
         mine = lab_device_text(device, sql);
     }
     return ledger_number(feature, mine + (mine[0] == '"'));

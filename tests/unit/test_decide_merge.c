@@ -226,6 +226,9 @@ static void test_decide_merge__a_group_is_one_unit(void **state)
         expect_in(page, "\"amount\"");
         expect_in(page, "\"\\\"9000\\\"\"");
         expect_in(page, "\"\\\"EUR\\\"\"");
+        /* each entry has the rest of what lost, so that it can be had back from any of them */
+        expect_in(page, "\"{\\\"amount\\\":\\\"9000\\\"}\"");
+        expect_in(page, "\"{\\\"cur\\\":\\\"EUR\\\"}\"");
     }
 }
 

@@ -198,6 +198,23 @@ static void test_store_open__a_newer_store_is_left_alone(void **state)
     desk_clear(&desk);
 }
 
+/* A store of before items had what else a group lost gets the column when it is opened. */
+static void test_store_open__a_store_of_before(void **state)
+{
+    struct desk desk;
+    (void)state;
+    desk_begin(&desk);
+    desk_close(&desk);
+    int64_t version = desk_number(&desk, "PRAGMA user_version");
+    run_sql(desk.path, "DROP VIEW inbox; ALTER TABLE inbox_item DROP COLUMN rest;"
+                       "PRAGMA user_version=300001");
+    desk_open(&desk);
+    assert_int_equal(desk_number(&desk, "SELECT count(rest) FROM inbox"), 0);
+    assert_int_equal(desk_number(&desk, "PRAGMA user_version"), version);
+    desk_check(&desk);
+    desk_clear(&desk);
+}
+
 static void test_store_open__a_missing_or_closed_folder_is_named(void **state)
 {
     struct desk desk;
@@ -282,6 +299,7 @@ int main(void)
         cmocka_unit_test(test_store_open__somebody_elses_database_stays_as_it_is),
         cmocka_unit_test(test_store_open__a_damaged_count_is_corruption),
         cmocka_unit_test(test_store_open__a_newer_store_is_left_alone),
+        cmocka_unit_test(test_store_open__a_store_of_before),
         cmocka_unit_test(test_store_open__a_missing_or_closed_folder_is_named),
         cmocka_unit_test(test_store_open__a_clock_set_back_stays_back),
         cmocka_unit_test(test_store_open__entities_of_an_older_file_get_their_tables_and_columns),

@@ -360,14 +360,14 @@ DAYBOOK_API daybook_status daybook_pending_count(daybook *engine, int64_t *count
 /* ---- inbox ----------------------------------------------------------------------------------- */
 
 /* What needs a person, or should be known: the view inbox(item, kind, code, entity, record_id,
- * field, rule, mine, theirs, changeset, cause, created_ms, chain, body, subject). mine and theirs
- * are JSON, in which ids are UUID text, as in kept and lost of field_conflict. By kind:
+ * field, rule, mine, rest, theirs, changeset, cause, created_ms, chain, body, subject). mine, rest
+ * and theirs are JSON, in which ids are UUID text, as in kept and lost of field_conflict. By kind:
  *  - rejected: a changeset that was undone, because of code, field and rule; chain = how many that
  *    built on it came back with it. Mend and send it anew with daybook_inbox_reopen, send it anew
  * as it was with daybook_inbox_keep_mine, or drop it with daybook_inbox_discard.
- *  - superseded: a value of this device lost against somebody else's; subject = the field_conflict
- *    record. daybook_inbox_keep_mine writes `mine` once more, over what stands now;
- *    daybook_inbox_use_theirs leaves what stands.
+ *  - superseded: a value of this device lost against somebody else's; rest = what else of its group
+ *    lost with it, by field; subject = the field_conflict record. daybook_inbox_keep_mine writes
+ *    `mine` and `rest` once more, over what stands now; daybook_inbox_use_theirs leaves that.
  *  - revision: what this device did to a quote that had been sent is in its next revision, a draft;
  *    record_id = the quote that was sent, mine = the revision's {"id":"…","rev":2}, field =
  *    revision, subject = the field_conflict record.
@@ -390,7 +390,7 @@ DAYBOOK_API daybook_status daybook_inbox_use_theirs(daybook *engine, int64_t ite
  * sent anew as it was, with its chain. NOT_FOUND: no such item, one that holds nothing to write, or
  * its record is not here any more; INVALID: a value that this version cannot write, or values that
  * lost against a document's state (field = *, an object), which can only go into another; else as
- * daybook_commit, and then the item stays. */
+ * daybook_commit. After a failure the item stays. */
 DAYBOOK_API daybook_status daybook_inbox_keep_mine(daybook *engine, int64_t item,
                                                    daybook_error *error);
 /* Stages all changes of a rejected item and its chain, or the value of a superseded one, in a new
