@@ -23,7 +23,7 @@
 #define ROWS_PER_MS 100 /* ids of one millisecond, as when an app writes as fast as it can */
 #define VISITS_A_DAY 288
 #define VISIT_EVERY_MS (86400000 / VISITS_A_DAY) /* between two check-ins */
-#define FIRST_MS INT64_C(1451606400000)          /* 2016-01-01: no visit lies in the future */
+#define FIRST_MS INT64_C(946684800000)           /* 2000-01-01: no visit lies in the future */
 
 const char rows_ddl[] =
     "CREATE TABLE visit(id BLOB PRIMARY KEY NOT NULL, customer_id BLOB NOT NULL, plan_day INTEGER,"
@@ -141,7 +141,7 @@ static int write_note(const struct rows *rows, uint64_t *state, char out[NOTE_MA
 static int make_day(int64_t number)
 {
     int day = (int)(number / VISITS_A_DAY % (12 * 28));
-    return 20160101 + day / 28 * 100 + day % 28;
+    return 20000101 + day / 28 * 100 + day % 28;
 }
 
 /* The visit with this number, without id and note. Check-ins follow each other in time, at the
