@@ -445,7 +445,8 @@ bool lab_is_disk_trouble(const struct lab_device *device, daybook_status status)
         device->lab->counts[LAB_FULL]++;
         return true;
     }
-    return status == DAYBOOK_IO && power_struck(device->disk) > 0;
+    bool failed = status == DAYBOOK_IO || status == DAYBOOK_CANNOT_OPEN; /* as a connection opens */
+    return failed && power_struck(device->disk) > 0;
 }
 
 void lab_save(struct lab_device *device)
