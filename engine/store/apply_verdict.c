@@ -212,9 +212,9 @@ static daybook_status take_verdict(struct apply *apply, struct verdict *verdict)
                    : dk_outbox_note(store, row.seq, row.verdict, OUTBOX_QUARANTINED, 0);
     }
     if (is_placed(row.verdict)) {
-        return row.position == verdict->position
-                   ? DAYBOOK_OK
-                   : dk_apply_bad(apply, "a changeset was accepted at another position before");
+        /* Elsewhere it is another changeset of that number, of a copy of this file. */
+        apply->applied->copy_detected = row.position != verdict->position;
+        return row.position == verdict->position ? DAYBOOK_OK : DAYBOOK_DIVERGED;
     }
     if (verdict->remapped) {
         status = add_remapped(apply, verdict, &row);

@@ -59,13 +59,22 @@ daybook_status srv_decide_seen(struct decision *decision, enum seen *seen,
     bool repeat = changeset->seq <= decision->author->decided;
     bool own = found && before->device_no == decision->author->device_no;
     bool same = found && same_content(decision, before);
+    bool taken = false; /* by another changeset: what others adopted of this instance is not here */
+    if (repeat && same && !own) {
+        status =
+            srv_store_has_seq(decision->store, decision->author->device_no, changeset->seq, &taken);
+        if (status != DAYBOOK_OK) {
+            return status;
+        }
+    }
     if (found && !own && !same) {
         *seen = SEEN_IMPOSTOR;
         (void)srv_decision_reject(decision, REJECT_EXISTS, NULL, NULL, NULL, "changeset_id");
         return DAYBOOK_OK;
     }
     if (repeat) {
-        *seen = same && (!own || before->seq == changeset->seq) ? SEEN_REPEAT : SEEN_DIVERGED;
+        bool here = same && !taken && (!own || before->seq == changeset->seq);
+        *seen = here ? SEEN_REPEAT : SEEN_DIVERGED;
     } else if (own) {
         *seen = SEEN_DIVERGED; /* one instance sends an id under one seq */
     } else {

@@ -41,7 +41,7 @@ struct sqlite_statements {
         *mark_device, *add_divergences;
     struct statement *add_sum, *get_sum;
     struct statement *add_decision, *adopt_decision, *inherit_decision, *find_inherited,
-        *replace_verdict, *find_decision, *markers, *drop_verdicts;
+        *replace_verdict, *find_decision, *has_seq, *markers, *drop_verdicts;
     struct statement *add_claim, *find_claim, *remove_claims, *move_claims;
     struct statement *add_quarantine, *has_quarantine, *list_quarantine, *measure_quarantine,
         *find_quarantine, *end_quarantine, *ended_quarantine, *move_quarantine, *drop_ended;
@@ -210,6 +210,8 @@ daybook_status srv_sqlite_find_inherited(struct srv_store *store, uint32_t devic
 daybook_status srv_sqlite_find_decision(struct srv_store *store, int64_t org,
                                         const struct id *changeset, struct arena *arena,
                                         struct srv_decision *decision, bool *found);
+daybook_status srv_sqlite_has_seq(struct srv_store *store, uint32_t device_no, int64_t seq,
+                                  bool *has);
 daybook_status srv_sqlite_markers(struct srv_store *store, uint32_t device_no, int64_t settled,
                                   int64_t after, int64_t upto, struct arena *arena,
                                   struct srv_decision **rows, int *count);

@@ -204,6 +204,25 @@ daybook_status srv_sqlite_find_decision(struct srv_store *store, int64_t org,
     return status;
 }
 
+/* See store.h. */
+daybook_status srv_sqlite_has_seq(struct srv_store *store, uint32_t device_no, int64_t seq,
+                                  bool *has)
+{
+    struct sqlite_store *sqlite = srv_sqlite(store);
+    daybook_status status;
+    struct statement *statement =
+        srv_sqlite_statement(sqlite, &sqlite->statements.has_seq,
+                             "SELECT 1 FROM decision WHERE device_no = ?1 AND seq = ?2", &status);
+    if (statement == NULL) {
+        return status;
+    }
+    dk_bind_int(statement, 1, device_no);
+    dk_bind_int(statement, 2, seq);
+    status = srv_sqlite_step(sqlite, statement, has);
+    dk_reset(statement);
+    return status;
+}
+
 /* By position. */
 static int compare_positions(const void *a, const void *b)
 {

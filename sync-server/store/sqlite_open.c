@@ -282,6 +282,7 @@ static const struct srv_store_operations operations = {
     .adopt_decision = srv_sqlite_adopt_decision,
     .find_inherited = srv_sqlite_find_inherited,
     .find_decision = srv_sqlite_find_decision,
+    .has_seq = srv_sqlite_has_seq,
     .markers = srv_sqlite_markers,
     .add_claim = srv_sqlite_add_claim,
     .find_claim = srv_sqlite_find_claim,

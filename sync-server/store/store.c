@@ -285,6 +285,14 @@ daybook_status srv_store_find_decision(struct srv_store *store, int64_t org,
 }
 
 /* See the header. */
+daybook_status srv_store_has_seq(struct srv_store *store, uint32_t device_no, int64_t seq,
+                                 bool *has)
+{
+    *has = false;
+    return store->operations->has_seq(store, device_no, seq, has);
+}
+
+/* See the header. */
 daybook_status srv_store_markers(struct srv_store *store, uint32_t device_no, int64_t settled,
                                  int64_t after, int64_t upto, struct arena *arena,
                                  struct srv_decision **rows, int *count)

@@ -375,6 +375,9 @@ daybook_status srv_store_replace_verdict(struct srv_store *store, int64_t org,
 daybook_status srv_store_find_decision(struct srv_store *store, int64_t org,
                                        const struct id *changeset, struct arena *arena,
                                        struct srv_decision *decision, bool *found);
+/* Whether a decision is under this seq of the instance; one that was adopted is under another's. */
+daybook_status srv_store_has_seq(struct srv_store *store, uint32_t device_no, int64_t seq,
+                                 bool *has);
 /* The instance's decisions with a position in (after, upto], seq > settled, by position: its
  * markers. The digest is left out, and the verdict where it says no more than the position. */
 daybook_status srv_store_markers(struct srv_store *store, uint32_t device_no, int64_t settled,

@@ -117,6 +117,7 @@ struct srv_store_operations {
     daybook_status (*find_decision)(struct srv_store *store, int64_t org,
                                     const struct id *changeset, struct arena *arena,
                                     struct srv_decision *decision, bool *found);
+    daybook_status (*has_seq)(struct srv_store *store, uint32_t device_no, int64_t seq, bool *has);
     daybook_status (*markers)(struct srv_store *store, uint32_t device_no, int64_t settled,
                               int64_t after, int64_t upto, struct arena *arena,
                               struct srv_decision **rows, int *count);

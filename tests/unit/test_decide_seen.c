@@ -82,6 +82,45 @@ static void test_decide_seen__a_copy_is_found_out(void **state)
     assert_int_equal(world->li.author.decided, 1);
 }
 
+/* Given a store that was restored, worked on, and copied: when one of the two has sent its work
+ * under a new instance, and the other comes with the same under the old one, where another
+ * changeset had one of the numbers before it was restored, then it is a copy, too. What has not
+ * that number is repeated. */
+static void test_decide_seen__a_copy_of_a_restored_store(void **state)
+{
+    struct world *world = *state;
+    struct verdict verdict;
+    struct device restored;
+    char *texts[2];
+    (void)build(world, "kept");
+    (void)accept(world, &world->li);
+    texts[0] = strdup(world->last_text);
+    (void)build(world, "not in the backup");
+    (void)accept(world, &world->li);
+    make_device(world, &restored, &world->li.author.account.user);
+    for (int i = 0; i < 2; i++) {
+        struct id changeset = new_id(world);
+        if (i == 0) {
+            free(world->last_text);
+            world->last_text = strdup(texts[0]);
+            world->last_length = strlen(texts[0]);
+        } else {
+            (void)build(world, "after it");
+            encode_changeset(world, 2, &changeset);
+            texts[1] = strdup(world->last_text);
+        }
+        assert_int_equal(resend(world, &restored, &verdict), DECIDE_VERDICT);
+        assert_int_equal(verdict.duplicate, i == 0);
+    }
+    for (int i = 0; i < 2; i++) {
+        free(world->last_text);
+        world->last_text = texts[i];
+        world->last_length = strlen(texts[i]);
+        assert_int_equal(resend(world, &world->li, &verdict),
+                         i == 0 ? DECIDE_VERDICT : DECIDE_DIVERGED);
+    }
+}
+
 /* Given accepted and rejected changesets, when the device sends them again under a new instance and
  * other numbers, then each has its old verdict, flagged, no second effect, and a marker for the new
  * instance; again the same when that reply was lost too. */
@@ -269,6 +308,7 @@ int main(void)
         TEST(a_repeat_gets_the_stored_verdict),
         TEST(a_gap_is_refused),
         TEST(a_copy_is_found_out),
+        TEST(a_copy_of_a_restored_store),
         TEST(sent_again_under_a_new_instance),
         TEST(an_id_is_known_for_ever),
         TEST(a_content_is_known_for_ever),
