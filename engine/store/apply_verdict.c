@@ -200,21 +200,20 @@ static daybook_status take_verdict(struct apply *apply, struct verdict *verdict)
         return DAYBOOK_OK; /* heard before */
     }
     store->changed |= STORE_CHANGED_SYNC;
+    bool elsewhere = kind == VERDICT_REJECTED || kind == VERDICT_QUARANTINED ||
+                     row.position != verdict->position;
+    if (is_placed(row.verdict)) {
+        /* Otherwise decided it is another changeset of that number, of a copy of this file. */
+        apply->applied->copy_detected = elsewhere;
+        return elsewhere ? DAYBOOK_DIVERGED : DAYBOOK_OK;
+    }
     if (kind == VERDICT_REJECTED || kind == VERDICT_QUARANTINED) {
-        if (is_placed(row.verdict)) {
-            return dk_apply_bad(apply, "a changeset was accepted before, and now is not");
-        }
         if (kind == VERDICT_REJECTED) {
             return reject(apply, verdict, &row);
         }
         return row.verdict == OUTBOX_QUARANTINED
                    ? DAYBOOK_OK
                    : dk_outbox_note(store, row.seq, row.verdict, OUTBOX_QUARANTINED, 0);
-    }
-    if (is_placed(row.verdict)) {
-        /* Elsewhere it is another changeset of that number, of a copy of this file. */
-        apply->applied->copy_detected = row.position != verdict->position;
-        return row.position == verdict->position ? DAYBOOK_OK : DAYBOOK_DIVERGED;
     }
     if (verdict->remapped) {
         status = add_remapped(apply, verdict, &row);

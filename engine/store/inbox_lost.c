@@ -17,15 +17,15 @@ struct lost {
     int64_t item; /* 0: none, it is of another one's rest */
     const char *field;
     struct value mine; /* JSON; VALUE_NULL: no value */
+    struct value rest; /* what else its group lost, a JSON object; VALUE_NULL: nothing */
 };
 
 /* What comes back, and the items that tell of it. */
 struct regained {
     struct arena *arena;
     struct change *change;
-    struct lost lost;  /* what the item tells of */
-    struct value rest; /* what else its group lost, a JSON object; VALUE_NULL: nothing */
-    uint64_t mask;     /* the group of its field */
+    struct lost lost; /* what the item tells of */
+    uint64_t mask;    /* the group of its field */
     int64_t *items;
     int item_count;
 };
@@ -74,8 +74,8 @@ static daybook_status load_item(struct store *store, int64_t item, struct regain
     }
     entity = copy_column(load, 0, arena);
     record_id = copy_column(load, 1, arena);
-    regained->lost = (struct lost){item, copy_column(load, 2, arena), copy_json(load, 3, arena)};
-    regained->rest = copy_json(load, 4, arena);
+    regained->lost = (struct lost){item, copy_column(load, 2, arena), copy_json(load, 3, arena),
+                                   copy_json(load, 4, arena)};
     dk_reset(load);
     if (arena->failed) {
         return DAYBOOK_NO_MEMORY;
@@ -157,14 +157,14 @@ static daybook_status add_value(struct regained *regained, const struct lost *lo
     return status;
 }
 
-/* What else the group lost: it comes back as it was, whatever stands by now. */
-static daybook_status add_rest(struct regained *regained)
+/* What an item tells of, with all else that its group lost: as it was, whatever stands by now. */
+static daybook_status add_all(struct regained *regained, const struct lost *told)
 {
     const char *name, *raw;
     size_t cursor = 0, name_length, raw_length;
-    daybook_status status = DAYBOOK_OK;
+    daybook_status status = add_value(regained, told);
     while (status == DAYBOOK_OK &&
-           dk_map_next(&regained->rest, &cursor, &name, &name_length, &raw, &raw_length)) {
+           dk_map_next(&told->rest, &cursor, &name, &name_length, &raw, &raw_length)) {
         struct lost lost = {.field = dk_arena_copy(regained->arena, name, name_length)};
         lost.mine = (struct value){.kind = VALUE_TEXT, .length = (uint32_t)raw_length};
         lost.mine.text = raw;
@@ -187,19 +187,26 @@ static bool is_whole(const struct regained *regained)
     return true;
 }
 
-/* Whether another item of the group tells of what comes back, and not of another loss of the same
- * changeset. What is the server's comes back with nobody. */
-static daybook_status is_same_loss(struct regained *regained, const struct lost *other, int number,
+/* Whether another item of the group tells of the very values that come back, and not of another
+ * loss by the same changeset. */
+static daybook_status is_same_loss(const struct regained *regained, const struct lost *other,
                                    bool *same)
 {
     const struct change *change = regained->change;
-    const struct field *field = &change->entity->fields[number];
-    struct value value;
-    daybook_status status = field_value(field, other, regained->arena, &value);
-    *same = !dk_field_is_sent(field);
-    for (int i = 0; i < change->value_count && status == DAYBOOK_OK; i++) {
-        *same = *same || (change->values[i].field == number &&
-                          dk_value_equal(&change->values[i].value, &value));
+    struct change others = {.entity = change->entity};
+    struct regained loss = {.arena = regained->arena, .change = &others, .mask = regained->mask};
+    others.values = dk_arena_new(regained->arena, LOST_MAX * sizeof *others.values);
+    if (others.values == NULL) {
+        return DAYBOOK_NO_MEMORY;
+    }
+    daybook_status status = add_all(&loss, other);
+    *same = status == DAYBOOK_OK;
+    for (int i = 0; i < change->value_count && *same; i++) {
+        *same = false;
+        for (int j = 0; j < others.value_count && !*same; j++) {
+            *same = others.values[j].field == change->values[i].field &&
+                    dk_value_equal(&others.values[j].value, &change->values[i].value);
+        }
     }
     return status == DAYBOOK_INVALID ? DAYBOOK_OK : status;
 }
@@ -215,7 +222,7 @@ static daybook_status add_other(struct regained *regained, const struct lost *ot
     }
     daybook_status status = regained->change->entity->fields[number].type == FIELD_SET
                                 ? add_value(regained, other)
-                                : is_same_loss(regained, other, number, &same);
+                                : is_same_loss(regained, other, &same);
     if (status == DAYBOOK_OK && same) {
         regained->items[regained->item_count++] = other->item;
     }
@@ -229,7 +236,7 @@ static daybook_status add_others(struct store *store, struct regained *regained)
     bool row;
     struct statement *load = dk_statement(
         &store->database, &store->slots.inbox_others,
-        "SELECT i.item, i.field, i.mine FROM inbox_item me JOIN inbox_item i"
+        "SELECT i.item, i.field, i.mine, i.rest FROM inbox_item me JOIN inbox_item i"
         " ON i.changeset=me.changeset AND i.kind=me.kind AND i.entity=me.entity"
         " AND i.record_id=me.record_id AND i.item<>me.item WHERE me.item=? ORDER BY i.item",
         &status);
@@ -241,6 +248,7 @@ static daybook_status add_others(struct store *store, struct regained *regained)
         struct lost other = {.item = dk_column_int(load, 0)};
         other.field = copy_column(load, 1, regained->arena);
         other.mine = copy_json(load, 2, regained->arena);
+        other.rest = copy_json(load, 3, regained->arena);
         status = regained->arena->failed ? DAYBOOK_NO_MEMORY : add_other(regained, &other);
         if (status != DAYBOOK_OK) {
             break;
@@ -260,10 +268,7 @@ static daybook_status add_group(struct store *store, struct regained *regained)
         return DAYBOOK_INVALID; /* of a newer schema, or the server's */
     }
     regained->mask = dk_field_group_mask(entity, number);
-    daybook_status status = add_value(regained, lost);
-    if (status == DAYBOOK_OK) {
-        status = add_rest(regained);
-    }
+    daybook_status status = add_all(regained, lost);
     if (status == DAYBOOK_OK && !is_whole(regained)) {
         status = DAYBOOK_INVALID; /* of a server that says less */
     }

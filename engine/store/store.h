@@ -165,8 +165,8 @@ struct store_applied {
     bool differs; /* the scope's version sum is not the server's: ask for those of the buckets */
     int diverged; /* buckets that were found to differ: their rows are stale, to be read anew */
     int repaired; /* buckets that were found to differ earlier, and agree now */
-    bool copy_detected; /* a marker or verdict is of a changeset that this file never sent: nothing
-                           was applied; take a new instance */
+    bool copy_detected; /* a marker or verdict is of a changeset that this file never sent, or sent
+                           another one as: nothing was applied; take a new instance */
 };
 /* One transaction: scope and evictions, verdicts, pages, log rows, position. BAD_REPLY (with
  * problem) leaves everything as it was. */

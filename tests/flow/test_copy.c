@@ -70,6 +70,43 @@ static void test_copy__restored_backup_loses_nothing_and_doubles_nothing(void **
 
 /* Both go on with the token that they share: the one that comes second takes a new instance, once,
  * and then they live beside each other. */
+/* The phone had recorded something under a number that the restored one gives to something else;
+ * then that one is copied, too, and both come. What the lost phone had recorded has a verdict of
+ * its own to tell: the customer had moved. */
+static void test_copy__a_copy_of_a_restored_phone(void **state)
+{
+    (void)state;
+    char gone[DAYBOOK_ID_SIZE];
+    (void)company_hire(&company, "tom", "rep", "South");
+    struct rep *kim = company_add(&company, "kim", "rep", "East");
+    kim->device.options.page_bytes = 1;
+    rep_begin(kim);
+    rep_put(kim, "customer", "{\"name\":\"soon tom's\"}", gone);
+    rep_sync(kim);
+    rep_visit(kim, shop, "in the first backup", NULL);
+    struct rep *restored = company_copy(&company, kim);
+    tap_set_ago(&kim->tap, 60000);
+    rep_visit(kim, gone, "after the first backup", NULL);
+    tap_set_ago(&kim->tap, 0);
+    company_reassign(&company, gone, "South");
+    (void)rep_exchange(kim); /* it does not come to say that it has settled this */
+    rep_leave(kim);
+
+    device_open(&restored->device);
+    rep_visit(restored, shop, "on the phone of two", NULL);
+    struct rep *copy = company_copy(&company, restored);
+    copy->device.options.page_bytes = 1; /* a verdict before the marker that would show the copy */
+    int64_t before = instances();
+    rep_sync(restored);
+    device_open(&copy->device);
+    rep_sync(copy);
+    assert_int_equal(instances(), before + 2);
+    company_settle(&company);
+    assert_int_equal(company_visits(&company, "in the first backup"), 1);
+    assert_int_equal(company_visits(&company, "after the first backup"), 1);
+    assert_int_equal(company_visits(&company, "on the phone of two"), 1);
+}
+
 static void test_copy__two_copies_at_work_lose_nothing(void **state)
 {
     (void)state;
@@ -189,6 +226,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_copy__restored_backup_loses_nothing_and_doubles_nothing),
+        cmocka_unit_test(test_copy__a_copy_of_a_restored_phone),
         cmocka_unit_test(test_copy__two_copies_at_work_lose_nothing),
         cmocka_unit_test(test_copy__copy_that_only_reads_notices_too),
         cmocka_unit_test(test_copy__edits_and_a_lost_reply_in_between),

@@ -70,15 +70,20 @@ static bool look_at_item(struct people *people, struct lab_device *device, const
     return found;
 }
 
+/* Whether it is one of several fields that merge as one. */
+static bool is_grouped(const struct feature *feature)
+{
+    return feature->kind == FEATURE_QTY || feature->kind == FEATURE_AMOUNT ||
+           feature->kind == FEATURE_PRICE;
+}
+
 /* The number of the value that lost; in a group the first field has it. */
 static int lost_number(struct lab_device *device, const struct item *item,
                        const struct feature *feature)
 {
     char sql[400];
-    bool grouped = feature->kind == FEATURE_QTY || feature->kind == FEATURE_AMOUNT ||
-                   feature->kind == FEATURE_PRICE;
     const char *mine = item->text;
-    if (grouped) {
+    if (is_grouped(feature)) {
         (void)snprintf(sql, sizeof sql,
                        "SELECT CASE WHEN field='%s' THEN mine ELSE coalesce(json_extract(rest,"
                        "'$.%s'),'') END FROM inbox_item WHERE item=%lld",
@@ -113,8 +118,9 @@ static daybook_status keep_value(struct people *people, struct lab_device *devic
     daybook_status status = daybook_inbox_keep_mine(device->engine, item->number, &device->error);
     lab_trace(lab, "  %d keeps %s of %s %s %s: %s", device->number, item->text, item->entity,
               item->id, item->field, daybook_status_name(status));
-    if (status !=
-        DAYBOOK_INVALID) { /* a newer number of a document, a revision, a line that went */
+    bool grouped = feature >= 0 && is_grouped(&ledger_kinds[form.kind].features[feature]);
+    /* INVALID: a newer number of a document, a revision, a line that went */
+    if (status != DAYBOOK_INVALID || grouped) {
         people_check_status(device, status, "keep_mine");
     }
     if (status == DAYBOOK_OK) {

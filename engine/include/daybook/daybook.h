@@ -388,16 +388,18 @@ DAYBOOK_API daybook_status daybook_inbox_use_theirs(daybook *engine, int64_t ite
 /* Writes what the item says was lost once more, as a new change based on what stands now, and takes
  * the item away: all in one commit. The fields of a group come back together. A rejected item is
  * sent anew as it was, with its chain. NOT_FOUND: no such item, one that holds nothing to write, or
- * its record is not here any more; INVALID: a value that this version cannot write, or values that
- * lost against a document's state (field = *, an object), which can only go into another; else as
- * daybook_commit. After a failure the item stays. */
+ * its record is not here any more; INVALID: a value that this version cannot write, or with less
+ * of its group than this version knows, or values that lost against a document's state (field = *,
+ * an object), which can only go into another; else as daybook_commit. After a failure the item
+ * stays. */
 DAYBOOK_API daybook_status daybook_inbox_keep_mine(daybook *engine, int64_t item,
                                                    daybook_error *error);
-/* Stages all changes of a rejected item and its chain, or the value of a superseded one, in a new
- * transaction, to be mended and committed; the commit takes the item away. What a sync has added to
- * its chain meanwhile stays in the inbox, as an item of its own. Where one of the records is gone
- * (deleted, or somebody else's by now), the commit gives NOT_FOUND and names it; daybook_delete
- * takes that part out, and the rest can be committed. Statuses as for daybook_inbox_keep_mine. */
+/* Stages all changes of a rejected item and its chain, or the value of a superseded one with its
+ * group, in a new transaction, to be mended and committed; the commit takes the item away. What a
+ * sync has added to its chain meanwhile stays in the inbox, as an item of its own. Where one of the
+ * records is gone (deleted, or somebody else's by now), the commit gives NOT_FOUND and names it;
+ * daybook_delete takes that part out, and the rest can be committed. Statuses as for
+ * daybook_inbox_keep_mine. */
 DAYBOOK_API daybook_status daybook_inbox_reopen(daybook *engine, int64_t item,
                                                 daybook_transaction **transaction,
                                                 daybook_error *error);
