@@ -522,6 +522,7 @@ static daybook_status read_reply(struct worker *worker, struct job *job, struct 
     page.answered_first = job->sync.count > 0 ? job->sync.inputs[0].changeset.seq : 0;
     if (reply->reset) {
         reply->more = !reply->upgrade;
+        reply->device_no = caller.device.device_no;
         status = srv_snapshot_start(&page, floor, &reply->position);
     } else if (reply->upgrade) {
         reply->position = request->position; /* what it sends is decided all the same */

@@ -56,6 +56,7 @@ static const struct message_member sync_reply_members[] = {
     MEMBER(sync_reply, safe_position, INT, true),
     MEMBER(sync_reply, more, BOOL, false),
     MEMBER(sync_reply, reset, BOOL, false),
+    MEMBER(sync_reply, device_no, INT, false),
     MEMBER(sync_reply, upgrade, BOOL, false),
     MEMBER(sync_reply, shared, INT, false),
     MEMBER(sync_reply, sum, LONG, false),

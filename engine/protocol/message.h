@@ -82,6 +82,7 @@ struct sync_reply {
     bool upgrade;         /* the device's schema is too old to be served: no log, position stays */
     bool reset;           /* a snapshot of the whole scope begins at `position`: rows held are
                              stale, every bucket is loading, nothing else comes */
+    int64_t device_no;    /* with reset: of the request's instance; 0: an older server */
     uint64_t sum;         /* version sum of the scope, where position is the head; 0: absent */
     struct span sums;     /* array of [bucket, "version sum"], where the request wants them */
     struct span contents; /* array of [bucket, "content sum"], likewise */

@@ -348,7 +348,7 @@ static daybook_status run_round(struct sync_run *run)
         return fail(run, status, problem);
     }
     if (applied.copy_detected) {
-        return fail(run, DAYBOOK_DIVERGED, "the server has a changeset that this store never sent");
+        return fail(run, DAYBOOK_DIVERGED, "the server knows this store as another one");
     }
     if (syncer->options.applied != NULL) {
         syncer->options.applied(syncer->options.context);

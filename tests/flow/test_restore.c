@@ -19,7 +19,7 @@
 
 #include <cmocka.h>
 
-#define POINTS 12 /* backups */
+#define POINTS 13 /* backups */
 #define ROUNDS 4
 
 static struct company company;
@@ -435,6 +435,62 @@ static void test_restore__what_was_seen_of_the_lost_log_counts_no_more(void **st
     expect_noted(customer, "prefs", "in the item");
 }
 
+/* The instance in a device's file as the wire has it, and its token. */
+static void read_identity(struct rep *rep, char instance[CLIENT_ID_SIZE], char token[64])
+{
+    sqlite3 *database = NULL;
+    sqlite3_stmt *read = NULL;
+    char uuid[DAYBOOK_ID_SIZE];
+    assert_int_equal(sqlite3_open_v2(rep->device.path, &database, SQLITE_OPEN_READONLY, NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(database, "SELECT lower(hex(instance)), token FROM meta",
+                                        -1, &read, NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_step(read), SQLITE_ROW);
+    const char *hex = (const char *)sqlite3_column_text(read, 0);
+    (void)snprintf(uuid, sizeof uuid, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12, hex + 16,
+                   hex + 20);
+    client_id(uuid, instance);
+    (void)snprintf(token, 64, "%s", (const char *)sqlite3_column_text(read, 1));
+    assert_int_equal(sqlite3_finalize(read), SQLITE_OK);
+    assert_int_equal(sqlite3_close(database), SQLITE_OK);
+}
+
+/* The lease of before comes once more, to the restored server: that gives the instance another
+ * number than the device has. Who made what is the same at both, all the same. */
+static void test_restore__a_lease_of_before_comes_late(void **state)
+{
+    (void)state;
+    struct client late;
+    char former[CLIENT_ID_SIZE], instance[CLIENT_ID_SIZE], json[200];
+    company_settle(&company);
+    backup(12);
+    client_init(&late, &company.server);
+    read_identity(li, former, late.token);
+    struct rep *copy = company_copy(&company, li);
+    rep_visit(li, shop, "on the phone that was copied", NULL);
+    rep_sync(li);
+    device_open(&copy->device);
+    rep_visit(copy, shop, "on the copy that leased", NULL);
+    tap_allow(&copy->tap, 2); /* it is told, and leases */
+    assert_int_equal(daybook_sync(copy->device.engine, 0, &copy->device.error), DAYBOOK_OFFLINE);
+    tap_allow(&copy->tap, -1);
+    read_identity(copy, instance, late.token);
+    assert_string_not_equal(former, instance);
+    restore(12);
+    (void)snprintf(json, sizeof json,
+                   "{\"protocol\":1,\"instance\":\"%s\",\"old_instance\":\"%s\"}", instance,
+                   former);
+    assert_int_equal(client_post(&late, "/v1/lease", json), 200);
+    client_clear(&late);
+    company_settle(&company);
+    rep_visit(copy, shop, "on the copy, behind the restore", NULL);
+    company_settle(&company);
+    assert_int_equal(company_visits(&company, "on the phone that was copied"), 1);
+    assert_int_equal(company_visits(&company, "on the copy that leased"), 1);
+    assert_int_equal(company_visits(&company, "on the copy, behind the restore"), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -447,6 +503,7 @@ int main(void)
         cmocka_unit_test(test_restore__lines_seen_before_are_not_seen_in_the_new_epoch),
         cmocka_unit_test(test_restore__what_cannot_be_done_changes_nothing),
         cmocka_unit_test(test_restore__what_was_seen_of_the_lost_log_counts_no_more),
+        cmocka_unit_test(test_restore__a_lease_of_before_comes_late),
     };
     return cmocka_run_group_tests_name("restore", tests, set_up, tear_down);
 }

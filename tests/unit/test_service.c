@@ -232,7 +232,7 @@ static void test_service__resets(void **state)
     stranger.loading = "[[1]]";
     const char *reply = sync_phone(world, &stranger, NULL);
     expect_in(reply, "\"position\":5");
-    expect_in(reply, "\"reset\":true");
+    expect_in(reply, "\"reset\":true,\"device_no\":");
     expect_in(reply, "\"more\":true");
     expect_not_in(reply, "\"log\"");
     expect_not_in(reply, "\"pages\"");
