@@ -28,8 +28,13 @@ static bool check_instance(struct srv_store *store, struct job *job, struct srv_
         (void)srv_job_fail_status(job, status);
         return false;
     }
-    if (request->settled < device->settled) {
-        (void)srv_job_fail(job, 409, "DIVERGED", "settled has gone backwards");
+    /* A lease of before this server was restored may have come late, and the instance have got
+     * another number. */
+    bool other = request->device_no != 0 && request->device_no != (int64_t)device->device_no;
+    if (other || request->settled < device->settled) {
+        (void)srv_job_fail(job, 409, "DIVERGED",
+                           other ? "the instance has another number"
+                                 : "settled has gone backwards");
         return false;
     }
     return true;
@@ -522,7 +527,6 @@ static daybook_status read_reply(struct worker *worker, struct job *job, struct 
     page.answered_first = job->sync.count > 0 ? job->sync.inputs[0].changeset.seq : 0;
     if (reply->reset) {
         reply->more = !reply->upgrade;
-        reply->device_no = caller.device.device_no;
         status = srv_snapshot_start(&page, floor, &reply->position);
     } else if (reply->upgrade) {
         reply->position = request->position; /* what it sends is decided all the same */

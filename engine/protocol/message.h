@@ -42,6 +42,7 @@ struct sync_request {
     int64_t protocol;   /* PROTOCOL_VERSION */
     int64_t schema;     /* SCHEMA_VERSION of the engine */
     struct id instance; /* of the device's database file */
+    int64_t device_no;  /* that the device has for the instance; 0: it does not say */
     uint64_t epoch;     /* of `position`; 0: none yet */
     int64_t position;
     int64_t settled; /* every seq up to here has been settled or its rejection undone; never goes
@@ -82,7 +83,6 @@ struct sync_reply {
     bool upgrade;         /* the device's schema is too old to be served: no log, position stays */
     bool reset;           /* a snapshot of the whole scope begins at `position`: rows held are
                              stale, every bucket is loading, nothing else comes */
-    int64_t device_no;    /* with reset: of the request's instance; 0: an older server */
     uint64_t sum;         /* version sum of the scope, where position is the head; 0: absent */
     struct span sums;     /* array of [bucket, "version sum"], where the request wants them */
     struct span contents; /* array of [bucket, "content sum"], likewise */

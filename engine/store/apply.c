@@ -38,17 +38,10 @@ static daybook_status check_numbers(struct apply *apply)
         reply->safe_position > reply->head) {
         return dk_apply_bad(apply, "position, head and safe_position are out of order");
     }
-    if (reply->reset && (reply->pages.bytes != NULL || reply->log.bytes != NULL)) {
-        return dk_apply_bad(apply, "a reply that resets the position brings rows");
-    }
-    if (reply->reset && reply->device_no != 0 && reply->device_no != (int64_t)state->device_no) {
-        /* A restored server that gave the number anew, as a lease of before the restore came late:
-         * what it decides is another device's by this store's account. */
-        apply->applied->copy_detected = true;
-        return DAYBOOK_DIVERGED;
-    }
     if (reply->reset) {
-        return DAYBOOK_OK;
+        return reply->pages.bytes != NULL || reply->log.bytes != NULL
+                   ? dk_apply_bad(apply, "a reply that resets the position brings rows")
+                   : DAYBOOK_OK;
     }
     if (reply->position < state->position) {
         return dk_apply_bad(apply, "position goes back");

@@ -166,8 +166,7 @@ struct store_applied {
     int diverged; /* buckets that were found to differ: their rows are stale, to be read anew */
     int repaired; /* buckets that were found to differ earlier, and agree now */
     bool copy_detected; /* a marker or verdict is of a changeset that this file never sent, or sent
-                           another one as, or its instance has another number at the server: nothing
-                           was applied; take a new instance */
+                           another one as: nothing was applied; take a new instance */
 };
 /* One transaction: scope and evictions, verdicts, pages, log rows, position. BAD_REPLY (with
  * problem) leaves everything as it was. */

@@ -163,6 +163,7 @@ static daybook_status build_request(struct sync_run *run, const struct store_sta
         .protocol = PROTOCOL_VERSION,
         .schema = SCHEMA_VERSION,
         .instance = state->instance,
+        .device_no = state->device_no,
         .epoch = state->epoch,
         .position = state->position,
         .settled = state->settled,
@@ -348,7 +349,7 @@ static daybook_status run_round(struct sync_run *run)
         return fail(run, status, problem);
     }
     if (applied.copy_detected) {
-        return fail(run, DAYBOOK_DIVERGED, "the server knows this store as another one");
+        return fail(run, DAYBOOK_DIVERGED, "the server has a changeset that this store never sent");
     }
     if (syncer->options.applied != NULL) {
         syncer->options.applied(syncer->options.context);

@@ -55,6 +55,7 @@ struct phone {
     char token[64];
     struct id instance;
     uint64_t epoch;
+    int64_t device_no;
     int64_t position, settled, seq;
     char scope[4096];
     const char *loading; /* of the next request; NULL: none */
@@ -298,6 +299,7 @@ static inline struct phone enrol(struct world *world, const char *login)
                     wire(world, &phone.instance)));
     expect_status(&answer, 200, "\"token\"");
     (void)snprintf(phone.token, sizeof phone.token, "%s", member(world, answer.text, "token"));
+    phone.device_no = strtoll(member(world, answer.text, "device_no"), NULL, 10);
     phone.epoch = strtoull(member(world, answer.text, "epoch"), NULL, 10);
     return phone;
 }

@@ -153,23 +153,6 @@ static void test_store_settle__a_marker_with_later_changes_pending_keeps_them_on
     desk_clear(&desk);
 }
 
-static void test_store_settle__a_reset_for_another_number_changes_nothing(void **state)
-{
-    struct desk desk;
-    (void)state;
-    desk_begin(&desk);
-    uint64_t epoch = dk_store_epoch(desk.store);
-    for (int64_t other = 1; other >= 0; other--) {
-        desk.reply.reset = true;
-        desk.reply.epoch = DESK_EPOCH + 1;
-        desk.reply.device_no = desk_state(&desk).device_no + other;
-        assert_int_equal(desk_try_apply(&desk, 4, 4), DAYBOOK_OK);
-        assert_int_equal(desk.applied.copy_detected, other == 1);
-        assert_int_equal(dk_store_epoch(desk.store), other == 1 ? epoch : DESK_EPOCH + 1);
-    }
-    desk_clear(&desk);
-}
-
 static void test_store_settle__a_marker_of_another_file_changes_nothing(void **state)
 {
     struct desk desk;
@@ -461,7 +444,6 @@ int main(void)
         cmocka_unit_test(test_store_settle__a_marker_alone_settles_and_its_rows_correct),
         cmocka_unit_test(test_store_settle__provisional_values_of_the_server_go_with_the_marker),
         cmocka_unit_test(test_store_settle__a_marker_with_later_changes_pending_keeps_them_on_top),
-        cmocka_unit_test(test_store_settle__a_reset_for_another_number_changes_nothing),
         cmocka_unit_test(test_store_settle__a_marker_of_another_file_changes_nothing),
         cmocka_unit_test(test_store_settle__a_changeset_over_several_buckets_comes_whole),
         cmocka_unit_test(test_store_settle__a_marker_without_a_bucket_revives_nothing),
