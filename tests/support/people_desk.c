@@ -93,6 +93,16 @@ static int lost_number(struct lab_device *device, const struct item *item,
     return ledger_number(feature, mine + (mine[0] == '"'));
 }
 
+/* A state that lost is taken anew, from what stands. */
+static void note_state(struct people *people, struct lab_device *device, const struct item *item,
+                       const struct form *form)
+{
+    struct act act = {.people = people, .lab = people->lab, .device = device};
+    char state[40];
+    (void)snprintf(state, sizeof state, "%.*s", (int)strcspn(item->text + 1, "\""), item->text + 1);
+    people_note_step(&act, form, state, false);
+}
+
 /* A value that lost is written anew over what stands: the reader has seen that. */
 static daybook_status keep_value(struct people *people, struct lab_device *device,
                                  const struct item *item)
@@ -101,8 +111,10 @@ static daybook_status keep_value(struct people *people, struct lab_device *devic
     struct form form;
     bool found = look_at_item(people, device, item, &form);
     int feature = found ? ledger_feature(&ledger_kinds[form.kind], item->field) : -1;
-    if (feature >= 0) {
-        const struct feature *what = &ledger_kinds[form.kind].features[feature];
+    const struct feature *what = feature < 0 ? NULL : &ledger_kinds[form.kind].features[feature];
+    if (what != NULL && what->kind == FEATURE_STATE) {
+        note_state(people, device, item, &form);
+    } else if (what != NULL) {
         int number = lost_number(device, item, what);
         struct entry *entry = ledger_stage_number(&people->ledger, form.kind, form.id, feature,
                                                   device->number, number);
@@ -118,7 +130,7 @@ static daybook_status keep_value(struct people *people, struct lab_device *devic
     daybook_status status = daybook_inbox_keep_mine(device->engine, item->number, &device->error);
     lab_trace(lab, "  %d keeps %s of %s %s %s: %s", device->number, item->text, item->entity,
               item->id, item->field, daybook_status_name(status));
-    bool grouped = feature >= 0 && is_grouped(&ledger_kinds[form.kind].features[feature]);
+    bool grouped = what != NULL && is_grouped(what);
     /* INVALID: a newer number of a document, a revision, a line that went */
     if (status != DAYBOOK_INVALID || grouped) {
         people_check_status(device, status, "keep_mine");
