@@ -56,7 +56,7 @@ daybook_probe_link(-Wl,--as-needed)
 if(DAYBOOK_SANITIZE)
     target_compile_options(
         daybook_flags INTERFACE -fsanitize=${DAYBOOK_SANITIZE} -fno-sanitize-recover=all
-                                -fno-omit-frame-pointer -O1)
+                                -fno-omit-frame-pointer -O1 -g1)
     target_link_options(daybook_flags INTERFACE -fsanitize=${DAYBOOK_SANITIZE})
 else()
     # Sanitizers bring their own checks and leave symbols for the executable to resolve.

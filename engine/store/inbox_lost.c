@@ -51,6 +51,16 @@ static struct value copy_json(struct statement *statement, int column, struct ar
     return value;
 }
 
+/* What an item tells of, of the row that the statement stands on: field, mine and rest from
+ * `column` on. */
+static struct lost read_lost(struct statement *statement, int column, int64_t item,
+                             struct arena *arena)
+{
+    return (struct lost){item, copy_column(statement, column, arena),
+                         copy_json(statement, column + 1, arena),
+                         copy_json(statement, column + 2, arena)};
+}
+
 /* Reads the item, and begins the change with the record that it tells of. */
 static daybook_status load_item(struct store *store, int64_t item, struct regained *regained)
 {
@@ -74,8 +84,7 @@ static daybook_status load_item(struct store *store, int64_t item, struct regain
     }
     entity = copy_column(load, 0, arena);
     record_id = copy_column(load, 1, arena);
-    regained->lost = (struct lost){item, copy_column(load, 2, arena), copy_json(load, 3, arena),
-                                   copy_json(load, 4, arena)};
+    regained->lost = read_lost(load, 2, item, arena);
     dk_reset(load);
     if (arena->failed) {
         return DAYBOOK_NO_MEMORY;
@@ -245,10 +254,7 @@ static daybook_status add_others(struct store *store, struct regained *regained)
     }
     dk_bind_int(load, 1, regained->lost.item);
     while ((status = dk_step(load, &row)) == DAYBOOK_OK && row && regained->item_count < LOST_MAX) {
-        struct lost other = {.item = dk_column_int(load, 0)};
-        other.field = copy_column(load, 1, regained->arena);
-        other.mine = copy_json(load, 2, regained->arena);
-        other.rest = copy_json(load, 3, regained->arena);
+        struct lost other = read_lost(load, 1, dk_column_int(load, 0), regained->arena);
         status = regained->arena->failed ? DAYBOOK_NO_MEMORY : add_other(regained, &other);
         if (status != DAYBOOK_OK) {
             break;

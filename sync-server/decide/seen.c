@@ -59,7 +59,8 @@ daybook_status srv_decide_seen(struct decision *decision, enum seen *seen,
     bool repeat = changeset->seq <= decision->author->decided;
     bool own = found && before->device_no == decision->author->device_no;
     bool same = found && same_content(decision, before);
-    bool taken = false; /* by another changeset: what others adopted of this instance is not here */
+    /* By another changeset. What others have adopted of this instance is not under its seq. */
+    bool taken = own && before->seq != changeset->seq;
     if (repeat && same && !own) {
         status =
             srv_store_has_seq(decision->store, decision->author->device_no, changeset->seq, &taken);
@@ -73,8 +74,7 @@ daybook_status srv_decide_seen(struct decision *decision, enum seen *seen,
         return DAYBOOK_OK;
     }
     if (repeat) {
-        bool here = same && !taken && (!own || before->seq == changeset->seq);
-        *seen = here ? SEEN_REPEAT : SEEN_DIVERGED;
+        *seen = same && !taken ? SEEN_REPEAT : SEEN_DIVERGED;
     } else if (own) {
         *seen = SEEN_DIVERGED; /* one instance sends an id under one seq */
     } else {

@@ -68,8 +68,6 @@ static void test_copy__restored_backup_loses_nothing_and_doubles_nothing(void **
     li = copy;
 }
 
-/* Both go on with the token that they share: the one that comes second takes a new instance, once,
- * and then they live beside each other. */
 /* The phone had recorded something under a number that the restored one gives to something else;
  * then that one is copied, too, and both come. What the lost phone had recorded has a verdict of
  * its own to tell: the customer had moved. */
@@ -107,6 +105,8 @@ static void test_copy__a_copy_of_a_restored_phone(void **state)
     assert_int_equal(company_visits(&company, "on the phone of two"), 1);
 }
 
+/* Both go on with the token that they share: the one that comes second takes a new instance, once,
+ * and then they live beside each other. */
 static void test_copy__two_copies_at_work_lose_nothing(void **state)
 {
     (void)state;

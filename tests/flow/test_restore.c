@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -71,18 +72,11 @@ static int tear_down(void **state)
 /* Changesets that are settled and kept. */
 static int64_t kept(struct rep *rep)
 {
-    sqlite3 *database = NULL;
-    sqlite3_stmt *count = NULL;
-    assert_int_equal(sqlite3_open_v2(rep->device.path, &database, SQLITE_OPEN_READONLY, NULL),
-                     SQLITE_OK);
-    assert_int_equal(sqlite3_prepare_v2(database, "SELECT count(*) FROM outbox WHERE verdict = 9",
-                                        -1, &count, NULL),
-                     SQLITE_OK);
-    assert_int_equal(sqlite3_step(count), SQLITE_ROW);
-    int64_t number = sqlite3_column_int64(count, 0);
-    assert_int_equal(sqlite3_finalize(count), SQLITE_OK);
-    assert_int_equal(sqlite3_close(database), SQLITE_OK);
-    return number;
+    char number[24];
+    return strtoll(device_file_text(rep->device.path,
+                                    "SELECT count(*) FROM outbox WHERE verdict = 9", number,
+                                    sizeof number),
+                   NULL, 10);
 }
 
 /* Runs SQL on the closed store of a device. */
@@ -438,22 +432,13 @@ static void test_restore__what_was_seen_of_the_lost_log_counts_no_more(void **st
 /* The instance in a device's file as the wire has it, and its token. */
 static void read_identity(struct rep *rep, char instance[CLIENT_ID_SIZE], char token[64])
 {
-    sqlite3 *database = NULL;
-    sqlite3_stmt *read = NULL;
-    char uuid[DAYBOOK_ID_SIZE];
-    assert_int_equal(sqlite3_open_v2(rep->device.path, &database, SQLITE_OPEN_READONLY, NULL),
-                     SQLITE_OK);
-    assert_int_equal(sqlite3_prepare_v2(database, "SELECT lower(hex(instance)), token FROM meta",
-                                        -1, &read, NULL),
-                     SQLITE_OK);
-    assert_int_equal(sqlite3_step(read), SQLITE_ROW);
-    const char *hex = (const char *)sqlite3_column_text(read, 0);
+    char hex[33], uuid[DAYBOOK_ID_SIZE];
+    (void)device_file_text(rep->device.path, "SELECT token FROM meta", token, 64);
+    (void)device_file_text(rep->device.path, "SELECT lower(hex(instance)) FROM meta", hex,
+                           sizeof hex);
     (void)snprintf(uuid, sizeof uuid, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12, hex + 16,
                    hex + 20);
     client_id(uuid, instance);
-    (void)snprintf(token, 64, "%s", (const char *)sqlite3_column_text(read, 1));
-    assert_int_equal(sqlite3_finalize(read), SQLITE_OK);
-    assert_int_equal(sqlite3_close(database), SQLITE_OK);
 }
 
 /* The lease of before comes once more, to the restored server: that gives the instance another

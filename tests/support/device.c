@@ -6,6 +6,8 @@
 
 #include "tests/support/folder.h"
 
+#include <sqlite3.h>
+
 #include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -256,4 +258,25 @@ daybook_sync_status device_status(struct device *device)
     daybook_sync_status status = DAYBOOK_SYNC_STATUS_INIT;
     device_must(daybook_get_status(device->engine, &status), NULL);
     return status;
+}
+
+const char *device_file_text(const char *path, const char *sql, char *out, size_t size)
+{
+    sqlite3 *database = NULL;
+    sqlite3_stmt *statement = NULL;
+    out[0] = '\0';
+    int result = sqlite3_open_v2(path, &database, SQLITE_OPEN_READONLY, NULL);
+    if (result == SQLITE_OK) {
+        result = sqlite3_prepare_v2(database, sql, -1, &statement, NULL);
+    }
+    if (result != SQLITE_OK) {
+        print_error("%s: %s: %s\n", path, sql, sqlite3_errmsg(database));
+        fail();
+    }
+    if (sqlite3_step(statement) == SQLITE_ROW && sqlite3_column_text(statement, 0) != NULL) {
+        (void)snprintf(out, size, "%s", (const char *)sqlite3_column_text(statement, 0));
+    }
+    (void)sqlite3_finalize(statement);
+    (void)sqlite3_close(database);
+    return out;
 }

@@ -55,6 +55,9 @@ int64_t device_int(struct device *device, const char *sql);
 const char *device_text(struct device *device, const char *sql);
 /* The same with one UUID text bound as parameter 1. */
 const char *device_text_of(struct device *device, const char *sql, const char *id);
+/* The first text of a query on a store's file, by a connection of its own; "" for none. `out` holds
+ * it. */
+const char *device_file_text(const char *path, const char *sql, char *out, size_t size);
 daybook_sync_status device_status(struct device *device);
 
 /* Ends the test where a call did not end as it should. */

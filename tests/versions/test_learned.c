@@ -86,10 +86,10 @@ static void proposals_in(const int order[3])
     char wanted[300];
     (void)snprintf(wanted, sizeof wanted, "%s\"A\"openli,%s\"C\"openli", shop, other);
     assert_string_equal(server_text(&company.server, proposals), wanted);
-    assert_string_equal(file_text(li.store,
-                                  "SELECT group_concat(mine || theirs) FROM inbox"
-                                  " WHERE kind = 'proposed' AND mine = '\"A\"'",
-                                  text, sizeof text),
+    assert_string_equal(device_file_text(li.store,
+                                         "SELECT group_concat(mine || theirs) FROM inbox"
+                                         " WHERE kind = 'proposed' AND mine = '\"A\"'",
+                                         text, sizeof text),
                         "\"A\"\"B\"");
     (void)pocket_run(&boss, "let wish SELECT id FROM proposal WHERE proposed_value = '\"A\"'\n"
                             "patch proposal $wish {\"status\":\"accepted\"}\nsync");

@@ -69,13 +69,13 @@ static bool some_record(struct day *day, const struct pocket *pocket, const char
 {
     char sql[200], count[20];
     (void)snprintf(sql, sizeof sql, "SELECT count(*) FROM %s", entity);
-    int rows = (int)strtol(file_text(pocket->store, sql, count, sizeof count), NULL, 10);
+    int rows = (int)strtol(device_file_text(pocket->store, sql, count, sizeof count), NULL, 10);
     if (rows == 0) {
         return false;
     }
     (void)snprintf(sql, sizeof sql, "SELECT id FROM %s ORDER BY id_key LIMIT 1 OFFSET %d", entity,
                    pick(day, rows));
-    (void)file_text(pocket->store, sql, id, DAYBOOK_ID_SIZE);
+    (void)device_file_text(pocket->store, sql, id, DAYBOOK_ID_SIZE);
     return true;
 }
 

@@ -67,19 +67,20 @@ static int tear_down(void **state)
 /* All columns of the outbox, in one text. */
 static void read_outbox(const char *store, char *out, size_t size)
 {
-    (void)file_text(store,
-                    "SELECT group_concat(seq || ' ' || hex(id) || ' ' || verdict || ' ' || position"
-                    " || ' ' || made_ms || ' ' || stamp || ' ' || others || ' ' || size || ' ' ||"
-                    " coalesce(hex(made), '-') || ' ' || hex(body), char(10))"
-                    " FROM (SELECT * FROM outbox ORDER BY seq)",
-                    out, size);
+    (void)device_file_text(
+        store,
+        "SELECT group_concat(seq || ' ' || hex(id) || ' ' || verdict || ' ' || position"
+        " || ' ' || made_ms || ' ' || stamp || ' ' || others || ' ' || size || ' ' ||"
+        " coalesce(hex(made), '-') || ' ' || hex(body), char(10))"
+        " FROM (SELECT * FROM outbox ORDER BY seq)",
+        out, size);
     assert_in_range(strlen(out), 100, size - 2);
 }
 
 static int64_t user_version(const char *store)
 {
     char text[40];
-    return strtoll(file_text(store, "PRAGMA user_version", text, sizeof text), NULL, 10);
+    return strtoll(device_file_text(store, "PRAGMA user_version", text, sizeof text), NULL, 10);
 }
 
 /* The store shows under the newer engine what it should, and all of it arrives. */
@@ -93,10 +94,10 @@ static void check_upgraded(struct pocket *pocket)
     assert_pocket(pocket, "customer", gone, "name", "");
     assert_string_equal(store_extra(pocket->store, "customer", shop), "");
     assert_string_equal(
-        file_text(pocket->store, "SELECT score || remark FROM survey", text, sizeof text),
+        device_file_text(pocket->store, "SELECT score || remark FROM survey", text, sizeof text),
         "4friendly");
     assert_string_equal(
-        file_text(pocket->store, "SELECT count(*) FROM raw_record", text, sizeof text), "0");
+        device_file_text(pocket->store, "SELECT count(*) FROM raw_record", text, sizeof text), "0");
 }
 
 static void check_arrived(struct pocket *pocket)

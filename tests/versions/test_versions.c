@@ -130,11 +130,12 @@ static void sent_by_the_older_device(bool seen)
     assert_pocket(&li, "quote", quote, "remark", seen ? "by Li" : "");
     assert_pocket(&li, "quote_line", line, "unit", seen ? "box" : "");
     char text[100];
-    assert_string_equal(file_text(li.store,
-                                  "SELECT q.status || ' ' || q.remark || ' ' || l.unit FROM quote q"
-                                  " JOIN quote_line l ON l.quote_id = q.id WHERE q.rev = 2",
-                                  text, sizeof text),
-                        seen ? "" : "draft by Li box");
+    assert_string_equal(
+        device_file_text(li.store,
+                         "SELECT q.status || ' ' || q.remark || ' ' || l.unit FROM quote q"
+                         " JOIN quote_line l ON l.quote_id = q.id WHERE q.rev = 2",
+                         text, sizeof text),
+        seen ? "" : "draft by Li box");
     server_become(&company.server, NEWER_SERVER);
     world_settle(&company, everybody);
     assert_server(&company, "quote", quote, "remark", seen ? "by Li" : "");
@@ -468,7 +469,8 @@ static void test_versions__older_server_keeps_what_it_cannot_read(void **state)
     /* What is quarantined stays in view. */
     char text[100];
     assert_string_equal(
-        file_text(li.store, "SELECT score || remark FROM survey", text, sizeof text), "5friendly");
+        device_file_text(li.store, "SELECT score || remark FROM survey", text, sizeof text),
+        "5friendly");
     rep_sync(wang);
     assert_int_equal(rep_count(wang, "SELECT count(*) FROM visit", NULL), 1);
     assert_int_equal(rep_count(wang, "SELECT count(*) FROM customer", NULL), 1);

@@ -173,28 +173,6 @@ static inline void world_open(struct company *company, struct rep **wang, struct
 
 /* ---- looking */
 
-/* The first text of a query on a file, by a connection of its own; "" for none. `out` holds it. */
-static inline const char *file_text(const char *path, const char *sql, char *out, size_t size)
-{
-    sqlite3 *database = NULL;
-    sqlite3_stmt *statement = NULL;
-    out[0] = '\0';
-    int result = sqlite3_open_v2(path, &database, SQLITE_OPEN_READONLY, NULL);
-    if (result == SQLITE_OK) {
-        result = sqlite3_prepare_v2(database, sql, -1, &statement, NULL);
-    }
-    if (result != SQLITE_OK) {
-        print_error("%s: %s: %s\n", path, sql, sqlite3_errmsg(database));
-        fail();
-    }
-    if (sqlite3_step(statement) == SQLITE_ROW && sqlite3_column_text(statement, 0) != NULL) {
-        (void)snprintf(out, size, "%s", (const char *)sqlite3_column_text(statement, 0));
-    }
-    (void)sqlite3_finalize(statement);
-    (void)sqlite3_close(database);
-    return out;
-}
-
 /* One field of one record in a store, "" for none; whatever version wrote it. */
 static inline const char *store_field(const char *path, const char *entity, const char *id,
                                       const char *field)
@@ -202,7 +180,7 @@ static inline const char *store_field(const char *path, const char *entity, cons
     static char text[POCKET_TEXT];
     char sql[400];
     (void)snprintf(sql, sizeof sql, "SELECT %s FROM %s WHERE id = '%s'", field, entity, id);
-    return file_text(path, sql, text, sizeof text);
+    return device_file_text(path, sql, text, sizeof text);
 }
 
 #define assert_pocket(pocket, entity, id, field, value)                                            \
@@ -218,7 +196,7 @@ static inline const char *store_extra(const char *path, const char *entity, cons
     (void)snprintf(sql, sizeof sql,
                    "SELECT r.extra FROM r_%s r JOIN %s v ON v.id_key = r.id WHERE v.id = '%s'",
                    entity, entity, id);
-    return file_text(path, sql, text, sizeof text);
+    return device_file_text(path, sql, text, sizeof text);
 }
 
 /* Everybody is in step and has what the server has, as far as both know it, and nobody has had to
