@@ -9,7 +9,9 @@ set -u
 cd "$(dirname "$0")/.." || exit 2
 . tests/support/setup.sh
 
-all_labels="unit wire flow sim model vfs kill history fuzz tidy install clang asan tsan"
+# Those of the release build run as one, side by side; the others each have a build of their own.
+release_labels="unit wire flow sim model vfs kill history fuzz tidy install"
+all_labels="$release_labels libfuzzer clang asan tsan"
 
 usage() {
     cat <<EOF
@@ -20,14 +22,17 @@ Without a label all of these run: $all_labels
   vfs                                a disk that goes wrong at each of its operations
   kill                               processes killed while they write
   history                            ten devices and a server under faults; what they saw is judged
-  fuzz                               the corpora in the release build, and libFuzzer with ASan and
-                                     UBSan, DAYBOOK_FUZZ_SECONDS (5) for each target
+  fuzz                               the corpora of the fuzzers, each input once
+  libfuzzer                          libFuzzer with ASan and UBSan, DAYBOOK_FUZZ_SECONDS (5) for
+                                     each target
   clang                              the whole tree compiles without a warning with clang
-  asan                               unit, flow and sim under AddressSanitizer and UBSan
-  tsan                               what has threads under ThreadSanitizer
+  asan                               unit, sim and a share of the flows under AddressSanitizer,
+                                     LeakSanitizer and UndefinedBehaviorSanitizer
+  tsan                               what has threads under ThreadSanitizer, with the same flows
   coverage                           unit, wire and flow; prints the share of lines run (needs gcov)
   drill                              known bugs, planted one at a time: which label catches each
-full gives sim, vfs, kill, history and fuzz the shares for a release, which take hours. Any range:
+full gives sim, vfs, kill, history and libfuzzer the shares for a release, and the sanitizers all
+flows; it takes hours. Any range:
   DAYBOOK_SIM_FIRST=n DAYBOOK_SIM_SEEDS=m sh tests/run.sh sim
   DAYBOOK_HISTORY_RUNS=100 DAYBOOK_HISTORY_SECONDS=100 sh tests/run.sh history
   DAYBOOK_VFS_PLAYS=0 sh tests/run.sh vfs          every point of every flow
@@ -64,11 +69,14 @@ for argument in "$@"; do
 done
 [ -n "$labels" ] || labels=$all_labels
 jobs=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
-# Half of the time a test waits, for a disk or a server; under a sanitizer it does not.
+# Half of the time a test waits, for a disk, a server or the clock.
 test_jobs=$((2 * jobs))
 
+# A copy of the tree that a test builds finds in ccache what has been built here.
+export CCACHE_BASEDIR="$PWD" CCACHE_NOHASHDIR=1
+
 # ---- build and run -------------------------------------------------------------------------------
-# Builds one preset once; says so in built_<preset>. Arguments: preset.
+# Builds one preset once; says so in built_<preset>. Arguments: preset, target (all).
 build() {
     state_name=built_$(echo "$1" | tr - _)
     eval "state=\${$state_name:-}"
@@ -80,8 +88,8 @@ build() {
             linker="$linker -DCMAKE_SHARED_LINKER_FLAGS=-fuse-ld=mold"
         fi
         # shellcheck disable=SC2086
-        if { cmake --preset "$1" $linker && cmake --build --preset "$1" -j "$jobs"; } \
-            >"build/$1.log" 2>&1; then
+        if { cmake --preset "$1" $linker &&
+            cmake --build --preset "$1" -j "$jobs" ${2:+--target "$2"}; } >"build/$1.log" 2>&1; then
             state=good
         else
             state=bad
@@ -99,21 +107,47 @@ note() {
     printf '%s\t%s\t%s\t%s\t%s\n' "$@" >>build/results
 }
 
-# Runs the tests whose ctest labels match. Arguments: label for the table, preset, expression.
+# Runs the tests of a build whose ctest labels match, and leaves a report of that name. Arguments:
+# report, preset, expression.
 run_tests() {
-    if ! build "$2"; then
-        note "$1" 0 1 0 "the $2 build failed"
-        return
-    fi
     echo "== $1"
-    report="$PWD/build/$1.xml"
-    rm -f "$report"
+    rm -f "build/$1.xml"
     $no_aslr ctest --test-dir "build/$2" -L "$3" -j "$test_jobs" --output-on-failure \
         --no-tests=ignore \
         --test-output-size-passed 1000000 --test-output-size-failed 1000000 \
-        --output-junit "$report" >"build/$1.ctest.log" 2>&1
+        --output-junit "$PWD/build/$1.xml" >"build/$1.ctest.log" 2>&1
     grep -E '^ *[0-9]+/[0-9]+ ' "build/$1.ctest.log"
-    python3 tests/summary.py "$1" "$report" build/results
+}
+
+# All of the labels that the release build has, one line of the table for each.
+run_release_labels() {
+    if ! build release; then
+        for label in "$@"; do
+            note "$label" 0 1 0 "the release build failed"
+        done
+        return
+    fi
+    run_tests release release "^($(echo "$*" | tr ' ' '|'))\$"
+    for label in "$@"; do
+        ctest --test-dir build/release -N -L "^$label\$" |
+            sed -n 's/^ *Test *#[0-9]*: //p' >"build/$label.names"
+        python3 tests/summary.py "$label" build/release.xml build/results "build/$label.names"
+        # What the runs were like: a fault that never struck proves nothing.
+        if [ "$label" = history ]; then
+            sed -n '/<testcase name="history_/,/<\/testcase>/{
+                s/^.*<system-out>//; /^replay: /p; /^  [0-9a-z]/p; }' build/release.xml
+        fi
+    done
+}
+
+# The tests of a sanitizer's build. Arguments: label, preset, expression, target of the build (all).
+run_sanitized() {
+    if build "$2" "${4:-}"; then
+        run_tests "$1" "$2" "$3"
+        python3 tests/summary.py "$1" "build/$1.xml" build/results
+    else
+        note "$1" 0 1 0 "the $2 build failed"
+    fi
 }
 
 # ThreadSanitizer of gcc 12 cannot place its memory under some kernels' address randomisation: finds
@@ -135,34 +169,7 @@ tsan_works() {
 run_label() {
     no_aslr=""
     case "$1" in
-    clang)
-        if build clang-release; then
-            note clang 1 0 0 ""
-        else
-            note clang 0 1 0 "the clang-release build failed"
-        fi
-        ;;
-    asan)
-        test_jobs=$jobs
-        [ $full = no ] || DAYBOOK_SIM_SEEDS=100
-        run_tests asan asan '^(unit|flow|sim)$'
-        ;;
-    tsan)
-        test_jobs=$jobs
-        [ $full = no ] || DAYBOOK_SIM_SEEDS=20
-        if tsan_works; then
-            run_tests tsan tsan '^threads$'
-        else
-            note tsan 0 0 1 "ThreadSanitizer does not run under this kernel"
-        fi
-        ;;
-    history)
-        run_tests history release '^history$'
-        # What the runs were like: a fault that never struck proves nothing.
-        sed -n 's/^.*<system-out>//; /^replay: /p; /^  [0-9a-z]/p' build/history.xml
-        ;;
-    fuzz)
-        run_tests fuzz release '^fuzz$'
+    libfuzzer)
         if ! build fuzz; then
             note libfuzzer 0 1 0 "the fuzz build failed"
         elif sh tests/fuzz/fuzz.sh build/fuzz; then
@@ -171,8 +178,29 @@ run_label() {
             note libfuzzer 0 1 0 "an input failed"
         fi
         ;;
+    clang)
+        if build clang-asan; then
+            note clang 1 0 0 ""
+        else
+            note clang 0 1 0 "the clang-asan build failed"
+        fi
+        ;;
+    asan)
+        expression='^(unit|share|sim)$'
+        [ $full = no ] || expression='^(unit|flow|sim|model)$' DAYBOOK_SIM_SEEDS=100
+        run_sanitized asan clang-asan "$expression"
+        ;;
+    tsan)
+        expression='^(threads|share|sim)$'
+        [ $full = no ] || expression='^(threads|flow|sim)$' DAYBOOK_SIM_SEEDS=20
+        if tsan_works; then
+            run_sanitized tsan tsan "$expression" threaded
+        else
+            note tsan 0 0 1 "ThreadSanitizer does not run under this kernel"
+        fi
+        ;;
     coverage)
-        run_tests coverage coverage '^(unit|wire|flow)$'
+        run_sanitized coverage coverage '^(unit|wire|flow)$'
         python3 tests/coverage.py build/coverage
         ;;
     drill)
@@ -182,13 +210,21 @@ run_label() {
             note drill 0 1 0 "a planted bug was not caught"
         fi
         ;;
-    *) run_tests "$1" release "^$1\$" ;;
     esac
 }
 
 mkdir -p build
 install_packages "$build_packages $test_packages" "$install"
 : >build/results
+released=""
+for label in $labels; do
+    case " $release_labels " in
+    *" $label "*) released="$released $label" ;;
+    esac
+done
+no_aslr=""
+# shellcheck disable=SC2086
+[ -z "$released" ] || run_release_labels $released
 for label in $labels; do
     run_label "$label"
 done

@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Counts test results for tests/run.sh.
 
-summary.py LABEL JUNIT RESULTS   appends "label passed failed skipped why", tab-separated
+summary.py LABEL JUNIT RESULTS [NAMES]
+                                 appends "label passed failed skipped why", tab-separated; of the
+                                 tests in the file NAMES, a line each, where it is given
 summary.py --table RESULTS       prints the table and the last line; exit code 0: nothing failed
 
 A cmocka executable counts once per test function; anything else counts once. A program that crashed
@@ -42,15 +44,22 @@ def count_case(case):
     return len(passed), 1, len(skipped), [f"{name}: failed"] + reasons
 
 
-def summarize(label, junit, results):
+def summarize(label, junit, results, names=None):
     """Appends the line of one label."""
     total = [0, 0, 0]
     reasons = []
     try:
-        cases = xml.etree.ElementTree.parse(junit).getroot().iter("testcase")
+        cases = list(xml.etree.ElementTree.parse(junit).getroot().iter("testcase"))
     except (OSError, xml.etree.ElementTree.ParseError) as error:
         cases = []
         reasons.append(f"no report: {error.__class__.__name__}")
+    if names is not None:
+        with open(names, encoding="utf-8") as file:
+            wanted = set(file.read().split())
+        cases = [case for case in cases if case.get("name") in wanted]
+        missing = wanted - {case.get("name") for case in cases}
+        total[1] += len(missing)
+        reasons += [f"{name}: not in the report" for name in sorted(missing)]
     for case in cases:
         counts = count_case(case)
         if counts[1]:
@@ -80,6 +89,6 @@ def table(results):
 if __name__ == "__main__":
     if len(sys.argv) == 3 and sys.argv[1] == "--table":
         sys.exit(table(sys.argv[2]))
-    if len(sys.argv) != 4:
+    if len(sys.argv) not in (4, 5):
         sys.exit(__doc__)
     summarize(*sys.argv[1:])

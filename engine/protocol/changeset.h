@@ -59,7 +59,8 @@ bool dk_changeset_decode(char *bytes, size_t length, struct arena *arena,
  * memory (arena->failed). */
 bool dk_changeset_read(char *bytes, size_t length, struct arena *arena,
                        struct changeset *changeset);
-/* Only the header members and the number of rows are read; `bytes` stay as they are. */
+/* Only the header members and the number of rows are read; `bytes` stay as they are. For what
+ * dk_changeset_encode wrote: it refuses a member's name with an escape, which decoding takes. */
 bool dk_changeset_peek(const char *bytes, size_t length, struct changeset *header);
 
 #endif

@@ -404,21 +404,33 @@ static daybook_status drop_views(struct store *store)
     return status;
 }
 
-/* Adds a column where the table lacks it. */
+/* The table lacks it. */
 static daybook_status add_column(struct store *store, const char *table, const char *column,
                                  const char *type)
 {
     char sql[512];
-    int64_t there = 0;
-    (void)dk_text_format(sql, sizeof sql,
-                         "SELECT count(*) FROM pragma_table_info('%s') WHERE name='%s'", table,
-                         column);
-    daybook_status status = read_number(store, sql, &there);
-    if (status == DAYBOOK_OK && there == 0) {
-        (void)dk_text_format(sql, sizeof sql, "ALTER TABLE %s ADD COLUMN %s %s", table, column,
-                             type);
-        status = dk_database_run(&store->database, sql);
+    (void)dk_text_format(sql, sizeof sql, "ALTER TABLE %s ADD COLUMN %s %s", table, column, type);
+    return dk_database_run(&store->database, sql);
+}
+
+/* Sets a bit for each of the entity's fields that the table has a column for. */
+static daybook_status read_columns(struct store *store, const struct entity *entity,
+                                   const char *table, uint64_t *there)
+{
+    char sql[512];
+    sqlite3_stmt *statement = NULL;
+    (void)dk_text_format(sql, sizeof sql, "SELECT name FROM pragma_table_info('%s')", table);
+    int result = sqlite3_prepare_v2(store->database.handle, sql, -1, &statement, NULL);
+    *there = 0;
+    while (result == SQLITE_OK || result == SQLITE_ROW) {
+        result = sqlite3_step(statement);
+        const char *name =
+            result == SQLITE_ROW ? (const char *)sqlite3_column_text(statement, 0) : NULL;
+        int field = name == NULL ? -1 : dk_entity_field(entity, name, strlen(name), 0);
+        *there |= field < 0 ? 0 : UINT64_C(1) << field;
     }
+    daybook_status status = dk_database_status(&store->database, result);
+    (void)sqlite3_finalize(statement);
     return status;
 }
 
@@ -426,11 +438,14 @@ static daybook_status add_column(struct store *store, const char *table, const c
 static daybook_status add_columns(struct store *store, const struct entity *entity)
 {
     char table[sizeof "r_" + LIMIT_LABEL_BYTES];
-    daybook_status status = DAYBOOK_OK;
+    uint64_t there;
     (void)dk_text_format(table, sizeof table, "r_%s", entity->name);
+    daybook_status status = read_columns(store, entity, table, &there);
     for (int i = 0; i < entity->field_count && status == DAYBOOK_OK; i++) {
         const struct field *field = &entity->fields[i];
-        status = add_column(store, table, field->name, sql_type(field->type));
+        if ((there >> i & 1) == 0) {
+            status = add_column(store, table, field->name, sql_type(field->type));
+        }
     }
     return status;
 }
@@ -450,7 +465,12 @@ static daybook_status make_entities(struct store *store)
     for (int kind = 0; kind < ENTITY_COUNT && status == DAYBOOK_OK; kind++) {
         status = add_columns(store, dk_entity(kind));
     }
+    int64_t rest = 0;
     if (status == DAYBOOK_OK) {
+        status = read_number(
+            store, "SELECT count(*) FROM pragma_table_info('inbox_item') WHERE name='rest'", &rest);
+    }
+    if (status == DAYBOOK_OK && rest == 0) {
         status = add_column(store, "inbox_item", "rest", "TEXT");
     }
     if (status == DAYBOOK_OK) {

@@ -11,15 +11,20 @@ server=""
 trap '[ -z "$server" ] || kill "$server" 2>/dev/null; rm -rf "$folder"' EXIT INT TERM
 page=$root/examples/add_an_entity.md
 
+built=$folder/tree/build/release
+# What ccache has of this tree's release build is that of the copy's, too: all paths within them are
+# the same.
+export CCACHE_BASEDIR="$folder/tree" CCACHE_NOHASHDIR=1
+
 build() {
-    { cmake -S "$folder/tree" -B "$folder/build" -G Ninja -DDAYBOOK_BUILD_TESTS=OFF &&
-        cmake --build "$folder/build" -j 2 --target daybook-server example_device; } \
+    (cd "$folder/tree" && cmake --preset release -DDAYBOOK_BUILD_TESTS=OFF &&
+        cmake --build --preset release -j 2 --target daybook-server example_device) \
         >"$folder/log" 2>&1 || { tail -n 30 "$folder/log" && exit 1; }
 }
 
 start() {
     : >"$folder/out" # else the address of the server before may be read
-    "$folder/build/daybook-server" serve --data "$folder/data" --listen 127.0.0.1:0 \
+    "$built/daybook-server" serve --data "$folder/data" --listen 127.0.0.1:0 \
         >"$folder/out" 2>"$folder/err" &
     server=$!
     tries=0
@@ -31,7 +36,7 @@ start() {
 }
 
 on() {
-    "$folder/build/examples/device" "$folder/$1.db" "$url" "$folder/data/ca.crt"
+    "$built/examples/device" "$folder/$1.db" "$url" "$folder/data/ca.crt"
 }
 
 mkdir "$folder/tree"
@@ -41,9 +46,9 @@ mkdir "$folder/tree"
 build
 start
 for login in wang li; do
-    "$folder/build/daybook-server" user add $login --territory East --data "$folder/data" \
+    "$built/daybook-server" user add $login --territory East --data "$folder/data" \
         >"$folder/user"
-    code=$("$folder/build/daybook-server" enrol $login --data "$folder/data" | tail -n 1)
+    code=$("$built/daybook-server" enrol $login --data "$folder/data" | tail -n 1)
     printf 'enrol %s\nsync\n' "$code" | on $login
 done
 printf 'put customer {"name":"Shop"}\n' | on wang

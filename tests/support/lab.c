@@ -148,8 +148,8 @@ static struct power *disk_of(const struct lab *lab, const char *path)
     return lab->disk;
 }
 
-/* Opening a database costs more than most queries, so that each stays open. */
-sqlite3 *lab_reader(struct lab *lab, const char *path)
+/* The connection to the database in this file, which stays open. */
+static struct lab_reader *reader_of(struct lab *lab, const char *path)
 {
     struct lab_reader *reader = lab->readers;
     while (reader->path[0] != '\0' && strcmp(reader->path, path) != 0) {
@@ -164,16 +164,38 @@ sqlite3 *lab_reader(struct lab *lab, const char *path)
         }
         (void)sqlite3_busy_timeout(reader->database, 10000);
     }
-    return reader->database;
+    return reader;
+}
+
+sqlite3_stmt *lab_query(struct lab *lab, const char *path, const char *sql)
+{
+    struct lab_reader *reader = reader_of(lab, path);
+    uint64_t hash = UINT64_C(0xCBF29CE484222325);
+    for (const char *at = sql; *at != '\0'; at++) {
+        hash = (hash ^ (unsigned char)*at) * UINT64_C(0x100000001B3);
+    }
+    sqlite3_stmt **place = &reader->asked[(hash >> 32) % LAB_QUERIES];
+    if (*place == NULL || strcmp(sqlite3_sql(*place), sql) != 0) {
+        (void)sqlite3_finalize(*place);
+        if (sqlite3_prepare_v2(reader->database, sql, -1, place, NULL) != SQLITE_OK) {
+            lab_fail(lab, "%s: %s: %s", path, sql, sqlite3_errmsg(reader->database));
+        }
+    }
+    return *place;
 }
 
 /* Before the file is closed by its owner, who is to leave one file without a journal. */
 void lab_close_reader(struct lab *lab, const char *path)
 {
     for (int i = 0; i < LAB_READERS; i++) {
-        if (strcmp(lab->readers[i].path, path) == 0) {
-            (void)sqlite3_close(lab->readers[i].database);
-            lab->readers[i].database = NULL;
+        struct lab_reader *reader = &lab->readers[i];
+        if (strcmp(reader->path, path) == 0) {
+            for (int query = 0; query < LAB_QUERIES; query++) {
+                (void)sqlite3_finalize(reader->asked[query]);
+                reader->asked[query] = NULL;
+            }
+            (void)sqlite3_close(reader->database);
+            reader->database = NULL;
         }
     }
 }
@@ -183,20 +205,16 @@ static const char *first_text(struct lab *lab, const char *path, const char *sql
     static char text[TEXT_SIZE];
     struct power *disk = disk_of(lab, path);
     power_spare(disk, true);
-    sqlite3 *database = lab_reader(lab, path);
-    sqlite3_stmt *statement = NULL;
+    sqlite3_stmt *statement = lab_query(lab, path, sql);
     text[0] = '\0';
-    int result = sqlite3_prepare_v2(database, sql, -1, &statement, NULL);
-    if (result == SQLITE_OK) {
-        result = sqlite3_step(statement);
-    }
+    int result = sqlite3_step(statement);
     if (result == SQLITE_ROW && sqlite3_column_text(statement, 0) != NULL) {
         (void)snprintf(text, sizeof text, "%s", (const char *)sqlite3_column_text(statement, 0));
     }
     if (result != SQLITE_ROW && result != SQLITE_DONE) {
-        lab_fail(lab, "%s: %s: %s", path, sql, sqlite3_errmsg(database));
+        lab_fail(lab, "%s: %s: %s", path, sql, sqlite3_errmsg(sqlite3_db_handle(statement)));
     }
-    (void)sqlite3_finalize(statement);
+    (void)sqlite3_reset(statement);
     power_spare(disk, false);
     return text;
 }

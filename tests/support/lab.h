@@ -24,6 +24,7 @@
 #define LAB_USERS 5
 #define LAB_CUSTOMERS 200
 #define LAB_READERS (LAB_DEVICES + 1)
+#define LAB_QUERIES 256 /* that stay prepared, of a database */
 #define LAB_START_MS INT64_C(1795000000000)
 
 /* What the laboratory does to a device or to the server; each is counted. */
@@ -126,10 +127,11 @@ struct lab_customer {
     int kin;       /* the same for all that ever were one, also where a restore has parted them */
 };
 
-/* A read-only connection to a database of a device or the server. */
+/* A read-only connection to a database of a device or the server, and what was asked of it. */
 struct lab_reader {
     char path[320];
     struct sqlite3 *database; /* NULL: not open now */
+    struct sqlite3_stmt *asked[LAB_QUERIES];
 };
 
 struct lab {
@@ -256,8 +258,9 @@ void lab_begin_step(struct lab *lab, int step);
 /* What must hold of the server at any time. */
 void lab_check_server(struct lab *lab);
 
-/* A connection to the database in this file, the laboratory's. */
-struct sqlite3 *lab_reader(struct lab *lab, const char *path);
+/* A query over the database in this file, to be stepped through and then reset: it stays prepared,
+ * which costs more than most queries take. */
+struct sqlite3_stmt *lab_query(struct lab *lab, const char *path, const char *sql);
 /* The first column of the first row, "" for none. Valid until the next call. */
 const char *lab_device_text(struct lab_device *device, const char *sql);
 const char *lab_server_text(struct lab *lab, const char *sql);

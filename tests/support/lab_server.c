@@ -212,15 +212,11 @@ bool lab_recover(struct lab *lab)
 static void each_row(struct lab *lab, const char *sql,
                      void (*row)(struct lab *lab, sqlite3_stmt *statement))
 {
-    sqlite3 *database = lab_reader(lab, lab->database);
-    sqlite3_stmt *statement = NULL;
-    if (sqlite3_prepare_v2(database, sql, -1, &statement, NULL) != SQLITE_OK) {
-        lab_fail(lab, "%s: %s", sql, sqlite3_errmsg(database));
-    }
+    sqlite3_stmt *statement = lab_query(lab, lab->database, sql);
     while (sqlite3_step(statement) == SQLITE_ROW) {
         row(lab, statement);
     }
-    (void)sqlite3_finalize(statement);
+    (void)sqlite3_reset(statement);
 }
 
 static const char *column(sqlite3_stmt *statement, int number)

@@ -33,11 +33,7 @@ static void add_text(struct ledger_text *found, const char *text)
 static void add_query(struct ledger *ledger, struct ledger_text *found, const char *path,
                       const char *sql)
 {
-    sqlite3 *database = lab_reader(ledger->lab, path);
-    sqlite3_stmt *statement = NULL;
-    if (sqlite3_prepare_v2(database, sql, -1, &statement, NULL) != SQLITE_OK) {
-        lab_fail(ledger->lab, "%s: %s", sql, sqlite3_errmsg(database));
-    }
+    sqlite3_stmt *statement = lab_query(ledger->lab, path, sql);
     while (sqlite3_step(statement) == SQLITE_ROW) {
         for (int i = 0; i < sqlite3_column_count(statement); i++) {
             const char *text = (const char *)sqlite3_column_text(statement, i);
@@ -45,7 +41,7 @@ static void add_query(struct ledger *ledger, struct ledger_text *found, const ch
         }
         add_text(found, "\n");
     }
-    (void)sqlite3_finalize(statement);
+    (void)sqlite3_reset(statement);
 }
 
 /* The hex digits of an id. */

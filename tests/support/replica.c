@@ -19,7 +19,7 @@
 #include <cmocka.h>
 
 #define COLUMNS_MAX 200
-#define SQL_SIZE 16384
+#define SQL_SIZE 300
 #define BUCKETS_SIZE 65536 /* numbers of all buckets of a large company */
 #define LABELS_SIZE (512 * 1024)
 
@@ -29,6 +29,7 @@ struct comparison {
     sqlite3 *mine;
     sqlite3 *theirs;
     char buckets[BUCKETS_SIZE]; /* of the device, with commas between */
+    int place[COLUMNS_MAX];     /* of the device's column among the server's; -1: it has none */
     int64_t rows;
     bool shared; /* only what both files know */
 };
@@ -68,57 +69,49 @@ static bool first_text(sqlite3 *database, const char *sql, char *out, size_t siz
     return found;
 }
 
-/* The names of the device's columns that are among the server's, with commas between. */
-static bool shared_columns(struct comparison *comparison, const char *entity, const char *theirs,
-                           char *out, size_t size)
+static int find_column(sqlite3_stmt *statement, const char *name)
 {
-    char sql[SQL_SIZE * 2];
-    (void)snprintf(sql, sizeof sql,
-                   "SELECT group_concat(name) FROM pragma_table_info('%s')"
-                   " WHERE instr(',%s,', ',' || name || ',') > 0",
-                   entity, theirs);
-    return first_text(comparison->mine, sql, out, size) && out[0] != '\0';
+    for (int column = 0; column < sqlite3_column_count(statement); column++) {
+        if (strcmp(sqlite3_column_name(statement, column), name) == 0) {
+            return column;
+        }
+    }
+    return -1;
 }
 
-/* The names of the columns that both views have, with commas between; the server's may have `org`
- * and `bucket` beside them, and nothing else may differ. */
-static bool common_columns(struct comparison *comparison, const char *entity, char *out,
-                           size_t size)
+/* Finds the server's column for each of the device's; the server's view may have `org` and `bucket`
+ * beside them, and nothing else may differ, but where only what is shared is compared. */
+static bool same_columns(struct comparison *comparison, const char *entity, sqlite3_stmt *mine,
+                         sqlite3_stmt *theirs)
 {
-    char sql[400];
-    char theirs[SQL_SIZE];
-    (void)snprintf(sql, sizeof sql, "SELECT group_concat(name) FROM pragma_table_info('%s')",
-                   entity);
-    if (!first_text(comparison->mine, sql, out, size)) {
+    int more = sqlite3_column_count(theirs) - sqlite3_column_count(mine);
+    bool same = sqlite3_column_count(mine) <= COLUMNS_MAX;
+    if (!comparison->shared &&
+        more != (find_column(theirs, "org") >= 0) + (find_column(theirs, "bucket") >= 0)) {
+        print_error("%s: the server has %d columns more than the device\n", entity, more);
         return false;
     }
-    (void)snprintf(sql, sizeof sql,
-                   "SELECT group_concat(name) FROM pragma_table_info('%s')"
-                   " WHERE name NOT IN ('org', 'bucket')",
-                   entity);
-    if (!first_text(comparison->theirs, sql, theirs, sizeof theirs)) {
-        return false;
+    for (int column = 0; same && column < sqlite3_column_count(mine); column++) {
+        comparison->place[column] = find_column(theirs, sqlite3_column_name(mine, column));
+        same = comparison->shared || comparison->place[column] >= 0;
+        if (!same) {
+            print_error("%s: only the device has the column %s\n", entity,
+                        sqlite3_column_name(mine, column));
+        }
     }
-    if (comparison->shared) {
-        return shared_columns(comparison, entity, theirs, out, size);
-    }
-    if (out[0] == '\0' || strcmp(out, theirs) != 0) {
-        print_error("%s: the columns differ:\n  device %s\n  server %s\n", entity, out, theirs);
-        return false;
-    }
-    return true;
+    return same;
 }
 
 /* Whether two values are of the same type and equal. */
-static bool same_value(sqlite3_stmt *mine, sqlite3_stmt *theirs, int column)
+static bool same_value(sqlite3_stmt *mine, int column, sqlite3_stmt *theirs, int place)
 {
     int bytes = sqlite3_column_bytes(mine, column);
-    if (sqlite3_column_type(mine, column) != sqlite3_column_type(theirs, column) ||
-        bytes != sqlite3_column_bytes(theirs, column)) {
+    if (sqlite3_column_type(mine, column) != sqlite3_column_type(theirs, place) ||
+        bytes != sqlite3_column_bytes(theirs, place)) {
         return false;
     }
     return bytes == 0 || memcmp(sqlite3_column_blob(mine, column),
-                                sqlite3_column_blob(theirs, column), (size_t)bytes) == 0;
+                                sqlite3_column_blob(theirs, place), (size_t)bytes) == 0;
 }
 
 /* Compares the present rows; says what differs. */
@@ -126,14 +119,15 @@ static bool same_row(const struct comparison *comparison, const char *entity, sq
                      sqlite3_stmt *theirs)
 {
     for (int column = 0; column < sqlite3_column_count(mine); column++) {
-        if (same_value(mine, theirs, column)) {
+        int place = comparison->place[column];
+        if (place < 0 || same_value(mine, column, theirs, place)) {
             continue;
         }
         /* As text only now: the conversion changes the value's type. */
         char id[64];
         (void)snprintf(id, sizeof id, "%s", (const char *)sqlite3_column_text(mine, 0));
         const unsigned char *left = sqlite3_column_text(mine, column);
-        const unsigned char *right = sqlite3_column_text(theirs, column);
+        const unsigned char *right = sqlite3_column_text(theirs, place);
         print_error("%s: %s %s, %s: device \"%s\", server \"%s\"\n", comparison->replica->store,
                     entity, id, sqlite3_column_name(mine, column),
                     left == NULL ? "NULL" : (const char *)left,
@@ -176,23 +170,20 @@ static bool same_rows(struct comparison *comparison, const char *entity, sqlite3
 /* One entity. */
 static bool same_entity(struct comparison *comparison, const char *entity)
 {
-    char columns[SQL_SIZE / 2];
     char sql[SQL_SIZE + BUCKETS_SIZE];
     sqlite3_stmt *mine = NULL;
     sqlite3_stmt *theirs = NULL;
-    bool same = common_columns(comparison, entity, columns, sizeof columns);
-    if (same) {
-        (void)snprintf(sql, sizeof sql, "SELECT %s FROM %s ORDER BY id_key", columns, entity);
-        same = sqlite3_prepare_v2(comparison->mine, sql, -1, &mine, NULL) == SQLITE_OK;
-        (void)snprintf(sql, sizeof sql, "SELECT %s FROM %s WHERE bucket IN (%s) ORDER BY id_key",
-                       columns, entity, comparison->buckets);
-        same = same && sqlite3_prepare_v2(comparison->theirs, sql, -1, &theirs, NULL) == SQLITE_OK;
-        if (!same) {
-            print_error("%s: %s, %s\n", entity, sqlite3_errmsg(comparison->mine),
-                        sqlite3_errmsg(comparison->theirs));
-        }
+    (void)snprintf(sql, sizeof sql, "SELECT * FROM %s ORDER BY id_key", entity);
+    bool same = sqlite3_prepare_v2(comparison->mine, sql, -1, &mine, NULL) == SQLITE_OK;
+    (void)snprintf(sql, sizeof sql, "SELECT * FROM %s WHERE bucket IN (%s) ORDER BY id_key", entity,
+                   comparison->buckets);
+    same = same && sqlite3_prepare_v2(comparison->theirs, sql, -1, &theirs, NULL) == SQLITE_OK;
+    if (!same) {
+        print_error("%s: %s, %s\n", entity, sqlite3_errmsg(comparison->mine),
+                    sqlite3_errmsg(comparison->theirs));
     }
-    same = same && same_rows(comparison, entity, mine, theirs);
+    same = same && same_columns(comparison, entity, mine, theirs) &&
+           same_rows(comparison, entity, mine, theirs);
     (void)sqlite3_finalize(mine);
     (void)sqlite3_finalize(theirs);
     return same;

@@ -44,6 +44,20 @@ def run(cases):
         return tuple(int(number) for number in row[1:4]), code
 
 
+def named():
+    """The counts of two labels that share a report, and of one whose test is not in it."""
+    with tempfile.TemporaryDirectory() as folder:
+        junit, results, names = f"{folder}/junit.xml", f"{folder}/results", f"{folder}/names"
+        elements = "".join(f'<testcase name="{name}" status="run"><system-out>{output}</system-out>'
+                           "</testcase>" for name, output in (("a", TWO_OK), ("b", "hello")))
+        pathlib.Path(junit).write_text(f"<testsuite>{elements}</testsuite>", encoding="utf-8")
+        for wanted in ("a\n", "b\n", "b\nc\n", ""):
+            pathlib.Path(names).write_text(wanted, encoding="utf-8")
+            summary.summarize("unit", junit, results, names)
+        rows = pathlib.Path(results).read_text(encoding="utf-8").splitlines()
+        return [tuple(int(number) for number in row.split("\t")[1:4]) for row in rows]
+
+
 def main():
     """Exit code 1 when a count or an exit code is not the expected one."""
     expected = [([case], counts) for case, counts in CASES]
@@ -55,7 +69,11 @@ def main():
         if run(cases) != (counts, code):
             print(f"expected {counts} and {code}, got {run(cases)}: {cases}")
             wrong += 1
-    print(f"{len(expected)} reports, {wrong} wrong")
+    counts = named()
+    if counts != [(2, 0, 0), (1, 0, 0), (1, 1, 0), (0, 1, 0)]:
+        print(f"of named tests: {counts}")
+        wrong += 1
+    print(f"{len(expected) + 1} reports, {wrong} wrong")
     return 1 if wrong else 0
 
 
