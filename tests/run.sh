@@ -20,7 +20,8 @@ Without a label all of these run: $all_labels
   unit wire flow model tidy install  tests of the release build (gcc)
   sim                                random days on a simulated clock, network and disk
   vfs                                a disk that goes wrong at each of its operations
-  kill                               processes killed while they write
+  kill                               processes killed while they write: at random, and at each third
+                                     write (full: at each)
   history                            ten devices and a server under faults; what they saw is judged
   fuzz                               the corpora of the fuzzers, each input once
   libfuzzer                          libFuzzer with ASan and UBSan, DAYBOOK_FUZZ_SECONDS (5) for
@@ -47,6 +48,7 @@ take_full_shares() {
     export DAYBOOK_SIM_SEEDS="${DAYBOOK_SIM_SEEDS:-2000}"
     export DAYBOOK_VFS_PLAYS="${DAYBOOK_VFS_PLAYS:-20}"
     export DAYBOOK_KILLS="${DAYBOOK_KILLS:-500}"
+    export DAYBOOK_KILL_STEP="${DAYBOOK_KILL_STEP:-1}"
     export DAYBOOK_HISTORY_SECONDS="${DAYBOOK_HISTORY_SECONDS:-120}"
     export DAYBOOK_FUZZ_SECONDS="${DAYBOOK_FUZZ_SECONDS:-30}"
 }

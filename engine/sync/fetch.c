@@ -46,7 +46,7 @@ daybook_status dk_syncer_fetch(struct syncer *syncer, const struct entity *entit
     pthread_mutex_lock(&syncer->run_lock);
     dk_store_state(syncer->options.store, &state);
     daybook_status status = DAYBOOK_SIGN_IN;
-    if (state.token[0] != '\0' && !syncer->token_refused) {
+    if (state.token[0] != '\0') {
         status = fetch(syncer, entity, document, state.token, failure);
     }
     dk_arena_reset(&syncer->arena);

@@ -30,7 +30,7 @@ struct syncer {
     struct id lease;    /* new instance that is being leased; zero: none */
     atomic_bool verify; /* a run that reaches the head compares contents; set by any thread */
     int64_t unreported; /* buckets that differed, and that the server has not been told of */
-    bool token_refused; /* the server said SIGN_IN; a new enrolment is due */
+    bool token_refused; /* the last word on the token was SIGN_IN; a new enrolment is due */
 
     pthread_mutex_t status_lock; /* guards status; never held while something is called */
     struct syncer_status status;

@@ -143,6 +143,9 @@ daybook_status dk_sync_exchange(struct syncer *syncer, struct exchange_call *cal
         call->timeout_ms = bounded ? left : call->timeout_ms;
     }
     daybook_status status = dk_exchange(syncer->exchanger, call, report);
+    if (call->token != NULL && (status == DAYBOOK_OK || status == DAYBOOK_SIGN_IN)) {
+        syncer->token_refused = status == DAYBOOK_SIGN_IN;
+    }
     if (status == DAYBOOK_TIMEOUT && bounded && report->http_status == 0) {
         status = DAYBOOK_INTERRUPTED;
     }
@@ -232,9 +235,6 @@ static daybook_status exchange_round(struct sync_run *run, const struct store_st
                status == DAYBOOK_BAD_REPLY) {
         dk_push_failed(&syncer->push);
         dk_pull_failed(&syncer->pull);
-    }
-    if (status == DAYBOOK_SIGN_IN) {
-        syncer->token_refused = true;
     }
     return status;
 }

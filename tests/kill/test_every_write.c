@@ -2,7 +2,8 @@
  *
  * The same as by chance, but at every moment: a process is killed instead of its first write to the
  * disk, then instead of its second, and so on, until it comes to its end. Each time it goes on with
- * what the last one left. First the device's process, then the server's.
+ * what the last one left. First the device's process, then the server's. DAYBOOK_KILL_STEP=n (3):
+ * only at each n-th write, from another one on in each run.
  */
 #include "tests/kill/kill_world.h"
 
@@ -17,6 +18,7 @@
 #define WRITES_MAX 2000
 #define DEVICE_COMMITS "4"
 #define SERVER_COMMITS "2"
+#define STEP 3
 
 static struct kill_world world;
 
@@ -34,6 +36,16 @@ static int tear_down(void **state)
     return 0;
 }
 
+/* How far the writes lie apart; in *writes the first one, less that. */
+static int begin_writes(int *writes)
+{
+    int step = (int)kill_setting("DAYBOOK_KILL_STEP", STEP);
+    assert_in_range(step, 1, WRITES_MAX);
+    *writes = 1 + (int)(time(NULL) % step) - step;
+    print_message("from write %d on, each %d.\n", *writes + step, step);
+    return step;
+}
+
 static void test_every_write__of_a_device(void **state)
 {
     struct process *process = &world.devices[0];
@@ -44,10 +56,11 @@ static void test_every_write__of_a_device(void **state)
         skip();
     }
     int result = -1;
-    int writes = 0;
+    int writes, kills = 0;
+    int step = begin_writes(&writes);
     while (result == -1) {
-        assert_true(++writes < WRITES_MAX);
-        if (writes % 4 == 0) {
+        assert_true((writes += step) < WRITES_MAX);
+        if (++kills % 4 == 0) {
             /* So that there is something to pull. */
             kill_work(&world, &world.devices[1], (uint64_t)writes, "1");
         }
@@ -58,10 +71,10 @@ static void test_every_write__of_a_device(void **state)
     assert_int_equal(result, 0);
     assert_true(writes > 20);
     int64_t acknowledged = kill_world_settle(&world, &refused);
-    print_message("killed at each of %d writes; %" PRId64 " transactions acknowledged, %" PRId64
+    print_message("killed at %d writes; %" PRId64 " transactions acknowledged, %" PRId64
                   " refused\n",
-                  writes - 1, acknowledged, refused);
-    assert_true(acknowledged > writes / 2);
+                  kills - 1, acknowledged, refused);
+    assert_true(acknowledged > kills / 2);
 }
 
 static void test_every_write__of_the_server(void **state)
@@ -76,9 +89,11 @@ static void test_every_write__of_the_server(void **state)
     }
     server_kill(&world.server);
     bool alive = false;
-    int writes = 0;
+    int writes, kills = 0;
+    int step = begin_writes(&writes);
     while (!alive) {
-        assert_true(++writes < WRITES_MAX);
+        assert_true((writes += step) < WRITES_MAX);
+        kills++;
         (void)snprintf(at, sizeof at, "KILL_AT_WRITE=%d", writes);
         world.server.environment[0] = preload;
         world.server.environment[1] = at;
@@ -96,9 +111,9 @@ static void test_every_write__of_the_server(void **state)
     assert_true(writes > 10);
     server_start(&world.server);
     int64_t acknowledged = kill_world_settle(&world, &refused);
-    print_message("killed at each of %d writes; %" PRId64 " transactions acknowledged, %" PRId64
+    print_message("killed at %d writes; %" PRId64 " transactions acknowledged, %" PRId64
                   " refused\n",
-                  writes - 1, acknowledged, refused);
+                  kills - 1, acknowledged, refused);
 }
 
 int main(void)

@@ -42,9 +42,7 @@ static void sync_badly(struct day *day, struct lab_device *device)
     }
     int64_t budget_ms = lab_chance(lab, 25) ? 1 + lab_random(lab, 1000) : 0;
     daybook_status status = lab_sync(device, budget_ms);
-    enum daybook_class kind = daybook_status_class(status);
-    if (kind != DAYBOOK_CLASS_OK && kind != DAYBOOK_CLASS_OFFLINE && kind != DAYBOOK_CLASS_RETRY &&
-        !lab_is_disk_trouble(device, status)) {
+    if (!lab_may_end(device, status) && !lab_is_disk_trouble(device, status)) {
         lab_fail(lab, "device %d: sync gives %s: %s", device->number, daybook_status_name(status),
                  device->error.text);
     }

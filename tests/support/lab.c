@@ -289,6 +289,8 @@ void lab_close(struct lab *lab)
         dk_memory_free(device->reply);
     }
     lab_stop(lab);
+    srv_service_close(lab->other);
+    lab->other = NULL;
     power_free(lab->disk);
     dk_frame_free(lab->codec);
     dk_buffer_clear(&lab->text);
@@ -512,6 +514,7 @@ daybook_status lab_sync(struct lab_device *device, int64_t budget_ms)
     dk_store_state(device->engine->store, &before);
     daybook_status status = daybook_sync(device->engine, budget_ms, &device->error);
     dk_store_state(device->engine->store, &after);
+    device->strayed = device->strayed && status != DAYBOOK_OK;
     bool diverged = dk_id_compare(&before.instance, &after.instance) != 0;
     device->lab->counts[LAB_DIVERGED] += diverged;
     device->lab->counts[LAB_BUDGET] += budget_ms > 0 && status == DAYBOOK_INTERRUPTED;

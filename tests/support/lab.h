@@ -37,6 +37,7 @@
     X(FLIPPED, "reply damaged")                                                                    \
     X(BUSY, "server busy")                                                                         \
     X(PORTAL, "captive portal")                                                                    \
+    X(STRAYED, "another organisation's server answered")                                           \
     X(BUDGET, "budget used up")                                                                    \
     X(BETWEEN, "work during an exchange")                                                          \
     X(REOPENED, "engine reopened")                                                                 \
@@ -95,6 +96,7 @@ struct lab_device {
     int number; /* place in lab->devices */
     int user;
     bool hired, enrolled;
+    bool strayed; /* another organisation's server has answered since the last good sync */
     char path[300];
     struct power *disk;
     int64_t syncs; /* of the disk, until it last lost power */
@@ -140,6 +142,8 @@ struct lab {
     char folder[256];
     char data[300], database[320];
     struct service *service;
+    struct service
+        *other;         /* of another organisation, with users of the same names; NULL: not yet */
     struct power *disk; /* the server's */
     int64_t page_bytes, cache_mib;
     char backup[300]; /* the last one's folder; "": none */
@@ -209,6 +213,8 @@ void lab_part_all(struct lab *lab);
  * all behind it: calls may say so, and have done nothing then. */
 void lab_spoil_disk(struct lab_device *device);
 void lab_mend_disk(struct lab_device *device);
+/* Whether a call that uses a bad network may end so. */
+bool lab_may_end(const struct lab_device *device, daybook_status status);
 /* Whether a call may end so, because the device's disk has failed, or had no room, since then. */
 bool lab_is_disk_trouble(const struct lab_device *device, daybook_status status);
 void lab_restart(struct lab *lab);

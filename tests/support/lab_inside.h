@@ -12,6 +12,8 @@ void lab_platform(struct lab_device *device);
 
 /* Starts the server; the data folder is there. */
 void lab_open_server(struct lab *lab);
+/* The other organisation's server, which begins here. */
+struct service *lab_other(struct lab *lab);
 /* An organisation, its users and its catalogue. */
 void lab_make_organisation(struct lab *lab);
 

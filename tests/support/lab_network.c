@@ -66,8 +66,8 @@ static void take_answer(void *context, const struct service_answer *answer)
 
 /* Calls the server and waits, also for what it does behind the answer, so that the same operations
  * fail in each run; the answer's body is the caller's. */
-static struct service_answer call_server(struct lab *lab, const char *path, const char *token,
-                                         const void *body, size_t size)
+static struct service_answer call_server(struct service *service, const char *path,
+                                         const char *token, const void *body, size_t size)
 {
     struct service_answer answer = {.http_status = 0};
     struct service_call call = {.method = "POST",
@@ -77,8 +77,8 @@ static struct service_answer call_server(struct lab *lab, const char *path, cons
                                 .body_size = size,
                                 .done = take_answer,
                                 .context = &answer};
-    srv_service_submit(lab->service, &call);
-    srv_service_rest(lab->service);
+    srv_service_submit(service, &call);
+    srv_service_rest(service);
     assert_int_not_equal(answer.http_status, 0);
     return answer;
 }
@@ -192,9 +192,9 @@ static bool has_server_fallen(struct lab *lab)
 static enum lab_fault draw_fault(struct lab_device *device)
 {
     struct lab *lab = device->lab;
-    static const enum lab_fault faults[] = {LAB_UNSENT,  LAB_LOST,    LAB_LOST, LAB_LOST,
-                                            LAB_CUT,     LAB_FLIPPED, LAB_BUSY, LAB_PORTAL,
-                                            LAB_DOUBLED, LAB_DOUBLED, LAB_LATE, LAB_LATE};
+    static const enum lab_fault faults[] = {
+        LAB_UNSENT, LAB_LOST,    LAB_LOST,    LAB_LOST,    LAB_CUT,  LAB_FLIPPED, LAB_BUSY,
+        LAB_PORTAL, LAB_STRAYED, LAB_DOUBLED, LAB_DOUBLED, LAB_LATE, LAB_LATE};
     if (lab->faults && device->parted_until > lab->steps) {
         lab->counts[device->parted_one_way ? LAB_HALF_PARTED : LAB_PARTED]++;
         return device->parted_one_way ? LAB_LOST : LAB_UNSENT;
@@ -211,8 +211,9 @@ static void send_late(struct lab_device *device, const char *path, const char *t
 {
     struct lab *lab = device->lab;
     if (device->late.body != NULL) {
-        struct service_answer answer = call_server(lab, device->late.path, device->late.token,
-                                                   device->late.body, device->late.size);
+        struct service_answer answer =
+            call_server(lab->service, device->late.path, device->late.token, device->late.body,
+                        device->late.size);
         lab_trace(lab, "    an old request comes late: %d", answer.http_status);
         dk_memory_free(answer.body);
         lab->counts[LAB_LATE]++;
@@ -224,6 +225,23 @@ static void send_late(struct lab_device *device, const char *path, const char *t
     device->late.size = request->body_size;
     (void)snprintf(device->late.path, sizeof device->late.path, "%s", path);
     (void)snprintf(device->late.token, sizeof device->late.token, "%s", token);
+}
+
+/* The request comes to another organisation's server, as through a wrong name: nobody there knows
+ * the device, and nothing of it is taken. */
+static struct service_answer stray(struct lab_device *device, const char *path, const char *token,
+                                   const struct daybook_request *request)
+{
+    struct lab *lab = device->lab;
+    struct service_answer answer =
+        call_server(lab_other(lab), path, token, request->body, request->body_size);
+    lab_trace(lab, "    another organisation's server: %d", answer.http_status);
+    if (answer.http_status != 401 && answer.http_status != 403) {
+        lab_fail(lab, "another organisation's server answers device %d with %d: %.*s",
+                 device->number, answer.http_status, (int)answer.body_size, answer.body);
+    }
+    lab->counts[LAB_STRAYED]++;
+    return answer;
 }
 
 /* What a device gets that the server did not send. */
@@ -281,6 +299,13 @@ static daybook_status deliver(struct lab_device *device, const struct service_an
     return DAYBOOK_OK;
 }
 
+bool lab_may_end(const struct lab_device *device, daybook_status status)
+{
+    enum daybook_class kind = daybook_status_class(status);
+    return kind == DAYBOOK_CLASS_OK || kind == DAYBOOK_CLASS_OFFLINE ||
+           kind == DAYBOOK_CLASS_RETRY || (status == DAYBOOK_SIGN_IN && device->strayed);
+}
+
 static daybook_status exchange(void *context, void *connection,
                                const struct daybook_request *request, struct daybook_reply *reply)
 {
@@ -302,13 +327,19 @@ static daybook_status exchange(void *context, void *connection,
     if (fault == LAB_UNSENT || fault == LAB_BUSY || fault == LAB_PORTAL) {
         return answer_instead(device, fault, reply);
     }
+    if (fault == LAB_STRAYED) {
+        device->strayed = true;
+        struct service_answer answer = stray(device, path, token, request);
+        return deliver(device, &answer, fault, reply);
+    }
     device->depth++;
     between(device);
     if (fault == LAB_LATE) {
         send_late(device, path, token, request);
     }
     threaten_server(lab);
-    struct service_answer answer = call_server(lab, path, token, request->body, request->body_size);
+    struct service_answer answer =
+        call_server(lab->service, path, token, request->body, request->body_size);
     relieve_server(lab, answer.http_status);
     if (has_server_fallen(lab)) {
         dk_memory_free(answer.body);
@@ -318,7 +349,7 @@ static daybook_status exchange(void *context, void *connection,
     if (fault == LAB_DOUBLED) {
         lab->counts[fault]++;
         dk_memory_free(answer.body);
-        answer = call_server(lab, path, token, request->body, request->body_size);
+        answer = call_server(lab->service, path, token, request->body, request->body_size);
     }
     if (answer.http_status == 200 && !lab->bare) {
         search_reply(device, &answer);

@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
@@ -78,6 +79,30 @@ void lab_open_server(struct lab *lab)
     if (lab_try_server(lab, problem, sizeof problem) != DAYBOOK_OK) {
         lab_fail(lab, "the server does not open: %s", problem);
     }
+}
+
+struct service *lab_other(struct lab *lab)
+{
+    char folder[320], problem[400] = "";
+    struct service_options options = {
+        .data_folder = folder, .worker_threads = 1, .log = {note_log, lab, LOG_WARN}};
+    static const char *const init[] = {"init", "--name", "Other", "--currency", "USD"};
+    static const char *const add[] = {"user", "add", "li", "--role", "office"};
+    char *text = NULL, *more = NULL;
+    if (lab->other != NULL) {
+        return lab->other;
+    }
+    (void)snprintf(folder, sizeof folder, "%s/other", lab->folder);
+    if (mkdir(folder, 0700) != 0 ||
+        srv_service_open(&options, &lab->other, problem, sizeof problem) != DAYBOOK_OK ||
+        srv_service_command(lab->other, 5, init, false, &text) != DAYBOOK_OK ||
+        srv_service_command(lab->other, 5, add, false, &more) != DAYBOOK_OK) {
+        lab_fail(lab, "no other organisation: %s %s %s", problem, text == NULL ? "" : text,
+                 more == NULL ? "" : more);
+    }
+    dk_memory_free(text);
+    dk_memory_free(more);
+    return lab->other;
 }
 
 daybook_status lab_command(struct lab *lab, char *out, size_t size, int argc,

@@ -231,11 +231,9 @@ void people_fetch(struct people *people, struct lab_device *device)
                    lab_random(lab, count));
     (void)snprintf(id, sizeof id, "%s", lab_server_text(lab, sql));
     daybook_status status = daybook_fetch(device->engine, entity, id, &device->error);
-    enum daybook_class kind = daybook_status_class(status);
     lab_trace(lab, "  %d fetches %s %s: %s", device->number, entity, id,
               daybook_status_name(status));
-    if (status != DAYBOOK_NOT_FOUND && kind != DAYBOOK_CLASS_OK && kind != DAYBOOK_CLASS_OFFLINE &&
-        kind != DAYBOOK_CLASS_RETRY) {
+    if (status != DAYBOOK_NOT_FOUND && !lab_may_end(device, status)) {
         lab_fail(lab, "device %d: fetch gives %s: %s", device->number, daybook_status_name(status),
                  device->error.text);
     }

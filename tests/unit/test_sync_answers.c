@@ -499,6 +499,26 @@ static void test_sync_answers__a_refused_token_can_be_replaced(void **state)
     mends(world);
 }
 
+/* As after a request that came to another server: the last word counts. */
+static void test_sync_answers__a_refused_token_is_good_again(void **state)
+{
+    struct world *world = *state;
+    daybook_error error = DAYBOOK_ERROR_INIT;
+    prepare(world);
+    script_plan(&world->script, (struct script_fault){.trouble = SCRIPT_ERROR,
+                                                      .http_status = 401,
+                                                      .code = "SIGN_IN",
+                                                      .retry_after_ms = -1});
+    device_sync_expect(&world->device, DAYBOOK_SIGN_IN);
+    int64_t exchanges = script_seen(&world->script).exchanges;
+    assert_int_not_equal(
+        daybook_fetch(world->engine, "visit", "0193f000-0000-7000-8000-000000000001", &error),
+        DAYBOOK_SIGN_IN);
+    assert_int_equal(script_seen(&world->script).exchanges, exchanges + 1);
+    mends(world);
+    assert_int_equal(daybook_enrol(world->engine, SCRIPT_CODE, NULL, &error), DAYBOOK_MISUSE);
+}
+
 static void test_sync_answers__without_enrolment_or_server(void **state)
 {
     struct world *world = *state;
@@ -527,6 +547,7 @@ int main(void)
         API_TEST(test_sync_answers__enrolments_that_break_the_protocol),
         API_TEST(test_sync_answers__enrolment_meets_the_same),
         API_TEST(test_sync_answers__a_refused_token_can_be_replaced),
+        API_TEST(test_sync_answers__a_refused_token_is_good_again),
         API_TEST(test_sync_answers__without_enrolment_or_server),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
