@@ -277,8 +277,9 @@ static daybook_status take_line(struct batch *batch, char *text, size_t length, 
             return DAYBOOK_NO_MEMORY;
         }
         if (!srv_import_line(copy, length, &batch->arena, row, problem, sizeof problem)) {
-            return srv_command_fail(batch->run, DAYBOOK_BAD_JSON, "line %lld: %s", (long long)line,
-                                    problem);
+            return srv_command_fail(batch->run,
+                                    batch->arena.failed ? DAYBOOK_NO_MEMORY : DAYBOOK_BAD_JSON,
+                                    "line %lld: %s", (long long)line, problem);
         }
         row->line = line;
         if (!is_twin(batch, row)) {

@@ -165,6 +165,7 @@ bool srv_import_line(char *text, size_t length, struct arena *arena, struct impo
     int hint = 0;
     memset(row, 0, sizeof *row);
     if (!dk_json_check(text, length, LINE_DEPTH_MAX, LINE_NODES_MAX, &why, &offset)) {
+        arena->failed = arena->failed || why == dk_json_no_memory;
         (void)dk_text_format(problem, problem_size, "it is not strict JSON, at byte %zu: %s",
                              offset, why);
         return false;

@@ -484,7 +484,8 @@ struct import_row {
         struct import_key *next;
     } * references;
 };
-/* Reads a line, whose text is written to; values in the arena. False with a text in `problem`. */
+/* Reads a line, whose text is written to; values in the arena. False with a text in `problem`, or
+ * where the arena has failed. */
 bool srv_import_line(char *text, size_t length, struct arena *arena, struct import_row *row,
                      char *problem, size_t problem_size);
 

@@ -20,6 +20,7 @@
 #define ROWS_BYTES_MAX ((size_t)64 * 1024 * 1024)
 #define SUMS_BYTES_MAX ((size_t)LIMIT_BUCKETS * 48)
 #define ANSWER_BYTES_MAX ((size_t)8 * 1024 * 1024)
+#define COMMAND_TEXT_ROOM 4096 /* what a command that changes something says is shorter */
 
 /* ---- opening */
 
@@ -396,6 +397,11 @@ daybook_status srv_service_command(struct service *service, int argc, const char
     size_t length;
     dk_buffer_init(&run.out, ANSWER_BYTES_MAX);
     daybook_status status = srv_command_parse(argc, argv, &line, run.problem, sizeof run.problem);
+    /* What a command has done it can also say: the room for that comes first. */
+    (void)dk_buffer_reserve(&run.out, COMMAND_TEXT_ROOM);
+    if (status == DAYBOOK_OK) {
+        status = run.out.status;
+    }
     if (status == DAYBOOK_OK) {
         json = line.json = line.json || json;
         status = run_command(&run);

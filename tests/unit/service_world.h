@@ -380,14 +380,9 @@ static inline const char *sync_phone(struct world *world, struct phone *phone,
     return answer.text;
 }
 
-/* The first reply of a new device, which begins a snapshot, and behind it the one with all pages of
- * its scope, which are small: that one's JSON. */
-static inline const char *load_phone(struct world *world, struct phone *phone)
+/* `loading` of a phone that asks for all buckets of its scope from their beginning. */
+static inline const char *loading_all(struct world *world, const struct phone *phone)
 {
-    const char *reply = sync_phone(world, phone, NULL);
-    expect_in(reply, "\"reset\":true");
-    expect_not_in(reply, "\"log\"");
-    expect_not_in(reply, "\"pages\"");
     size_t size = 3 * strlen(phone->scope) + 1, length = 0;
     char *places = dk_arena_new(&world->arena, size);
     for (const char *at = phone->scope + 1; *at != '\0'; at++) {
@@ -397,7 +392,18 @@ static inline const char *load_phone(struct world *world, struct phone *phone)
         length += (size_t)snprintf(places + length, size - length, "%s%c%s", first ? "[" : "", *at,
                                    last ? "]" : "");
     }
-    phone->loading = format(world, "[%s", places);
+    return format(world, "[%s", places);
+}
+
+/* The first reply of a new device, which begins a snapshot, and behind it the one with all pages of
+ * its scope, which are small: that one's JSON. */
+static inline const char *load_phone(struct world *world, struct phone *phone)
+{
+    const char *reply = sync_phone(world, phone, NULL);
+    expect_in(reply, "\"reset\":true");
+    expect_not_in(reply, "\"log\"");
+    expect_not_in(reply, "\"pages\"");
+    phone->loading = loading_all(world, phone);
     reply = sync_phone(world, phone, NULL);
     phone->loading = NULL;
     expect_not_in(reply, "\"next\"");
@@ -447,22 +453,28 @@ static inline int setup_service(void **state)
     return 0;
 }
 
+/* The folder and the files in it. */
+static inline void remove_folder(const char *folder)
+{
+    DIR *directory = opendir(folder);
+    for (struct dirent *entry; directory != NULL && (entry = readdir(directory)) != NULL;) {
+        char path[600];
+        (void)snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
+        (void)unlink(path);
+    }
+    if (directory != NULL) {
+        (void)closedir(directory);
+    }
+    (void)rmdir(folder);
+}
+
 static inline int teardown_service(void **state)
 {
     struct world *world = *state;
     srv_service_close(world->service);
     dk_frame_free(world->codec);
     dk_arena_clear(&world->arena);
-    DIR *directory = opendir(world->folder);
-    for (struct dirent *entry; directory != NULL && (entry = readdir(directory)) != NULL;) {
-        char path[600];
-        (void)snprintf(path, sizeof path, "%s/%s", world->folder, entry->d_name);
-        (void)unlink(path);
-    }
-    if (directory != NULL) {
-        (void)closedir(directory);
-    }
-    (void)rmdir(world->folder);
+    remove_folder(world->folder);
     free(world);
     return 0;
 }

@@ -2,19 +2,16 @@
  *
  * Memory that fails: a story of the whole API is told again and again, and each time another
  * allocation of the engine or of SQLite fails, once or from then on. Every call ends with a named
- * status, what said OK is there, what did not is not, and the store opens again. This file brings
- * its own dk_memory functions, which the linker takes instead of the library's.
+ * status, what said OK is there, what did not is not, and the store opens again.
  */
-#include "engine/base/database.h"
-#include "engine/base/memory.h"
 #include "tests/support/device.h"
 #include "tests/support/script.h"
+#include "tests/unit/faulty_memory.h"
 
 #include <daybook/daybook.h>
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -29,82 +26,14 @@ struct world {
     struct device device;
 };
 
-/* ---- memory that fails */
-
-static atomic_long calls;     /* since the story began */
-static atomic_bool of_sqlite; /* SQLite's allocations count, not the engine's */
-static sqlite3_mem_methods real_memory;
-static atomic_long fails_at; /* this call fails; 0: none */
-static atomic_bool for_good; /* and all after it */
-static atomic_bool spared;   /* the scripted server is at work, whose memory is good */
-
-/* Whether this allocation fails. */
-static bool strikes(bool sqlite)
-{
-    if (atomic_load(&spared) || atomic_load(&of_sqlite) != sqlite) {
-        return false;
-    }
-    long now = atomic_fetch_add(&calls, 1) + 1;
-    long at = atomic_load(&fails_at);
-    return at != 0 && (now == at || (now > at && atomic_load(&for_good)));
-}
-
-void *dk_memory_new(size_t count, size_t size)
-{
-    return strikes(false) ? NULL : calloc(count == 0 ? 1 : count, size == 0 ? 1 : size);
-}
-
-void *dk_memory_resize(void *block, size_t size)
-{
-    return strikes(false) ? NULL : realloc(block, size == 0 ? 1 : size);
-}
-
-char *dk_memory_copy_text(const char *text, size_t length)
-{
-    char *copy = strikes(false) ? NULL : malloc(length + 1);
-    if (copy != NULL) {
-        memcpy(copy, text == NULL ? "" : text, length);
-        copy[length] = '\0';
-    }
-    return copy;
-}
-
-void dk_memory_free(void *block)
-{
-    free(block);
-}
-
-static void *sqlite_malloc(int size)
-{
-    return strikes(true) ? NULL : real_memory.xMalloc(size);
-}
-
-static void *sqlite_realloc(void *block, int size)
-{
-    return strikes(true) ? NULL : real_memory.xRealloc(block, size);
-}
-
-/* Before SQLite is used for the first time. */
-static int replace_sqlite_memory(void **state)
-{
-    (void)state;
-    if (sqlite3_config(SQLITE_CONFIG_GETMALLOC, &real_memory) != SQLITE_OK) {
-        return -1;
-    }
-    sqlite3_mem_methods faulty = real_memory;
-    faulty.xMalloc = sqlite_malloc;
-    faulty.xRealloc = sqlite_realloc;
-    return sqlite3_config(SQLITE_CONFIG_MALLOC, &faulty) == SQLITE_OK ? 0 : -1;
-}
-
 /* The script's exchange, in its own memory. */
 static daybook_status spared_exchange(void *context, void *connection,
                                       const struct daybook_request *request,
                                       struct daybook_reply *reply)
 {
-    atomic_store(&spared, true);
+    memory_spared = true;
     daybook_status status = script_exchange(context, connection, request, reply);
-    atomic_store(&spared, false);
+    memory_spared = false;
     return status;
 }
 
@@ -122,7 +51,7 @@ static bool fine(struct outcome *outcome, daybook_status status)
 {
     if (status != DAYBOOK_OK) {
         if (status != DAYBOOK_NO_MEMORY) {
-            print_error("allocation %ld: %s\n", (long)atomic_load(&fails_at),
+            print_error("allocation %ld: %s\n", (long)atomic_load(&memory_fails_at),
                         daybook_status_name(status));
         }
         assert_int_equal(status, DAYBOOK_NO_MEMORY);
@@ -239,12 +168,10 @@ static int tell_and_check(long fail_at, bool sticky, long *count)
     world.script.platform.transport_exchange = spared_exchange;
     device_init(&world.device, &world.script.platform, "https://script.test", NULL);
     world.device.options.relaxed = true;
-    atomic_store(&calls, 0);
-    atomic_store(&for_good, sticky);
-    atomic_store(&fails_at, fail_at);
+    memory_plan(fail_at, sticky);
     struct outcome outcome = tell(&world);
-    *count = atomic_load(&calls);
-    atomic_store(&fails_at, 0);
+    *count = atomic_load(&memory_calls);
+    memory_plan(0, false);
     device_open(&world.device);
     if (!device_status(&world.device).enrolled) {
         device_enrol(&world.device, SCRIPT_CODE);
@@ -280,7 +207,7 @@ static void test_api_memory__sqlites_allocations_fail(void **state)
 {
     (void)state;
     long count = 0;
-    atomic_store(&of_sqlite, true);
+    atomic_store(&memory_of_sqlite, true);
     assert_int_equal(tell_and_check(0, false, &count), 0);
     assert_true(count > 500);
     /* a hundred of them, spread over the story, in turns once and for good */
@@ -288,7 +215,7 @@ static void test_api_memory__sqlites_allocations_fail(void **state)
         long ignored;
         (void)tell_and_check(at, at % 2 == 0, &ignored);
     }
-    atomic_store(&of_sqlite, false);
+    atomic_store(&memory_of_sqlite, false);
 }
 
 static void test_api_memory__each_allocation_fails_for_good(void **state)
@@ -313,5 +240,5 @@ int main(void)
     if (access("/dev/shm", W_OK) == 0) {
         (void)setenv("TMPDIR", "/dev/shm", 1);
     }
-    return cmocka_run_group_tests(tests, replace_sqlite_memory, NULL);
+    return cmocka_run_group_tests(tests, memory_replace_sqlites, NULL);
 }
