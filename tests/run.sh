@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.." || exit 2
 . tests/support/setup.sh
 
 # Those of the release build run as one, side by side; the others each have a build of their own.
-release_labels="unit wire flow sim model vfs kill history fuzz tidy install"
+release_labels="unit wire flow proxy sim model vfs kill history fuzz tidy install"
 all_labels="$release_labels libfuzzer clang asan tsan"
 
 usage() {
@@ -18,6 +18,7 @@ usage() {
 usage: sh tests/run.sh [--no-install] [full] [LABEL...]
 Without a label all of these run: $all_labels
   unit wire flow model tidy install  tests of the release build (gcc)
+  proxy                              the same through a proxy that cuts, stalls and slows the line
   sim                                random days on a simulated clock, network and disk
   vfs                                a disk that goes wrong at each of its operations
   kill                               processes killed while they write: at random, and at each third
@@ -30,7 +31,7 @@ Without a label all of these run: $all_labels
   asan                               unit, sim and a share of the flows under AddressSanitizer,
                                      LeakSanitizer and UndefinedBehaviorSanitizer
   tsan                               what has threads under ThreadSanitizer, with the same flows
-  coverage                           unit, wire and flow; prints the share of lines run (needs gcov)
+  coverage                           unit, wire, flow, proxy; prints the share of lines run (needs gcov)
   drill                              known bugs, planted one at a time: which label catches each
 full gives sim, vfs, kill, history and libfuzzer the shares for a release, and the sanitizers all
 flows; it takes hours. Any range:
@@ -189,12 +190,12 @@ run_label() {
         ;;
     asan)
         expression='^(unit|share|sim)$'
-        [ $full = no ] || expression='^(unit|flow|sim|model)$' DAYBOOK_SIM_SEEDS=100
+        [ $full = no ] || expression='^(unit|flow|proxy|sim|model)$' DAYBOOK_SIM_SEEDS=100
         run_sanitized asan clang-asan "$expression"
         ;;
     tsan)
         expression='^(threads|share|sim)$'
-        [ $full = no ] || expression='^(threads|flow|sim)$' DAYBOOK_SIM_SEEDS=20
+        [ $full = no ] || expression='^(threads|flow|proxy|sim)$' DAYBOOK_SIM_SEEDS=20
         if tsan_works; then
             run_sanitized tsan tsan "$expression" threaded
         else
@@ -202,7 +203,7 @@ run_label() {
         fi
         ;;
     coverage)
-        run_sanitized coverage coverage '^(unit|wire|flow)$'
+        run_sanitized coverage coverage '^(unit|wire|flow|proxy)$'
         python3 tests/coverage.py build/coverage
         ;;
     drill)

@@ -17,7 +17,7 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-LABELS = ("unit", "wire", "flow", "sim", "model", "vfs", "kill", "history", "fuzz")
+LABELS = ("unit", "wire", "flow", "proxy", "sim", "model", "vfs", "kill", "history", "fuzz")
 # Longer than by default: a machine of chance has the time that it has before a release.
 SECONDS = {"sim": "600", "kill": "600", "history": "600", "vfs": "900"}
 ENVIRONMENT = {

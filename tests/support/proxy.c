@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * See proxy.h. One thread, one poll over all sockets and a pipe that wakes it. A direction holds no
- * bytes back: what was read is written at once, blocking, since loopback partners read.
+ * bytes back: what was read is written before anything else is, blocking, since loopback partners
+ * read.
  */
 #include "tests/support/proxy.h"
 
@@ -19,12 +20,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #define LINKS_MAX 64
 #define CHUNK 16384
+#define TICK_MS 20 /* of a slow line */
 
 enum { CLIENT, SERVER }; /* sides of a link; bytes read from CLIENT go up */
 
@@ -45,6 +48,7 @@ struct proxy {
     pthread_mutex_t lock; /* guards what follows; links are the thread's, but for their closing */
     bool stopping;
     struct proxy_plan plan;
+    int bytes_per_s, delay_ms; /* see proxy_slow */
     struct proxy_seen seen;
     struct link links[LINKS_MAX];
 };
@@ -94,13 +98,34 @@ static void end_direction(struct proxy *proxy, struct link *link, int side)
     }
 }
 
+static void pause_ms(int ms)
+{
+    struct timespec wait = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
+    (void)nanosleep(&wait, NULL);
+}
+
+/* How much may be passed at once; waits as long as that takes the line. Locked, so that a new plan
+ * comes between. */
+static size_t take_time(const struct proxy *proxy)
+{
+    size_t room = CHUNK;
+    pause_ms(proxy->delay_ms);
+    if (proxy->bytes_per_s > 0) {
+        size_t rate = (size_t)proxy->bytes_per_s, slice = rate * TICK_MS / 1000;
+        room = slice == 0 ? 1 : slice < CHUNK ? slice : CHUNK;
+        pause_ms((int)(room * 1000 / rate));
+    }
+    return room;
+}
+
 /* Passes what has come from one side, as far as the plan lets it. Locked. */
 static void pass(struct proxy *proxy, struct link *link, int side)
 {
     char bytes[CHUNK];
+    size_t room = take_time(proxy);
     int64_t *passed = side == CLIENT ? &proxy->seen.up : &proxy->seen.down;
     int64_t limit = side == CLIENT ? proxy->plan.up_bytes : proxy->plan.down_bytes;
-    ssize_t got = recv(link->sockets[side], bytes, sizeof bytes, MSG_DONTWAIT);
+    ssize_t got = recv(link->sockets[side], bytes, room, MSG_DONTWAIT);
     if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) {
         return;
     }
@@ -250,6 +275,7 @@ void proxy_make_plan(struct proxy *proxy, struct proxy_plan plan)
 {
     pthread_mutex_lock(&proxy->lock);
     proxy->plan = plan;
+    proxy->bytes_per_s = proxy->delay_ms = 0;
     memset(&proxy->seen, 0, sizeof proxy->seen);
     for (int i = 0; i < LINKS_MAX; i++) {
         if (proxy->links[i].open && proxy->links[i].planned) {
@@ -258,6 +284,14 @@ void proxy_make_plan(struct proxy *proxy, struct proxy_plan plan)
     }
     pthread_mutex_unlock(&proxy->lock);
     wake(proxy);
+}
+
+void proxy_slow(struct proxy *proxy, int bytes_per_s, int delay_ms)
+{
+    pthread_mutex_lock(&proxy->lock);
+    proxy->bytes_per_s = bytes_per_s;
+    proxy->delay_ms = delay_ms;
+    pthread_mutex_unlock(&proxy->lock);
 }
 
 struct proxy_seen proxy_look(struct proxy *proxy)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A bad network on loopback: a thread that passes bytes between clients and the server, without
- * knowing what they mean, until the test's plan lets a direction end at a certain byte.
+ * knowing what they mean, as slowly as the test's plan says, until it lets a direction end at a
+ * certain byte.
  */
 #ifndef DAYBOOK_TESTS_SUPPORT_PROXY_H
 #define DAYBOOK_TESTS_SUPPORT_PROXY_H
@@ -41,8 +42,12 @@ struct proxy;
 /* Listens on a free port of 127.0.0.1 and passes everything to this port there. */
 struct proxy *proxy_start(int server_port);
 int proxy_port(const struct proxy *proxy);
-/* Makes a new plan. Connections that the last one stalled or half closed are closed. */
+/* Makes a new plan, on a fast line. Connections that the last one stalled or half closed are
+ * closed. */
 void proxy_make_plan(struct proxy *proxy, struct proxy_plan plan);
+/* Until the next plan the line passes so many bytes a second, both directions together, 0: as they
+ * come; and each time waits so long before it does. */
+void proxy_slow(struct proxy *proxy, int bytes_per_s, int delay_ms);
 struct proxy_seen proxy_look(struct proxy *proxy);
 /* Closes all connections and ends; NULL is fine. */
 void proxy_stop(struct proxy *proxy);
