@@ -32,9 +32,10 @@ Without a label all of these run: $all_labels
                                      LeakSanitizer and UndefinedBehaviorSanitizer
   tsan                               what has threads under ThreadSanitizer, with the same flows
   coverage                           unit, wire, flow, proxy; prints the share of lines run (needs gcov)
+  valgrind                           a share of the flows under valgrind, their servers too
   drill                              known bugs, planted one at a time: which label catches each
-full gives sim, vfs, kill, history and libfuzzer the shares for a release, and the sanitizers all
-flows; it takes hours. Any range:
+full gives sim, vfs, kill, history and libfuzzer the shares for a release, and the sanitizers and
+valgrind all flows; it takes hours. Any range:
   DAYBOOK_SIM_FIRST=n DAYBOOK_SIM_SEEDS=m sh tests/run.sh sim
   DAYBOOK_HISTORY_RUNS=100 DAYBOOK_HISTORY_SECONDS=100 sh tests/run.sh history
   DAYBOOK_VFS_PLAYS=0 sh tests/run.sh vfs          every point of every flow
@@ -63,7 +64,7 @@ for argument in "$@"; do
     -h | --help) usage && exit 0 ;;
     full) take_full_shares ;;
     *)
-        case " $all_labels coverage drill " in
+        case " $all_labels coverage valgrind drill " in
         *" $argument "*) labels="$labels $argument" ;;
         *) echo "tests/run.sh: unknown label or option '$argument'" >&2 && usage >&2 && exit 2 ;;
         esac
@@ -206,6 +207,18 @@ run_label() {
         run_sanitized coverage coverage '^(unit|wire|flow|proxy)$'
         python3 tests/coverage.py build/coverage
         ;;
+    valgrind)
+        expression='^share$'
+        [ $full = no ] || expression='^flow$'
+        build release && ctest --test-dir build/release -N -L "$expression" |
+            sed -n 's/^ *Test *#[0-9]*: //p' >build/valgrind.names
+        # shellcheck disable=SC2046
+        if sh tests/valgrind.sh build/release $(cat build/valgrind.names); then
+            note valgrind "$(wc -l <build/valgrind.names)" 0 0 ""
+        else
+            note valgrind 0 1 0 "valgrind found something"
+        fi
+        ;;
     drill)
         if python3 -B tests/drill/run.py; then
             note drill 1 0 0 ""
@@ -217,6 +230,9 @@ run_label() {
 }
 
 mkdir -p build
+case " $labels " in
+*" valgrind "*) test_packages="$test_packages valgrind" ;;
+esac
 install_packages "$build_packages $test_packages" "$install"
 : >build/results
 released=""
