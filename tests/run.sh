@@ -31,7 +31,7 @@ Without a label all of these run: $all_labels
   asan                               unit, sim and a share of the flows under AddressSanitizer,
                                      LeakSanitizer and UndefinedBehaviorSanitizer
   tsan                               what has threads under ThreadSanitizer, with the same flows
-  coverage                           unit, wire, flow, proxy; prints the share of lines run (needs gcov)
+  coverage                           unit, wire, flow and proxy; prints the share of lines that ran
   valgrind                           a share of the flows under valgrind, their servers too
   drill                              known bugs, planted one at a time: which label catches each
 full gives sim, vfs, kill, history and libfuzzer the shares for a release, and the sanitizers and
