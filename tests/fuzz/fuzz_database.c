@@ -86,12 +86,10 @@ static void bind(sqlite3_stmt *statement, struct input *input)
 
 /* One cell of a table, or a row that is gone. Rows are told apart by their first column, since not
  * every table has a rowid. */
-static void damage_cell(const struct template *template, struct input *input, bool remove)
+static void damage_cell(sqlite3 *database, struct input *input, bool remove)
 {
     char table[TEXT_MAX], column[TEXT_MAX], first[TEXT_MAX];
-    sqlite3 *database = NULL;
     sqlite3_stmt *statement = NULL;
-    (void)sqlite3_open(template->device.path, &database);
     nth_text(database, sqlite3_mprintf("SELECT name FROM sqlite_schema WHERE type = 'table'"),
              input_byte(input), table);
     nth_column(database, table, 0, first);
@@ -106,21 +104,28 @@ static void damage_cell(const struct template *template, struct input *input, bo
         (void)sqlite3_step(statement);
     }
     (void)sqlite3_finalize(statement);
-    (void)sqlite3_close(database);
     sqlite3_free(sql);
     sqlite3_free(what);
 }
 
+/* Cells in a row share a connection: to read the schema takes longer than all the rest. */
 static void damage(const struct template *template, struct input *input)
 {
+    sqlite3 *database = NULL;
     for (int i = 0; i < DAMAGES_MAX && input->size > 0; i++) {
         unsigned kind = input_byte(input) % 8;
         if (kind < 3) {
+            (void)sqlite3_close(database);
+            database = NULL;
             damage_file(template, input, kind);
-        } else {
-            damage_cell(template, input, kind == 3);
+            continue;
         }
+        if (database == NULL) {
+            (void)sqlite3_open(template->device.path, &database);
+        }
+        damage_cell(database, input, kind == 3);
     }
+    (void)sqlite3_close(database);
 }
 
 /* ---- use */
