@@ -127,7 +127,7 @@ static bool take_changeset(struct worker *worker, struct job *job, int64_t *last
                                        &input->refused, &problem);
     int64_t seq = input->changeset.seq;
     if (!decoded && problem != NULL) {
-        if (job->arena.failed) {
+        if (job->arena.full) {
             (void)srv_job_fail(job, 413, "TOO_LARGE",
                                "changeset %lld and those before it take too much memory",
                                (long long)seq);

@@ -105,6 +105,7 @@ static bool read_field(struct json_reader *json, struct arena *arena, struct imp
         }
     }
     const char *why = refusal.rule != NULL ? refusal.rule : "the value has another type";
+    arena->failed = arena->failed || refusal.code == REJECT_INTERNAL;
     return fine || complain(complaint, "field", field->name, strlen(field->name), why);
 }
 

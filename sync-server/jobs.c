@@ -108,7 +108,7 @@ enum job_way srv_job_fail(struct job *job, int http_status, const char *code, co
 {
     va_list arguments;
     /* What memory did not suffice to read is no fault of the request's. */
-    if (http_status == 400 && job->arena.failed) {
+    if (http_status == 400 && job->arena.failed && !job->arena.full) {
         return srv_job_fail_status(job, DAYBOOK_NO_MEMORY);
     }
     va_start(arguments, format);

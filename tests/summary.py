@@ -37,7 +37,7 @@ def count_case(case):
             return 0, 0, 1, [f"{name}: {lines[-1] if lines else 'no reason given'}"]
         return 0, 1, 0, [f"{name}: could not be run"]
     if status == "run":
-        return max(len(passed), 1), len(failed), len(skipped), reasons
+        return len(passed) or (0 if skipped else 1), len(failed), len(skipped), reasons
     if failed:
         reasons.insert(0, f"{name}: {', '.join(sorted(failed))}")
         return len(passed), len(failed), len(skipped), reasons

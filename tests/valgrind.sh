@@ -17,11 +17,13 @@ if [ "${1:-}" = --one ]; then
     # Processes that ended as they should have left nothing.
     find "$folder" -name "$3.[0-9]*" -size 0 -exec rm {} +
     echo "$3: $([ $result = 0 ] && echo passed || echo FAILED), $(($(date +%s) - began)) s"
+    grep 'SKIPPED' "$folder/$3.out"
     [ $result = 0 ] || tail -n 20 "$folder/$3.out"
     exit $result
 fi
 build=$(cd "${1:?usage: sh tests/valgrind.sh BUILD TEST...}" && pwd)
 shift
+[ $# -gt 0 ] || { echo "valgrind.sh: no test is named" >&2 && exit 2; }
 DAYBOOK_SOURCE_DIR=$(cd "$(dirname "$0")/.." && pwd)
 export DAYBOOK_SOURCE_DIR
 rm -rf "$build/valgrind"

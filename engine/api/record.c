@@ -119,7 +119,7 @@ daybook_status dk_stage_refused(struct daybook_record *record, const struct refu
             status = rules[i].status;
         }
     }
-    record->transaction->arena.failed = false;
+    record->transaction->arena.failed = record->transaction->arena.full = false;
     return dk_stage_fail(record->transaction, status, record->entity, refusal->field, refusal->rule,
                          NULL);
 }

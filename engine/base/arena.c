@@ -68,22 +68,26 @@ static struct arena_chunk *add_chunk(struct arena *arena, size_t size)
 }
 
 /* A slice with unspecified content: checks the bound, carves the first chunk or adds one. NULL sets
- * `failed`. */
+ * `failed`, at the bound `full` too. */
 static char *take(struct arena *arena, size_t size)
 {
     size_t step = alignof(max_align_t);
-    if (arena->failed || size > MEMORY_MAX) {
-        goto fail;
+    if (arena->failed) {
+        return NULL;
+    }
+    if (size > MEMORY_MAX) {
+        goto full;
     }
     size_t rounded = (size == 0) ? step : (size + step - 1) / step * step;
     if (arena->used > arena->size_max || rounded > arena->size_max - arena->used) {
-        goto fail;
+        goto full;
     }
     struct arena_chunk *chunk = arena->chunks;
     if (chunk == NULL || rounded > chunk->size - chunk->used) {
         chunk = add_chunk(arena, rounded);
         if (chunk == NULL) {
-            goto fail;
+            arena->failed = true;
+            return NULL;
         }
     }
     char *slice = chunk->data + chunk->used;
@@ -91,8 +95,8 @@ static char *take(struct arena *arena, size_t size)
     arena->used += rounded;
     return slice;
 
-fail:
-    arena->failed = true;
+full:
+    arena->failed = arena->full = true;
     return NULL;
 }
 
@@ -162,7 +166,7 @@ void dk_arena_reset(struct arena *arena)
     }
     arena->chunks = largest;
     arena->used = 0;
-    arena->failed = false;
+    arena->failed = arena->full = false;
 }
 
 /* Frees all chunks. The bound stays. */

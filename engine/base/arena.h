@@ -17,6 +17,7 @@ struct arena {
     size_t used;                /* bytes handed out */
     size_t size_max;            /* bytes */
     bool failed;
+    bool full; /* failed at the bound, not for want of memory */
 };
 
 void dk_arena_init(struct arena *arena, size_t size_max);

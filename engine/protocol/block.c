@@ -404,9 +404,13 @@ void dk_block_begin(struct block_writer *writer, struct buffer *out)
     dk_buffer_append_char(out, '[');
 }
 
-/* A header too long to be remembered begins a block each time. */
+/* A header too long to be remembered begins a block each time. NULL is that of a buffer that has
+ * failed, which its owner finds. */
 void dk_block_row(struct block_writer *writer, const char *header, size_t header_length)
 {
+    if (header == NULL) {
+        return;
+    }
     bool same = writer->any_block && header_length == writer->header_length &&
                 memcmp(writer->header, header, header_length) == 0;
     if (same) {

@@ -107,14 +107,16 @@ bool dk_collection_check(const struct field *field, const char *text, size_t len
 {
     struct arena arena;
     struct value value;
-    const char *problem;
+    const char *problem = NULL;
     size_t offset;
     const char *rule = field->type == FIELD_SET ? "set" : "map";
     bool fine = false;
     dk_arena_init(&arena, 2 * SET_TEXT_MAX);
     if (length > SET_TEXT_MAX ||
         !dk_json_check(text, length, 3, LIMIT_SET_ELEMENTS * 4, &problem, &offset)) {
-        *refusal = (struct refusal){REJECT_SCHEMA, field->name, rule};
+        *refusal = problem == dk_json_no_memory
+                       ? (struct refusal){REJECT_INTERNAL, field->name, "memory"}
+                       : (struct refusal){REJECT_SCHEMA, field->name, rule};
     } else if (dk_collection_read(field, COLLECTION_WHOLE, text, length, &arena, &value, refusal)) {
         fine = value.kind == VALUE_TEXT && value.length == length &&
                memcmp(value.text, text, length) == 0;

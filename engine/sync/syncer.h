@@ -61,9 +61,9 @@ daybook_status dk_syncer_run(struct syncer *syncer, int64_t budget_ms, bool wait
 /* The next run that reaches the head compares what every record says with the server; what differs
  * is loaded anew and counted. Any thread, also within a run. */
 void dk_syncer_verify(struct syncer *syncer);
-/* Trades a one-time code for a token. MISUSE: enrolled, and the server has not refused the token;
- * BAD_CODE; INVALID: the code belongs to another user than the store; and what dk_exchange gives.
- */
+/* Trades a one-time code for a token. MISUSE: enrolled, and the server's last word on the token was
+ * no refusal; BAD_CODE; INVALID: the code belongs to another user than the store; and what
+ * dk_exchange gives. */
 daybook_status dk_syncer_enrol(struct syncer *syncer, const char *code, const char *device_name,
                                struct sync_failure *failure);
 /* Fetches one document with its child rows, as the server has it now, and keeps it beside the

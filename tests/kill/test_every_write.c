@@ -3,7 +3,7 @@
  * The same as by chance, but at every moment: a process is killed instead of its first write to the
  * disk, then instead of its second, and so on, until it comes to its end. Each time it goes on with
  * what the last one left. First the device's process, then the server's. DAYBOOK_KILL_STEP=n (3):
- * only at each n-th write, from another one on in each run.
+ * only at each n-th write, from another one on in each run, or from DAYBOOK_KILL_FIRST on.
  */
 #include "tests/kill/kill_world.h"
 
@@ -41,8 +41,11 @@ static int begin_writes(int *writes)
 {
     int step = (int)kill_setting("DAYBOOK_KILL_STEP", STEP);
     assert_in_range(step, 1, WRITES_MAX);
-    *writes = 1 + (int)(time(NULL) % step) - step;
-    print_message("from write %d on, each %d.\n", *writes + step, step);
+    int first = (int)kill_setting("DAYBOOK_KILL_FIRST", 1 + (uint64_t)time(NULL) % (uint64_t)step);
+    assert_in_range(first, 1, step);
+    *writes = first - step;
+    print_message("replay: DAYBOOK_KILL_FIRST=%d DAYBOOK_KILL_STEP=%d kill_every_write\n", first,
+                  step);
     return step;
 }
 

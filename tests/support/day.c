@@ -41,6 +41,7 @@ static void sync_badly(struct day *day, struct lab_device *device)
         return;
     }
     int64_t budget_ms = lab_chance(lab, 25) ? 1 + lab_random(lab, 1000) : 0;
+    device->strayed = false;
     daybook_status status = lab_sync(device, budget_ms);
     if (!lab_may_end(device, status) && !lab_is_disk_trouble(device, status)) {
         lab_fail(lab, "device %d: sync gives %s: %s", device->number, daybook_status_name(status),

@@ -175,6 +175,7 @@ sqlite3_stmt *lab_query(struct lab *lab, const char *path, const char *sql)
         hash = (hash ^ (unsigned char)*at) * UINT64_C(0x100000001B3);
     }
     sqlite3_stmt **place = &reader->asked[(hash >> 32) % LAB_QUERIES];
+    assert_false(*place != NULL && sqlite3_stmt_busy(*place)); /* nobody is within it */
     if (*place == NULL || strcmp(sqlite3_sql(*place), sql) != 0) {
         (void)sqlite3_finalize(*place);
         if (sqlite3_prepare_v2(reader->database, sql, -1, place, NULL) != SQLITE_OK) {
@@ -514,7 +515,6 @@ daybook_status lab_sync(struct lab_device *device, int64_t budget_ms)
     dk_store_state(device->engine->store, &before);
     daybook_status status = daybook_sync(device->engine, budget_ms, &device->error);
     dk_store_state(device->engine->store, &after);
-    device->strayed = device->strayed && status != DAYBOOK_OK;
     bool diverged = dk_id_compare(&before.instance, &after.instance) != 0;
     device->lab->counts[LAB_DIVERGED] += diverged;
     device->lab->counts[LAB_BUDGET] += budget_ms > 0 && status == DAYBOOK_INTERRUPTED;

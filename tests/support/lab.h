@@ -96,7 +96,7 @@ struct lab_device {
     int number; /* place in lab->devices */
     int user;
     bool hired, enrolled;
-    bool strayed; /* another organisation's server has answered since the last good sync */
+    bool strayed; /* another organisation's server has answered in this call */
     char path[300];
     struct power *disk;
     int64_t syncs; /* of the disk, until it last lost power */

@@ -238,8 +238,12 @@ static void each_row(struct lab *lab, const char *sql,
                      void (*row)(struct lab *lab, sqlite3_stmt *statement))
 {
     sqlite3_stmt *statement = lab_query(lab, lab->database, sql);
-    while (sqlite3_step(statement) == SQLITE_ROW) {
+    int result;
+    while ((result = sqlite3_step(statement)) == SQLITE_ROW) {
         row(lab, statement);
+    }
+    if (result != SQLITE_DONE) {
+        lab_fail(lab, "%s: %s", sql, sqlite3_errmsg(sqlite3_db_handle(statement)));
     }
     (void)sqlite3_reset(statement);
 }

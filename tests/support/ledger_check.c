@@ -34,12 +34,16 @@ static void add_query(struct ledger *ledger, struct ledger_text *found, const ch
                       const char *sql)
 {
     sqlite3_stmt *statement = lab_query(ledger->lab, path, sql);
-    while (sqlite3_step(statement) == SQLITE_ROW) {
+    int result;
+    while ((result = sqlite3_step(statement)) == SQLITE_ROW) {
         for (int i = 0; i < sqlite3_column_count(statement); i++) {
             const char *text = (const char *)sqlite3_column_text(statement, i);
             add_text(found, text == NULL ? "" : text);
         }
         add_text(found, "\n");
+    }
+    if (result != SQLITE_DONE) {
+        lab_fail(ledger->lab, "%s: %s", sql, sqlite3_errmsg(sqlite3_db_handle(statement)));
     }
     (void)sqlite3_reset(statement);
 }

@@ -230,6 +230,7 @@ void people_fetch(struct people *people, struct lab_device *device)
     (void)snprintf(sql, sizeof sql, "SELECT id FROM %s ORDER BY id_key LIMIT 1 OFFSET %d", entity,
                    lab_random(lab, count));
     (void)snprintf(id, sizeof id, "%s", lab_server_text(lab, sql));
+    device->strayed = false;
     daybook_status status = daybook_fetch(device->engine, entity, id, &device->error);
     lab_trace(lab, "  %d fetches %s %s: %s", device->number, entity, id,
               daybook_status_name(status));

@@ -2,7 +2,7 @@
  *
  * See proxy.h. One thread, one poll over all sockets and a pipe that wakes it. A direction holds no
  * bytes back: what was read is written before anything else is, blocking, since loopback partners
- * read.
+ * read, and after the time that a slow line takes.
  */
 #include "tests/support/proxy.h"
 
@@ -104,16 +104,21 @@ static void pause_ms(int ms)
     (void)nanosleep(&wait, NULL);
 }
 
-/* How much may be passed at once; waits as long as that takes the line. Locked, so that a new plan
- * comes between. */
-static size_t take_time(const struct proxy *proxy)
+/* How much may be passed at once. Locked; lets go of the lock while that takes the line its time,
+ * so that a new plan may come between. */
+static size_t take_time(struct proxy *proxy)
 {
     size_t room = CHUNK;
-    pause_ms(proxy->delay_ms);
+    int wait_ms = proxy->delay_ms;
     if (proxy->bytes_per_s > 0) {
         size_t rate = (size_t)proxy->bytes_per_s, slice = rate * TICK_MS / 1000;
         room = slice == 0 ? 1 : slice < CHUNK ? slice : CHUNK;
-        pause_ms((int)(room * 1000 / rate));
+        wait_ms += (int)(room * 1000 / rate);
+    }
+    if (wait_ms > 0) {
+        pthread_mutex_unlock(&proxy->lock);
+        pause_ms(wait_ms);
+        pthread_mutex_lock(&proxy->lock);
     }
     return room;
 }
@@ -123,6 +128,9 @@ static void pass(struct proxy *proxy, struct link *link, int side)
 {
     char bytes[CHUNK];
     size_t room = take_time(proxy);
+    if (!link->open || link->ended[side] || proxy->stopping) {
+        return; /* meanwhile */
+    }
     int64_t *passed = side == CLIENT ? &proxy->seen.up : &proxy->seen.down;
     int64_t limit = side == CLIENT ? proxy->plan.up_bytes : proxy->plan.down_bytes;
     ssize_t got = recv(link->sockets[side], bytes, room, MSG_DONTWAIT);

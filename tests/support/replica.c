@@ -79,27 +79,28 @@ static int find_column(sqlite3_stmt *statement, const char *name)
     return -1;
 }
 
-/* Finds the server's column for each of the device's; the server's view may have `org` and `bucket`
- * beside them, and nothing else may differ, but where only what is shared is compared. */
+/* Finds the server's column for each of the device's. They stand in the same order; the server's
+ * view may have `org` and `bucket` beside them, and nothing else may differ, but where only what is
+ * shared is compared. */
 static bool same_columns(struct comparison *comparison, const char *entity, sqlite3_stmt *mine,
                          sqlite3_stmt *theirs)
 {
-    int more = sqlite3_column_count(theirs) - sqlite3_column_count(mine);
-    bool same = sqlite3_column_count(mine) <= COLUMNS_MAX;
-    if (!comparison->shared &&
-        more != (find_column(theirs, "org") >= 0) + (find_column(theirs, "bucket") >= 0)) {
-        print_error("%s: the server has %d columns more than the device\n", entity, more);
+    int count = sqlite3_column_count(mine), shared = 0, last = -1;
+    int beside = (find_column(theirs, "org") >= 0) + (find_column(theirs, "bucket") >= 0);
+    bool same = comparison->shared || sqlite3_column_count(theirs) == count + beside;
+    assert_in_range(count, 1, COLUMNS_MAX);
+    for (int column = 0; same && column < count; column++) {
+        int place = find_column(theirs, sqlite3_column_name(mine, column));
+        comparison->place[column] = place;
+        shared += place >= 0;
+        same = place > last || (comparison->shared && place < 0);
+        last = place > last ? place : last;
+    }
+    if (!same || shared < 2) { /* the id alone says nothing */
+        print_error("%s: the device's columns are not the server's\n", entity);
         return false;
     }
-    for (int column = 0; same && column < sqlite3_column_count(mine); column++) {
-        comparison->place[column] = find_column(theirs, sqlite3_column_name(mine, column));
-        same = comparison->shared || comparison->place[column] >= 0;
-        if (!same) {
-            print_error("%s: only the device has the column %s\n", entity,
-                        sqlite3_column_name(mine, column));
-        }
-    }
-    return same;
+    return true;
 }
 
 /* Whether two values are of the same type and equal. */

@@ -9,6 +9,7 @@
 #include "tests/unit/faulty_memory.h"
 #include "tests/unit/service_world.h"
 
+#define MANY 60            /* rows of a changeset that has many */
 #define EACH 120           /* of a command's first allocations fails */
 #define STRIKES_MAX 100000 /* of one kind of request */
 
@@ -56,6 +57,34 @@ static void follow_customer(struct stage *stage, const char *reply)
     expect_in(reply, format(world, "[%lld,\"accepted\",", (long long)++stage->li.seq));
     stage->made++;
     follow(world, &stage->li, reply);
+}
+
+/* Many rows with all that is made of other values, so that decoding needs memory of its own. */
+static void make_many(struct stage *stage)
+{
+    struct world *world = stage->world;
+    struct buffer rows;
+    dk_buffer_init(&rows, LIMIT_CHANGESET_BYTES);
+    dk_buffer_append_text(&rows, "[{\"entity\":\"customer\",\"op\":\"new\",\"fields\":[\"name\","
+                                 "\"tags\",\"custom\"],\"rows\":[");
+    for (int i = 0; i < MANY; i++) {
+        struct id id = new_id(world);
+        dk_buffer_append_text(&rows, format(world,
+                                            "%s[0,\"%s\",\"many\",[\"gold\",\"north\"],"
+                                            "{\"vip\":true,\"shelf\":\"%d\"}]",
+                                            i == 0 ? "" : ",", wire(world, &id), i));
+    }
+    dk_buffer_append_text(&rows, "]}]");
+    assert_int_equal(rows.status, DAYBOOK_OK);
+    const char *one = changeset(world, &stage->li, stage->li.seq + 1, dk_buffer_text(&rows));
+    ask(stage, "/v1/sync", &stage->li, request(world, &stage->li, format(world, "[%s]", one)));
+    dk_buffer_clear(&rows);
+}
+
+static void follow_many(struct stage *stage, const char *reply)
+{
+    follow_customer(stage, reply);
+    stage->made += MANY - 1;
 }
 
 /* Two phones change the customer's name, and neither has seen the other's. */
@@ -346,7 +375,10 @@ static void test_service_memory__each_allocation_of_a_command_fails(void **state
     FILE *lines = fopen(format(world, "%s/lines", world->folder), "w");
     assert_non_null(lines);
     (void)fputs("{\"entity\":\"product\",\"id\":\"0193f000-0000-7000-8000-000000000001\","
-                "\"code\":\"A\",\"name\":\"Tea\",\"uom\":\"box\",\"tax_bp\":1300}\n",
+                "\"code\":\"A\",\"name\":\"Tea\",\"uom\":\"box\",\"tax_bp\":1300}\n"
+                "{\"entity\":\"customer\",\"id\":\"0193f000-0000-7000-8000-000000000002\","
+                "\"name\":\"Ho\",\"territory_id\":{\"key\":\"T0\"},"
+                "\"tags\":[\"gold\"],\"custom\":{\"vip\":true}}\n",
                 lines);
     assert_int_equal(fclose(lines), 0);
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
@@ -378,6 +410,7 @@ static void test_service_memory__each_allocation_of_a_request_fails(void **state
         {"fetch", make_fetch, follow_fetch},
         {"lease", make_lease, follow_lease},
         {"enrolment", make_enrolment, follow_enrolment},
+        {"many", make_many, follow_many},
     };
     struct stage *stage = open_stage(*state);
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {

@@ -285,9 +285,8 @@ DAYBOOK_API void daybook_watch_close(daybook_watch **watch);
 /* ---- syncing --------------------------------------------------------------------------------- */
 
 /* Signs the device in with a one-time code from the company. Needs the network. BAD_CODE, OFFLINE,
- * UNTRUSTED, MISUSE (enrolled already, and the server has not refused the token since the engine
- * was opened), INVALID (the code belongs to another user than the store), BUSY (within a callback).
- */
+ * UNTRUSTED, MISUSE (enrolled already, and the server's last word on the token was no refusal),
+ * INVALID (the code belongs to another user than the store), BUSY (within a callback). */
 DAYBOOK_API daybook_status daybook_enrol(daybook *engine, const char *code, const char *device_name,
                                          daybook_error *error);
 /* Pushes what is pending and pulls until the log's head or until budget_ms is used up (INTERRUPTED:
