@@ -165,7 +165,7 @@ static void test_garbage__frames_that_want_memory(void **state)
     refused(stated, sizeof stated, "content size");
     memset(stated + 5, 0xff, 8);
     refused(stated, sizeof stated, "content size");
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if !defined(DAYBOOK_SANITIZED)
     assert_true(server_memory() - before < 200 * 1024);
 #else
     (void)before;

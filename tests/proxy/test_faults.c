@@ -19,7 +19,7 @@
 #include <cmocka.h>
 
 /* Sanitizers make each exchange several times slower: they look at every so many-th byte only. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(DAYBOOK_SANITIZED)
 #define STRIDE 17
 #define HANDSHAKE_STRIDE 97
 #else

@@ -9,9 +9,16 @@
 #include "tests/unit/faulty_memory.h"
 #include "tests/unit/service_world.h"
 
-#define MANY 60            /* rows of a changeset that has many */
-#define EACH 120           /* of a command's first allocations fails */
-#define STRIKES_MAX 100000 /* of one kind of request */
+#define MANY 60 /* rows of a changeset that has many */
+/* Of so many first allocations each fails, of those behind them some. */
+#if defined(DAYBOOK_SANITIZED)
+#define EACH_OF_REQUEST 12
+#define EACH_OF_COMMAND 12
+#else
+#define EACH_OF_REQUEST 1000 /* all of them */
+#define EACH_OF_COMMAND 120  /* a backup has tens of thousands */
+#endif
+#define STRIKES_MAX 100000
 
 /* What is asked, and with whose token; from the world's arena. */
 struct question {
@@ -237,6 +244,13 @@ static struct stage *open_stage(struct world *world)
 
 /* ---- strikes */
 
+/* Which allocation fails next. */
+static long next_strike(long n, long each)
+{
+    assert_true(n < STRIKES_MAX);
+    return n + 1 + (n > each ? n / 20 : 0);
+}
+
 /* Posts the question while the n-th allocation fails; *struck: so many were made. */
 static struct answer post_struck(struct stage *stage, long n, bool for_good, bool *struck)
 {
@@ -269,7 +283,7 @@ static struct answer post_struck(struct stage *stage, long n, bool for_good, boo
     return *answer;
 }
 
-/* Each allocation of the kind fails; returns how many there are. */
+/* Each allocation of the kind fails; returns the first number that was one too many. */
 static long strike_kind(struct stage *stage, const struct kind *kind, bool of_sqlite, bool for_good)
 {
     struct world *world = stage->world;
@@ -277,7 +291,7 @@ static long strike_kind(struct stage *stage, const struct kind *kind, bool of_sq
     long n = 0;
     atomic_store(&memory_of_sqlite, of_sqlite);
     while (struck) {
-        assert_true(++n < STRIKES_MAX);
+        n = next_strike(n, EACH_OF_REQUEST);
         kind->make(stage);
         struct answer answer = post_struck(stage, n, for_good, &struck);
         if (answer.http_status != 200 && answer.http_status != 503) {
@@ -297,7 +311,7 @@ static long strike_kind(struct stage *stage, const struct kind *kind, bool of_sq
         kind->follow(stage, answer.text);
     }
     atomic_store(&memory_of_sqlite, false);
-    return n - 1;
+    return n;
 }
 
 static void strike(struct stage *stage, const struct kind *kind)
@@ -383,16 +397,14 @@ static void test_service_memory__each_allocation_of_a_command_fails(void **state
     assert_int_equal(fclose(lines), 0);
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
         for (int way = 0; way < 4; way++) {
-            long n = 1;
+            long n = next_strike(0, EACH_OF_COMMAND);
             atomic_store(&memory_of_sqlite, way >= 2);
-            /* Each of the first ones; of a backup's thousands some. */
             while (command_struck(stage, commands[i], n, way % 2 != 0)) {
-                n += 1 + (n > EACH ? n / 20 : 0);
-                assert_true(n < STRIKES_MAX);
+                n = next_strike(n, EACH_OF_COMMAND);
             }
             atomic_store(&memory_of_sqlite, false);
             if (way == 0 || way == 2) {
-                print_message("%-40.40s %5ld of %s\n", commands[i], n - 1,
+                print_message("%-40.40s %5ld of %s\n", commands[i], n,
                               way == 0 ? "the server's" : "SQLite's");
             }
         }

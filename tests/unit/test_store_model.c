@@ -523,8 +523,8 @@ static void run_seed(uint64_t seed, int steps)
     free(model);
 }
 
-/* ThreadSanitizer makes a seed ten times slower, and there is one thread here. */
-#if defined(__SANITIZE_THREAD__)
+/* Sanitizers make a seed up to ten times slower. */
+#if defined(DAYBOOK_SANITIZED)
 #define SEEDS 5
 #else
 #define SEEDS 25

@@ -8,7 +8,7 @@
  */
 #include "tests/versions/version_world.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(DAYBOOK_SANITIZED)
 #define SANITIZED true /* nothing can be loaded before a sanitizer's own library */
 #else
 #define SANITIZED false
