@@ -14,9 +14,11 @@
 #if defined(DAYBOOK_SANITIZED)
 #define EACH_OF_REQUEST 12
 #define EACH_OF_COMMAND 12
+#define SOME 4
 #else
 #define EACH_OF_REQUEST 1000 /* all of them */
 #define EACH_OF_COMMAND 120  /* a backup has tens of thousands */
+#define SOME 20
 #endif
 #define STRIKES_MAX 100000
 
@@ -248,7 +250,7 @@ static struct stage *open_stage(struct world *world)
 static long next_strike(long n, long each)
 {
     assert_true(n < STRIKES_MAX);
-    return n + 1 + (n > each ? n / 20 : 0);
+    return n + 1 + (n > each ? n / SOME : 0);
 }
 
 /* Posts the question while the n-th allocation fails; *struck: so many were made. */
