@@ -125,6 +125,11 @@ run_tests() {
     grep -E '^ *[0-9]+/[0-9]+ ' "build/$1.ctest.log"
 }
 
+# The names of the tests of a build whose labels match. Arguments: preset, expression.
+test_names() {
+    ctest --test-dir "build/$1" -N -L "$2" | sed -n 's/^ *Test *#[0-9]*: //p'
+}
+
 # All of the labels that the release build has, one line of the table for each.
 run_release_labels() {
     if ! build release; then
@@ -135,8 +140,7 @@ run_release_labels() {
     fi
     run_tests release release "^($(echo "$*" | tr ' ' '|'))\$"
     for label in "$@"; do
-        ctest --test-dir build/release -N -L "^$label\$" |
-            sed -n 's/^ *Test *#[0-9]*: //p' >"build/$label.names"
+        test_names release "^$label\$" >"build/$label.names"
         python3 tests/summary.py "$label" build/release.xml build/results "build/$label.names"
         # What the runs were like: a fault that never struck proves nothing.
         if [ "$label" = history ]; then
@@ -218,8 +222,7 @@ run_label() {
             note valgrind 0 1 0 "the release build failed"
             return
         fi
-        names=$(ctest --test-dir build/release -N -L "$expression" |
-            sed -n 's/^ *Test *#[0-9]*: //p')
+        names=$(test_names release "$expression")
         # shellcheck disable=SC2086
         if sh tests/valgrind.sh build/release $names; then
             note valgrind "$(echo "$names" | wc -l)" 0 0 ""
