@@ -53,12 +53,15 @@ void lab_begin_step(struct lab *lab, int step)
     (void)lab_next(&lab->random);
 }
 
-/* FNV-1a over all lines. */
-static void hash_line(struct lab *lab, const char *line)
+#define HASH_BEGIN UINT64_C(0xCBF29CE484222325)
+
+/* FNV-1a, on from what came before. */
+static uint64_t hash_text(uint64_t hash, const char *text)
 {
-    for (const char *at = line; *at != '\0'; at++) {
-        lab->hash = (lab->hash ^ (unsigned char)*at) * UINT64_C(0x100000001B3);
+    for (const char *at = text; *at != '\0'; at++) {
+        hash = (hash ^ (unsigned char)*at) * UINT64_C(0x100000001B3);
     }
+    return hash;
 }
 
 void lab_trace(struct lab *lab, const char *format, ...)
@@ -68,7 +71,7 @@ void lab_trace(struct lab *lab, const char *format, ...)
     va_start(list, format);
     (void)vsnprintf(line, sizeof line, format, list);
     va_end(list);
-    hash_line(lab, line);
+    lab->hash = hash_text(lab->hash, line);
     if (lab->trace) {
         (void)fprintf(stderr, "%s\n", line);
     }
@@ -170,10 +173,7 @@ static struct lab_reader *reader_of(struct lab *lab, const char *path)
 sqlite3_stmt *lab_query(struct lab *lab, const char *path, const char *sql)
 {
     struct lab_reader *reader = reader_of(lab, path);
-    uint64_t hash = UINT64_C(0xCBF29CE484222325);
-    for (const char *at = sql; *at != '\0'; at++) {
-        hash = (hash ^ (unsigned char)*at) * UINT64_C(0x100000001B3);
-    }
+    uint64_t hash = hash_text(HASH_BEGIN, sql);
     sqlite3_stmt **place = &reader->asked[(hash >> 32) % LAB_QUERIES];
     assert_false(*place != NULL && sqlite3_stmt_busy(*place)); /* nobody is within it */
     if (*place == NULL || strcmp(sqlite3_sql(*place), sql) != 0) {
@@ -242,7 +242,7 @@ void lab_open(struct lab *lab, uint64_t seed, int64_t *counts)
     lab->random = seed * UINT64_C(0x9E3779B97F4A7C15) + 1;
     lab->counts = counts;
     lab->trace = getenv("DAYBOOK_SIM_TRACE") != NULL;
-    lab->hash = UINT64_C(0xCBF29CE484222325);
+    lab->hash = HASH_BEGIN;
     (void)snprintf(lab->again, sizeof lab->again,
                    "DAYBOOK_SIM_FIRST=%llu DAYBOOK_SIM_SEEDS=1 DAYBOOK_SIM_TRACE=1"
                    " build/release/tests/sim_days",
