@@ -213,18 +213,28 @@ static inline void expect_status(const struct answer *answer, int http_status, c
 
 /* ---- commands */
 
-/* Runs a command of up to eight words; returns its text (in the arena). */
-static inline const char *command(struct world *world, daybook_status expected, const char *words)
+#define COMMAND_WORDS_MAX 16
+
+/* The words of a command, in the arena; how many there are. */
+static inline int split_words(struct world *world, const char *words,
+                              const char *argv[COMMAND_WORDS_MAX])
 {
-    char copy[512];
-    const char *argv[16];
+    char *copy = dk_arena_copy(&world->arena, words, strlen(words)), *rest = NULL;
     int argc = 0;
-    char *text = NULL, *rest = NULL;
-    (void)snprintf(copy, sizeof copy, "%s", words);
+    assert_non_null(copy);
     for (char *word = strtok_r(copy, " ", &rest); word != NULL; word = strtok_r(NULL, " ", &rest)) {
-        assert_true(argc < 16);
+        assert_true(argc < COMMAND_WORDS_MAX);
         argv[argc++] = word;
     }
+    return argc;
+}
+
+/* Runs a command; returns its text (in the arena). */
+static inline const char *command(struct world *world, daybook_status expected, const char *words)
+{
+    const char *argv[COMMAND_WORDS_MAX];
+    int argc = split_words(world, words, argv);
+    char *text = NULL;
     daybook_status status = srv_service_command(world->service, argc, argv, false, &text);
     if (status != expected) {
         fail_msg("%s: status %d: %s", words, (int)status, text);

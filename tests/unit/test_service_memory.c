@@ -336,14 +336,9 @@ static bool command_struck(struct stage *stage, const char *pattern, long n, boo
     struct world *world = stage->world;
     bool territory = strstr(pattern, " T%d") != NULL; /* there are two */
     int number = territory ? ++stage->commands % 2 : ++stage->commands;
-    const char *words = format(world, pattern, number), *argv[16];
-    char copy[512], *text = NULL, *rest = NULL;
-    int argc = 0;
-    (void)snprintf(copy, sizeof copy, "%s", words);
-    for (char *word = strtok_r(copy, " ", &rest); word != NULL; word = strtok_r(NULL, " ", &rest)) {
-        assert_true(argc < 16);
-        argv[argc++] = word;
-    }
+    const char *words = format(world, pattern, number), *argv[COMMAND_WORDS_MAX];
+    int argc = split_words(world, words, argv);
+    char *text = NULL;
     memory_plan(n, for_good);
     memory_spared = false;
     daybook_status status = srv_service_command(world->service, argc, argv, false, &text);

@@ -56,6 +56,16 @@ static void prepare(struct world *world)
     device_sync_expect(&world->device, DAYBOOK_OFFLINE);
 }
 
+/* A sync whose token the server does not take. */
+static void refuse_token(struct world *world)
+{
+    script_plan(&world->script, (struct script_fault){.trouble = SCRIPT_ERROR,
+                                                      .http_status = 401,
+                                                      .code = "SIGN_IN",
+                                                      .retry_after_ms = -1});
+    device_sync_expect(&world->device, DAYBOOK_SIGN_IN);
+}
+
 /* Expects that a sync meets the fault with this status and changes nothing. */
 static void changes_nothing(struct world *world, struct script_fault fault, daybook_status status)
 {
@@ -428,11 +438,7 @@ static void test_sync_answers__enrolments_that_break_the_protocol(void **state)
     /* a store belongs to one user: whose token was refused cannot sign in as another */
     daybook_error error = DAYBOOK_ERROR_INIT;
     prepare(world);
-    script_plan(&world->script, (struct script_fault){.trouble = SCRIPT_ERROR,
-                                                      .http_status = 401,
-                                                      .code = "SIGN_IN",
-                                                      .retry_after_ms = -1});
-    device_sync_expect(&world->device, DAYBOOK_SIGN_IN);
+    refuse_token(world);
     script_plan(&world->script, (struct script_fault){.trouble = SCRIPT_TWIST,
                                                       .twist = somebody_else,
                                                       .retry_after_ms = -1});
@@ -490,11 +496,7 @@ static void test_sync_answers__a_refused_token_can_be_replaced(void **state)
     struct world *world = *state;
     daybook_error error = DAYBOOK_ERROR_INIT;
     prepare(world);
-    script_plan(&world->script, (struct script_fault){.trouble = SCRIPT_ERROR,
-                                                      .http_status = 401,
-                                                      .code = "SIGN_IN",
-                                                      .retry_after_ms = -1});
-    device_sync_expect(&world->device, DAYBOOK_SIGN_IN);
+    refuse_token(world);
     device_must(daybook_enrol(world->engine, SCRIPT_CODE, NULL, &error), &error);
     mends(world);
 }
@@ -505,11 +507,7 @@ static void test_sync_answers__a_refused_token_is_good_again(void **state)
     struct world *world = *state;
     daybook_error error = DAYBOOK_ERROR_INIT;
     prepare(world);
-    script_plan(&world->script, (struct script_fault){.trouble = SCRIPT_ERROR,
-                                                      .http_status = 401,
-                                                      .code = "SIGN_IN",
-                                                      .retry_after_ms = -1});
-    device_sync_expect(&world->device, DAYBOOK_SIGN_IN);
+    refuse_token(world);
     script_plan(&world->script,
                 (struct script_fault){.trouble = SCRIPT_FAIL, .status = DAYBOOK_OFFLINE});
     assert_int_equal(
