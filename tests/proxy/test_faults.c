@@ -38,12 +38,7 @@ static int set_up(void **state)
 {
     (void)state;
     company_open(&company);
-    proxy = proxy_start(company.server.port);
-    (void)snprintf(proxy_url, sizeof proxy_url, "https://127.0.0.1:%d", proxy_port(proxy));
-    wang = company_hire(&company, "wang", "rep", "East");
-    li = company_add(&company, "li", "rep", "East");
-    li->device.options.server_url = proxy_url;
-    rep_begin(li);
+    proxy = company_pair_behind(&company, &wang, &li, proxy_url);
     rep_put(wang, "customer", "{\"name\":\"好邻居\"}", shop);
     company_settle(&company);
     return 0;

@@ -30,12 +30,7 @@ static int set_up(void **state)
 {
     (void)state;
     company_open(&company);
-    proxy = proxy_start(company.server.port);
-    (void)snprintf(proxy_url, sizeof proxy_url, "https://127.0.0.1:%d", proxy_port(proxy));
-    wang = company_hire(&company, "wang", "rep", "East");
-    li = company_add(&company, "li", "rep", "East");
-    li->device.options.server_url = proxy_url;
-    rep_begin(li);
+    proxy = company_pair_behind(&company, &wang, &li, proxy_url);
     rep_put(wang, "customer", "{\"name\":\"好邻居\"}", shop);
     company_settle(&company);
     return 0;
@@ -63,6 +58,16 @@ static void visits(struct rep *rep, const char *feedback, int count)
         rep_putf(rep, "visit", NULL, "{\"customer_id\":\"%s\",\"feedback\":\"%s %d\"}", shop,
                  feedback, i);
     }
+}
+
+/* So many visits that Li has to send, and as many that wait for Li; the next line is a fresh one.
+ */
+static void work(const char *up, const char *down, int count)
+{
+    visits(li, up, count);
+    visits(wang, down, count);
+    rep_sync(wang);
+    reopen(0);
 }
 
 static int64_t ms_since(const struct timespec *begin)
@@ -93,10 +98,7 @@ static void test_lines__far_away(void **state)
 {
     struct timespec begin;
     (void)state;
-    visits(li, "far up", 20);
-    visits(wang, "far down", 20);
-    rep_sync(wang);
-    reopen(0);
+    work("far up", "far down", 20);
     proxy_slow(proxy, 0, 500);
     (void)clock_gettime(CLOCK_MONOTONIC, &begin);
     rep_sync(li);
@@ -111,10 +113,7 @@ static void test_lines__far_away(void **state)
 static void test_lines__narrow(void **state)
 {
     (void)state;
-    visits(li, "narrow up", 100);
-    visits(wang, "narrow down", 100);
-    rep_sync(wang);
-    reopen(0);
+    work("narrow up", "narrow down", 100);
     proxy_slow(proxy, 10000, 0);
     rep_sync(li);
     assert_int_equal(device_status(&li->device).pending, 0);

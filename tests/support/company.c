@@ -107,6 +107,18 @@ void company_pair(struct company *company, struct rep **wang, struct rep **li,
     company_settle(company);
 }
 
+struct proxy *company_pair_behind(struct company *company, struct rep **wang, struct rep **li,
+                                  char url[64])
+{
+    struct proxy *proxy = proxy_start(company->server.port);
+    (void)snprintf(url, 64, "https://127.0.0.1:%d", proxy_port(proxy));
+    *wang = company_hire(company, "wang", "rep", "East");
+    *li = company_add(company, "li", "rep", "East");
+    (*li)->device.options.server_url = url;
+    rep_begin(*li);
+    return proxy;
+}
+
 void company_check(struct company *company, const char *file, int line)
 {
     for (int round = 0; round < SETTLE_ROUNDS; round++) {

@@ -63,6 +63,10 @@ struct rep *company_copy(struct company *company, struct rep *rep);
  */
 void company_pair(struct company *company, struct rep **wang, struct rep **li,
                   char shop[DAYBOOK_ID_SIZE]);
+/* The same two without a customer, Wang on a clean line and Li behind a proxy, which is returned,
+ * for the caller to stop; `url` is its address, and lives as long as Li's device. */
+struct proxy *company_pair_behind(struct company *company, struct rep **wang, struct rep **li,
+                                  char url[64]);
 /* Opens, enrols with a fresh code, syncs. */
 void rep_begin(struct rep *rep);
 
