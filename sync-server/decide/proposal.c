@@ -20,11 +20,14 @@ bool srv_decide_only_proposes(const struct decision *decision, const struct fiel
 
 /* ---- made */
 
-/* The id follows from the changeset, the record and the field. */
+/* The id follows from the changeset, the field and the record that the change named: where records
+ * became one, a changeset may propose something for each. */
 static bool proposal_id(struct decision *decision, const struct id *changeset,
-                        const struct record *record, const struct field *field, struct id *id)
+                        const struct work *work, const struct field *field, struct id *id)
 {
     uint8_t hash[HASH_SIZE];
+    const struct record *record =
+        decision->from != NULL ? &decision->from->row.record : &work->row.record;
     const struct hash_part parts[] = {{changeset->bytes, ID_SIZE},
                                       {"proposal", 8},
                                       {record->entity->name, strlen(record->entity->name)},
@@ -52,7 +55,7 @@ struct work *srv_make_proposal(struct decision *decision, struct work *work, int
     const struct field *definition = &record->entity->fields[field];
     char changeset[ID_TEXT_SIZE];
     struct id id;
-    if (!proposal_id(decision, proposer->changeset, record, definition, &id)) {
+    if (!proposal_id(decision, proposer->changeset, work, definition, &id)) {
         return NULL;
     }
     struct work *proposal = srv_work_load(decision, dk_entity(ENTITY_PROPOSAL), &id);

@@ -25,22 +25,30 @@ static void put_tax(struct world *world, const struct id *customer, int64_t seen
     }
 }
 
-/* The first proposal in the rows that the office is sent after a position. */
-static struct id proposal_after(struct world *world, int64_t after)
+/* Up to `most` proposals in the rows that the office is sent after a position. */
+static int proposals_after(struct world *world, int64_t after, struct id *ids, int most)
 {
     struct block_reader reader;
     struct row row;
     bool new_block;
+    int count = 0;
     const char *page = pull_all(world, &world->office, after);
     size_t length = strlen(page);
     dk_block_open(&reader, dk_arena_copy(&world->arena, page, length), length, &world->arena);
-    while (dk_block_next(&reader, &row, &new_block) == 1) {
+    while (count < most && dk_block_next(&reader, &row, &new_block) == 1) {
         if (reader.block.entity->kind == ENTITY_PROPOSAL && reader.block.op == BLOCK_NEW) {
-            return row.id;
+            ids[count++] = row.id;
         }
     }
-    fail_msg("no proposal in %s", page);
-    return (struct id){{0}};
+    return count;
+}
+
+/* The first of them. */
+static struct id proposal_after(struct world *world, int64_t after)
+{
+    struct id id;
+    assert_int_equal(proposals_after(world, after, &id, 1), 1);
+    return id;
 }
 
 /* What a rep proposes: the customer keeps its value. */
@@ -381,6 +389,39 @@ static void test_decide_proposals__an_acceptance_of_before_a_move_stands(void **
     }
 }
 
+/* Given customers that became one, when one changeset of a rep's proposes a value for each of them,
+ * then there is a proposal for each, and any of them can be accepted. */
+static void test_decide_proposals__one_changeset_proposes_for_each(void **state)
+{
+    struct world *world = *state;
+    struct id from[2] = {make_taxed(world, "1"), make_taxed(world, "2")};
+    struct id into = make_taxed(world, "3");
+    int64_t seen = world->org.head;
+    for (int i = 0; i < 2; i++) {
+        edit_record(world, ENTITY_CUSTOMER, &from[i], world->org.head);
+        put_id(world, CUSTOMER_REDIRECT_TO, &into);
+        (void)send_changeset(world, &world->server);
+    }
+    put_tax(world, &from[0], seen, "4");
+    put_tax(world, &into, seen, "5");
+    put_tax(world, &from[1], seen, "6");
+    int64_t before = merge(world, &world->li) - 1;
+    expect_text(world, ENTITY_CUSTOMER, &into, CUSTOMER_TAX_NO, "3");
+    struct id ids[4];
+    assert_int_equal(proposals_after(world, before, ids, 4), 3);
+    unsigned proposed = 0;
+    for (int i = 0; i < 3; i++) {
+        struct value value = value_of(world, ENTITY_PROPOSAL, &ids[i], PROPOSAL_PROPOSED);
+        assert_int_equal(value.length, 3);
+        proposed |= 1U << (value.text[1] - '0');
+        answer(world, &ids[i], world->org.head, "accepted");
+        (void)accept(world, &world->office);
+        expect_text(world, ENTITY_CUSTOMER, &into, CUSTOMER_TAX_NO,
+                    (char[]){value.text[1], '\0'});
+    }
+    assert_int_equal(proposed, 1U << 4 | 1U << 5 | 1U << 6);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -398,6 +439,7 @@ int main(void)
         TEST(to_say_what_stands_is_work),
         TEST(an_acceptance_follows_the_redirect),
         TEST(an_acceptance_of_before_a_move_stands),
+        TEST(one_changeset_proposes_for_each),
     };
     return cmocka_run_group_tests_name("decide_proposals", tests, NULL, NULL);
 }
