@@ -171,6 +171,8 @@ struct store {
 };
 
 /* ---- store.c */
+/* Brings memory up to the file, whose tables are there. */
+daybook_status dk_store_load(struct store *store);
 
 /* Opens the one transaction of a call: lock, BEGIN, and memory saved. The caller ends it with
  * dk_store_end. */
@@ -202,6 +204,9 @@ daybook_status dk_upgrade_run(struct store *store, int64_t schema);
 /* ---- identity.c */
 /* Whether the number is or was this store's. */
 daybook_status dk_identity_is_own(struct store *store, int64_t device_no, bool *own);
+/* Lets the rules fill the records that were made here and are not decided once more, for the
+ * present author and by the present schema. */
+daybook_status dk_identity_fill(struct store *store);
 
 /* ---- records.c */
 

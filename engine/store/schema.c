@@ -533,7 +533,8 @@ static daybook_status bring_up(struct store *store, bool fresh, int64_t schema)
         status = number_entities(store);
     }
     if (status == DAYBOOK_OK && !fresh) {
-        status = dk_upgrade_run(store, schema);
+        status = dk_store_load(store);
+        status = status == DAYBOOK_OK ? dk_upgrade_run(store, schema) : status;
     }
     if (status == DAYBOOK_OK) {
         status = set_version(store);
