@@ -46,7 +46,8 @@ static int tear_down(void **state)
 static int64_t compare_after(const char *sql)
 {
     sqlite3 *database = NULL;
-    const struct replica replica = {copy.path, company.server.database, "wang", false};
+    const struct replica replica = {
+        .store = copy.path, .server = company.server.database, .login = "wang"};
     device_close(&wang->device);
     device_copy(&wang->device, &copy);
     device_open(&wang->device);
@@ -94,7 +95,8 @@ static void test_replica__any_difference_is_seen(void **state)
 
 static void test_replica__unsettled_work_is_seen(void **state)
 {
-    const struct replica replica = {wang->device.path, company.server.database, "wang", false};
+    const struct replica replica = {
+        .store = wang->device.path, .server = company.server.database, .login = "wang"};
     (void)state;
     assert_true(replica_compare(&replica) > 0);
     rep_put(wang, "customer", "{\"name\":\"pending\"}", NULL);

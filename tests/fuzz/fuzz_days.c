@@ -23,7 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     struct day *day = calloc(1, sizeof *day);
     assert(day != NULL);
     struct lab *lab = &day->lab;
-    day_begin(day, 1 + input_byte(&input), counts);
+    day_begin(day, 1 + input_byte(&input), counts, NULL);
     lab->again[0] = '\0';
     for (int i = 0; i < 2; i++) {
         lab_enrol(lab_hire(lab, (int)input_byte(&input) % LAB_USERS));

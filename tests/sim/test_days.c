@@ -16,7 +16,9 @@
 #include "tests/support/lab_system.h"
 
 #include "tests/support/day.h"
+#include "tests/support/release.h"
 
+#include <dlfcn.h>
 #include <setjmp.h>
 #include <stdlib.h>
 #include <time.h>
@@ -59,11 +61,26 @@ static bool is_left_out(int number)
     return false;
 }
 
+/* The release with the schema of tomorrow (tests/versions). */
+static const struct release *newer_release(void)
+{
+    static const struct release *release;
+    void *module = release != NULL ? NULL : dlopen(NEWER_RELEASE, RTLD_NOW | RTLD_LOCAL);
+    if (module != NULL) {
+        release = dlsym(module, "daybook_release");
+    }
+    if (release == NULL) {
+        fail_msg("%s", dlerror());
+    }
+    assert_true(release->schema > daybook_release.schema);
+    return release;
+}
+
 /* Returns the hash of the day's trace. */
 static uint64_t run_day(struct day *day, uint64_t seed, int64_t *counts)
 {
     struct lab *lab = &day->lab;
-    day_begin(day, seed, counts);
+    day_begin(day, seed, counts, newer_release());
     int devices = lab_chance(lab, 80) ? 2 + lab_random(lab, 3) : 5 + lab_random(lab, 7);
     for (int i = 0; i < devices; i++) {
         struct lab_device *device = lab_hire(lab, lab_random(lab, LAB_USERS));

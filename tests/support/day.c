@@ -4,7 +4,7 @@
  */
 #include "tests/support/day.h"
 
-#include <daybook/daybook.h>
+#include "tests/support/release.h"
 
 #include <stdlib.h>
 
@@ -100,6 +100,23 @@ static void spoil_disk(struct day *day, struct lab_device *device)
     lab_mend_disk(device);
 }
 
+/* The device or the server gets the newer release, once, in whichever order. */
+static void update(struct day *day, struct lab_device *device)
+{
+    struct lab *lab = &day->lab;
+    if (lab->newer == NULL) {
+        return;
+    }
+    if (lab->release != lab->newer && lab_chance(lab, 40)) {
+        lab_update_server(lab);
+    } else if (device->release != lab->newer) {
+        lab_update(device);
+        if (lab_rises(device)) {
+            people_lose_power(&day->people, device);
+        }
+    }
+}
+
 /* The device's wall clock is set: by minutes, or by years. */
 static void jump(struct lab_device *device)
 {
@@ -137,12 +154,14 @@ void day_step(struct day *day, struct lab_device *device, int what)
         trouble_file(day, device);
     } else if (what < 970) {
         jump(device);
-    } else if (what < 982) {
+    } else if (what < 980) {
         spoil_disk(day, device);
-    } else if (what < 988) {
+    } else if (what < 984) {
         lab_part(device);
-    } else if (what < 990) {
+    } else if (what < 986) {
         lab_part_all(lab);
+    } else if (what < 990) {
+        update(day, device);
     } else if (what < 999) {
         lab_set_now_ms(lab_now_ms() + (lab_chance(lab, 50) ? 1000 : lab_random(lab, 36000000)));
     } else {
@@ -161,8 +180,18 @@ void day_step(struct day *day, struct lab_device *device, int what)
 static void settle(struct day *day)
 {
     struct lab *lab = &day->lab;
+    bool newer = false;
     lab->faults = false;
     lab_trace(lab, "faults stop");
+    for (int i = 0; i < lab->device_count; i++) {
+        newer = newer || lab->devices[i].release == lab->newer;
+    }
+    if (newer && lab->release != lab->newer) { /* what it did not understand waits for that */
+        lab_update_server(lab);
+    }
+    if (lab->release == lab->newer) { /* it has converted all that it had */
+        lab_restart(lab);
+    }
     people_calm(&day->people);
     for (int i = 0; i < lab->device_count; i++) {
         if (!lab->devices[i].enrolled) {
@@ -170,7 +199,7 @@ static void settle(struct day *day)
         }
     }
     for (int i = 0; i < lab->device_count; i++) { /* as each does once a day */
-        (void)daybook_verify(lab->devices[i].engine);
+        (void)lab->devices[i].release->verify(lab->devices[i].engine);
     }
     for (int round = 0; round < ROUNDS; round++) {
         for (int i = 0; i < lab->device_count; i++) {
@@ -199,10 +228,11 @@ static void check_end(struct day *day)
     ledger_check(&day->people.ledger);
 }
 
-void day_begin(struct day *day, uint64_t seed, int64_t *counts)
+void day_begin(struct day *day, uint64_t seed, int64_t *counts, const struct release *newer)
 {
     lab_seed_sqlite(seed);
     lab_open(&day->lab, seed, counts);
+    day->lab.newer = newer;
     people_open(&day->people, &day->lab);
     day->lab.between = between;
     day->lab.context = day;

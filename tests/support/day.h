@@ -16,8 +16,8 @@ struct day {
     struct people people;
 };
 
-/* A laboratory without devices and faults. */
-void day_begin(struct day *day, uint64_t seed, int64_t *counts);
+/* A laboratory without devices and faults; what is updated in it becomes `newer`. NULL: nothing. */
+void day_begin(struct day *day, uint64_t seed, int64_t *counts, const struct release *newer);
 /* One thing happens to a device, the server or the clocks: `what`, below DAY_CHOICES, says which;
  * how it goes is drawn. */
 void day_step(struct day *day, struct lab_device *device, int what);

@@ -5,16 +5,14 @@
  */
 #include "tests/support/lab.h"
 
-#include "engine/api/engine.h"
 #include "engine/base/memory.h"
-#include "sync-server/service.h"
 #include "tests/support/lab_inside.h"
 #include "tests/support/power.h"
+#include "tests/support/release.h"
 #include "tests/support/replica.h"
 
 #include <sqlite3.h>
 
-#include <dirent.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdio.h>
@@ -25,12 +23,10 @@
 
 #include <cmocka.h>
 
-#define TEXT_SIZE 65536
 #define TRACE_SIZE 65536 /* of one line; what is longer is cut */
 #define CUT_MAX 60       /* operations until the power fails */
 #define POINTS_MAX 60    /* operations until one fails */
 #define FILL_MAX 5000    /* bytes that a disk has left */
-#define FILE_SIZE_MAX (64 * 1024 * 1024)
 
 /* ---- chance, and words */
 
@@ -53,17 +49,6 @@ void lab_begin_step(struct lab *lab, int step)
     (void)lab_next(&lab->random);
 }
 
-#define HASH_BEGIN UINT64_C(0xCBF29CE484222325)
-
-/* FNV-1a, on from what came before. */
-static uint64_t hash_text(uint64_t hash, const char *text)
-{
-    for (const char *at = text; *at != '\0'; at++) {
-        hash = (hash ^ (unsigned char)*at) * UINT64_C(0x100000001B3);
-    }
-    return hash;
-}
-
 void lab_trace(struct lab *lab, const char *format, ...)
 {
     static char line[TRACE_SIZE];
@@ -71,7 +56,7 @@ void lab_trace(struct lab *lab, const char *format, ...)
     va_start(list, format);
     (void)vsnprintf(line, sizeof line, format, list);
     va_end(list);
-    lab->hash = hash_text(lab->hash, line);
+    lab->hash = lab_hash(lab->hash, line);
     if (lab->trace) {
         (void)fprintf(stderr, "%s\n", line);
     }
@@ -92,144 +77,6 @@ void lab_fail(struct lab *lab, const char *format, ...)
     abort();
 }
 
-/* ---- files */
-
-void lab_remove_folder(const char *path)
-{
-    char name[700];
-    DIR *folder = opendir(path);
-    struct dirent *entry;
-    while (folder != NULL && (entry = readdir(folder)) != NULL) {
-        struct stat status;
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) {
-            continue;
-        }
-        (void)snprintf(name, sizeof name, "%s/%s", path, entry->d_name);
-        if (stat(name, &status) == 0 && S_ISDIR(status.st_mode)) {
-            lab_remove_folder(name);
-        } else {
-            (void)unlink(name);
-        }
-    }
-    if (folder != NULL) {
-        (void)closedir(folder);
-    }
-    (void)rmdir(path);
-}
-
-static char *read_file(struct lab *lab, const char *path, size_t *size)
-{
-    FILE *file = fopen(path, "rb");
-    char *bytes = file == NULL ? NULL : malloc(FILE_SIZE_MAX);
-    if (bytes == NULL) {
-        lab_fail(lab, "cannot read %s", path);
-    }
-    *size = fread(bytes, 1, FILE_SIZE_MAX, file);
-    (void)fclose(file);
-    char *fitting = realloc(bytes, *size + 1);
-    return fitting == NULL ? bytes : fitting;
-}
-
-void lab_write_file(struct lab *lab, const char *path, const void *bytes, size_t size)
-{
-    FILE *file = fopen(path, "wb");
-    if (file == NULL || fwrite(bytes, 1, size, file) != size || fclose(file) != 0) {
-        lab_fail(lab, "cannot write %s", path);
-    }
-}
-
-/* ---- looking into databases */
-
-/* The disk that the file is on. */
-static struct power *disk_of(const struct lab *lab, const char *path)
-{
-    for (int i = 0; i < lab->device_count; i++) {
-        if (strcmp(lab->devices[i].path, path) == 0) {
-            return lab->devices[i].disk;
-        }
-    }
-    return lab->disk;
-}
-
-/* The connection to the database in this file, which stays open. */
-static struct lab_reader *reader_of(struct lab *lab, const char *path)
-{
-    struct lab_reader *reader = lab->readers;
-    while (reader->path[0] != '\0' && strcmp(reader->path, path) != 0) {
-        reader++;
-        assert_in_range(reader - lab->readers, 0, LAB_READERS - 1);
-    }
-    if (reader->database == NULL) {
-        (void)snprintf(reader->path, sizeof reader->path, "%s", path);
-        if (sqlite3_open_v2(path, &reader->database, SQLITE_OPEN_READONLY,
-                            power_name(disk_of(lab, path))) != SQLITE_OK) {
-            lab_fail(lab, "%s: %s", path, sqlite3_errmsg(reader->database));
-        }
-        (void)sqlite3_busy_timeout(reader->database, 10000);
-    }
-    return reader;
-}
-
-sqlite3_stmt *lab_query(struct lab *lab, const char *path, const char *sql)
-{
-    struct lab_reader *reader = reader_of(lab, path);
-    uint64_t hash = hash_text(HASH_BEGIN, sql);
-    sqlite3_stmt **place = &reader->asked[(hash >> 32) % LAB_QUERIES];
-    assert_false(*place != NULL && sqlite3_stmt_busy(*place)); /* nobody is within it */
-    if (*place == NULL || strcmp(sqlite3_sql(*place), sql) != 0) {
-        (void)sqlite3_finalize(*place);
-        if (sqlite3_prepare_v2(reader->database, sql, -1, place, NULL) != SQLITE_OK) {
-            lab_fail(lab, "%s: %s: %s", path, sql, sqlite3_errmsg(reader->database));
-        }
-    }
-    return *place;
-}
-
-/* Before the file is closed by its owner, who is to leave one file without a journal. */
-void lab_close_reader(struct lab *lab, const char *path)
-{
-    for (int i = 0; i < LAB_READERS; i++) {
-        struct lab_reader *reader = &lab->readers[i];
-        if (strcmp(reader->path, path) == 0) {
-            for (int query = 0; query < LAB_QUERIES; query++) {
-                (void)sqlite3_finalize(reader->asked[query]);
-                reader->asked[query] = NULL;
-            }
-            (void)sqlite3_close(reader->database);
-            reader->database = NULL;
-        }
-    }
-}
-
-static const char *first_text(struct lab *lab, const char *path, const char *sql)
-{
-    static char text[TEXT_SIZE];
-    struct power *disk = disk_of(lab, path);
-    power_spare(disk, true);
-    sqlite3_stmt *statement = lab_query(lab, path, sql);
-    text[0] = '\0';
-    int result = sqlite3_step(statement);
-    if (result == SQLITE_ROW && sqlite3_column_text(statement, 0) != NULL) {
-        (void)snprintf(text, sizeof text, "%s", (const char *)sqlite3_column_text(statement, 0));
-    }
-    if (result != SQLITE_ROW && result != SQLITE_DONE) {
-        lab_fail(lab, "%s: %s: %s", path, sql, sqlite3_errmsg(sqlite3_db_handle(statement)));
-    }
-    (void)sqlite3_reset(statement);
-    power_spare(disk, false);
-    return text;
-}
-
-const char *lab_device_text(struct lab_device *device, const char *sql)
-{
-    return first_text(device->lab, device->path, sql);
-}
-
-const char *lab_server_text(struct lab *lab, const char *sql)
-{
-    return first_text(lab, lab->database, sql);
-}
-
 /* ---- life */
 
 void lab_open(struct lab *lab, uint64_t seed, int64_t *counts)
@@ -239,10 +86,11 @@ void lab_open(struct lab *lab, uint64_t seed, int64_t *counts)
     bool fast = base == NULL && access(memory, W_OK) == 0;
     memset(lab, 0, sizeof *lab);
     lab->seed = seed;
+    lab->release = &daybook_release;
     lab->random = seed * UINT64_C(0x9E3779B97F4A7C15) + 1;
     lab->counts = counts;
     lab->trace = getenv("DAYBOOK_SIM_TRACE") != NULL;
-    lab->hash = HASH_BEGIN;
+    lab->hash = LAB_HASH;
     (void)snprintf(lab->again, sizeof lab->again,
                    "DAYBOOK_SIM_FIRST=%llu DAYBOOK_SIM_SEEDS=1 DAYBOOK_SIM_TRACE=1"
                    " build/release/tests/sim_days",
@@ -276,7 +124,7 @@ void lab_open(struct lab *lab, uint64_t seed, int64_t *counts)
 static void close_engine(struct lab_device *device)
 {
     lab_close_reader(device->lab, device->path);
-    daybook_close(&device->engine);
+    device->release->close(&device->engine);
 }
 
 void lab_close(struct lab *lab)
@@ -290,7 +138,7 @@ void lab_close(struct lab *lab)
         dk_memory_free(device->reply);
     }
     lab_stop(lab);
-    srv_service_close(lab->other);
+    daybook_release.service_close(lab->other);
     lab->other = NULL;
     power_free(lab->disk);
     dk_frame_free(lab->codec);
@@ -303,7 +151,7 @@ void lab_close(struct lab *lab)
 
 daybook_status lab_try_open(struct lab_device *device)
 {
-    return daybook_open(&device->options, &device->engine, &device->error);
+    return device->release->open(&device->options, &device->engine, &device->error);
 }
 
 static void open_engine(struct lab_device *device)
@@ -325,6 +173,7 @@ static struct lab_device *new_device(struct lab *lab, int user)
     struct lab_device *device = &lab->devices[lab->device_count];
     memset(device, 0, sizeof *device);
     device->lab = lab;
+    device->release = &daybook_release;
     device->number = lab->device_count++;
     device->user = user;
     device->hired = true;
@@ -370,7 +219,7 @@ void lab_enrol(struct lab_device *device)
         lab_fail(lab, "no code: %s", code);
     }
     code[strcspn(code, "\n")] = '\0';
-    daybook_status status = daybook_enrol(device->engine, code, "lab", &device->error);
+    daybook_status status = device->release->enrol(device->engine, code, "lab", &device->error);
     if (status != DAYBOOK_OK) {
         lab_fail(lab, "device %d cannot enrol: %d %s", device->number, (int)status,
                  device->error.text);
@@ -409,6 +258,18 @@ void lab_wake(struct lab *lab)
     for (int i = 0; i < lab->device_count; i++) {
         open_engine(&lab->devices[i]);
     }
+}
+
+void lab_update(struct lab_device *device)
+{
+    lab_trace(device->lab, "device %d is updated", device->number);
+    lab_let_go(device);
+    device->release = device->lab->newer;
+    if (lab_chance(device->lab, 50)) {
+        lab_threaten(device);
+    }
+    open_engine(device);
+    device->lab->counts[LAB_UPDATED]++;
 }
 
 void lab_threaten(struct lab_device *device)
@@ -474,7 +335,7 @@ void lab_save(struct lab_device *device)
 {
     close_engine(device);
     free(device->saved);
-    device->saved = read_file(device->lab, device->path, &device->saved_size);
+    device->saved = lab_read_file(device->lab, device->path, &device->saved_size);
     open_engine(device);
 }
 
@@ -498,12 +359,13 @@ struct lab_device *lab_clone(struct lab_device *device)
     }
     lab_trace(lab, "device %d is cloned as %d", device->number, clone->number);
     close_engine(device);
-    char *bytes = read_file(lab, device->path, &size);
+    char *bytes = lab_read_file(lab, device->path, &size);
     open_engine(device);
     lab_write_file(lab, clone->path, bytes, size);
     free(bytes);
-    open_engine(clone);
+    clone->release = device->release;
     clone->enrolled = device->enrolled;
+    open_engine(clone);
     lab->covered |= (lab->covered >> device->number & 1) << clone->number;
     lab->counts[LAB_CLONED]++;
     return clone;
@@ -512,9 +374,9 @@ struct lab_device *lab_clone(struct lab_device *device)
 daybook_status lab_sync(struct lab_device *device, int64_t budget_ms)
 {
     struct store_state before, after;
-    dk_store_state(device->engine->store, &before);
-    daybook_status status = daybook_sync(device->engine, budget_ms, &device->error);
-    dk_store_state(device->engine->store, &after);
+    device->release->state(device->engine, &before);
+    daybook_status status = device->release->sync(device->engine, budget_ms, &device->error);
+    device->release->state(device->engine, &after);
     bool diverged = dk_id_compare(&before.instance, &after.instance) != 0;
     device->lab->counts[LAB_DIVERGED] += diverged;
     device->lab->counts[LAB_BUDGET] += budget_ms > 0 && status == DAYBOOK_INTERRUPTED;
@@ -548,11 +410,11 @@ void lab_check(struct lab_device *device)
     if (lab->errors[0] != '\0') {
         lab_fail(lab, "an error was logged: %s", lab->errors);
     }
-    if (!dk_store_check(device->engine->store, problem, sizeof problem)) {
+    if (!device->release->check(device->engine, problem, sizeof problem)) {
         lab_fail(lab, "device %d: %s", device->number, problem);
     }
     daybook_sync_status status = DAYBOOK_SYNC_STATUS_INIT;
-    (void)daybook_get_status(device->engine, &status);
+    (void)device->release->get_status(device->engine, &status);
     if (status.divergences != 0) {
         lab_fail(lab, "device %d: %lld buckets differed from the server's, and were mended",
                  device->number, (long long)status.divergences);
@@ -568,7 +430,7 @@ void lab_check(struct lab_device *device)
 void lab_check_rest(struct lab_device *device)
 {
     daybook_sync_status status = DAYBOOK_SYNC_STATUS_INIT;
-    (void)daybook_get_status(device->engine, &status);
+    (void)device->release->get_status(device->engine, &status);
     if (status.pending + status.unsettled > 0) {
         lab_fail(device->lab, "device %d: %lld changesets pending, %lld unsettled", device->number,
                  (long long)status.pending, (long long)status.unsettled);
@@ -578,8 +440,10 @@ void lab_check_rest(struct lab_device *device)
 void lab_compare(struct lab_device *device)
 {
     struct lab *lab = device->lab;
-    const struct replica replica = {device->path, lab->database, lab->users[device->user].login,
-                                    false};
+    const struct replica replica = {.store = device->path,
+                                    .server = lab->database,
+                                    .login = lab->users[device->user].login,
+                                    .shared = device->release != lab->release};
     if (replica_compare_through(&replica, power_name(device->disk)) < 0) {
         lab_fail(lab, "the replica of device %d is not what the server has", device->number);
     }

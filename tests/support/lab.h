@@ -70,7 +70,9 @@
     X(SERVER_FULL, "disk of the server full")                                                      \
     X(SERVER_DISK, "disk of the server failed")                                                    \
     X(LEAPT, "days passed")                                                                        \
-    X(KEPT, "value kept")
+    X(KEPT, "value kept")                                                                          \
+    X(UPDATED, "device updated")                                                                   \
+    X(SERVER_UPDATED, "server updated")
 
 enum lab_fault {
 #define LAB_FAULT_ENUM(name, text) LAB_##name,
@@ -90,10 +92,12 @@ struct lab_user {
 };
 
 struct power;
+struct release;
 
 struct lab_device {
     struct lab *lab;
-    int number; /* place in lab->devices */
+    const struct release *release; /* that is installed; its engine */
+    int number;                    /* place in lab->devices */
     int user;
     bool hired, enrolled;
     bool strayed; /* another organisation's server has answered in this call */
@@ -141,6 +145,8 @@ struct lab {
     uint64_t hash; /* of all that was traced */
     char folder[256];
     char data[300], database[320];
+    const struct release *release; /* of the server */
+    const struct release *newer;   /* what it and devices can be updated to; NULL: nothing */
     struct service *service;
     struct service
         *other;         /* of another organisation, with users of the same names; NULL: not yet */
@@ -229,6 +235,10 @@ void lab_let_go(struct lab_device *device);
 /* All engines and the server close, so that the files are all that there is; and open again. */
 void lab_rest(struct lab *lab);
 void lab_wake(struct lab *lab);
+/* The device, or the server, gets the newer release; it may lose power while it opens its file with
+ * that, and the server may be stopped before all its records are converted. */
+void lab_update(struct lab_device *device);
+void lab_update_server(struct lab *lab);
 /* Keeps a copy of the device's file; puts it back; makes another device out of the present file. */
 void lab_save(struct lab_device *device);
 void lab_restore(struct lab_device *device);

@@ -5,9 +5,9 @@
  */
 #include "tests/support/lab_inside.h"
 #include "tests/support/power.h"
+#include "tests/support/release.h"
 
 #include "engine/base/memory.h"
-#include "sync-server/service.h"
 
 #include <setjmp.h>
 #include <stdio.h>
@@ -66,8 +66,9 @@ static void take_answer(void *context, const struct service_answer *answer)
 
 /* Calls the server and waits, also for what it does behind the answer, so that the same operations
  * fail in each run; the answer's body is the caller's. */
-static struct service_answer call_server(struct service *service, const char *path,
-                                         const char *token, const void *body, size_t size)
+static struct service_answer call_server(const struct release *release, struct service *service,
+                                         const char *path, const char *token, const void *body,
+                                         size_t size)
 {
     struct service_answer answer = {.http_status = 0};
     struct service_call call = {.method = "POST",
@@ -77,8 +78,8 @@ static struct service_answer call_server(struct service *service, const char *pa
                                 .body_size = size,
                                 .done = take_answer,
                                 .context = &answer};
-    srv_service_submit(service, &call);
-    srv_service_rest(service);
+    release->service_submit(service, &call);
+    release->service_rest(service);
     assert_int_not_equal(answer.http_status, 0);
     return answer;
 }
@@ -212,8 +213,8 @@ static void send_late(struct lab_device *device, const char *path, const char *t
     struct lab *lab = device->lab;
     if (device->late.body != NULL) {
         struct service_answer answer =
-            call_server(lab->service, device->late.path, device->late.token, device->late.body,
-                        device->late.size);
+            call_server(lab->release, lab->service, device->late.path, device->late.token,
+                        device->late.body, device->late.size);
         lab_trace(lab, "    an old request comes late: %d", answer.http_status);
         dk_memory_free(answer.body);
         lab->counts[LAB_LATE]++;
@@ -233,8 +234,8 @@ static struct service_answer stray(struct lab_device *device, const char *path, 
                                    const struct daybook_request *request)
 {
     struct lab *lab = device->lab;
-    struct service_answer answer =
-        call_server(lab_other(lab), path, token, request->body, request->body_size);
+    struct service_answer answer = call_server(&daybook_release, lab_other(lab), path, token,
+                                               request->body, request->body_size);
     lab_trace(lab, "    another organisation's server: %d", answer.http_status);
     if (answer.http_status != 401 && answer.http_status != 403) {
         lab_fail(lab, "another organisation's server answers device %d with %d: %.*s",
@@ -339,7 +340,7 @@ static daybook_status exchange(void *context, void *connection,
     }
     threaten_server(lab);
     struct service_answer answer =
-        call_server(lab->service, path, token, request->body, request->body_size);
+        call_server(lab->release, lab->service, path, token, request->body, request->body_size);
     relieve_server(lab, answer.http_status);
     if (has_server_fallen(lab)) {
         dk_memory_free(answer.body);
@@ -349,7 +350,8 @@ static daybook_status exchange(void *context, void *connection,
     if (fault == LAB_DOUBLED) {
         lab->counts[fault]++;
         dk_memory_free(answer.body);
-        answer = call_server(lab->service, path, token, request->body, request->body_size);
+        answer =
+            call_server(lab->release, lab->service, path, token, request->body, request->body_size);
     }
     if (answer.http_status == 200 && !lab->bare) {
         search_reply(device, &answer);

@@ -6,10 +6,9 @@
 #include "tests/support/lab.h"
 
 #include "engine/base/memory.h"
-#include "sync-server/backup.h"
-#include "sync-server/service.h"
 #include "tests/support/lab_inside.h"
 #include "tests/support/power.h"
+#include "tests/support/release.h"
 
 #include <sqlite3.h>
 
@@ -20,6 +19,9 @@
 #include <sys/stat.h>
 
 #include <cmocka.h>
+
+#define UPDATE_CUT_MAX 300  /* operations until the power fails */
+#define UPDATE_STEPS_MAX 20 /* of a conversion */
 
 const char *const lab_territories[3] = {"Main", "East", "West"};
 
@@ -52,7 +54,7 @@ static void note_log(void *context, int level, const char *line)
 void lab_end(struct lab *lab)
 {
     lab_close_reader(lab, lab->database);
-    srv_service_close(lab->service);
+    lab->release->service_close(lab->service);
     lab->service = NULL;
 }
 
@@ -70,7 +72,26 @@ daybook_status lab_try_server(struct lab *lab, char *problem, size_t problem_siz
                                       .snapshot_cache_mib = lab->cache_mib,
                                       .backups = true,
                                       .log = {note_log, lab, LOG_WARN}};
-    return srv_service_open(&options, &lab->service, problem, problem_size);
+    return lab->release->service_open(&options, &lab->service, problem, problem_size);
+}
+
+/* Ends the conversion of records after so many steps. */
+static bool ends_after(void *context)
+{
+    int *steps = context;
+    return (*steps)-- == 0;
+}
+
+/* As a server does before it serves anybody; converting goes on while it serves. */
+static daybook_status get_ready(struct lab *lab, int steps)
+{
+    daybook_status status = lab->release->service_judge(lab->service);
+    if (status == DAYBOOK_OK) {
+        status = lab->release->service_learn(lab->service);
+    }
+    return status != DAYBOOK_OK ? status
+           : steps < 0          ? lab->release->service_convert(lab->service, NULL, NULL)
+                                : lab->release->service_convert(lab->service, ends_after, &steps);
 }
 
 void lab_open_server(struct lab *lab)
@@ -79,6 +100,39 @@ void lab_open_server(struct lab *lab)
     if (lab_try_server(lab, problem, sizeof problem) != DAYBOOK_OK) {
         lab_fail(lab, "the server does not open: %s", problem);
     }
+    daybook_status status = get_ready(lab, -1);
+    if (status != DAYBOOK_OK) {
+        lab_fail(lab, "the server does not get ready: %s", daybook_status_name(status));
+    }
+}
+
+void lab_update_server(struct lab *lab)
+{
+    char problem[400] = "";
+    lab_trace(lab, "the server is updated");
+    lab_stop(lab);
+    lab->release = lab->newer;
+    if (lab_chance(lab, 50)) {
+        power_cut_at(lab->disk, 1 + lab_random(lab, UPDATE_CUT_MAX),
+                     lab_chance(lab, 50) ? 0 : lab_next(&lab->random) | 1);
+    }
+    if (lab_try_server(lab, problem, sizeof problem) != DAYBOOK_OK) {
+        lab_fail(lab, "the server does not open: %s", problem);
+    }
+    daybook_status status =
+        get_ready(lab, lab_chance(lab, 50) ? lab_random(lab, UPDATE_STEPS_MAX) : -1);
+    if (status != DAYBOOK_OK) {
+        lab_fail(lab, "the server does not get ready: %s", daybook_status_name(status));
+    }
+    lab->counts[LAB_SERVER_UPDATED]++;
+    if (!power_is_cut(lab->disk)) {
+        power_cut_at(lab->disk, 0, 0);
+        return;
+    }
+    lab_trace(lab, "  and lost power");
+    lab_stop(lab);
+    lab_open_server(lab);
+    lab->counts[LAB_FELL]++;
 }
 
 struct service *lab_other(struct lab *lab)
@@ -109,7 +163,7 @@ daybook_status lab_command(struct lab *lab, char *out, size_t size, int argc,
                            const char *const *argv)
 {
     char *text = NULL;
-    daybook_status status = srv_service_command(lab->service, argc, argv, false, &text);
+    daybook_status status = lab->release->service_command(lab->service, argc, argv, false, &text);
     (void)snprintf(out, size, "%s", text == NULL ? "" : text);
     dk_memory_free(text);
     return status;
@@ -216,7 +270,8 @@ bool lab_recover(struct lab *lab)
         return false;
     }
     lab_stop(lab);
-    if (srv_restore(lab->backup, lab->data, &position, problem, sizeof problem) != DAYBOOK_OK) {
+    if (lab->release->restore(lab->backup, lab->data, &position, problem, sizeof problem) !=
+        DAYBOOK_OK) {
         lab_fail(lab, "restore: %s", problem);
     }
     power_return(lab->disk); /* which has another file by now */

@@ -39,7 +39,8 @@ void lab_set_chance(uint64_t seed)
     atomic_store(&lab_chance_state, seed | 1);
 }
 
-int clock_gettime(clockid_t clock, struct timespec *time)
+/* Also for modules. */
+__attribute__((visibility("default"))) int clock_gettime(clockid_t clock, struct timespec *time)
 {
     int64_t now_ms = lab_now_ms();
     if (clock != CLOCK_REALTIME || now_ms == 0) {
@@ -61,7 +62,7 @@ void lab_seed_sqlite(uint64_t seed)
     sqlite3_randomness(0, NULL);
 }
 
-int RAND_bytes(unsigned char *bytes, int length)
+__attribute__((visibility("default"))) int RAND_bytes(unsigned char *bytes, int length)
 {
     uint64_t state = atomic_load(&lab_chance_state);
     for (int i = 0; i < length; i++) {

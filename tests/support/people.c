@@ -64,20 +64,20 @@ static int shown_number(struct act *act, daybook_record *record, const struct fe
     int64_t value = 0;
     bool is_null = true;
     switch (feature->kind) {
-    case FEATURE_TEXT: (void)daybook_get_text(record, feature->field, &text); break;
+    case FEATURE_TEXT: (void)act->use->get_text(record, feature->field, &text); break;
     case FEATURE_ADDRESS:
         (void)snprintf(name, sizeof name, "%sregion", feature->field);
-        (void)daybook_get_text(record, name, &text);
+        (void)act->use->get_text(record, name, &text);
         break;
     case FEATURE_KEY:
-        (void)daybook_get_text(record, "custom", &text);
+        (void)act->use->get_text(record, "custom", &text);
         text = key_value(text, feature->field);
         break;
     case FEATURE_AMOUNT:
     case FEATURE_QTY:
     case FEATURE_PRICE:
-        people_check_status(act->device, daybook_get_int(record, feature->field, &value, &is_null),
-                            "get_int");
+        people_check_status(act->device,
+                            act->use->get_int(record, feature->field, &value, &is_null), "get_int");
         (void)snprintf(number, sizeof number, "%lld", (long long)value);
         text = is_null ? NULL : number;
         break;
@@ -94,27 +94,27 @@ bool people_look(struct act *act, int kind, const char *name, struct form *form)
     (void)snprintf(id, sizeof id, "%s", name);
     daybook_record *record = NULL;
     const char *text = NULL;
-    daybook_status status = daybook_read(act->transaction, what->name, id, &record);
+    daybook_status status = act->use->read(act->transaction, what->name, id, &record);
     people_check_status(act->device, status, "read");
     if (status != DAYBOOK_OK) {
         return false;
     }
     struct store_state state;
-    dk_store_state(act->device->engine->store, &state);
+    act->use->state(act->device->engine, &state);
     memset(form, 0, sizeof *form);
     form->epoch = state.epoch;
     form->kind = kind;
     (void)snprintf(form->id, sizeof form->id, "%s", id);
-    form->version = daybook_record_version(record);
+    form->version = act->use->record_version(record);
     form->customer = kind == 0 ? lab_find_customer(act->lab, id) : -1;
     if (what->parent != NULL && strcmp(what->parent, "customer") == 0) {
-        (void)daybook_get_text(record, what->parent_field, &text);
+        (void)act->use->get_text(record, what->parent_field, &text);
         form->customer = lab_find_customer(act->lab, text);
     }
     for (int i = 0; i < LEDGER_FEATURES; i++) {
         form->shown[i] = shown_number(act, record, &what->features[i]);
         if (what->features[i].kind == FEATURE_STATE) {
-            (void)daybook_get_text(record, "status", &text);
+            (void)act->use->get_text(record, "status", &text);
             (void)snprintf(form->state, sizeof form->state, "%s", text == NULL ? "" : text);
         }
     }
@@ -351,12 +351,12 @@ static bool make(struct act *act, int kind, const char *parent, char id[DAYBOOK_
     struct form form = {.kind = kind, .customer = lab_find_customer(lab, parent)};
     struct json json = {.length = 0};
     daybook_record *record = NULL;
-    daybook_status status = daybook_put(act->transaction, what->name, NULL, DAYBOOK_NEW, &record);
+    daybook_status status = act->use->put(act->transaction, what->name, NULL, DAYBOOK_NEW, &record);
     people_check_status(act->device, status, "put");
     if (status != DAYBOOK_OK) {
         return false;
     }
-    (void)snprintf(form.id, sizeof form.id, "%s", daybook_record_id(record));
+    (void)snprintf(form.id, sizeof form.id, "%s", act->use->record_id(record));
     (void)snprintf(id, DAYBOOK_ID_SIZE, "%s", form.id);
     if (kind == 0 && lab->customer_count < LAB_CUSTOMERS) {
         form.customer = lab->customer_count++;
@@ -367,8 +367,8 @@ static bool make(struct act *act, int kind, const char *parent, char id[DAYBOOK_
     add_parent(act, &json, kind, parent);
     add_features(act, &json, &form, true, false);
     lab_trace(lab, "  %d makes %s %s %s", act->device->number, what->name, form.id, json.text);
-    status = daybook_patch_json(act->transaction, what->name, form.id, DAYBOOK_NEW,
-                                people_finish(&json), &act->device->error);
+    status = act->use->patch_json(act->transaction, what->name, form.id, DAYBOOK_NEW,
+                                  people_finish(&json), &act->device->error);
     people_check_status(act->device, status, "patch_json");
     return status == DAYBOOK_OK && make_lines(act, kind, form.id);
 }
@@ -393,7 +393,7 @@ bool people_open_form(struct act *act, struct form *form)
     int kind = lab_random(act->lab, LEDGER_KINDS);
     if (kept->kind >= 0 && lab_chance(act->lab, 50)) {
         struct store_state state;
-        dk_store_state(act->device->engine->store, &state);
+        act->use->state(act->device->engine, &state);
         *form = *kept;
         kept->kind = -1;
         return form->epoch == state.epoch; /* a version of another epoch is another's number */
@@ -427,8 +427,8 @@ static bool act_patch(struct act *act)
     lab_trace(act->lab, "  %d patches %s %s at %lld%s %s%s", act->device->number, name, form.id,
               (long long)version, !people_look(act, form.kind, form.id, &now) ? " (gone)" : "",
               json.text, "}");
-    daybook_status status = daybook_patch_json(act->transaction, name, form.id, version,
-                                               people_finish(&json), &act->device->error);
+    daybook_status status = act->use->patch_json(act->transaction, name, form.id, version,
+                                                 people_finish(&json), &act->device->error);
     people_check_status(act->device, status, "patch_json");
     return status == DAYBOOK_OK && people_change_sets(act, &form, version);
 }
@@ -481,7 +481,7 @@ static bool act_delete(struct act *act)
     lab_trace(act->lab, "  %d deletes %s %s at %lld", act->device->number,
               ledger_kinds[form.kind].name, form.id, (long long)version);
     daybook_status status =
-        daybook_delete(act->transaction, ledger_kinds[form.kind].name, form.id, version);
+        act->use->delete (act->transaction, ledger_kinds[form.kind].name, form.id, version);
     people_check_status(act->device, status, "delete");
     return status == DAYBOOK_OK;
 }
@@ -497,14 +497,14 @@ static void forget_deleted(struct act *act)
         daybook_record *record = NULL;
         const char *name = ledger_kinds[entry->kind].name;
         entry->lost =
-            entry->lost || daybook_read(act->transaction, name, entry->id, &record) != DAYBOOK_OK;
+            entry->lost || act->use->read(act->transaction, name, entry->id, &record) != DAYBOOK_OK;
     }
     for (int i = 0; i < ledger->staged_step_count; i++) {
         struct step *step = &ledger->staged_steps[i];
         daybook_record *record = NULL;
         const char *name = ledger_kinds[step->kind].name;
         step->lost =
-            step->lost || daybook_read(act->transaction, name, step->id, &record) != DAYBOOK_OK;
+            step->lost || act->use->read(act->transaction, name, step->id, &record) != DAYBOOK_OK;
     }
 }
 
@@ -517,7 +517,7 @@ static bool end_act(struct act *act, bool fine)
     if (fine) {
         forget_deleted(act);
         people_mark(act->device, &mark);
-        status = daybook_commit(act->transaction, &act->device->error);
+        status = act->use->commit(act->transaction, &act->device->error);
         people_check_status(act->device, status, "commit");
     }
     if (status == DAYBOOK_OK) {
@@ -530,7 +530,7 @@ static bool end_act(struct act *act, bool fine)
         ledger_drop(&people->ledger);
         people->refused++;
     }
-    daybook_end(&act->transaction);
+    act->use->end(&act->transaction);
     if (fine && status != DAYBOOK_OK) {
         people_check_mark(act->device, &mark, status);
     }
@@ -540,11 +540,11 @@ static bool end_act(struct act *act, bool fine)
 void people_act(struct people *people, struct lab_device *device)
 {
     struct lab *lab = people->lab;
-    struct act act = {.people = people, .lab = lab, .device = device};
+    struct act act = people_acts(people, device);
     bool fine = true;
     struct form forms[PEOPLE_FORMS];
     memcpy(forms, people->forms[device->number], sizeof forms);
-    daybook_status status = daybook_begin(device->engine, &act.transaction);
+    daybook_status status = device->release->begin(device->engine, &act.transaction);
     people_check_status(device, status, "begin");
     if (status != DAYBOOK_OK) {
         return;

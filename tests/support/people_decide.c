@@ -45,7 +45,7 @@ static daybook_status change_set(struct act *act, const struct form *form, daybo
     const struct feature *feature = &ledger_kinds[form->kind].features[index];
     const char *array = NULL;
     char element[20];
-    (void)daybook_get_text(record, feature->field, &array);
+    (void)act->use->get_text(record, feature->field, &array);
     bool grows = feature->bound == 1;
     bool takes = !grows && lab_chance(act->lab, 40) && pick_element(act->lab, array, element);
     if (!takes) {
@@ -54,8 +54,8 @@ static daybook_status change_set(struct act *act, const struct form *form, daybo
     lab_trace(act->lab, "  %d changes %s %s: %s %s %s", act->device->number,
               ledger_kinds[form->kind].name, form->id, feature->field, takes ? "without" : "with",
               element);
-    daybook_status status = takes ? daybook_set_remove(record, feature->field, element)
-                                  : daybook_set_add(record, feature->field, element);
+    daybook_status status = takes ? act->use->set_remove(record, feature->field, element)
+                                  : act->use->set_add(record, feature->field, element);
     people_check_status(act->device, status, "set_add");
     if (takes && status == DAYBOOK_OK) {
         ledger_stage_taking(&act->people->ledger, ledger_number(feature, element));
@@ -72,7 +72,7 @@ bool people_change_sets(struct act *act, const struct form *form, int64_t versio
         if (kind->features[i].kind != FEATURE_SET || !lab_chance(act->lab, 30)) {
             continue;
         }
-        status = daybook_patch(act->transaction, kind->name, form->id, version, &record);
+        status = act->use->patch(act->transaction, kind->name, form->id, version, &record);
         people_check_status(act->device, status, "patch");
         if (status == DAYBOOK_OK) {
             status = change_set(act, form, record, i);
@@ -145,8 +145,8 @@ bool people_step(struct act *act)
     people_note_step(act, &form, to, false);
     lab_trace(act->lab, "  %d brings %s %s at %lld from %s to %s", act->device->number, name,
               form.id, (long long)form.version, form.state, to);
-    daybook_status status = daybook_patch_json(act->transaction, name, form.id, form.version,
-                                               people_finish(&json), &act->device->error);
+    daybook_status status = act->use->patch_json(act->transaction, name, form.id, form.version,
+                                                 people_finish(&json), &act->device->error);
     people_check_status(act->device, status, "patch_json");
     return status == DAYBOOK_OK;
 }
@@ -158,10 +158,10 @@ static void note_accepted(struct act *act, daybook_record *proposal)
 {
     const char *entity = NULL, *id = NULL, *field = NULL, *value = NULL;
     struct form target;
-    (void)daybook_get_text(proposal, "entity_name", &entity);
-    (void)daybook_get_text(proposal, "record_id", &id);
-    (void)daybook_get_text(proposal, "field_name", &field);
-    (void)daybook_get_text(proposal, "proposed_value", &value);
+    (void)act->use->get_text(proposal, "entity_name", &entity);
+    (void)act->use->get_text(proposal, "record_id", &id);
+    (void)act->use->get_text(proposal, "field_name", &field);
+    (void)act->use->get_text(proposal, "proposed_value", &value);
     const struct kind *kind = ledger_kind(entity);
     int feature = ledger_feature(kind, field);
     if (feature < 0 || !people_look(act, (int)(kind - ledger_kinds), id, &target)) {
@@ -183,7 +183,7 @@ bool people_decide(struct act *act)
     if (!people_pick(act, "proposal", id) || !people_look(act, LEDGER_PROPOSAL, id, &form)) {
         return true;
     }
-    daybook_status status = daybook_read(act->transaction, "proposal", id, &proposal);
+    daybook_status status = act->use->read(act->transaction, "proposal", id, &proposal);
     people_check_status(act->device, status, "read");
     bool decides = strcmp(role_of(act), "rep") != 0;
     const char *to = !decides ? "withdrawn" : lab_chance(act->lab, 60) ? "accepted" : "declined";
@@ -193,8 +193,8 @@ bool people_decide(struct act *act)
     people_add(&json, "\"status\":\"%s\",\"note\":\"t%d~\"", to,
                people_number(act, &form, 0, false));
     lab_trace(act->lab, "  %d answers proposal %s: %s", act->device->number, id, to);
-    status = daybook_patch_json(act->transaction, "proposal", id, form.version,
-                                people_finish(&json), &act->device->error);
+    status = act->use->patch_json(act->transaction, "proposal", id, form.version,
+                                  people_finish(&json), &act->device->error);
     people_check_status(act->device, status, "patch_json");
     return status == DAYBOOK_OK;
 }
@@ -204,17 +204,17 @@ bool people_decide(struct act *act)
 void people_clear_hold(struct people *people, struct lab_device *device)
 {
     struct lab *lab = people->lab;
-    struct act act = {.people = people, .lab = lab, .device = device};
+    struct act act = people_acts(people, device);
     char id[DAYBOOK_ID_SIZE], note[20];
     struct form form;
-    people_check_status(device, daybook_begin(device->engine, &act.transaction), "begin");
+    people_check_status(device, device->release->begin(device->engine, &act.transaction), "begin");
     bool found = people_pick(&act, "hold", id) && people_look(&act, LEDGER_HOLD, id, &form);
-    daybook_end(&act.transaction);
+    device->release->end(&act.transaction);
     if (!found) {
         return;
     }
     (void)snprintf(note, sizeof note, "t%d~", people_number(&act, &form, 0, false));
-    daybook_status status = daybook_clear_hold(device->engine, id, note, &device->error);
+    daybook_status status = device->release->clear_hold(device->engine, id, note, &device->error);
     people_check_status(device, status, "clear_hold");
     lab_trace(lab, "  %d clears hold %s: %s", device->number, id, daybook_status_name(status));
     if (status == DAYBOOK_OK) {

@@ -57,16 +57,17 @@ static void read_item(struct lab_device *device, struct item *item)
 static bool look_at_item(struct people *people, struct lab_device *device, const struct item *item,
                          struct form *form)
 {
-    struct act act = {.people = people, .lab = people->lab, .device = device};
+    struct act act = people_acts(people, device);
     const struct kind *kind = ledger_kind(item->entity);
-    if (must(device, daybook_begin(device->engine, &act.transaction), "begin") != DAYBOOK_OK) {
+    if (must(device, device->release->begin(device->engine, &act.transaction), "begin") !=
+        DAYBOOK_OK) {
         return false;
     }
     bool found = people_look(&act, (int)(kind - ledger_kinds), item->id, form);
     if (found && strcmp(item->field, "*") == 0) {
         people_see_removed(&act, form, false);
     }
-    daybook_end(&act.transaction);
+    device->release->end(&act.transaction);
     return found;
 }
 
@@ -97,7 +98,7 @@ static int lost_number(struct lab_device *device, const struct item *item,
 static void note_state(struct people *people, struct lab_device *device, const struct item *item,
                        const struct form *form)
 {
-    struct act act = {.people = people, .lab = people->lab, .device = device};
+    struct act act = people_acts(people, device);
     char state[40];
     (void)snprintf(state, sizeof state, "%.*s", (int)strcspn(item->text + 1, "\""), item->text + 1);
     people_note_step(&act, form, state, false);
@@ -127,7 +128,8 @@ static daybook_status keep_value(struct people *people, struct lab_device *devic
             }
         }
     }
-    daybook_status status = daybook_inbox_keep_mine(device->engine, item->number, &device->error);
+    daybook_status status =
+        device->release->inbox_keep_mine(device->engine, item->number, &device->error);
     lab_trace(lab, "  %d keeps %s of %s %s %s: %s", device->number, item->text, item->entity,
               item->id, item->field, daybook_status_name(status));
     bool grouped = what != NULL && is_grouped(what);
@@ -155,17 +157,17 @@ static daybook_status send_anew(struct people *people, struct lab_device *device
     lab_trace(lab, "  %d opens inbox item %lld again: %s", device->number, (long long)item->number,
               item->text);
     if (lab_chance(lab, 50)) {
-        status = daybook_inbox_keep_mine(device->engine, item->number, &device->error);
+        status = device->release->inbox_keep_mine(device->engine, item->number, &device->error);
     } else {
-        status =
-            must(device,
-                 daybook_inbox_reopen(device->engine, item->number, &transaction, &device->error),
-                 "inbox_reopen");
+        status = must(device,
+                      device->release->inbox_reopen(device->engine, item->number, &transaction,
+                                                    &device->error),
+                      "inbox_reopen");
         if (status != DAYBOOK_OK) {
             return status;
         }
-        status = daybook_commit(transaction, &device->error);
-        daybook_end(&transaction);
+        status = device->release->commit(transaction, &device->error);
+        device->release->end(&transaction);
     }
     people_check_status(device, status, "commit again");
     lab_trace(lab, "  %s %s %s", daybook_status_name(status), device->error.field,
@@ -201,13 +203,15 @@ void people_read_inbox(struct people *people, struct lab_device *device)
         status = keep_value(people, device, &item);
     } else if (rejected || what < 75) {
         lab_trace(lab, "  %d discards inbox item %lld", device->number, (long long)item.number);
-        status = must(device, daybook_inbox_discard(device->engine, item.number), "discard");
+        status =
+            must(device, device->release->inbox_discard(device->engine, item.number), "discard");
         if (status == DAYBOOK_OK && rejected) { /* all else is on the server too */
             ledger_discard(&people->ledger, item.text);
         }
     } else {
         lab_trace(lab, "  %d uses theirs of item %lld", device->number, (long long)item.number);
-        status = must(device, daybook_inbox_use_theirs(device->engine, item.number), "use_theirs");
+        status = must(device, device->release->inbox_use_theirs(device->engine, item.number),
+                      "use_theirs");
     }
     if (status != DAYBOOK_OK) {
         people_check_mark(device, &mark, status);
@@ -231,7 +235,7 @@ void people_fetch(struct people *people, struct lab_device *device)
                    lab_random(lab, count));
     (void)snprintf(id, sizeof id, "%s", lab_server_text(lab, sql));
     device->strayed = false;
-    daybook_status status = daybook_fetch(device->engine, entity, id, &device->error);
+    daybook_status status = device->release->fetch(device->engine, entity, id, &device->error);
     lab_trace(lab, "  %d fetches %s %s: %s", device->number, entity, id,
               daybook_status_name(status));
     if (status != DAYBOOK_NOT_FOUND && !lab_may_end(device, status)) {

@@ -5,8 +5,8 @@
 #ifndef DAYBOOK_TESTS_SUPPORT_PEOPLE_INSIDE_H
 #define DAYBOOK_TESTS_SUPPORT_PEOPLE_INSIDE_H
 
-#include "engine/api/engine.h"
 #include "tests/support/people.h"
+#include "tests/support/release.h"
 
 #define PEOPLE_JSON_SIZE 4000
 
@@ -15,8 +15,16 @@ struct act {
     struct people *people;
     struct lab *lab;
     struct lab_device *device;
+    const struct release *use; /* the device's */
     daybook_transaction *transaction;
 };
+
+/* Nothing is done yet. */
+static inline struct act people_acts(struct people *people, struct lab_device *device)
+{
+    return (struct act){
+        .people = people, .lab = people->lab, .device = device, .use = device->release};
+}
 
 /* What a device has to send and to read, in words. */
 struct mark {

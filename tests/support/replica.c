@@ -31,7 +31,6 @@ struct comparison {
     char buckets[BUCKETS_SIZE]; /* of the device, with commas between */
     int place[COLUMNS_MAX];     /* of the device's column among the server's; -1: it has none */
     int64_t rows;
-    bool shared; /* only what both files know */
 };
 
 /* Opens a file read-only and begins to read. */
@@ -87,13 +86,13 @@ static bool same_columns(struct comparison *comparison, const char *entity, sqli
 {
     int count = sqlite3_column_count(mine), shared = 0, last = -1;
     int beside = (find_column(theirs, "org") >= 0) + (find_column(theirs, "bucket") >= 0);
-    bool same = comparison->shared || sqlite3_column_count(theirs) == count + beside;
+    bool same = comparison->replica->shared || sqlite3_column_count(theirs) == count + beside;
     assert_in_range(count, 1, COLUMNS_MAX);
     for (int column = 0; same && column < count; column++) {
         int place = find_column(theirs, sqlite3_column_name(mine, column));
         comparison->place[column] = place;
         shared += place >= 0;
-        same = place > last || (comparison->shared && place < 0);
+        same = place > last || (comparison->replica->shared && place < 0);
         last = place > last ? place : last;
     }
     if (!same || shared < 2) { /* the id alone says nothing */
@@ -190,25 +189,36 @@ static bool same_entity(struct comparison *comparison, const char *entity)
     return same;
 }
 
-/* The entities that both files have a view of. */
-static bool same_shared_entities(struct comparison *comparison)
+/* Whether a file has a view of the entity. */
+static bool has_view(sqlite3 *database, const char *entity)
 {
-    char name[100], sql[300], views[40];
+    char sql[200], views[40];
+    (void)snprintf(sql, sizeof sql,
+                   "SELECT count(*) FROM sqlite_schema WHERE type='view' AND name='%s'", entity);
+    return first_text(database, sql, views, sizeof views) && strcmp(views, "1") == 0;
+}
+
+/* The entities that the device knows. */
+static bool same_entities(struct comparison *comparison)
+{
+    char name[100], sql[200];
     bool same = true;
-    for (int i = 0; same; i++) {
+    int count = 0;
+    for (;; count++) {
         (void)snprintf(sql, sizeof sql,
-                       "SELECT name FROM entity_number ORDER BY number LIMIT 1 OFFSET %d", i);
-        if (!first_text(comparison->mine, sql, name, sizeof name)) {
+                       "SELECT name FROM entity_number ORDER BY number LIMIT 1 OFFSET %d", count);
+        if (!same || !first_text(comparison->mine, sql, name, sizeof name)) {
             break;
         }
-        (void)snprintf(sql, sizeof sql,
-                       "SELECT count(*) FROM sqlite_schema WHERE type='view' AND name='%s'", name);
-        if (!first_text(comparison->theirs, sql, views, sizeof views)) {
-            return false;
-        }
-        same = strcmp(views, "1") != 0 || same_entity(comparison, name);
+        bool passed_over = comparison->replica->shared && (!has_view(comparison->mine, name) ||
+                                                           !has_view(comparison->theirs, name));
+        same = passed_over || same_entity(comparison, name);
     }
-    return same;
+    if (same && count < ENTITY_COUNT) {
+        print_error("%s knows %d entities of %d\n", comparison->replica->store, count,
+                    ENTITY_COUNT);
+    }
+    return same && count >= ENTITY_COUNT;
 }
 
 /* The labels of the buckets that the user's role may read, worked out from the records alone. */
@@ -280,16 +290,13 @@ static bool same_standing(struct comparison *comparison)
 }
 
 /* Everything, in one moment of each file. */
-static int64_t compare(const struct replica *replica, const char *vfs, bool shared)
+int64_t replica_compare_through(const struct replica *replica, const char *vfs)
 {
-    struct comparison comparison = {.replica = replica, .shared = shared};
+    struct comparison comparison = {.replica = replica};
     comparison.mine = open_file(replica->store, vfs);
     comparison.theirs = open_file(replica->server, NULL);
-    bool same = comparison.mine != NULL && comparison.theirs != NULL && same_standing(&comparison);
-    for (int kind = 0; same && !shared && kind < ENTITY_COUNT; kind++) {
-        same = same_entity(&comparison, dk_entity(kind)->name);
-    }
-    same = same && (!shared || same_shared_entities(&comparison));
+    bool same = comparison.mine != NULL && comparison.theirs != NULL &&
+                same_standing(&comparison) && same_entities(&comparison);
     (void)sqlite3_close(comparison.mine);
     (void)sqlite3_close(comparison.theirs);
     if (same && comparison.rows == 0) {
@@ -300,24 +307,16 @@ static int64_t compare(const struct replica *replica, const char *vfs, bool shar
 
 int64_t replica_compare(const struct replica *replica)
 {
-    return compare(replica, NULL, false);
-}
-
-int64_t replica_compare_through(const struct replica *replica, const char *vfs)
-{
-    return compare(replica, vfs, false);
-}
-
-int64_t replica_compare_shared(const struct replica *replica)
-{
-    return compare(replica, NULL, true);
+    return replica_compare_through(replica, NULL);
 }
 
 void replica_check(struct device *device, struct server *server, const char *login,
                    const char *file, int line)
 {
-    const struct replica replica = {device->path, server->database, login,
-                                    device->options.leave_recent};
+    const struct replica replica = {.store = device->path,
+                                    .server = server->database,
+                                    .login = login,
+                                    .leaves_recent = device->options.leave_recent};
     if (replica_compare_through(&replica, device->options.vfs) < 0) {
         print_error("the replica of %s is not what the server has\n", login);
         _fail(file, line);

@@ -19,6 +19,7 @@ struct replica {
     const char *server; /* the server's file */
     const char *login;  /* the device's user */
     bool leaves_recent; /* the device does without recent documents */
+    bool shared;        /* the files are of different schemas: what both know is compared */
 };
 
 /* The number of rows that were compared, or -1 after the first difference, which is printed. Also a
@@ -27,8 +28,6 @@ struct replica {
 int64_t replica_compare(const struct replica *replica);
 /* The same with the device's file read through this VFS. */
 int64_t replica_compare_through(const struct replica *replica, const char *vfs);
-/* The same for two files of different schemas: what both know is compared. */
-int64_t replica_compare_shared(const struct replica *replica);
 /* Compares an open or closed device whose user is `login`; the test fails at a difference, and
  * where an open one has found its sums to differ since it was opened. */
 #define replica_assert_equal(device, server, login)                                                \

@@ -219,14 +219,18 @@ static inline void world_settle(struct company *company, struct pocket *const *p
                      0);
     for (int i = 0; i < company->count; i++) {
         struct rep *rep = &company->reps[i];
-        const struct replica replica = {rep->device.path, company->server.database, rep->login,
-                                        false};
-        assert_true(rep->left || replica_compare_shared(&replica) > 0);
+        const struct replica replica = {.store = rep->device.path,
+                                        .server = company->server.database,
+                                        .login = rep->login,
+                                        .shared = true};
+        assert_true(rep->left || replica_compare(&replica) > 0);
     }
     for (int i = 0; pockets[i] != NULL; i++) {
-        const struct replica replica = {pockets[i]->store, company->server.database,
-                                        pockets[i]->login, false};
-        assert_true(replica_compare_shared(&replica) > 0);
+        const struct replica replica = {.store = pockets[i]->store,
+                                        .server = company->server.database,
+                                        .login = pockets[i]->login,
+                                        .shared = true};
+        assert_true(replica_compare(&replica) > 0);
     }
     replica_check_server(&company->server);
 }
