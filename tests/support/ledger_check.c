@@ -238,8 +238,8 @@ static bool on_server(const struct account *account, const struct entry *entry, 
     }
     for (int i = 0; depth < 60 && i < ledger->count; i++) {
         const struct entry *later = &ledger->entries[i];
-        bool is_later = later->order > entry->order ||
-                        (later->order == entry->order && later->number > entry->number);
+        bool is_later =
+            later->order > entry->order || (later->order == entry->order && later > entry);
         /* The revision of a quote is another record; a number is the value's own. Who has entered
          * something into the quote knows that, also where the revision showed what was before. */
         bool moved = entry->kind == later->kind && entry->feature == later->feature &&
