@@ -41,7 +41,8 @@ static void set_first_choice(const struct sales_case *given, int field)
 
 /* A device cannot send SERVER fields, so that what stands there is taken away, but for those of a
  * group, which the merge has set; a server actor's values stay, and what it left open is filled.
- * State registers begin in their first state. */
+ * State registers begin in their first state; on a device those of schema 1, for of later ones its
+ * changesets say it. */
 void dk_fill_common(const struct sales_case *given)
 {
     const struct sales_actor *actor = given->actor;
@@ -52,7 +53,8 @@ void dk_fill_common(const struct sales_case *given)
         if (is_servers && !actor->is_server) {
             given->record->values[field].kind = VALUE_NULL;
         }
-        if (entity->fields[field].policy == POLICY_STATE) {
+        bool is_known = !actor->on_device || entity->fields[field].since == 1;
+        if (entity->fields[field].policy == POLICY_STATE && is_known) {
             set_first_choice(given, field);
         }
     }

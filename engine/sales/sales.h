@@ -31,6 +31,7 @@ struct sales_actor {
     struct id territory; /* zero: none */
     uint32_t device_no;
     bool is_server;  /* back office, import, timers: may write SERVER fields and entities */
+    bool on_device;  /* whose server may not know what came with a later schema */
     int64_t time_ms; /* of the changeset's stamp (clamped) */
 };
 

@@ -11,8 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Lets the rules fill the records that an undecided changeset has made once more. */
-static daybook_status fill_made(struct store *store, int64_t seq, struct touched *touched)
+/* Lets the rules fill the records that an undecided changeset has made once more, for the present
+ * author. */
+static daybook_status stamp_made(struct store *store, int64_t seq, struct touched *touched)
 {
     struct value made;
     const struct entity *entity;
@@ -35,8 +36,8 @@ static daybook_status fill_made(struct store *store, int64_t seq, struct touched
     return status;
 }
 
-/* For all changesets that are not settled, and what is derived from it. */
-daybook_status dk_identity_fill(struct store *store)
+/* The same for all changesets that are not settled, and what is derived from it. */
+static daybook_status stamp_all(struct store *store)
 {
     struct touched touched = {.count = 0};
     struct outbox_row *rows;
@@ -44,7 +45,7 @@ daybook_status dk_identity_fill(struct store *store)
     daybook_status status = dk_outbox_list(store, &store->arena, &rows, &count);
     for (int i = 0; status == DAYBOOK_OK && i < count; i++) {
         status = rows[i].verdict == OUTBOX_SETTLED ? DAYBOOK_OK
-                                                   : fill_made(store, rows[i].seq, &touched);
+                                                   : stamp_made(store, rows[i].seq, &touched);
     }
     return status == DAYBOOK_OK ? dk_touched_derive(store, &touched, true) : status;
 }
@@ -123,7 +124,7 @@ static daybook_status write_reply(struct store *store, const struct enrol_reply 
         status = dk_number_all(store);
     }
     if (status == DAYBOOK_OK) {
-        status = dk_identity_fill(store);
+        status = stamp_all(store);
     }
     if (status == DAYBOOK_OK) {
         store->changed |= STORE_CHANGED_SYNC;
@@ -258,7 +259,7 @@ daybook_status dk_store_new_instance(struct store *store, const struct id *insta
         status = renumber_all(store);
     }
     if (status == DAYBOOK_OK) {
-        status = dk_identity_fill(store);
+        status = stamp_all(store);
     }
     if (status == DAYBOOK_OK) {
         status = dk_outbox_refresh(store);

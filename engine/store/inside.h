@@ -171,8 +171,7 @@ struct store {
 };
 
 /* ---- store.c */
-/* Brings memory up to the file, whose tables are there. */
-daybook_status dk_store_load(struct store *store);
+
 /* Opens the one transaction of a call: lock, BEGIN, and memory saved. The caller ends it with
  * dk_store_end. */
 daybook_status dk_store_begin(struct store *store);
@@ -203,10 +202,9 @@ daybook_status dk_upgrade_run(struct store *store, int64_t schema);
 /* ---- identity.c */
 /* Whether the number is or was this store's. */
 daybook_status dk_identity_is_own(struct store *store, int64_t device_no, bool *own);
-/* The rules fill what was made here and is not decided anew, by the present author and schema. */
-daybook_status dk_identity_fill(struct store *store);
 
 /* ---- records.c */
+
 /* A row's version where something is pending: the record was made here by this changeset, and
  * nothing else is pending for it (odd); or table pending has a row for it in this slot (even). So
  * the usual row of an app needs no other row beside it, and the others are found by number. */
@@ -304,6 +302,7 @@ daybook_status dk_touch_any(struct store *store, struct touched *touched,
 daybook_status dk_touched_derive(struct store *store, struct touched *touched, bool lenient);
 
 /* ---- number.c */
+
 /* Gives a change that makes a document a number, where it has none and the device has one. */
 daybook_status dk_number_give(struct store *store, struct change *change, struct arena *arena,
                               bool *given);
@@ -318,6 +317,7 @@ bool dk_number_is_reserved(const struct store *store);
 daybook_status dk_number_return(struct store *store);
 
 /* ---- forms.c */
+
 /* Sets and maps go up whole where the record is new, and as a difference where it changes; the app
  * may have given either. `before` and `after`: the record without and with the change. */
 daybook_status dk_forms_settle(struct store *store, struct change *change,
@@ -379,6 +379,7 @@ daybook_status dk_outbox_remove(struct store *store, int64_t seq, enum outbox_ve
 daybook_status dk_outbox_refresh(struct store *store);
 
 /* ---- body.c */
+
 /* Binds the body as it shall lie in the file. Borrowed until the next body is bound or read. */
 void dk_body_bind(struct store *store, struct statement *statement, int position,
                   const struct buffer *body);
@@ -387,6 +388,7 @@ daybook_status dk_body_read(struct store *store, struct statement *statement, in
                             int body_column, const char **text, size_t *length);
 
 /* ---- pending.c */
+
 /* All that the store has about one record. */
 struct holding {
     const struct entity *entity;

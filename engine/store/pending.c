@@ -391,6 +391,7 @@ static daybook_status fill(struct store *store, const struct base *base, struct 
     struct sales_actor actor = {.user = store->memory.state.user,
                                 .territory = store->memory.state.territory,
                                 .device_no = store->memory.state.device_no,
+                                .on_device = true,
                                 .time_ms = dk_hlc_ms(overlay->time)};
     bool created = overlay->made_here && base->state == BASE_ABSENT;
     return dk_sales_fill(&actor, &reader, created, &overlay->record, arena);

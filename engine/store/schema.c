@@ -533,8 +533,7 @@ static daybook_status bring_up(struct store *store, bool fresh, int64_t schema)
         status = number_entities(store);
     }
     if (status == DAYBOOK_OK && !fresh) {
-        status = dk_store_load(store);
-        status = status == DAYBOOK_OK ? dk_upgrade_run(store, schema) : status;
+        status = dk_upgrade_run(store, schema);
     }
     if (status == DAYBOOK_OK) {
         status = set_version(store);

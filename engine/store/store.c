@@ -295,13 +295,6 @@ static daybook_status load_counts(struct store *store, int64_t stamp_seq)
     return status == DAYBOOK_OK ? dk_outbox_refresh(store) : status;
 }
 
-daybook_status dk_store_load(struct store *store)
-{
-    int64_t stamp_seq = 0;
-    daybook_status status = load_meta(store, &stamp_seq);
-    return status == DAYBOOK_OK ? load_counts(store, stamp_seq) : status;
-}
-
 /* A database of somebody else must not be changed by so much as its journal mode. Only what shows
  * clearly that it is one counts here; whatever else is wrong the writer will find. */
 static daybook_status check_foreign(const struct store_options *options, char *problem,
@@ -345,6 +338,7 @@ static daybook_status open_file(struct store *store, char *problem, size_t probl
         .cache_kib = store->options.cache_kib > 0 ? store->options.cache_kib : CACHE_KIB_DEFAULT,
         .busy_ms = BUSY_MS,
         .vfs = store->options.vfs};
+    int64_t stamp_seq = 0;
     daybook_status status = check_foreign(&store->options, problem, problem_size);
     if (status != DAYBOOK_OK) {
         return status;
@@ -358,7 +352,10 @@ static daybook_status open_file(struct store *store, char *problem, size_t probl
         status = dk_schema_open(store, problem, problem_size);
     }
     if (status == DAYBOOK_OK) {
-        status = dk_store_load(store);
+        status = load_meta(store, &stamp_seq);
+    }
+    if (status == DAYBOOK_OK) {
+        status = load_counts(store, stamp_seq);
     }
     if (status != DAYBOOK_OK && problem[0] == '\0') {
         (void)dk_text_format(problem, problem_size, "%s",

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Owns what an engine with a newer schema makes of an older one's file: fields that were kept as
- * extra become columns, entities that were kept raw become tables, new DERIVED fields are computed,
- * what is pending is laid over its base anew. Called by schema.c, in the transaction that upgrades.
- * Invariants: nothing that was kept is lost; what still fits nowhere stays where it is; rows and
- * the bases beside them are treated alike.
+ * extra become columns, entities that were kept raw become tables, new DERIVED fields are computed.
+ * Called by schema.c, in the transaction that upgrades. Invariants: nothing that was kept is lost;
+ * what still fits nowhere stays where it is; rows and the bases beside them are treated alike.
  */
 #include "engine/store/inside.h"
 #include "engine/store/visits.h"
@@ -182,40 +181,31 @@ static daybook_status renumber_touched(struct store *store, const struct entity 
     return fine ? dk_pending_write(store, &holding, true) : DAYBOOK_CORRUPT;
 }
 
-/* The records that have something pending. */
-static daybook_status list_pending(struct store *store, struct touched *list)
+/* The masks of all pending rows. */
+static daybook_status renumber_pending(struct store *store)
 {
     daybook_status status;
     bool row;
+    struct touched list = {.count = 0};
     struct statement *select = dk_statement(&store->database, &store->slots.pending_list,
                                             "SELECT entity,id FROM pending", &status);
     while (select != NULL && (status = dk_step(select, &row)) == DAYBOOK_OK && row) {
         struct id id;
         int kind = dk_schema_kind(store, dk_column_int(select, 0));
-        status = kind < 0 || !dk_column_id(select, 1, &id)
-                     ? DAYBOOK_CORRUPT
-                     : dk_touch_any(store, list, dk_entity(kind), &id);
+        if (kind < 0 || !dk_column_id(select, 1, &id)) {
+            dk_reset(select);
+            return DAYBOOK_CORRUPT;
+        }
+        status = dk_touch_any(store, &list, dk_entity(kind), &id);
         if (status != DAYBOOK_OK) {
             dk_reset(select);
-            break;
+            return status;
         }
     }
-    return status;
-}
-
-/* What was recorded is laid over its base as this schema has it: what it fills in, such as a first
- * state, is there at once, and not only when something comes. */
-static daybook_status rebuild(struct store *store, const struct entity *entity, const struct id *id,
-                              struct touched *touched)
-{
-    struct holding holding;
-    struct base base;
-    dk_arena_reset(&store->work);
-    daybook_status status = dk_pending_load(store, entity, id, &store->work, &holding);
-    if (status == DAYBOOK_OK) {
-        status = dk_pending_base(&holding, &store->work, &base);
+    for (int i = 0; i < list.count && status == DAYBOOK_OK; i++) {
+        status = renumber_touched(store, list.items[i].entity, &list.items[i].id);
     }
-    return status == DAYBOOK_OK ? dk_pending_rebuild(store, &holding, &base, touched) : status;
+    return status;
 }
 
 /* ---- derived fields */
@@ -252,11 +242,9 @@ static daybook_status derive_more(struct store *store, const struct entity *enti
 /* Entities first: their rows may have been raw. */
 daybook_status dk_upgrade_run(struct store *store, int64_t schema)
 {
-    struct touched touched = {.count = 0}, pending = {.count = 0};
-    daybook_status status = list_pending(store, &pending);
-    for (int i = 0; i < pending.count && status == DAYBOOK_OK; i++) {
-        status = renumber_touched(store, pending.items[i].entity, &pending.items[i].id);
-    }
+    struct touched touched = {.count = 0};
+    store->memory.hidden_rows = 1; /* not counted yet: those without a row are looked for */
+    daybook_status status = renumber_pending(store);
     for (int kind = 0; kind < ENTITY_COUNT && status == DAYBOOK_OK; kind++) {
         status = adopt_entity(store, dk_entity(kind));
         if (status == DAYBOOK_OK) {
@@ -265,12 +253,6 @@ daybook_status dk_upgrade_run(struct store *store, int64_t schema)
         if (status == DAYBOOK_OK) {
             status = derive_more(store, dk_entity(kind), schema, &touched);
         }
-    }
-    for (int i = 0; i < pending.count && status == DAYBOOK_OK; i++) {
-        status = rebuild(store, pending.items[i].entity, &pending.items[i].id, &touched);
-    }
-    if (status == DAYBOOK_OK) {
-        status = dk_identity_fill(store);
     }
     if (status == DAYBOOK_OK) {
         status = dk_touched_derive(store, &touched, true);

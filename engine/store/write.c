@@ -10,6 +10,7 @@
 #include "engine/store/write.h"
 #include "engine/store/visits.h"
 
+#include "engine/protocol/convert.h"
 #include "engine/sales/machines.h"
 
 #include <assert.h>
@@ -235,6 +236,21 @@ static int first_state(const struct entity *entity)
     return dk_machine_field(entity) < 0 ? -1 : 0;
 }
 
+/* The first state of a machine that came after schema 1 is said: a server that does not know it
+ * keeps it as it is, as this device does. */
+static daybook_status name_state(struct write *write, struct change *change)
+{
+    int field = dk_machine_field(change->entity);
+    if (field < 0 || change->entity->fields[field].since == 1) {
+        return DAYBOOK_OK;
+    }
+    const char *first = change->entity->fields[field].choices[0];
+    const struct value value = {
+        .kind = VALUE_TEXT, .length = (uint32_t)strlen(first), .text = first};
+    return dk_convert_add(change, field, &value, &write->store->arena) ? DAYBOOK_OK
+                                                                       : DAYBOOK_NO_MEMORY;
+}
+
 /* A record that is made: rules, then one INSERT, whose row says by its version what is pending. */
 static daybook_status write_new(struct write *write, struct change *change)
 {
@@ -243,6 +259,9 @@ static daybook_status write_new(struct write *write, struct change *change)
     dk_records_empty(&record, change->entity, &change->id);
     dk_records_empty(&before, change->entity, &change->id);
     daybook_status status = dk_number_give(write->store, change, &write->store->arena, &numbered);
+    if (status == DAYBOOK_OK) {
+        status = name_state(write, change);
+    }
     if (status == DAYBOOK_OK) {
         status = assign_all(write, change, &record);
     }
@@ -538,6 +557,7 @@ static void begin_write(struct write *write, int64_t now_ms)
     write->actor = (struct sales_actor){.user = state->user,
                                         .territory = state->territory,
                                         .device_no = state->device_no,
+                                        .on_device = true,
                                         .time_ms = dk_hlc_ms(write->changeset.time)};
     write->roles = dk_machine_roles(state->role);
 }

@@ -87,6 +87,9 @@ static uint64_t run_day(struct day *day, uint64_t seed, int64_t *counts)
         if (lab_chance(lab, 80)) {
             lab_enrol(device);
         }
+        if (lab_chance(lab, 8)) { /* some have the newer release from the morning on */
+            day_step(day, device, DAY_UPDATES);
+        }
     }
     lab->faults = true;
     for (int i = STEPS_LEAST + lab_random(lab, STEPS_MORE); i > 0; i--) {

@@ -158,7 +158,7 @@ void day_step(struct day *day, struct lab_device *device, int what)
         spoil_disk(day, device);
     } else if (what < 984) {
         lab_part(device);
-    } else if (what < 986) {
+    } else if (what < DAY_UPDATES) {
         lab_part_all(lab);
     } else if (what < 990) {
         update(day, device);

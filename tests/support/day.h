@@ -10,6 +10,7 @@
 #include "tests/support/people.h"
 
 #define DAY_CHOICES 1000
+#define DAY_UPDATES 986 /* the choice by which the device or the server is updated */
 
 struct day {
     struct lab lab;

@@ -9,7 +9,7 @@
 
 #include "tests/support/lab.h"
 
-#define LEDGER_FEATURES 12 /* of one entity */
+#define LEDGER_FEATURES 14 /* of one entity */
 #define LEDGER_ENTRIES 40000
 #define LEDGER_STAGED 128
 #define LEDGER_WIRE_SIZE 24
@@ -41,20 +41,22 @@ struct feature {
     const char *field; /* the first of a group; of FEATURE_KEY the key */
     const char *words; /* CHOICE: with spaces between; REF: the entity */
     int bound;         /* of numbers; TEXT: 1 where the customer's number is in it */
+    int since;         /* the first schema that has it */
 };
 
 struct kind { /* an entity that devices write */
     const char *name;
     const char *parent; /* the document of a line, or what it always names; NULL: none */
     const char *parent_field;
+    int since; /* as a feature's */
     struct feature features[LEDGER_FEATURES];
 };
 
 /* Ends with a NULL name. Customers come first; parents come before their children. */
 extern const struct kind ledger_kinds[];
-#define LEDGER_KINDS 9    /* that people make */
-#define LEDGER_PROPOSAL 9 /* what the server makes, and people write a note to */
-#define LEDGER_HOLD 10
+#define LEDGER_KINDS 10    /* that people make */
+#define LEDGER_PROPOSAL 10 /* what the server makes, and people write a note to */
+#define LEDGER_HOLD 11
 const struct kind *ledger_kind(const char *name);
 /* The feature that a field, or "custom.<key>", belongs to; -1: none. */
 int ledger_feature(const struct kind *kind, const char *field);
@@ -78,6 +80,7 @@ struct removal {
     char wire[LEDGER_WIRE_SIZE];
     int kind;
     int device;
+    int schema; /* what is newer goes with the record unseen */
     bool blind;
     int64_t order;
     int shown[LEDGER_FEATURES];

@@ -108,15 +108,17 @@ static bool was_seen(const struct ledger *ledger, const struct entry *entry, int
  * that they were seen. */
 static bool removal_saw(const struct ledger *ledger, const struct entry *entry)
 {
-    bool is_element = ledger_kinds[entry->kind].features[entry->feature].kind == FEATURE_SET;
+    const struct feature *feature = &ledger_kinds[entry->kind].features[entry->feature];
+    bool is_element = feature->kind == FEATURE_SET;
     for (int i = 0; i < ledger->removal_count; i++) {
         const struct removal *removal = &ledger->removals[i];
+        bool whole = removal->blind || feature->since > removal->schema;
         int shown = removal->shown[entry->feature];
         bool same =
             removal->kind == entry->kind &&
             (strcmp(removal->id, entry->id) == 0 || strcmp(removal->id, entry->before) == 0 ||
              (entry->number != 0 && shown == entry->number));
-        if (same && (is_element || removal->blind || was_seen(ledger, entry, shown) ||
+        if (same && (is_element || whole || was_seen(ledger, entry, shown) ||
                      (removal->order > entry->order &&
                       ledger_is_own(ledger, removal->device, entry->device, entry->order)))) {
             return true;

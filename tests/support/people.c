@@ -258,19 +258,22 @@ static void add_plain(struct act *act, struct json *json, const struct form *for
 }
 
 /* Features that a new record must have. */
-static unsigned required_features(int kind)
+static unsigned required_features(const struct act *act, int kind)
 {
-    const char *name = ledger_kinds[kind].name;
+    const struct kind *what = &ledger_kinds[kind];
+    const char *name = what->name;
     bool line = strcmp(name, "quote_line") == 0 || strcmp(name, "order_line") == 0;
-    bool named = kind == 0 || strcmp(name, "contact") == 0 || strcmp(name, "opportunity") == 0;
-    return line ? 6 : named ? 1 : 0;
+    bool chance = strcmp(name, "opportunity") == 0;
+    bool named = kind == 0 || strcmp(name, "contact") == 0 || chance;
+    unsigned source = chance && act->use->schema > 1 ? 1U << ledger_feature(what, "source") : 0;
+    return strcmp(name, "survey") == 0 || line ? (line ? 6 : 3) : named ? 1 | source : 0;
 }
 
 /* One to three features of a record, none twice; a new one has those that it must have. */
 static void add_features(struct act *act, struct json *json, const struct form *form, bool is_new,
                          bool blind)
 {
-    unsigned wanted = is_new ? required_features(form->kind) : 0;
+    unsigned wanted = is_new ? required_features(act, form->kind) : 0;
     const struct kind *kind = &ledger_kinds[form->kind];
     int count = 0;
     bool custom = false;
@@ -286,7 +289,8 @@ static void add_features(struct act *act, struct json *json, const struct form *
                      strcmp(kind->features[i].field, kind->parent_field) == 0;
         bool twice = custom && what == FEATURE_KEY;
         bool other = what == FEATURE_SET || (what == FEATURE_STATE && !is_new);
-        if ((wanted >> i & 1) == 0 || other || given || twice) {
+        bool later = kind->features[i].since > act->use->schema;
+        if ((wanted >> i & 1) == 0 || other || given || twice || later) {
             continue;
         }
         custom = custom || what == FEATURE_KEY;
@@ -378,7 +382,8 @@ static bool act_make(struct act *act)
     int kind = lab_random(act->lab, LEDGER_KINDS);
     char parent[DAYBOOK_ID_SIZE] = "", id[DAYBOOK_ID_SIZE];
     const char *above = ledger_kinds[kind].parent;
-    if (above != NULL && !people_pick(act, above, parent)) {
+    if (ledger_kinds[kind].since > act->use->schema ||
+        (above != NULL && !people_pick(act, above, parent))) {
         kind = 0;
     }
     return make(act, kind, kind == 0 ? NULL : parent, id);
@@ -398,7 +403,8 @@ bool people_open_form(struct act *act, struct form *form)
         kept->kind = -1;
         return form->epoch == state.epoch; /* a version of another epoch is another's number */
     }
-    if (!people_pick(act, ledger_kinds[kind].name, id) || !people_look(act, kind, id, form)) {
+    if (ledger_kinds[kind].since > act->use->schema ||
+        !people_pick(act, ledger_kinds[kind].name, id) || !people_look(act, kind, id, form)) {
         return false;
     }
     if (kept->kind < 0 && lab_chance(act->lab, 40)) {
@@ -440,6 +446,7 @@ void people_see_removed(struct act *act, const struct form *form, bool blind)
     struct removal *removal =
         ledger_stage_removal(&act->people->ledger, form->kind, form->id, act->device->number);
     memcpy(removal->shown, form->shown, sizeof removal->shown);
+    removal->schema = act->use->schema;
     removal->blind = blind;
     for (int child = 0; child < LEDGER_KINDS; child++) {
         const struct kind *line = &ledger_kinds[child];
@@ -460,6 +467,7 @@ void people_see_removed(struct act *act, const struct form *form, bool blind)
                 struct removal *also =
                     ledger_stage_removal(&act->people->ledger, child, id, act->device->number);
                 memcpy(also->shown, seen.shown, sizeof also->shown);
+                also->schema = act->use->schema;
                 also->blind = true; /* lines go as the store has them */
             }
         }

@@ -69,7 +69,8 @@ bool people_change_sets(struct act *act, const struct form *form, int64_t versio
     daybook_status status = DAYBOOK_OK;
     for (int i = 0; i < LEDGER_FEATURES && status == DAYBOOK_OK; i++) {
         daybook_record *record = NULL;
-        if (kind->features[i].kind != FEATURE_SET || !lab_chance(act->lab, 30)) {
+        if (kind->features[i].kind != FEATURE_SET || kind->features[i].since > act->use->schema ||
+            !lab_chance(act->lab, 30)) {
             continue;
         }
         status = act->use->patch(act->transaction, kind->name, form->id, version, &record);
@@ -153,8 +154,9 @@ bool people_step(struct act *act)
 
 /* ---- proposals */
 
-/* Notes that an accepted value comes to stand in the place of what its acceptor sees there. */
-static void note_accepted(struct act *act, daybook_record *proposal)
+/* Notes that an accepted value comes to stand in the place of what its acceptor sees there. False:
+ * it is of a field that is not seen. */
+static bool note_accepted(struct act *act, daybook_record *proposal)
 {
     const char *entity = NULL, *id = NULL, *field = NULL, *value = NULL;
     struct form target;
@@ -164,14 +166,16 @@ static void note_accepted(struct act *act, daybook_record *proposal)
     (void)act->use->get_text(proposal, "proposed_value", &value);
     const struct kind *kind = ledger_kind(entity);
     int feature = ledger_feature(kind, field);
-    if (feature < 0 || !people_look(act, (int)(kind - ledger_kinds), id, &target)) {
-        return;
+    if (feature < 0 || kind->features[feature].since > act->use->schema ||
+        !people_look(act, (int)(kind - ledger_kinds), id, &target)) {
+        return feature < 0 || kind->features[feature].since <= act->use->schema;
     }
     int number =
         value == NULL ? 0 : ledger_number(&kind->features[feature], value + (value[0] == '"'));
     struct entry *entry = ledger_stage_number(&act->people->ledger, target.kind, target.id, feature,
                                               act->device->number, number);
     entry->shown = target.shown[feature];
+    return true;
 }
 
 bool people_decide(struct act *act)
@@ -187,8 +191,8 @@ bool people_decide(struct act *act)
     people_check_status(act->device, status, "read");
     bool decides = strcmp(role_of(act), "rep") != 0;
     const char *to = !decides ? "withdrawn" : lab_chance(act->lab, 60) ? "accepted" : "declined";
-    if (strcmp(to, "accepted") == 0) {
-        note_accepted(act, proposal);
+    if (strcmp(to, "accepted") == 0 && !note_accepted(act, proposal)) {
+        return true;
     }
     people_add(&json, "\"status\":\"%s\",\"note\":\"t%d~\"", to,
                people_number(act, &form, 0, false));

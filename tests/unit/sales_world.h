@@ -129,7 +129,7 @@ static inline void world_open(struct sales_world *world)
     dk_arena_init(&world->arena, 1 << 20);
     world->reader = (struct sales_reader){world, world_get, world_children};
     world->actor =
-        (struct sales_actor){world_id(2), world_id(3), 43, false, INT64_C(1730968140000)};
+        (struct sales_actor){world_id(2), world_id(3), 43, false, false, INT64_C(1730968140000)};
 }
 
 static inline void world_close(struct sales_world *world)

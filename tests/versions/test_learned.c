@@ -249,6 +249,29 @@ ORDER(3)
 ORDER(4)
 ORDER(5)
 
+/* Given an app that is updated before the server, when a contact that it had recorded before and
+ * one that it makes then come there, then both ends say the same of them, and once the server is
+ * updated, too, both have the first state of the machine that is new. */
+static void test_learned__an_update_ahead_of_the_server(void **state)
+{
+    static const char stages[] = "SELECT group_concat(name || '=' || coalesce(stage, ''))"
+                                 " FROM (SELECT * FROM contact ORDER BY name)";
+    struct pocket updated;
+    struct pocket *const both[] = {&li, &updated, NULL};
+    char text[200];
+    (void)state;
+    open_shop();
+    rep_putf(wang, "contact", contact, "{\"customer_id\":\"%s\",\"name\":\"Ann\"}", shop);
+    pocket_take(&updated, wang, NEWER_DEVICE);
+    (void)pocket_runf(&updated, "put contact {\"customer_id\":\"%s\",\"name\":\"Bo\"}", shop);
+    world_settle(&company, both);
+    assert_string_equal(device_file_text(updated.store, stages, text, sizeof text), "Ann=,Bo=met");
+    server_become(&company.server, NEWER_SERVER);
+    world_settle(&company, both);
+    assert_string_equal(device_file_text(li.store, stages, text, sizeof text), "Ann=met,Bo=met");
+    pocket_end(&updated);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(test_learned__##name, set_up, tear_down)
 #define EACH_ORDER(name)                                                                           \
     TEST(name##_0), TEST(name##_1), TEST(name##_2), TEST(name##_3), TEST(name##_4), TEST(name##_5)
@@ -261,6 +284,7 @@ int main(void)
         TEST(what_stands_is_said_in_the_new_fields_too),
         TEST(nobody_has_what_is_the_servers),
         TEST(reopened_before_the_server_knew_the_machine),
+        TEST(an_update_ahead_of_the_server),
     };
     return cmocka_run_group_tests_name("learned", tests, NULL, NULL);
 }

@@ -97,8 +97,6 @@ static void check_upgraded(struct pocket *pocket)
         device_file_text(pocket->store, "SELECT score || remark FROM survey", text, sizeof text),
         "4friendly");
     assert_string_equal(
-        device_file_text(pocket->store, "SELECT stage FROM contact", text, sizeof text), "met");
-    assert_string_equal(
         device_file_text(pocket->store, "SELECT count(*) FROM raw_record", text, sizeof text), "0");
 }
 
