@@ -35,12 +35,12 @@ static bool refuse(const struct record *record, struct refusal *refusal, enum re
     return false;
 }
 
-bool dk_check_required(const struct record *record, struct refusal *refusal)
+bool dk_check_required(const struct record *record, uint64_t fields, struct refusal *refusal)
 {
     const struct entity *entity = record->entity;
     for (int field = 0; field < entity->field_count; field++) {
         const struct value *value = &record->values[field];
-        if ((entity->fields[field].flags & FIELD_REQUIRED) != 0 &&
+        if ((fields >> field & 1) != 0 && (entity->fields[field].flags & FIELD_REQUIRED) != 0 &&
             (value->kind == VALUE_NULL || (value->kind == VALUE_TEXT && value->length == 0))) {
             return refuse(record, refusal, REJECT_REQUIRED, field, "required");
         }

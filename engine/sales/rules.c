@@ -92,10 +92,10 @@ daybook_status dk_sales_holds(const struct sales_reader *reader, struct record *
 }
 
 /* See sales.h. */
-bool dk_sales_check(const struct record *record, struct refusal *refusal)
+bool dk_sales_check(const struct record *record, uint64_t fields, struct refusal *refusal)
 {
     const struct sales_rule *rule = &rules[record->entity->kind];
     *refusal = (struct refusal){0, NULL, NULL};
-    return dk_check_required(record, refusal) &&
+    return dk_check_required(record, fields, refusal) &&
            (rule->check == NULL || rule->check(record, refusal));
 }

@@ -39,7 +39,7 @@ daybook_status dk_fill_order_line(const struct sales_case *given);
 
 /* check.c */
 /* Every REQUIRED field has a value that is not empty. */
-bool dk_check_required(const struct record *record, struct refusal *refusal);
+bool dk_check_required(const struct record *record, uint64_t fields, struct refusal *refusal);
 bool dk_check_organisation(const struct record *record, struct refusal *refusal);
 bool dk_check_user(const struct record *record, struct refusal *refusal);
 bool dk_check_customer(const struct record *record, struct refusal *refusal);

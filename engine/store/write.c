@@ -144,7 +144,8 @@ static daybook_status run_rules(struct write *write, const struct change *change
     if (status != DAYBOOK_OK) {
         return status;
     }
-    if (!dk_sales_check(record, &refusal)) {
+    uint64_t given = dk_records_mask(change->values, change->value_count);
+    if (!dk_sales_check(record, change->op == BLOCK_NEW ? ALL_FIELDS : given, &refusal)) {
         return refused(write, change, &refusal);
     }
     if (!write->store->facts[record->entity->kind].derives_alone) {
@@ -245,10 +246,9 @@ static daybook_status name_state(struct write *write, struct change *change)
         return DAYBOOK_OK;
     }
     const char *first = change->entity->fields[field].choices[0];
-    const struct value value = {
-        .kind = VALUE_TEXT, .length = (uint32_t)strlen(first), .text = first};
-    return dk_convert_add(change, field, &value, &write->store->arena) ? DAYBOOK_OK
-                                                                       : DAYBOOK_NO_MEMORY;
+    struct value value = {.kind = VALUE_TEXT, .length = (uint32_t)strlen(first), .text = first};
+    bool said = dk_convert_add(change, field, &value, &write->store->arena);
+    return said ? DAYBOOK_OK : DAYBOOK_NO_MEMORY;
 }
 
 /* A record that is made: rules, then one INSERT, whose row says by its version what is pending. */

@@ -113,7 +113,7 @@ static void test_day__damaged_offsets(void **state)
         *offsets = text_value(i == COUNT(damaged) ? large : damaged[i]);
         assert_false(dk_day_offsets_valid(offsets->text, offsets->length));
         assert_int_equal(dk_day_offset_min(&organisation, 5), 480);
-        assert_false(dk_sales_check(&organisation, &refusal));
+        assert_false(dk_sales_check(&organisation, UINT64_MAX, &refusal));
         assert_int_equal(refusal.code, REJECT_RULE);
         assert_string_equal(refusal.field, "zone_offsets");
         assert_string_equal(refusal.rule, "offsets");
@@ -121,13 +121,13 @@ static void test_day__damaged_offsets(void **state)
     offsets->length--; /* the largest that there may be */
     assert_true(dk_day_offsets_valid(offsets->text, offsets->length));
     *offsets = text_value(BERLIN);
-    assert_true(dk_sales_check(&organisation, &refusal));
+    assert_true(dk_sales_check(&organisation, UINT64_MAX, &refusal));
     organisation.values[ORGANISATION_ZONE] = (struct value){0};
-    assert_false(dk_sales_check(&organisation, &refusal));
+    assert_false(dk_sales_check(&organisation, UINT64_MAX, &refusal));
     assert_string_equal(refusal.field, "zone");
     assert_string_equal(refusal.rule, "pair");
     *offsets = (struct value){0};
-    assert_true(dk_sales_check(&organisation, &refusal));
+    assert_true(dk_sales_check(&organisation, UINT64_MAX, &refusal));
     assert_int_equal(dk_day_offset_min(&organisation, 5), 480);
     organisation.values[ORGANISATION_TZ_MIN] = (struct value){0};
     assert_int_equal(dk_day_offset_min(&organisation, 5), 0);
