@@ -22,7 +22,8 @@ LABELS = ("unit", "wire", "flow", "proxy", "sim", "model", "vfs", "kill", "histo
 SECONDS = {"sim": "600", "kill": "600", "history": "600", "vfs": "900"}
 ENVIRONMENT = {
     "sim": {"DAYBOOK_SIM_SECONDS": "600", "DAYBOOK_SIM_SEEDS": "2000"},
-    "history": {"DAYBOOK_HISTORY_SECONDS": "60", "DAYBOOK_HISTORY_RUNS": "5"},
+    "history": {"DAYBOOK_HISTORY_SECONDS": "60", "DAYBOOK_HISTORY_RUNS": "5",
+                "DAYBOOK_HISTORY_STOP": "1"},
     "vfs": {"DAYBOOK_VFS_PLAYS": "6"},
 }
 

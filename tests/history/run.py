@@ -7,7 +7,8 @@
 
 The environment says how: DAYBOOK_HISTORY_RUNS (1), DAYBOOK_HISTORY_SECONDS of load each (30),
 DAYBOOK_HISTORY_SEED of the first run (by the clock), DAYBOOK_HISTORY_RATE transactions per second
-(40); DAYBOOK_SERVER is the server program. A run that fails keeps its folder and says how to play
+(40), DAYBOOK_HISTORY_STOP to end at the first run that is wrong; DAYBOOK_SERVER is the server
+program. A run that fails keeps its folder and says how to play
 it again, as far as chance is ours. Exit code 1 if anything is wrong.
 """
 
@@ -70,6 +71,8 @@ def main() -> int:
         result = run_one(options.worker, seed + i, seconds, rate)
         failed += bool(result.wrong)
         struck += result.struck
+        if failed and setting("STOP", ""):
+            return 1
     missing = [name for name in CLASSES if not struck[name]]
     if missing and runs * seconds >= ALL_CLASSES_S:
         print(f"no fault of these classes has struck: {', '.join(missing)}")
