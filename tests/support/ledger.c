@@ -54,6 +54,7 @@ const struct kind ledger_kinds[] = {
       {FEATURE_TEXT, "email", NULL, 0, 1},
       {FEATURE_KEY, "k1", NULL, 0, 1},
       {FEATURE_DAY, "birthday", NULL, 0, 1},
+      {FEATURE_STATE, "stage", "met trusted gone", 0, 2},
       {FEATURE_REF, "customer_id", "customer", 0, 1}}},
     {"opportunity",
      "customer",
@@ -132,6 +133,15 @@ const struct kind *ledger_kind(const char *name)
     }
     assert_non_null(kind->name);
     return kind;
+}
+
+const char *ledger_state(int kind)
+{
+    const struct feature *feature = ledger_kinds[kind].features;
+    while (feature->kind != FEATURE_STATE) {
+        feature++;
+    }
+    return feature->field;
 }
 
 /* Whether a field is of this feature's. */

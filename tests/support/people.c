@@ -114,7 +114,8 @@ bool people_look(struct act *act, int kind, const char *name, struct form *form)
     for (int i = 0; i < LEDGER_FEATURES; i++) {
         form->shown[i] = shown_number(act, record, &what->features[i]);
         if (what->features[i].kind == FEATURE_STATE) {
-            (void)act->use->get_text(record, "status", &text);
+            text = NULL;
+            (void)act->use->get_text(record, what->features[i].field, &text);
             (void)snprintf(form->state, sizeof form->state, "%s", text == NULL ? "" : text);
         }
     }

@@ -3,7 +3,6 @@
  * See people.h: what people do to more than a value: elements of sets, steps of documents from
  * state to state, answers to proposals, holds that they clear.
  */
-#include "engine/sales/machines.h"
 #include "tests/support/people_inside.h"
 
 #include <setjmp.h>
@@ -96,23 +95,11 @@ void people_note_step(struct act *act, const struct form *form, const char *to, 
 /* A step out of the state that the form shows; mostly one that the device's user may take. */
 static const char *choose_step(struct act *act, const struct form *form)
 {
-    int found[CANDIDATES_MAX];
-    const char *name = ledger_kinds[form->kind].name;
-    const struct entity *entity = dk_entity_by_name(name, strlen(name));
-    const struct field *field = &entity->fields[dk_machine_field(entity)];
-    struct value state = {.kind = VALUE_TEXT, .length = (uint32_t)strlen(form->state)};
-    state.text = form->state;
-    unsigned roles = dk_machine_roles(role_of(act));
-    bool any = lab_chance(act->lab, 15);
-    int count = 0, from = dk_machine_rank(field, &state);
-    for (const struct machine_step *step = dk_machine_steps(); step->from >= 0; step++) {
-        bool fits = step->entity == (int)entity->kind && step->from == from &&
-                    step->direction != MACHINE_ASK && (any || (step->roles & roles) != 0);
-        if (fits && count < CANDIDATES_MAX) {
-            found[count++] = step->to;
-        }
-    }
-    return count == 0 ? NULL : field->choices[found[lab_random(act->lab, count)]];
+    const char *found[CANDIDATES_MAX];
+    const char *role = lab_chance(act->lab, 15) ? NULL : role_of(act);
+    int count =
+        act->use->steps(ledger_kinds[form->kind].name, form->state, role, found, CANDIDATES_MAX);
+    return count == 0 ? NULL : found[lab_random(act->lab, count)];
 }
 
 /* What a step needs besides. */
@@ -141,7 +128,7 @@ bool people_step(struct act *act)
         return true;
     }
     const char *name = ledger_kinds[form.kind].name;
-    people_add(&json, "\"status\":\"%s\"", to);
+    people_add(&json, "\"%s\":\"%s\"", ledger_state(form.kind), to);
     add_needs(act, &json, &form, to);
     people_note_step(act, &form, to, false);
     lab_trace(act->lab, "  %d brings %s %s at %lld from %s to %s", act->device->number, name,
