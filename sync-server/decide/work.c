@@ -14,8 +14,7 @@
 /* See the header. The bound is reached as well while the store is read into the arena. */
 bool srv_decision_fail(struct decision *decision, daybook_status status)
 {
-    bool bound = status == DAYBOOK_NO_MEMORY && decision->arena->failed &&
-                 decision->arena->used > decision->decide->memory_max / 2;
+    bool bound = status == DAYBOOK_NO_MEMORY && decision->arena->full;
     assert(status != DAYBOOK_OK);
     decision->status = bound ? DAYBOOK_TOO_LARGE : status;
     return false;

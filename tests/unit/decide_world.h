@@ -7,14 +7,11 @@
 #ifndef DAYBOOK_TESTS_DECIDE_WORLD_H
 #define DAYBOOK_TESTS_DECIDE_WORLD_H
 
-#include "sync-server/inside.h"
+#include "tests/unit/decide_faults.h"
 
 #include <dirent.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -170,6 +167,8 @@ static inline enum decide_answer decide_input(struct world *world, struct device
     enum decide_answer answer;
     bool alone = !world->held;
     if (alone) {
+        decide_with_faults(world->decide, world->store, &world->org, &device->author, input,
+                           world->now_ms);
         hold_transaction(world);
     }
     assert_int_equal(srv_decide(world->decide, &world->org, &device->author, input, world->now_ms,
@@ -262,25 +261,26 @@ static inline struct verdict send_changeset(struct world *world, struct device *
     return verdict;
 }
 
-/* Sends it and expects it to be accepted as it is; returns its position. */
-static inline int64_t accept(struct world *world, struct device *device)
+/* Sends it and expects this verdict; returns its position. */
+static inline int64_t expect_kind(struct world *world, struct device *device,
+                                  enum verdict_kind kind)
 {
     struct verdict verdict = send_changeset(world, device);
-    if (verdict.kind != VERDICT_ACCEPTED) {
+    if (verdict.kind != kind) {
         fail_msg("%s %s %s %s %s", dk_verdict_name(verdict.kind), dk_reject_name(verdict.code),
                  verdict.entity, verdict.field, verdict.rule);
     }
     return verdict.position;
 }
 
+static inline int64_t accept(struct world *world, struct device *device)
+{
+    return expect_kind(world, device, VERDICT_ACCEPTED);
+}
+
 static inline int64_t merge(struct world *world, struct device *device)
 {
-    struct verdict verdict = send_changeset(world, device);
-    if (verdict.kind != VERDICT_MERGED) {
-        fail_msg("%s %s %s %s %s", dk_verdict_name(verdict.kind), dk_reject_name(verdict.code),
-                 verdict.entity, verdict.field, verdict.rule);
-    }
-    return verdict.position;
+    return expect_kind(world, device, VERDICT_MERGED);
 }
 
 /* Sends it and expects this rejection, by code, field and rule. */
