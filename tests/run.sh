@@ -38,7 +38,8 @@ full gives unit, sim, vfs, kill, history and libfuzzer the shares for a release,
 and valgrind all flows; it takes hours. Any range:
   DAYBOOK_SIM_FIRST=n DAYBOOK_SIM_SEEDS=m sh tests/run.sh sim
   DAYBOOK_HISTORY_RUNS=100 DAYBOOK_HISTORY_SECONDS=100 sh tests/run.sh history
-  DAYBOOK_DECIDE_FAULTS=30 sh tests/run.sh unit    failures in the middle of each decision
+  DAYBOOK_DECIDE_FAULTS=30 DAYBOOK_STORE_FAULTS=50 sh tests/run.sh unit
+                                       failures in the middle of each decision, reply and commit
   DAYBOOK_VFS_PLAYS=0 sh tests/run.sh vfs          every point of every flow
   DAYBOOK_KILLS=10000 sh tests/run.sh kill
 --no-install prints the apt line and stops if a package is missing.
@@ -53,6 +54,7 @@ take_full_shares() {
     export DAYBOOK_SIM_SEEDS="${DAYBOOK_SIM_SEEDS:-2000}"
     export DAYBOOK_VFS_PLAYS="${DAYBOOK_VFS_PLAYS:-20}"
     export DAYBOOK_DECIDE_FAULTS="${DAYBOOK_DECIDE_FAULTS:-5}"
+    export DAYBOOK_STORE_FAULTS="${DAYBOOK_STORE_FAULTS:-20}"
     export DAYBOOK_KILLS="${DAYBOOK_KILLS:-500}"
     export DAYBOOK_KILL_STEP="${DAYBOOK_KILL_STEP:-1}"
     export DAYBOOK_HISTORY_SECONDS="${DAYBOOK_HISTORY_SECONDS:-120}"

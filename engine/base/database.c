@@ -244,10 +244,15 @@ static daybook_status run_own(struct database *database, enum own_statement whic
     return dk_step_done(database->statements[which]);
 }
 
-/* Takes the write lock at once, so that a later write cannot fail for want of it. */
+/* Takes the write lock at once, so that a later write cannot fail for want of it. A begin that is
+ * broken off may have begun. */
 daybook_status dk_database_begin(struct database *database)
 {
-    return run_own(database, OWN_BEGIN);
+    daybook_status status = run_own(database, OWN_BEGIN);
+    if (status != DAYBOOK_OK) {
+        dk_database_rollback(database);
+    }
+    return status;
 }
 
 /* Whatever goes wrong, no transaction is open afterwards; the status is that of the commit. */

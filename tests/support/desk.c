@@ -226,8 +226,7 @@ void desk_unknown(struct desk *desk, const char *name, const char *raw)
 daybook_status desk_try_commit(struct desk *desk)
 {
     desk->now_ms++;
-    daybook_status status = dk_store_commit(desk->store, desk->changes, desk->change_count,
-                                            dk_store_epoch(desk->store), NULL, 0, &desk->failure);
+    daybook_status status = desk_call_commit(desk);
     desk->change_count = 0;
     return status;
 }
@@ -414,11 +413,6 @@ void desk_scope(struct desk *desk, const char *json)
     dk_buffer_append_text(&desk->scope, json);
 }
 
-static struct span take_span(struct buffer *buffer)
-{
-    return (struct span){buffer->length == 0 ? NULL : buffer->bytes, buffer->length};
-}
-
 daybook_status desk_try_apply(struct desk *desk, int64_t position, int64_t head)
 {
     struct sync_reply *reply = &desk->reply;
@@ -441,12 +435,7 @@ daybook_status desk_try_apply(struct desk *desk, int64_t position, int64_t head)
     reply->safe_position = reply->safe_position == 0 ? head : reply->safe_position;
     reply->safe_position = reply->safe_position < 0 ? 0 : reply->safe_position;
     reply->more = position < head;
-    reply->log = take_span(&desk->log);
-    reply->verdicts = take_span(&desk->verdicts);
-    reply->scope = take_span(&desk->scope);
-    reply->pages = take_span(&desk->pages);
-    daybook_status status =
-        dk_store_apply(desk->store, reply, &desk->arena, &desk->applied, &desk->reply_problem);
+    daybook_status status = desk_call_apply(desk);
     memset(reply, 0, sizeof *reply);
     dk_buffer_reset(&desk->log);
     dk_buffer_reset(&desk->verdicts);

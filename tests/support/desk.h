@@ -23,6 +23,7 @@ struct desk {
     uint64_t random;
     char problem[300];
     struct arena arena; /* for what lives until the test ends */
+    bool whole;         /* nothing is broken off first */
     uint64_t changed;   /* what the observer was told since the last look */
     int told;           /* how often */
     /* the draft */
@@ -131,5 +132,9 @@ int64_t desk_number(struct desk *desk, const char *sql);
 /* The same as text, in the desk's arena; "" for NULL. */
 const char *desk_sql(struct desk *desk, const char *sql);
 struct id desk_changeset(struct desk *desk, int64_t seq);
+
+/* The draft is committed, the reply applied: broken off once, then made (desk_break.c). */
+daybook_status desk_call_commit(struct desk *desk);
+daybook_status desk_call_apply(struct desk *desk);
 
 #endif

@@ -458,6 +458,7 @@ static int steps_of_visits(int count, bool of_feedback)
         desk_set(&desk, ENTITY_VISIT, &visit, 0);
         desk_text(&desk, VISIT_FEEDBACK, "as before");
     }
+    desk.whole = true;
     sqlite3_progress_handler(desk.store->database.handle, 100, count_steps, &steps);
     desk_commit(&desk);
     sqlite3_progress_handler(desk.store->database.handle, 0, NULL, NULL);
