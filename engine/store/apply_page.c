@@ -15,7 +15,6 @@ struct snapshot_page {
     int64_t bucket;
     int64_t head;
     struct page_key after, next; /* entity NULL: from the beginning; to the end */
-    bool has_rows;               /* the reader stands before them */
 };
 
 /* ["entity","id"]; the text in the arena. False: it is none. */
@@ -35,9 +34,9 @@ static bool read_key(struct json_reader *json, struct arena *arena, struct page_
  * is none. */
 static bool read_page(struct json_reader *json, struct arena *arena, struct snapshot_page *page)
 {
-    enum json_type type;
+    bool has_rows = false;
     memset(page, 0, sizeof *page);
-    while (!page->has_rows && (type = dk_json_key(json)) == JSON_STRING) {
+    while (!has_rows && dk_json_key(json) == JSON_STRING) {
         bool fine = true;
         if (dk_text_equal(json->text, json->length, "bucket")) {
             fine = dk_json_next(json) == JSON_INTEGER;
@@ -50,7 +49,7 @@ static bool read_page(struct json_reader *json, struct arena *arena, struct snap
         } else if (dk_text_equal(json->text, json->length, "next")) {
             fine = read_key(json, arena, &page->next);
         } else if (dk_text_equal(json->text, json->length, "rows")) {
-            page->has_rows = true;
+            has_rows = true;
         } else {
             fine = dk_json_skip(json, NULL, NULL);
         }
@@ -58,7 +57,7 @@ static bool read_page(struct json_reader *json, struct arena *arena, struct snap
             return false;
         }
     }
-    return (page->has_rows || type == JSON_END) && page->bucket > 0 && page->head > 0;
+    return has_rows && page->bucket > 0 && page->head > 0;
 }
 
 /* Whether two keys are the same place. */
@@ -92,9 +91,7 @@ static daybook_status take_page(struct apply *apply, const struct snapshot_page 
         return dk_apply_bad(apply, "a page goes on where it began");
     }
     *taken = true;
-    if (page->has_rows) {
-        status = dk_apply_rows(apply, json, page->bucket, page->head);
-    }
+    status = dk_apply_rows(apply, json, page->bucket, page->head);
     if (status == DAYBOOK_OK) {
         status = dk_loading_advance(store, page->bucket, &page->next, page->head);
     }
@@ -104,12 +101,9 @@ static daybook_status take_page(struct apply *apply, const struct snapshot_page 
 }
 
 /* Reads on behind a page that was taken, or passes over its rows. False: it is damaged. */
-static bool leave_page(struct json_reader *json, const struct snapshot_page *page, bool taken)
+static bool leave_page(struct json_reader *json, bool taken)
 {
     const char *raw;
-    if (!page->has_rows) {
-        return true;
-    }
     if (!taken && (!dk_json_skip(json, &raw, NULL) || *raw != '[')) {
         return false;
     }
@@ -139,7 +133,7 @@ daybook_status dk_apply_pages(struct apply *apply)
         if (status != DAYBOOK_OK) {
             return status;
         }
-        if (!leave_page(&json, &page, taken)) {
+        if (!leave_page(&json, taken)) {
             return dk_apply_bad(apply, "a page does not end with its rows");
         }
     }

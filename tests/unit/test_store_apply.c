@@ -384,53 +384,113 @@ static void test_store_apply__a_lost_value_is_told_once(void **state)
     desk_clear(&desk);
 }
 
+/* ---- damaged replies */
+
+static const char *const bad_logs[] = {
+    "[{\"entity\":\"customer\",\"op\":\"new\"",
+    "[{\"entity\":\"customer\",\"op\":\"new\",\"fields\":[\"name\"],\"rows\":[[11,"
+    "\"AZKfbDoAcACAAAAAAAAAFA\"]]}]",
+    "[{\"entity\":\"customer\",\"op\":\"new\",\"fields\":[\"name\"],\"rows\":[[11,"
+    "\"AZKfbDoAcACAAAAAAAAAFA\",7]]}]",
+    "[{\"entity\":\"customer\",\"op\":\"new\",\"fields\":[\"name\"],\"rows\":[[11,\"nothing\","
+    "\"x\"]]}]",
+    "[{\"entity\":\"customer\",\"op\":\"new\",\"fields\":[],\"rows\":[[12,"
+    "\"AZKfbDoAcACAAAAAAAAAFA\"],"
+    "[11,\"AZKfbDoAcACAAAAAAAAAFQ\"]]}]",
+    "[{\"entity\":\"customer\",\"op\":\"delete\",\"rows\":[[10,\"AZKfbDoAcACAAAAAAAAAFA\"]]}]",
+    "[{\"entity\":\"customer\",\"op\":\"delete\",\"rows\":[[13,\"AZKfbDoAcACAAAAAAAAAFA\"]]}]",
+    "[{\"entity\":\"spaceship\",\"op\":\"new\",\"fields\":[\"a\"],\"rows\":[[11,"
+    "\"AZKfbDoAcACAAAAAAAAAFA\"]]}]",
+    "[{\"op\":\"own\",\"rows\":[[11,\"AZKfbDoAcACAAAAAAAAAFA\",0,1]]}]",
+    "{}",
+};
+static const char *const bad_scopes[] = {"[[1,\"a\"],[1,\"b\"]]",
+                                         "[[0,\"a\"]]",
+                                         "[[\"1\",\"a\"]]",
+                                         "[[1,2]]",
+                                         "[[1,\"a\",3]]",
+                                         "[[1]]",
+                                         "[1]",
+                                         "{}",
+                                         "[[1,\"a\"]",
+                                         "[[1,\"a\"]]]"};
+/* The last bracket of pages and of verdicts is the desk's. */
+static const char *const bad_pages[] = {
+    "{}",
+    "[7",
+    "[{\"bucket\":0,\"head\":12,\"rows\":[]}",
+    "[{\"bucket\":1,\"head\":0,\"rows\":[]}",
+    "[{\"bucket\":1,\"rows\":[]}",
+    "[{\"bucket\":1,\"head\":12}",
+    "[{\"bucket\":1,\"head\":12,\"rows\":{}}",
+    "[{\"bucket\":1,\"head\":12,\"rows\":[],\"rows\":[]}",
+    "[{\"bucket\":1,\"head\":12,\"next\":7,\"rows\":[]}",
+    "[{\"bucket\":1,\"head\":12,\"next\":[7],\"rows\":[]}",
+    "[{\"bucket\":1,\"head\":12,\"next\":[\"customer\",\"x\"],\"rows\":[]}",
+    "[{\"bucket\":1,\"head\":12,\"next\":[\"customer\",\"AZKfbDoAcACAAAAAAAAAFA\",1],\"rows\":["
+    "]}",
+    "[{\"bucket\":1,\"head\":12,\"next\":[\"\",\"AZKfbDoAcACAAAAAAAAAFA\"],\"rows\":[]}",
+};
+static const char *const bad_verdicts[] = {
+    "{}",
+    "[7",
+    "[[]",
+    "[[0,\"accepted\",11]",
+    "[[1,\"fine\",11]",
+    "[[1,\"accepted\",0]",
+    "[[1,\"accepted\",13]",
+    "[[1,\"rejected\",0,{\"code\":7}]",
+    "[[1,\"accepted\",11,7]",
+};
+static const struct {
+    int64_t position, head, safe;
+    uint64_t epoch;
+} bad_numbers[] = {{9, 12, 1, 0},   {12, 11, 1, 0}, {12, 12, 13, 0},
+                   {12, 12, 1, 99}, {-1, 12, 1, 0}, {12, 12, 1, UINT64_MAX}};
+#define COUNT(table) (sizeof(table) / sizeof(table)[0])
+
+/* The reply that has been put together is refused. */
+static void refuse(struct desk *desk, int64_t position, int64_t head, const char *text)
+{
+    if (desk_try_apply(desk, position, head) != DAYBOOK_BAD_REPLY) {
+        fail_msg("%s is taken", text);
+    }
+    assert_non_null(desk->reply_problem);
+    desk_check(desk);
+}
+
 static void test_store_apply__damaged_and_contradicting_replies_change_nothing(void **state)
 {
     struct desk desk;
     (void)state;
-    static const char *const logs[] = {
-        "[{\"entity\":\"customer\",\"op\":\"new\"",
-        "[{\"entity\":\"customer\",\"op\":\"new\",\"fields\":[\"name\"],\"rows\":[[11,"
-        "\"AZKfbDoAcACAAAAAAAAAFA\"]]}]",
-        "[{\"entity\":\"customer\",\"op\":\"new\",\"fields\":[\"name\"],\"rows\":[[11,"
-        "\"AZKfbDoAcACAAAAAAAAAFA\",7]]}]",
-        "[{\"entity\":\"customer\",\"op\":\"new\",\"fields\":[\"name\"],\"rows\":[[11,\"nothing\","
-        "\"x\"]]}]",
-        "[{\"entity\":\"customer\",\"op\":\"new\",\"fields\":[],\"rows\":[[12,"
-        "\"AZKfbDoAcACAAAAAAAAAFA\"],"
-        "[11,\"AZKfbDoAcACAAAAAAAAAFQ\"]]}]",
-        "[{\"entity\":\"customer\",\"op\":\"delete\",\"rows\":[[10,\"AZKfbDoAcACAAAAAAAAAFA\"]]}]",
-        "[{\"entity\":\"customer\",\"op\":\"delete\",\"rows\":[[13,\"AZKfbDoAcACAAAAAAAAAFA\"]]}]",
-        "[{\"entity\":\"spaceship\",\"op\":\"new\",\"fields\":[\"a\"],\"rows\":[[11,"
-        "\"AZKfbDoAcACAAAAAAAAAFA\"]]}]",
-        "[{\"op\":\"own\",\"rows\":[[11,\"AZKfbDoAcACAAAAAAAAAFA\",0,1]]}]",
-        "{}",
-    };
     desk_begin(&desk);
     struct id id = known_customer(&desk, 10, "A");
     patch(&desk, &id, 10, CUSTOMER_NAME, "B");
+    desk_send(&desk);
     struct store_state before = desk_state(&desk);
-    for (size_t i = 0; i < sizeof logs / sizeof logs[0]; i++) {
-        desk_raw_log(&desk, logs[i]);
-        assert_int_equal(desk_try_apply(&desk, 12, 12), DAYBOOK_BAD_REPLY);
-        assert_non_null(desk.reply_problem);
-        desk_check(&desk);
+    for (size_t i = 0; i < COUNT(bad_logs); i++) {
+        desk_raw_log(&desk, bad_logs[i]);
+        refuse(&desk, 12, 12, bad_logs[i]);
     }
-    static const struct {
-        int64_t position, head, safe;
-        uint64_t epoch;
-    } numbers[] = {{9, 12, 1, 0}, {12, 11, 1, 0}, {12, 12, 13, 0}, {12, 12, 1, 99}, {-1, 12, 1, 0}};
-    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
-        desk.reply.safe_position = numbers[i].safe;
-        desk.reply.epoch = numbers[i].epoch;
-        assert_int_equal(desk_try_apply(&desk, numbers[i].position, numbers[i].head),
-                         DAYBOOK_BAD_REPLY);
+    for (size_t i = 0; i < COUNT(bad_numbers); i++) {
+        desk.reply.safe_position = bad_numbers[i].safe;
+        desk.reply.epoch = bad_numbers[i].epoch;
+        refuse(&desk, bad_numbers[i].position, bad_numbers[i].head, "numbers");
     }
-    static const char *const scopes[] = {
-        "[[1,\"a\"],[1,\"b\"]]", "[[0,\"a\"]]", "[[1]]", "[1]", "{}", "[[1,\"a\"]"};
-    for (size_t i = 0; i < sizeof scopes / sizeof scopes[0]; i++) {
-        desk_scope(&desk, scopes[i]);
-        assert_int_equal(desk_try_apply(&desk, 12, 12), DAYBOOK_BAD_REPLY);
+    desk.reply.reset = true;
+    desk_raw_log(&desk, "[]");
+    refuse(&desk, 12, 12, "a reset with a log");
+    for (size_t i = 0; i < COUNT(bad_scopes); i++) {
+        desk_scope(&desk, bad_scopes[i]);
+        refuse(&desk, 12, 12, bad_scopes[i]);
+    }
+    for (size_t i = 0; i < COUNT(bad_pages); i++) {
+        dk_buffer_append_text(&desk.pages, bad_pages[i]);
+        refuse(&desk, 12, 12, bad_pages[i]);
+    }
+    for (size_t i = 0; i < COUNT(bad_verdicts); i++) {
+        dk_buffer_append_text(&desk.verdicts, bad_verdicts[i]);
+        refuse(&desk, 12, 12, bad_verdicts[i]);
     }
     struct store_state after = desk_state(&desk);
     assert_memory_equal(&before, &after, sizeof before);
