@@ -31,7 +31,9 @@ Without a label all of these run: $all_labels
   asan                               unit, sim and a share of the flows under AddressSanitizer,
                                      LeakSanitizer and UndefinedBehaviorSanitizer
   tsan                               what has threads under ThreadSanitizer, with the same flows
-  coverage                           unit, wire, flow and proxy; prints the share of lines that ran
+  coverage                           unit, wire, flow, proxy, sim and fuzz; prints the share of lines
+                                     that ran, and the branches of merge, decide, apply and codec
+                                     that did not, with the reason of each
   valgrind                           a share of the flows under valgrind, their servers too
   drill                              known bugs, planted one at a time: which label catches each
 full gives unit, sim, vfs, kill, history and libfuzzer the shares for a release, and the sanitizers
@@ -216,8 +218,11 @@ run_label() {
         fi
         ;;
     coverage)
-        run_sanitized coverage coverage '^(unit|wire|flow|proxy)$'
-        python3 tests/coverage.py build/coverage
+        export DAYBOOK_SIM_SEEDS="${DAYBOOK_SIM_SEEDS:-300}"
+        export DAYBOOK_DECIDE_FAULTS="${DAYBOOK_DECIDE_FAULTS:-20}"
+        export DAYBOOK_STORE_FAULTS="${DAYBOOK_STORE_FAULTS:-20}"
+        run_sanitized coverage coverage '^(unit|wire|flow|proxy|sim|fuzz)$'
+        python3 tests/coverage.py build/coverage || note coverage 0 1 0 "a branch has no reason"
         ;;
     valgrind)
         expression='^share$'

@@ -248,8 +248,9 @@ static daybook_status run_own(struct database *database, enum own_statement whic
  * broken off may have begun. */
 daybook_status dk_database_begin(struct database *database)
 {
+    bool begun = sqlite3_get_autocommit(database->handle) == 0;
     daybook_status status = run_own(database, OWN_BEGIN);
-    if (status != DAYBOOK_OK) {
+    if (status != DAYBOOK_OK && !begun) {
         dk_database_rollback(database);
     }
     return status;
