@@ -72,10 +72,11 @@ def explain(branches):
             missing = taken.count(0)
             untaken += missing
             if missing and number <= len(source):
-                text = f"{name}: {source[number - 1].strip()}"
-                reason = next((why for why, pattern in known if pattern.search(text)), "")
-                by_reason.setdefault(reason, []).append(f"{name}:{number}: {missing} of "
-                                                        f"{len(taken)}: {source[number - 1].strip()}")
+                text = source[number - 1].strip()
+                reason = next((why for why, pattern in known
+                               if pattern.search(f"{name}: {text}")), "")
+                by_reason.setdefault(reason, []).append(
+                    f"{name}:{number}: {missing} of {len(taken)}: {text}")
     for reason in sorted(by_reason):
         print(f"\n{reason or 'NO REASON IS KNOWN'}:")
         print("\n".join(f"    {line}" for line in by_reason[reason]))

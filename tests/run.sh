@@ -31,9 +31,9 @@ Without a label all of these run: $all_labels
   asan                               unit, sim and a share of the flows under AddressSanitizer,
                                      LeakSanitizer and UndefinedBehaviorSanitizer
   tsan                               what has threads under ThreadSanitizer, with the same flows
-  coverage                           unit, wire, flow, proxy, sim and fuzz; prints the share of lines
-                                     that ran, and the branches of merge, decide, apply and codec
-                                     that did not, with the reason of each
+  coverage                           unit, wire, flow, proxy, sim, fuzz: the share of lines run, and
+                                     the branches of merge, decide, apply and codec that no test
+                                     takes, with the reason of each
   valgrind                           a share of the flows under valgrind, their servers too
   drill                              known bugs, planted one at a time: which label catches each
 full gives unit, sim, vfs, kill, history and libfuzzer the shares for a release, and the sanitizers
