@@ -290,6 +290,8 @@ static daybook_status step_run(struct decider *decider, void *context)
     if (status == DAYBOOK_OK && !step.run->finished) {
         dk_arena_init(&step.scratch, SCRATCH_BYTES_MAX);
         status = do_page(&step);
+        bool bound = step.scratch.full || decider->arena.full;
+        status = status == DAYBOOK_NO_MEMORY && bound ? DAYBOOK_TOO_LARGE : status;
         dk_arena_clear(&step.scratch);
     }
     return status;
@@ -372,8 +374,7 @@ daybook_status srv_service_night(struct service *service, bool (*stop)(void *con
 static daybook_status retry(struct service *service, struct classify_step *run,
                             daybook_status status)
 {
-    bool bounds =
-        status == DAYBOOK_RULE || status == DAYBOOK_TOO_LARGE || status == DAYBOOK_NO_MEMORY;
+    bool bounds = status == DAYBOOK_RULE || status == DAYBOOK_TOO_LARGE;
     if (!bounds || run->pass_over) {
         return status;
     }

@@ -215,7 +215,9 @@ static daybook_status step_run(struct decider *decider, void *context)
         run->kind = ENTITY_COUNT; /* it was done when the schema was learned */
     }
     if (status != DAYBOOK_OK || (run->kind < ENTITY_COUNT && decider->org_count > 0)) {
-        return status == DAYBOOK_OK ? do_page(run, decider) : status;
+        status = status == DAYBOOK_OK ? do_page(run, decider) : status;
+        bool bound = status == DAYBOOK_NO_MEMORY && decider->arena.full;
+        return bound ? DAYBOOK_TOO_LARGE : status;
     }
     run->finished = true;
     return run->schema < SCHEMA_VERSION && !run->given
@@ -227,8 +229,8 @@ static daybook_status step_run(struct decider *decider, void *context)
  * time, and the one that is at fault is passed over. Not OK: the run ends with that. */
 static daybook_status retry(struct convert_step *run, daybook_status status)
 {
-    bool bounds = status == DAYBOOK_RULE || status == DAYBOOK_TOO_LARGE ||
-                  status == DAYBOOK_NO_MEMORY || status == DAYBOOK_OUT_OF_RANGE;
+    bool bounds =
+        status == DAYBOOK_RULE || status == DAYBOOK_TOO_LARGE || status == DAYBOOK_OUT_OF_RANGE;
     if (!bounds || run->pass_over) {
         return status;
     }

@@ -19,7 +19,7 @@ struct change {
                      decided */
     int value_count;
     struct field_value *values; /* SET and MAP fields: a change, see value.h */
-    uint64_t added; /* fields that the author did not send: dk_convert gave them values */
+    uint64_t added; /* fields that the author did not give: dk_convert_add did */
 };
 
 /* True where a change changes nothing: it says what its author had seen of the record, and brings

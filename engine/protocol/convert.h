@@ -4,7 +4,7 @@
  * that is renamed, split or measured in another unit is a new field beside the old one, which stays
  * for those who know no better. So a conversion only ever adds values. The server converts a
  * changeset before it merges it, and once, when it learns a schema, the records that it has; a
- * device converts nothing, for what it replays is what it sent.
+ * device converts nothing, for what it replays is what it sent: it adds only to what it makes.
  */
 #ifndef DAYBOOK_PROTOCOL_CONVERT_H
 #define DAYBOOK_PROTOCOL_CONVERT_H

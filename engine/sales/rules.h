@@ -38,7 +38,7 @@ daybook_status dk_fill_quote_line(const struct sales_case *given);
 daybook_status dk_fill_order_line(const struct sales_case *given);
 
 /* check.c */
-/* Every REQUIRED field has a value that is not empty. */
+/* Each of these fields that is REQUIRED has a value that is not empty. */
 bool dk_check_required(const struct record *record, uint64_t fields, struct refusal *refusal);
 bool dk_check_organisation(const struct record *record, struct refusal *refusal);
 bool dk_check_user(const struct record *record, struct refusal *refusal);

@@ -114,9 +114,9 @@ bool dk_visit_is_reached(const struct record *visit, const struct record *before
 #define SALES_RUN_MAX 64
 bool dk_visit_is_too_fast(const struct record *const *run, int count);
 /* Checks that those of these fields that are required have values, and rules between fields of the
- * merged record. `fields`: all of a new record, else those that change: one that came with a later
- * schema may still be missing in an old record, which keeps nobody from changing the rest. True
- * where fine. */
+ * merged record. `fields`: all of a new record, else those that are given or change: one that came
+ * with a later schema may still be missing in an old record, which keeps nobody from changing the
+ * rest. True where fine. */
 bool dk_sales_check(const struct record *record, uint64_t fields, struct refusal *refusal);
 
 #endif

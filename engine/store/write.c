@@ -113,14 +113,18 @@ static daybook_status assign_all(struct write *write, const struct change *chang
     return DAYBOOK_OK;
 }
 
-/* A step of the record's state machine, judged from what this device shows. `before` is the first
- * state for a record that is being made. */
+/* A step of the record's state machine, judged from what this device shows. Where there was no
+ * state (-1), it is one from the first. */
 static daybook_status check_step(struct write *write, const struct change *change, int before,
                                  const struct record *record)
 {
     const char *rule;
+    int after = dk_machine_state(record);
+    if (before < 0 && after < 0) {
+        return DAYBOOK_OK;
+    }
     const struct field *field = &record->entity->fields[dk_machine_field(record->entity)];
-    if (dk_machine_step(record, before, dk_machine_state(record), write->roles, 0, &rule) !=
+    if (dk_machine_step(record, before < 0 ? 0 : before, after, write->roles, 0, &rule) !=
         MACHINE_REFUSED) {
         return DAYBOOK_OK;
     }
@@ -128,7 +132,7 @@ static daybook_status check_step(struct write *write, const struct change *chang
 }
 
 /* Fills, checks and, where that needs no other record, derives. `state` is the record's before; -1:
- * it has no machine. */
+ * it had none. */
 static daybook_status run_rules(struct write *write, const struct change *change, int state,
                                 struct record *record)
 {
@@ -140,7 +144,7 @@ static daybook_status run_rules(struct write *write, const struct change *change
     if (status != DAYBOOK_OK) {
         return dk_write_fail(write, change, status, REJECT_RULE, NULL, NULL);
     }
-    status = state < 0 ? DAYBOOK_OK : check_step(write, change, state, record);
+    status = check_step(write, change, state, record);
     if (status != DAYBOOK_OK) {
         return status;
     }
@@ -231,12 +235,6 @@ static daybook_status check_free(struct write *write, const struct change *chang
     return status;
 }
 
-/* The rank where records of an entity begin; -1: it has no machine. */
-static int first_state(const struct entity *entity)
-{
-    return dk_machine_field(entity) < 0 ? -1 : 0;
-}
-
 /* The first state of a machine that came after schema 1 is said: a server that does not know it
  * keeps it as it is, as this device does. */
 static daybook_status name_state(struct write *write, struct change *change)
@@ -269,7 +267,7 @@ static daybook_status write_new(struct write *write, struct change *change)
         status = dk_forms_settle(write->store, change, &before, &record);
     }
     if (status == DAYBOOK_OK) {
-        status = run_rules(write, change, first_state(change->entity), &record);
+        status = run_rules(write, change, -1, &record);
     }
     if (status == DAYBOOK_OK) {
         status = dk_write_check_frozen(write, change, &record, ALL_FIELDS);

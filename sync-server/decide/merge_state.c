@@ -196,8 +196,8 @@ static bool decide_step(struct decision *decision, struct step *step)
         if (!leave_trace(decision, work)) {
             return false;
         }
-        if (step->before.rank == step->rank) {
-            return true;
+        if (step->before.rank == step->rank) { /* said where there was none, it stands */
+            return work->row.record.values[step->field].kind != VALUE_NULL || put(decision, step);
         }
         work->own |= (uint64_t)1 << step->field;
         return note(decision, step, step->before.rank, holder(step, step->before), step->rank,

@@ -73,8 +73,8 @@ static bool fill(struct decision *decision, struct work *work)
         return srv_decision_fail(decision, status);
     }
     mark_filled(decision, work, before);
-    if (!dk_sales_check(record, work->effect == EFFECT_NEW ? UINT64_MAX : work->changed,
-                        &refusal)) {
+    bool made = work->change != NULL && work->change->op == BLOCK_NEW; /* not copied from another */
+    if (!dk_sales_check(record, made ? UINT64_MAX : work->changed, &refusal)) {
         return srv_decision_reject(decision, (enum reject_code)refusal.code, record->entity,
                                    &record->id, refusal.field, refusal.rule);
     }

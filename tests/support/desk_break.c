@@ -65,6 +65,7 @@ static bool is_broken(struct desk *desk, daybook_status (*call)(struct desk *des
     assert_int_equal(*status, DAYBOOK_INTERRUPTED);
     after = desk_state(desk);
     assert_memory_equal(&before, &after, sizeof before);
+    desk_check(desk);
     return true;
 }
 
@@ -80,10 +81,19 @@ static daybook_status call_broken(struct desk *desk, daybook_status (*call)(stru
     return call(desk);
 }
 
+/* What had been seen is settled in the draft. */
 static daybook_status commit(struct desk *desk)
 {
-    return dk_store_commit(desk->store, desk->changes, desk->change_count,
-                           dk_store_epoch(desk->store), NULL, 0, &desk->failure);
+    static _Thread_local int64_t seen[DESK_CHANGES];
+    for (int i = 0; i < desk->change_count; i++) {
+        seen[i] = desk->changes[i].seen;
+    }
+    daybook_status status = dk_store_commit(desk->store, desk->changes, desk->change_count,
+                                            dk_store_epoch(desk->store), NULL, 0, &desk->failure);
+    for (int i = 0; i < desk->change_count && status == DAYBOOK_INTERRUPTED; i++) {
+        desk->changes[i].seen = seen[i];
+    }
+    return status;
 }
 
 daybook_status desk_call_commit(struct desk *desk)

@@ -135,6 +135,17 @@ const struct kind *ledger_kind(const char *name)
     return kind;
 }
 
+bool ledger_has_state(int kind, int schema)
+{
+    for (int i = 0; i < LEDGER_FEATURES; i++) {
+        const struct feature *feature = &ledger_kinds[kind].features[i];
+        if (feature->kind == FEATURE_STATE) {
+            return feature->since <= schema;
+        }
+    }
+    return false;
+}
+
 const char *ledger_state(int kind)
 {
     const struct feature *feature = ledger_kinds[kind].features;

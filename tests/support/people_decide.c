@@ -120,7 +120,7 @@ bool people_step(struct act *act)
 {
     struct form form;
     struct json json = {.length = 0};
-    if (!people_open_form(act, &form) || form.state[0] == '\0') {
+    if (!people_open_form(act, &form) || !ledger_has_state(form.kind, act->use->schema)) {
         return true;
     }
     const char *to = choose_step(act, &form);

@@ -25,7 +25,7 @@ static int steps(const char *name, const char *from, const char *role, const cha
     const struct field *field = &entity->fields[dk_machine_field(entity)];
     const struct value state = {.kind = VALUE_TEXT, .length = (uint32_t)strlen(from), .text = from};
     unsigned roles = role == NULL ? ~0U : dk_machine_roles(role);
-    int count = 0, rank = dk_machine_rank(field, &state);
+    int count = 0, rank = from[0] == '\0' ? 0 : dk_machine_rank(field, &state);
     for (const struct machine_step *step = dk_machine_steps(); step->from >= 0; step++) {
         bool fits = step->entity == (int)entity->kind && step->from == rank &&
                     step->direction != MACHINE_ASK && (step->roles & roles) != 0;

@@ -63,7 +63,8 @@ struct release {
     void (*state)(daybook *engine, struct store_state *state);
     bool (*check)(daybook *engine, char *problem, size_t size);
     /* The states that a record of this entity may be brought to from one, in one step that is no
-     * request; `role` NULL: by anybody. Names of this release; returns how many, at most `most`. */
+     * request; from "": the first; `role` NULL: by anybody. Names of this release; returns how
+     * many, at most `most`. */
     int (*steps)(const char *entity, const char *from, const char *role, const char **to, int most);
 };
 
