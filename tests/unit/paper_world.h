@@ -8,6 +8,17 @@
 
 #include "tests/unit/decide_world.h"
 
+/* The record loses a value, as one that was stored before the field was known. */
+static inline void take_value(struct world *world, int entity, const struct id *id, int field)
+{
+    struct srv_record row;
+    assert_true(read_row(world, entity, id, &row));
+    row.record.values[field].kind = VALUE_NULL;
+    hold_transaction(world);
+    assert_int_equal(srv_store_put(world->store, world->org.org, &row, true), DAYBOOK_OK);
+    let_go(world);
+}
+
 /* A quote with two lines that everybody has. */
 struct paper {
     struct id customer, product, quote, lines[2];

@@ -53,6 +53,23 @@ static void test_decide_forks__keys_that_were_not_sent_go(void **state)
     expect_not_in(page, "\"quote\",\"op\":\"set\"");
 }
 
+/* Given a sent quote with a line that lacks what is required, as one from before the field, when
+ * somebody changes the quote, unseen, then the next revision has that line as it is. */
+static void test_decide_forks__a_revision_needs_no_more_than_its_quote(void **state)
+{
+    struct world *world = *state;
+    struct paper paper = make_paper(world);
+    struct srv_record fork;
+    send_quote(world, &paper, copy_text(world, &paper));
+    (void)accept(world, &world->wang);
+    take_value(world, ENTITY_QUOTE_LINE, &paper.lines[1], QUOTE_LINE_PRICE_E4);
+    edit_record(world, ENTITY_QUOTE, &paper.quote, paper.seen);
+    put_text(world, QUOTE_NOTE, "second");
+    (void)merge(world, &world->li);
+    assert_true(find_fork(world, &paper, &fork));
+    assert_string_equal(quantities(world, &fork.record.id), "1000 2000");
+}
+
 /* Given a copy that names an opportunity which is not there, or not for its sender, when that would
  * be put back, then it is refused like any such value. */
 static void test_decide_forks__a_copy_names_only_what_its_sender_may(void **state)
@@ -332,6 +349,7 @@ int main(void)
     cmocka_unit_test_setup_teardown(test_decide_forks__##name, setup_world, teardown_world)
     const struct CMUnitTest tests[] = {
         FORKS_TEST(keys_that_were_not_sent_go),
+        FORKS_TEST(a_revision_needs_no_more_than_its_quote),
         FORKS_TEST(a_copy_names_only_what_its_sender_may),
         FORKS_TEST(a_copy_with_a_rejected_line_depends_on_it),
         FORKS_TEST(what_the_second_had_sent_is_kept),

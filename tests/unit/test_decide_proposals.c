@@ -416,8 +416,7 @@ static void test_decide_proposals__one_changeset_proposes_for_each(void **state)
         proposed |= 1U << (value.text[1] - '0');
         answer(world, &ids[i], world->org.head, "accepted");
         (void)accept(world, &world->office);
-        expect_text(world, ENTITY_CUSTOMER, &into, CUSTOMER_TAX_NO,
-                    (char[]){value.text[1], '\0'});
+        expect_text(world, ENTITY_CUSTOMER, &into, CUSTOMER_TAX_NO, (char[]){value.text[1], '\0'});
     }
     assert_int_equal(proposed, 1U << 4 | 1U << 5 | 1U << 6);
 }

@@ -3,7 +3,7 @@
  * STATE fields in the decider: steps by role and from what their author saw; races that end the
  * same in all orders of arrival, from a table and at random; what loses is noted; requests.
  */
-#include "tests/unit/decide_world.h"
+#include "tests/unit/paper_world.h"
 
 #include "engine/sales/machines.h"
 
@@ -560,6 +560,18 @@ static void test_decide_state__a_note_of_a_deal_opened_again(void **state)
     }
 }
 
+/* Given a record from before its machine, when its first state is said, then it has that. */
+static void test_decide_state__a_state_that_is_missing_can_be_said(void **state)
+{
+    struct world *world = *state;
+    struct id deal = make_subject(world, ENTITY_OPPORTUNITY, "tracking");
+    take_value(world, ENTITY_OPPORTUNITY, &deal, OPPORTUNITY_STATUS);
+    edit_record(world, ENTITY_OPPORTUNITY, &deal, world->org.head);
+    put_state(world, ENTITY_OPPORTUNITY, "tracking");
+    (void)accept(world, &world->li);
+    expect_text(world, ENTITY_OPPORTUNITY, &deal, OPPORTUNITY_STATUS, "tracking");
+}
+
 int main(void)
 {
 #define STATE_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, teardown_world)
@@ -576,6 +588,7 @@ int main(void)
         STATE_TEST(test_decide_state__step_that_lost_counts_against_a_delete),
         STATE_TEST(test_decide_state__a_note_says_whose_the_state_is),
         STATE_TEST(test_decide_state__a_note_of_a_deal_opened_again),
+        STATE_TEST(test_decide_state__a_state_that_is_missing_can_be_said),
         STATE_TEST(test_decide_state__random_histories_end_the_same_in_every_order),
     };
     return cmocka_run_group_tests_name("decide_state", tests, NULL, NULL);
