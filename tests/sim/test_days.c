@@ -3,7 +3,9 @@
  * The simulator. Random days of a few people with a bad network: two to twelve engines and the
  * server's inner half in one process, with clocks, disks, network and chance of the test's, every
  * fault that the laboratory knows, and in the end everybody has the same and nothing that somebody
- * entered is lost. One seed is one day, always the same.
+ * entered is lost. Some devices have a newer release, with more fields, entities and states, from
+ * the morning on; others, and the server, get it in the middle of the day, or not at all. One seed
+ * is one day, always the same.
  *
  *   DAYBOOK_SIM_FIRST=n    the first seed; 1
  *   DAYBOOK_SIM_SEEDS=n    how many; without it, as many as fit into the time

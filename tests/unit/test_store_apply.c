@@ -427,8 +427,8 @@ static const char *const bad_pages[] = {
     "[{\"bucket\":1,\"head\":12,\"next\":7,\"rows\":[]}",
     "[{\"bucket\":1,\"head\":12,\"next\":[7],\"rows\":[]}",
     "[{\"bucket\":1,\"head\":12,\"next\":[\"customer\",\"x\"],\"rows\":[]}",
-    "[{\"bucket\":1,\"head\":12,\"next\":[\"customer\",\"AZKfbDoAcACAAAAAAAAAFA\",1],\"rows\":["
-    "]}",
+    "[{\"bucket\":1,\"head\":12,\"rows\":[],\"next\":[\"customer\",\"AZKfbDoAcACAAAAAAAAAFA\"]}",
+    "[{\"bucket\":1,\"head\":12,\"next\":[\"x\",\"AZKfbDoAcACAAAAAAAAAFA\",1],\"rows\":[]}",
     "[{\"bucket\":1,\"head\":12,\"next\":[\"\",\"AZKfbDoAcACAAAAAAAAAFA\"],\"rows\":[]}",
 };
 static const char *const bad_verdicts[] = {
