@@ -148,8 +148,9 @@ static daybook_status run_rules(struct write *write, const struct change *change
     if (status != DAYBOOK_OK) {
         return status;
     }
-    uint64_t given = dk_records_mask(change->values, change->value_count);
-    if (!dk_sales_check(record, change->op == BLOCK_NEW ? ALL_FIELDS : given, &refusal)) {
+    uint64_t fields =
+        change->op == BLOCK_NEW ? ALL_FIELDS : dk_records_mask(change->values, change->value_count);
+    if (!dk_sales_check(record, fields, &refusal)) {
         return refused(write, change, &refusal);
     }
     if (!write->store->facts[record->entity->kind].derives_alone) {

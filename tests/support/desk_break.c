@@ -7,6 +7,7 @@
 #include "tests/support/desk.h"
 
 #include "engine/store/inside.h"
+#include "tests/support/fault_place.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -41,21 +42,13 @@ static int break_off(void *handle)
     return left > 0 && --left == 0;
 }
 
-/* From 1; half of them are below the root of the greatest. */
-static long some_place(void)
-{
-    chance = chance * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-    uint64_t most = UINT64_C(1) << (chance >> 33) % (PLACES + 1);
-    return 1 + (long)((chance >> 20) % most);
-}
-
 /* True where the call was broken off; else it has come to its end with *status. */
 static bool is_broken(struct desk *desk, daybook_status (*call)(struct desk *desk),
                       daybook_status *status)
 {
     struct store_state before = desk_state(desk), after;
     sqlite3 *handle = desk->store->database.handle;
-    left = some_place();
+    left = fault_place(&chance, PLACES);
     sqlite3_progress_handler(handle, 1, break_off, handle);
     *status = call(desk);
     sqlite3_progress_handler(handle, 0, NULL, NULL);

@@ -75,40 +75,40 @@ daybook_status lab_try_server(struct lab *lab, char *problem, size_t problem_siz
     return lab->release->service_open(&options, &lab->service, problem, problem_size);
 }
 
-/* Ends the conversion of records after so many steps. */
+/* Ends the conversion of records after so many steps; -1: never. */
 static bool ends_after(void *context)
 {
     int *steps = context;
     return (*steps)-- == 0;
 }
 
-/* As a server does before it serves anybody; converting goes on while it serves. */
-static daybook_status get_ready(struct lab *lab, int steps)
-{
-    daybook_status status = lab->release->service_judge(lab->service);
-    if (status == DAYBOOK_OK) {
-        status = lab->release->service_learn(lab->service);
-    }
-    return status != DAYBOOK_OK ? status
-           : steps < 0          ? lab->release->service_convert(lab->service, NULL, NULL)
-                                : lab->release->service_convert(lab->service, ends_after, &steps);
-}
-
-void lab_open_server(struct lab *lab)
+/* As a server does before it serves anybody; converting, which goes on while it serves, ends after
+ * so many steps, -1: when all is done. */
+static void start(struct lab *lab, int steps)
 {
     char problem[400] = "";
     if (lab_try_server(lab, problem, sizeof problem) != DAYBOOK_OK) {
         lab_fail(lab, "the server does not open: %s", problem);
     }
-    daybook_status status = get_ready(lab, -1);
+    daybook_status status = lab->release->service_judge(lab->service);
+    if (status == DAYBOOK_OK) {
+        status = lab->release->service_learn(lab->service);
+    }
+    if (status == DAYBOOK_OK) {
+        status = lab->release->service_convert(lab->service, ends_after, &steps);
+    }
     if (status != DAYBOOK_OK) {
         lab_fail(lab, "the server does not get ready: %s", daybook_status_name(status));
     }
 }
 
+void lab_open_server(struct lab *lab)
+{
+    start(lab, -1);
+}
+
 void lab_update_server(struct lab *lab)
 {
-    char problem[400] = "";
     lab_trace(lab, "the server is updated");
     lab_stop(lab);
     lab->release = lab->newer;
@@ -116,14 +116,7 @@ void lab_update_server(struct lab *lab)
         power_cut_at(lab->disk, 1 + lab_random(lab, UPDATE_CUT_MAX),
                      lab_chance(lab, 50) ? 0 : lab_next(&lab->random) | 1);
     }
-    if (lab_try_server(lab, problem, sizeof problem) != DAYBOOK_OK) {
-        lab_fail(lab, "the server does not open: %s", problem);
-    }
-    daybook_status status =
-        get_ready(lab, lab_chance(lab, 50) ? lab_random(lab, UPDATE_STEPS_MAX) : -1);
-    if (status != DAYBOOK_OK) {
-        lab_fail(lab, "the server does not get ready: %s", daybook_status_name(status));
-    }
+    start(lab, lab_chance(lab, 50) ? lab_random(lab, UPDATE_STEPS_MAX) : -1);
     lab->counts[LAB_SERVER_UPDATED]++;
     if (!power_is_cut(lab->disk)) {
         power_cut_at(lab->disk, 0, 0);

@@ -135,24 +135,15 @@ const struct kind *ledger_kind(const char *name)
     return kind;
 }
 
-bool ledger_has_state(int kind, int schema)
+const struct feature *ledger_state(int kind)
 {
     for (int i = 0; i < LEDGER_FEATURES; i++) {
         const struct feature *feature = &ledger_kinds[kind].features[i];
         if (feature->kind == FEATURE_STATE) {
-            return feature->since <= schema;
+            return feature;
         }
     }
-    return false;
-}
-
-const char *ledger_state(int kind)
-{
-    const struct feature *feature = ledger_kinds[kind].features;
-    while (feature->kind != FEATURE_STATE) {
-        feature++;
-    }
-    return feature->field;
+    return NULL;
 }
 
 /* Whether a field is of this feature's. */

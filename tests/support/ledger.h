@@ -58,9 +58,8 @@ extern const struct kind ledger_kinds[];
 #define LEDGER_PROPOSAL 10 /* what the server makes, and people write a note to */
 #define LEDGER_HOLD 11
 const struct kind *ledger_kind(const char *name);
-/* Whether records of a kind have states in this schema; and the field that they are in. */
-bool ledger_has_state(int kind, int schema);
-const char *ledger_state(int kind);
+/* The feature that is a kind's state; NULL: it has none. */
+const struct feature *ledger_state(int kind);
 /* The feature that a field, or "custom.<key>", belongs to; -1: none. */
 int ledger_feature(const struct kind *kind, const char *field);
 

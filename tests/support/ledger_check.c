@@ -263,7 +263,7 @@ static bool is_in_state(struct ledger *ledger, const struct step *step, const ch
 {
     char sql[200], digits[33];
     (void)snprintf(sql, sizeof sql, "SELECT deleted || coalesce(%s, '') FROM s_%s WHERE id = x'%s'",
-                   ledger_state(step->kind), ledger_kinds[step->kind].name, hex(id, digits));
+                   ledger_state(step->kind)->field, ledger_kinds[step->kind].name, hex(id, digits));
     const char *state = lab_server_text(ledger->lab, sql);
     *deleted = state[0] != '0';
     return state[0] != '\0' && strcmp(state + 1, step->to) == 0;

@@ -267,7 +267,7 @@ static unsigned required_features(const struct act *act, int kind)
     bool chance = strcmp(name, "opportunity") == 0;
     bool named = kind == 0 || strcmp(name, "contact") == 0 || chance;
     unsigned source = chance && act->use->schema > 1 ? 1U << ledger_feature(what, "source") : 0;
-    return strcmp(name, "survey") == 0 || line ? (line ? 6 : 3) : named ? 1 | source : 0;
+    return line ? 6 : strcmp(name, "survey") == 0 ? 3 : named ? 1 | source : 0;
 }
 
 /* One to three features of a record, none twice; a new one has those that it must have. */

@@ -120,7 +120,11 @@ bool people_step(struct act *act)
 {
     struct form form;
     struct json json = {.length = 0};
-    if (!people_open_form(act, &form) || !ledger_has_state(form.kind, act->use->schema)) {
+    if (!people_open_form(act, &form)) {
+        return true;
+    }
+    const struct feature *state = ledger_state(form.kind);
+    if (state == NULL || state->since > act->use->schema) {
         return true;
     }
     const char *to = choose_step(act, &form);
@@ -128,7 +132,7 @@ bool people_step(struct act *act)
         return true;
     }
     const char *name = ledger_kinds[form.kind].name;
-    people_add(&json, "\"%s\":\"%s\"", ledger_state(form.kind), to);
+    people_add(&json, "\"%s\":\"%s\"", state->field, to);
     add_needs(act, &json, &form, to);
     people_note_step(act, &form, to, false);
     lab_trace(act->lab, "  %d brings %s %s at %lld from %s to %s", act->device->number, name,

@@ -12,6 +12,7 @@
 
 #include "sync-server/inside.h"
 #include "sync-server/store/sqlite.h"
+#include "tests/support/fault_place.h"
 #include "tests/unit/faulty_arena.h"
 
 #include <daybook/daybook.h>
@@ -30,20 +31,11 @@
 static uint64_t fault_random = 1;
 static long fault_decisions;
 static long fault_left; /* operations of SQLite's machine until it is broken off */
-static bool fault_is_sql;
 
 static int fault_break(void *context)
 {
     (void)context;
     return fault_left > 0 && --fault_left == 0;
-}
-
-/* From 1; half of them are below the root of the greatest. */
-static long fault_place(int bits)
-{
-    fault_random = fault_random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-    long most = 1L << (fault_random >> 33) % (unsigned)(bits + 1);
-    return 1 + (long)((fault_random >> 20) % (uint64_t)most);
 }
 
 /* One failure, in a transaction that is rolled back. */
@@ -56,32 +48,30 @@ static void fault_once(struct decide *decide, struct srv_store *store, struct de
     struct decide_author present = *author;
     int64_t head = org->head;
     sqlite3 *handle = srv_sqlite(store)->database.handle;
-    bool for_good = fault_place(1) == 1;
-    fault_is_sql = fault_place(4) > 2;
-    bool savepoints = fault_place(1) == 1;
+    bool for_good = fault_place(&fault_random, 1) == 1;
+    bool is_sql = fault_place(&fault_random, 4) > 2;
+    bool savepoints = fault_place(&fault_random, 1) == 1;
     srv_decide_use_savepoints(decide, savepoints);
     assert_int_equal(srv_store_begin(store), DAYBOOK_OK);
-    if (fault_is_sql) {
-        fault_left = fault_place(FAULT_OPERATIONS);
+    if (is_sql) {
+        fault_left = fault_place(&fault_random, FAULT_OPERATIONS);
         sqlite3_progress_handler(handle, 1, fault_break, NULL);
     } else {
-        arena_plan(fault_place(FAULT_SLICES), for_good);
+        arena_plan(fault_place(&fault_random, FAULT_SLICES), for_good);
     }
     daybook_status status = srv_decide(decide, org, &present, input, now_ms, &verdict, &answer);
-    bool struck = fault_is_sql ? fault_left == 0 : arena_struck;
+    bool struck = is_sql ? fault_left == 0 : arena_struck;
     sqlite3_progress_handler(handle, 0, NULL, NULL);
     arena_plan(0, false);
     srv_store_rollback(store);
     srv_decide_use_savepoints(decide, true);
     org->head = head;
     org->sum_count = 0;
-    daybook_status wanted = !struck        ? DAYBOOK_OK
-                            : fault_is_sql ? DAYBOOK_INTERRUPTED
-                                           : DAYBOOK_NO_MEMORY;
+    daybook_status wanted = !struck ? DAYBOOK_OK : is_sql ? DAYBOOK_INTERRUPTED : DAYBOOK_NO_MEMORY;
     /* Without savepoints what is refused behind its first write makes the transaction fail. */
     bool refused = !struck && !savepoints && status == DAYBOOK_INTERNAL;
     if (status != wanted && !refused) {
-        fail_msg("a failure of %s%s: %s", fault_is_sql ? "a statement" : "memory",
+        fail_msg("a failure of %s%s: %s", is_sql ? "a statement" : "memory",
                  struck ? "" : " (none)", daybook_status_name(status));
     }
 }
