@@ -33,6 +33,7 @@
 #define LOOK_EVERY_MS 200 /* at what comes when there is nothing to do any more */
 #define SMALL_PAGE 4096   /* every other device pulls many pages */
 #define LINE_SIZE 200
+#define SNAPSHOT_MAX_NS INT64_C(10000000000) /* daybook_step: a longer one may be interrupted */
 
 /* ---- faults inside of the process */
 
@@ -208,8 +209,12 @@ static void look_around(struct worker *worker)
     char parameters[60];
     char *json = NULL;
     (void)snprintf(parameters, sizeof parameters, "[\"%s\"]", worker->visit);
-    daybook_status status =
-        daybook_query_json(worker->engine, snapshot, parameters, &json, &worker->error);
+    daybook_status status;
+    int64_t began;
+    do { /* again where the process was stopped in the middle of it */
+        began = now_ns();
+        status = daybook_query_json(worker->engine, snapshot, parameters, &json, &worker->error);
+    } while (status == DAYBOOK_INTERRUPTED && now_ns() - began > SNAPSHOT_MAX_NS);
     if (status == DAYBOOK_DISK_FULL) {
         return;
     }
