@@ -7,6 +7,7 @@
 #include "tests/fuzz/fuzz.h"
 
 #include "engine/protocol/limits.h"
+#include "tests/fuzz/pool.h"
 #include "tests/fuzz/template.h"
 
 #include <sqlite3.h>
@@ -192,6 +193,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     static struct template *template;
     struct input input = {bytes, size};
     if (template == NULL) {
+        pool_install();
         template = template_make();
     }
     template_reset(template, exchange, NULL);

@@ -9,6 +9,7 @@
 #include "tests/support/lab_system.h"
 
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/pool.h"
 
 #include "tests/support/day.h"
 
@@ -20,6 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     static int64_t counts[LAB_FAULT_COUNT];
     struct input input = {bytes, size};
+    pool_install();
     struct day *day = calloc(1, sizeof *day);
     assert(day != NULL);
     struct lab *lab = &day->lab;
