@@ -28,6 +28,10 @@ void figure_rss_first_sync_mib(struct bench *bench);
 /* The work of the process that figure_rss_first_sync_mib starts: STORE URL CA_FILE CODE. Prints the
  * growth in MiB. */
 int child_first_sync(char **arguments);
+/* count.c */
+#define CHILD_COUNT "--count"
+/* The workload of count.sh: FOLDER. Prints PHASE, name and rows at the end of each phase. */
+int child_count(char **arguments);
 /* one.c */
 void figure_one_change_ms(struct bench *bench);
 /* single.c */

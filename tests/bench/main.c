@@ -112,6 +112,9 @@ int main(int argc, char **argv)
     if (argc == 6 && strcmp(argv[1], CHILD_FIRST_SYNC) == 0) {
         return child_first_sync(argv + 2);
     }
+    if (argc == 3 && strcmp(argv[1], CHILD_COUNT) == 0) {
+        return child_count(argv + 2);
+    }
     ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
     if (length <= 0) {
         bench_fail("this program does not find itself");

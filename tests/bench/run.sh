@@ -5,21 +5,26 @@
 # preset and prints the named figures, or all, as README.md says. --profile runs them without the
 # raw side under perf and prints where the time went. --build takes the programs of a build folder
 # as they are. DAYBOOK_BENCH_FOLDER: where to write, on a disk; build/bench if not set.
+# sh tests/bench/run.sh --count: instructions instead of time, beside those of counts.txt;
+# --count-store writes them there.
 set -eu
 cd "$(dirname "$0")/../.."
 . tests/support/setup.sh
 
 usage() {
-    sed -n '4,7s/^# //p' tests/bench/run.sh
+    sed -n '4,9s/^# //p' tests/bench/run.sh
 }
 
 profile=no
+count=""
 install=yes
 build=""
 names=""
 while [ $# -gt 0 ]; do
     case "$1" in
     --profile) profile=yes ;;
+    --count) count=--against ;;
+    --count-store) count=--store ;;
     --no-install) install=no ;;
     --build) [ $# -gt 1 ] || { usage >&2 && exit 2; }; shift && build=$1 ;;
     -h | --help) usage && exit 0 ;;
@@ -39,6 +44,12 @@ if [ -z "$build" ]; then
         echo "tests/bench/run.sh: the build failed; see build/bench.log" >&2
         exit 1
     fi
+fi
+
+if [ -n "$count" ]; then
+    install_packages "valgrind python3" "$install"
+    exec python3 -B tests/bench/count.py "$build/tests/bench/daybook-bench" \
+        "$count" tests/bench/counts.txt
 fi
 
 place=${DAYBOOK_BENCH_FOLDER:-build/bench}
