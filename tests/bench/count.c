@@ -86,20 +86,30 @@ static void write_and_push(struct device *device, const struct rows *rows, int p
     device_expect_settled(device);
 }
 
-static void update_and_push(struct device *device)
+/* Changes the same visits with each round, to other values. */
+static void update(struct device *device, int round)
 {
     int count = 0;
-    struct rows *updates = rows_new_updates(0, UPDATES);
+    struct rows *updates = rows_new_updates((int64_t)round * UPDATES, UPDATES);
     struct held *held = device_visits(device, &count);
     int *order = rows_shuffled(count, 1);
     count_phase_ends("", 0);
-    (void)device_update(device, held, order, updates, UPDATES);
-    count_phase_ends("update_1000", UPDATES);
-    (void)device_sync(device);
-    count_phase_ends("push_update", UPDATES);
+    (void)device_update(device, held, order + (round == 0 ? 0 : UPDATES), updates, UPDATES);
+    count_phase_ends(round == 0 ? "update_1000" : "", UPDATES);
     free(order);
     free(held);
     rows_free(updates);
+}
+
+/* The other device's changes come while one has its own of the same fields pending. */
+static void conflict(struct device *other, struct device *device)
+{
+    update(device, 1);
+    update(other, 2);
+    (void)device_sync(other);
+    count_phase_ends("", 0);
+    (void)device_sync(device);
+    count_phase_ends("conflict", UPDATES);
 }
 
 int child_count(char **arguments)
@@ -130,12 +140,14 @@ int child_count(char **arguments)
     count_phase_ends("", 0);
     write_and_push(writer, bulk, 1000, "insert_1000", "push_bulk");
     write_and_push(writer, single, 1, "insert_1", "push_single");
-    update_and_push(writer);
-    count_phase_ends("", 0);
+    update(writer, 0);
+    (void)device_sync(writer);
+    count_phase_ends("push_update", UPDATES);
     (void)device_sync(reader);
     count_phase_ends("pull", BULK + SINGLE + UPDATES);
     (void)device_sync(fresh);
     count_phase_ends("first_sync", BULK + SINGLE);
+    conflict(writer, reader);
     end_device(writer);
     end_device(reader);
     end_device(fresh);

@@ -42,6 +42,8 @@ double device_sync(struct device *device);
 /* The share of the time of that sync, in percent, that the device spent in the transport: waiting
  * for the server, TLS, copying. The rest is its own work. */
 double device_sync_waiting(const struct device *device);
+/* Ends the run unless nothing is pending or unsettled; how many items are in the inbox. */
+int64_t device_expect_decided(struct device *device);
 /* Ends the run unless nothing is pending or unsettled and the inbox is empty. */
 void device_expect_settled(struct device *device);
 

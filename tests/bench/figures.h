@@ -28,6 +28,8 @@ void figure_rss_first_sync_mib(struct bench *bench);
 /* The work of the process that figure_rss_first_sync_mib starts: STORE URL CA_FILE CODE. Prints the
  * growth in MiB. */
 int child_first_sync(char **arguments);
+/* conflict.c */
+void figure_apply_conflicts(struct bench *bench);
 /* count.c */
 #define CHILD_COUNT "--count"
 /* The workload of count.sh: FOLDER. Prints PHASE, name and rows at the end of each phase. */

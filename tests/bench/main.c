@@ -31,6 +31,7 @@ static const struct entry entries[] = {
     {"pull", figure_pull},
     {"first_sync_100k", figure_first_sync_100k},
     {"one_change_ms", figure_one_change_ms},
+    {"apply_conflicts", figure_apply_conflicts},
     {"decide_batch", figure_decide_batch},
     {"decide_single", figure_decide_single},
     {"decide_single_p99_ms", figure_decide_single},
