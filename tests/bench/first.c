@@ -73,7 +73,7 @@ int child_first_sync(char **arguments)
     device_open(device, &options);
     device_enrol(device, arguments[3]);
     memory_watch_start(&watch);
-    long before = memory_anonymous();
+    long before = memory_anonymous(0);
     (void)device_sync(device);
     long peak = memory_watch_stop(&watch);
     device_close(device);

@@ -40,6 +40,7 @@ static const struct entry entries[] = {
     {"db_unsent", figure_db_unsent},
     {"db_acked", figure_db_acked},
     {"rss_first_sync_mib", figure_rss_first_sync_mib},
+    {"idle_connection_kib", figure_idle_connection_kib},
 };
 #define ENTRY_COUNT ((int)(sizeof entries / sizeof entries[0]))
 

@@ -7,6 +7,8 @@
 
 #include "tests/bench/harness.h"
 
+#include "engine/base/text.h"
+
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,10 +17,12 @@
 
 #define SAMPLE_NS 1000000
 
-long memory_anonymous(void)
+long memory_anonymous(pid_t process)
 {
-    char text[4096];
-    int file = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+    char text[4096], path[64];
+    (void)dk_text_format(path, sizeof path, "/proc/%ld/status",
+                         (long)(process == 0 ? getpid() : process));
+    int file = open(path, O_RDONLY | O_CLOEXEC);
     ssize_t length = file < 0 ? -1 : read(file, text, sizeof text - 1);
     if (length <= 0) {
         bench_fail("cannot read the status of the process");
@@ -38,7 +42,7 @@ static void *sample(void *argument)
     struct memory_watch *watch = argument;
     const struct timespec pause = {.tv_nsec = SAMPLE_NS};
     while (!atomic_load(&watch->stop)) {
-        long now = memory_anonymous();
+        long now = memory_anonymous(0);
         if (now > atomic_load(&watch->peak)) {
             atomic_store(&watch->peak, now);
         }

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The anonymous memory of this process (RssAnon), and its peak while something runs.
+ * The anonymous memory of a process (RssAnon), and its peak in this one while something runs.
  */
 #ifndef DAYBOOK_TESTS_BENCH_MEMORY_H
 #define DAYBOOK_TESTS_BENCH_MEMORY_H
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/types.h>
 
-/* KiB now. */
-long memory_anonymous(void);
+/* KiB now; 0: of this process. */
+long memory_anonymous(pid_t process);
 
 /* Samples until it is stopped. */
 struct memory_watch {
