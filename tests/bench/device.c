@@ -218,8 +218,7 @@ double device_update(struct device *device, const struct held *held, const int *
 
 /* ---- reading ---- */
 
-/* Opens a query on the device. */
-static daybook_query *ask(struct device *device, const char *sql)
+daybook_query *device_ask(struct device *device, const char *sql)
 {
     daybook_error error = DAYBOOK_ERROR_INIT;
     daybook_query *query = NULL;
@@ -231,7 +230,7 @@ struct held *device_visits(struct device *device, int *count)
 {
     int capacity = (int)device_count(device, "visit");
     struct held *held = bench_new((size_t)capacity + 1, sizeof *held);
-    daybook_query *query = ask(device, "SELECT id, version FROM visit ORDER BY id_key");
+    daybook_query *query = device_ask(device, "SELECT id, version FROM visit ORDER BY id_key");
     bool row = false;
     *count = 0;
     for (;;) {
@@ -251,9 +250,23 @@ int64_t device_count(struct device *device, const char *view)
     char sql[128];
     bool row = false;
     (void)dk_text_format(sql, sizeof sql, "SELECT count(*) FROM %s", view);
-    daybook_query *query = ask(device, sql);
+    daybook_query *query = device_ask(device, sql);
     check(daybook_step(query, &row), NULL, "daybook_step");
     int64_t number = row ? daybook_column_int(query, 0) : -1;
     daybook_query_close(&query);
     return number;
+}
+
+int device_rows_of(daybook_query *query, const char *customer)
+{
+    int count = 0;
+    bool row = true;
+    check(daybook_query_reset(query), NULL, "daybook_query_reset");
+    check(daybook_bind_id(query, 1, customer), NULL, "daybook_bind_id");
+    for (;; count++) {
+        check(daybook_step(query, &row), NULL, "daybook_step");
+        if (!row) {
+            return count;
+        }
+    }
 }

@@ -64,6 +64,10 @@ struct held *device_visits(struct device *device, int *count);
 /* Sets three columns of the visits held[order[0..count)], 1,000 per transaction; seconds. */
 double device_update(struct device *device, const struct held *held, const int *order,
                      const struct rows *updates, int count);
+/* Opens a query on the device; the caller closes it. */
+daybook_query *device_ask(struct device *device, const char *sql);
+/* Runs it with a customer's id as its parameter; the number of rows. */
+int device_rows_of(daybook_query *query, const char *customer);
 /* The number of rows of a view. */
 int64_t device_count(struct device *device, const char *view);
 

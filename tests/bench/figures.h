@@ -38,6 +38,8 @@ int child_count(char **arguments);
 void figure_one_change_ms(struct bench *bench);
 /* single.c */
 void figure_decide_single(struct bench *bench);
+/* growth.c */
+void figure_growth(struct bench *bench);
 /* idle.c */
 void figure_idle_connection_kib(struct bench *bench);
 /* batch.c */

@@ -79,6 +79,12 @@ static int compare(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
+double bench_rank(double *values, int count, double share)
+{
+    qsort(values, (size_t)count, sizeof values[0], compare);
+    return values[(int)(share * (count - 1))];
+}
+
 double series_median(const struct series *series)
 {
     double sorted[BENCH_SERIES_MAX];

@@ -54,6 +54,9 @@ void *bench_new(size_t count, size_t size);
 /* "folder/name" in out; ends the run where it is too long. */
 void bench_path(char out[BENCH_PATH_MAX], const char *folder, const char *name);
 
+/* The value that this share of all does not exceed, 0.5 the median; puts them in order. */
+double bench_rank(double *values, int count, double share);
+
 void series_add(struct series *series, double value);
 double series_median(const struct series *series);
 /* FIG name median unit min max n */

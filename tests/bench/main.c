@@ -41,6 +41,9 @@ static const struct entry entries[] = {
     {"db_acked", figure_db_acked},
     {"rss_first_sync_mib", figure_rss_first_sync_mib},
     {"idle_connection_kib", figure_idle_connection_kib},
+    {"growth_apply", figure_growth},
+    {"growth_open", figure_growth},
+    {"growth_query", figure_growth},
 };
 #define ENTRY_COUNT ((int)(sizeof entries / sizeof entries[0]))
 

@@ -15,19 +15,6 @@
 
 #define CHANGES 100 /* of each run; its median is the run's value */
 
-/* A median of many values, of which a series holds few. */
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
-static double median_of(double *values, int count)
-{
-    qsort(values, (size_t)count, sizeof values[0], compare);
-    return values[count / 2];
-}
-
 /* One run of changes; median milliseconds. */
 static double run_changes(struct bench *bench, struct device *device)
 {
@@ -42,7 +29,7 @@ static double run_changes(struct bench *bench, struct device *device)
     }
     rows_free(rows);
     device_expect_settled(device);
-    return median_of(values, CHANGES);
+    return bench_rank(values, CHANGES, 0.5);
 }
 
 /* One run of round trips that decide nothing (GET /v1/health) over one connection; median
@@ -73,7 +60,7 @@ static double run_round_trips(const struct server *server)
         }
     }
     platform->transport_close(platform->context, connection);
-    return median_of(values, CHANGES);
+    return bench_rank(values, CHANGES, 0.5);
 }
 
 void figure_one_change_ms(struct bench *bench)

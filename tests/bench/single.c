@@ -69,12 +69,6 @@ static void close_callers(struct caller *callers)
     free(callers);
 }
 
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
 /* The latency that 99 of 100 changes of all callers do not pass; milliseconds. */
 static double tail_ms(const struct caller *callers, int total)
 {
@@ -85,8 +79,7 @@ static double tail_ms(const struct caller *callers, int total)
             all[count++] = callers[i].latencies[n];
         }
     }
-    qsort(all, (size_t)count, sizeof all[0], compare);
-    double tail = all[(int)(TAIL * (count - 1))] * 1000;
+    double tail = bench_rank(all, count, TAIL) * 1000;
     free(all);
     return tail;
 }
