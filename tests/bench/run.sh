@@ -6,7 +6,7 @@
 # raw side under perf and prints where the time went. --build takes the programs of a build folder
 # as they are. DAYBOOK_BENCH_FOLDER: where to write, on a disk; build/bench if not set.
 # sh tests/bench/run.sh --count: instructions instead of time, beside those of counts.txt;
-# --count-store writes them there.
+# --count-store writes them there. --size: bytes of library and server and their parts.
 set -eu
 cd "$(dirname "$0")/../.."
 . tests/support/setup.sh
@@ -17,6 +17,7 @@ usage() {
 
 profile=no
 count=""
+size=no
 install=yes
 build=""
 names=""
@@ -25,6 +26,7 @@ while [ $# -gt 0 ]; do
     --profile) profile=yes ;;
     --count) count=--against ;;
     --count-store) count=--store ;;
+    --size) size=yes ;;
     --no-install) install=no ;;
     --build) [ $# -gt 1 ] || { usage >&2 && exit 2; }; shift && build=$1 ;;
     -h | --help) usage && exit 0 ;;
@@ -39,13 +41,14 @@ if [ -z "$build" ]; then
     build=build/release
     install_packages "$build_packages libcmocka-dev" "$install"
     if ! { cmake --preset release && cmake --build --preset release --target daybook-server \
-        --target daybook-bench; } >build/bench.log 2>&1; then
+        --target daybook-bench --target daybook; } >build/bench.log 2>&1; then
         grep -E 'error|FAILED|undefined reference' build/bench.log | head -n 20 >&2 || true
         echo "tests/bench/run.sh: the build failed; see build/bench.log" >&2
         exit 1
     fi
 fi
 
+[ $size = no ] || exec sh tests/bench/size.sh "$build"
 if [ -n "$count" ]; then
     install_packages "valgrind python3" "$install"
     exec python3 -B tests/bench/count.py "$build/tests/bench/daybook-bench" \
