@@ -270,3 +270,31 @@ int device_rows_of(daybook_query *query, const char *customer)
         }
     }
 }
+
+int device_list(struct device *device, const char *sql)
+{
+    daybook_error error = DAYBOOK_ERROR_INIT;
+    char *json = NULL;
+    int rows = 0;
+    check(daybook_query_json(device->engine, sql, NULL, &json, &error), &error,
+          "daybook_query_json");
+    for (const char *at = json; (at = strstr(at, "{\"id\":")) != NULL; at++) {
+        rows++;
+    }
+    daybook_free(json);
+    return rows;
+}
+
+void device_find_customers(struct device *device)
+{
+    daybook_query *query = device_ask(device, "SELECT id FROM customer ORDER BY id_key");
+    bool row = false;
+    for (int i = 0; i < ROWS_CUSTOMERS; i++) {
+        check(daybook_step(query, &row), NULL, "daybook_step");
+        if (!row) {
+            bench_fail("the store has %d customers", i);
+        }
+        copy(device->customers[i], DAYBOOK_ID_SIZE, daybook_column_text(query, 0));
+    }
+    daybook_query_close(&query);
+}

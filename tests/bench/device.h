@@ -68,6 +68,10 @@ double device_update(struct device *device, const struct held *held, const int *
 daybook_query *device_ask(struct device *device, const char *sql);
 /* Runs it with a customer's id as its parameter; the number of rows. */
 int device_rows_of(daybook_query *query, const char *customer);
+/* Runs a query to one text of JSON; the number of its rows. */
+int device_list(struct device *device, const char *sql);
+/* Takes the first customers that the store has for those of a round. */
+void device_find_customers(struct device *device);
 /* The number of rows of a view. */
 int64_t device_count(struct device *device, const char *view);
 

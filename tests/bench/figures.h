@@ -12,6 +12,7 @@
 void figure_local_insert_1000(struct bench *bench);
 void figure_local_insert_1(struct bench *bench);
 void figure_local_insert_1_full(struct bench *bench);
+void figure_local_insert_1_full_2ms(struct bench *bench);
 void figure_local_update_1000(struct bench *bench);
 void figure_db_unsent(struct bench *bench);
 void figure_db_acked(struct bench *bench);
@@ -40,6 +41,11 @@ void figure_one_change_ms(struct bench *bench);
 void figure_decide_single(struct bench *bench);
 /* growth.c */
 void figure_growth(struct bench *bench);
+/* phone.c */
+void figure_phone(struct bench *bench);
+#define CHILD_PHONE "--child-phone"
+/* The phone that figure_phone starts: STORE URL CA_FILE FIRST. */
+int child_phone(char **arguments);
 /* idle.c */
 void figure_idle_connection_kib(struct bench *bench);
 /* batch.c */

@@ -28,6 +28,7 @@ enum raw_kind {
     RAW_INSERT_1000,   /* 1,000 rows per transaction, synchronous=FULL */
     RAW_INSERT_1,      /* one row per transaction, NORMAL */
     RAW_INSERT_1_FULL, /* one row per transaction, FULL */
+    RAW_INSERT_1_2MS,  /* one row per transaction, FULL, each fsync 2 ms longer */
     RAW_UPDATE_1000,   /* 3 columns of random rows, 1,000 per transaction, FULL */
     RAW_BYTES,         /* bytes of the file per row */
     RAW_COUNT

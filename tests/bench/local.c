@@ -6,6 +6,7 @@
 #include "tests/bench/figures.h"
 
 #include "tests/bench/device.h"
+#include "tests/bench/disk.h"
 #include "tests/bench/world.h"
 
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 
 #define ROWS_SINGLE 20000
 #define ROWS_SINGLE_FULL 3000
+#define ROWS_SINGLE_SLOW 1000
 
 /* An insert figure. */
 struct insert_figure {
@@ -20,6 +22,7 @@ struct insert_figure {
     int rows;
     int per_transaction;
     bool relaxed;
+    int fsync_ms; /* more than the disk takes */
     enum raw_kind raw;
 };
 
@@ -46,7 +49,9 @@ static void run_insert(struct bench *bench, const struct insert_figure *figure)
     for (int run = 0; run < bench->runs; run++) {
         struct rows *rows = rows_new(0, figure->rows);
         open_new(bench, &device, figure->relaxed);
+        disk_slow(figure->fsync_ms);
         series_add(&rates, figure->rows / device_insert(&device, rows, figure->per_transaction));
+        disk_slow(0);
         device_close(&device);
         bench_remove_store(device.path);
         rows_free(rows);
@@ -58,22 +63,29 @@ static void run_insert(struct bench *bench, const struct insert_figure *figure)
 
 void figure_local_insert_1000(struct bench *bench)
 {
-    static const struct insert_figure figure = {"local_insert_1000", ROWS_MANY, 1000, false,
+    static const struct insert_figure figure = {"local_insert_1000", ROWS_MANY, 1000, false, 0,
                                                 RAW_INSERT_1000};
     run_insert(bench, &figure);
 }
 
 void figure_local_insert_1(struct bench *bench)
 {
-    static const struct insert_figure figure = {"local_insert_1", ROWS_SINGLE, 1, true,
+    static const struct insert_figure figure = {"local_insert_1", ROWS_SINGLE, 1, true, 0,
                                                 RAW_INSERT_1};
     run_insert(bench, &figure);
 }
 
 void figure_local_insert_1_full(struct bench *bench)
 {
-    static const struct insert_figure figure = {"local_insert_1_full", ROWS_SINGLE_FULL, 1, false,
-                                                RAW_INSERT_1_FULL};
+    static const struct insert_figure figure = {
+        "local_insert_1_full", ROWS_SINGLE_FULL, 1, false, 0, RAW_INSERT_1_FULL};
+    run_insert(bench, &figure);
+}
+
+void figure_local_insert_1_full_2ms(struct bench *bench)
+{
+    static const struct insert_figure figure = {
+        "local_insert_1_full_2ms", ROWS_SINGLE_SLOW, 1, false, 2, RAW_INSERT_1_2MS};
     run_insert(bench, &figure);
 }
 

@@ -25,6 +25,7 @@ static const struct entry entries[] = {
     {"local_insert_1000", figure_local_insert_1000},
     {"local_insert_1", figure_local_insert_1},
     {"local_insert_1_full", figure_local_insert_1_full},
+    {"local_insert_1_full_2ms", figure_local_insert_1_full_2ms},
     {"local_update_1000", figure_local_update_1000},
     {"push_1000", figure_push_1000},
     {"push_bulk_1000", figure_push_bulk_1000},
@@ -41,6 +42,9 @@ static const struct entry entries[] = {
     {"db_acked", figure_db_acked},
     {"rss_first_sync_mib", figure_rss_first_sync_mib},
     {"idle_connection_kib", figure_idle_connection_kib},
+    {"phone_act_ms", figure_phone},
+    {"phone_list_ms", figure_phone},
+    {"phone_day_s", figure_phone},
     {"growth_apply", figure_growth},
     {"growth_open", figure_growth},
     {"growth_query", figure_growth},
@@ -116,6 +120,9 @@ int main(int argc, char **argv)
     char self[BENCH_PATH_MAX];
     if (argc == 6 && strcmp(argv[1], CHILD_FIRST_SYNC) == 0) {
         return child_first_sync(argv + 2);
+    }
+    if (argc == 6 && strcmp(argv[1], CHILD_PHONE) == 0) {
+        return child_phone(argv + 2);
     }
     if (argc == 3 && strcmp(argv[1], CHILD_COUNT) == 0) {
         return child_count(argv + 2);

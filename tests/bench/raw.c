@@ -6,6 +6,8 @@
  */
 #include "tests/bench/harness.h"
 
+#include "tests/bench/disk.h"
+
 #include <sqlite3.h>
 
 #include <stdio.h>
@@ -14,6 +16,7 @@
 #define RAW_LEAST 150000 /* inserts/s, 1,000 per transaction; below it the machine is too busy */
 #define ROWS_SINGLE 20000
 #define ROWS_SINGLE_FULL 3000
+#define ROWS_SINGLE_SLOW 1000
 
 /* An open raw database. */
 struct raw {
@@ -21,8 +24,9 @@ struct raw {
     sqlite3_stmt *begin, *commit;
 };
 
-static const char *const raw_names[RAW_COUNT] = {
-    "raw_insert_1000", "raw_insert_1", "raw_insert_1_full", "raw_update_1000", "raw_bytes"};
+static const char *const raw_names[RAW_COUNT] = {"raw_insert_1000",   "raw_insert_1",
+                                                 "raw_insert_1_full", "raw_insert_1_full_2ms",
+                                                 "raw_update_1000",   "raw_bytes"};
 
 /* Ends the run unless the result is the one wanted. */
 static void expect(sqlite3 *handle, int result, int wanted)
@@ -191,6 +195,11 @@ void raw_run(struct bench *bench, enum raw_kind kind, struct series *beside)
     case RAW_INSERT_1000: value = run_insert(path, ROWS_MANY, 1000, true); break;
     case RAW_INSERT_1: value = run_insert(path, ROWS_SINGLE, 1, false); break;
     case RAW_INSERT_1_FULL: value = run_insert(path, ROWS_SINGLE_FULL, 1, true); break;
+    case RAW_INSERT_1_2MS:
+        disk_slow(2);
+        value = run_insert(path, ROWS_SINGLE_SLOW, 1, true);
+        disk_slow(0);
+        break;
     case RAW_UPDATE_1000: value = run_update(path); break;
     case RAW_BYTES:
         (void)run_insert(path, ROWS_MANY, 1000, true);
