@@ -63,7 +63,7 @@ class Order:
                              if act["act"] == "delete"}
         self.added: dict[tuple[str, str], int] = {}  # customer and element
         self.removed: dict[tuple[str, str], int] = {}
-        self.vain: dict[tuple[str, str, int], int] = {}  # also whose removal
+        self.vain: set[tuple[str, str, int]] = set()  # also whose removal
         self.elements: dict[str, list[str]] = defaultdict(list)  # of a customer, ever
         accepted = [one for one in self.transactions.values() if one.mark in self.place]
         accepted.sort(key=lambda one: self.place[one.mark])
@@ -94,7 +94,7 @@ class Order:
             elif act["act"] == "remove" and self.knew(transaction, act):
                 self.removed.setdefault((act["id"], act["value"]), place)
             elif act["act"] == "remove" and (act["id"], act["value"]) not in self.removed:
-                self.vain[act["id"], act["value"], transaction.device] = place
+                self.vain.add((act["id"], act["value"], transaction.device))
 
     def stood(self, key: Key, base: Optional[str]) -> Optional[str]:
         """What was read before a write; where that was an own value that was rejected later, what

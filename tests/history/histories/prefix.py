@@ -41,6 +41,7 @@ class Own:
     """What a device has committed so far and the server has taken or will take."""
     values: dict[Key, str] = field(default_factory=dict)  # the last mark of each register
     elements: dict[tuple[str, str], str] = field(default_factory=dict)  # add or remove
+    removals: dict[tuple[str, str], int] = field(default_factory=dict)  # places of the last ones
     places: list[int] = field(default_factory=list)  # of its visits, ascending
     # What the server will reject shows until the verdict comes, and nothing tells when that was.
     refused: dict[Key, set[str]] = field(default_factory=lambda: defaultdict(set))
@@ -96,6 +97,8 @@ class Judge:
         for act in transaction.acts:
             if act["act"] in ("add", "remove"):
                 self.own.elements[act["id"], act["value"]] = act["act"]
+                if act["act"] == "remove":
+                    self.own.removals[act["id"], act["value"]] = place
             elif act["act"] == "step":
                 self.own.steps.add((act["id"], act["value"]))
 
@@ -225,10 +228,10 @@ class Judge:
             here = element in shown
             why = f"customer {row['id']} tag {element} {'there' if here else 'missing'}"
             mine = self.own.elements.get(item)
-            vain = self.order.vain.get((*item, self.device.number))
-            if mine == "remove" and vain is not None:
+            if mine == "remove" and (*item, self.device.number) in self.order.vain:
                 if here:  # again
-                    bounds.append(Bound(max(vain, span[0]), span[1], why, element))
+                    bounds.append(Bound(max(self.own.removals[item], span[0]), span[1], why,
+                                        element))
                 continue
             if here and mine == "remove" and item in self.order.removed:
                 self.say("read your writes", f"{why}, but it was removed here")

@@ -54,7 +54,7 @@ class Script:
             if act["field"] == "address_region":
                 fields["address_city"] = mark
             self.put(act["entity"], record, **fields)
-        elif name in ("add", "remove"):
+        elif name in ("add", "remove") and not act.get("vain"):
             self.put("customer", record, tags=f'["{mark}"]' if name == "add" else "[]")
         elif name == "quote":
             self.put("quote", record, note=mark, subtotal=0)
@@ -130,4 +130,21 @@ def right() -> Recording:
     script.look(0, 5)
     script.look(0, 5)
     script.look(1, 5)
+    return script.finish()
+
+
+def right_in_vain() -> Recording:
+    """0-1 and 0-2 remove a tag that they had not seen, both in vain; between them it is there
+    again."""
+    script = Script()
+    vain = {"act": "remove", "id": SHOP, "value": "1-1", "seen": 0, "vain": True}
+    script.commit(1, {"act": "add", "id": SHOP, "value": "1-1", "seen": 0})
+    script.commit(0, {**vain})
+    script.commit(1, write("prefs", None, 1))
+    script.look(0, 3)
+    script.commit(1, write("kind", None, 3))
+    script.commit(0, {**vain})
+    script.put("field_conflict", "x", entity_name="customer", record_id=SHOP, field_name="tags",
+               kept=None, lost='"1-1"', lost_rest=None)
+    script.look(0, 5)
     return script.finish()
