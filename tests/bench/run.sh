@@ -73,8 +73,9 @@ if ! command -v perf >/dev/null 2>&1; then
     exit 1
 fi
 # shellcheck disable=SC2086
-perf record -q -F 1999 -o "$folder/perf.data" -- \
+perf record -q -g -F 1999 -o "$folder/perf.data" -- \
     "$bench" --only-daybook --folder "$folder" --server "$server" $names
+python3 -B tests/bench/profile.py "$folder/perf.data" "$bench" "$server"
 echo "share, process, library, function (where it was found running):"
-perf report -i "$folder/perf.data" --stdio --sort comm,dso,symbol --percent-limit 0.5 2>/dev/null |
+perf report -i "$folder/perf.data" --stdio --no-children -g none --sort comm,dso,symbol --percent-limit 0.5 2>/dev/null |
     grep -vE '^(#|$)' | sed 's/  *-  *-  *$//'
