@@ -125,6 +125,7 @@ static daybook_status move_base(struct store *store, const struct changeset *cha
             return DAYBOOK_OK; /* out of scope; what it revives comes whole, where it is in scope */
         }
         base->state = BASE_HELD;
+        base->bucket = bucket > 0 ? bucket : base->bucket; /* what is revived may come to another */
         status = dk_records_replay(&base->record, change, &store->work);
         break;
     default:

@@ -77,5 +77,6 @@ perf record -q -g -F 1999 -o "$folder/perf.data" -- \
     "$bench" --only-daybook --folder "$folder" --server "$server" $names
 python3 -B tests/bench/profile.py "$folder/perf.data" "$bench" "$server"
 echo "share, process, library, function (where it was found running):"
-perf report -i "$folder/perf.data" --stdio --no-children -g none --sort comm,dso,symbol --percent-limit 0.5 2>/dev/null |
+perf report -i "$folder/perf.data" --stdio --no-children -g none --sort comm,dso,symbol \
+    --percent-limit 0.5 2>/dev/null |
     grep -vE '^(#|$)' | sed 's/  *-  *-  *$//'

@@ -236,6 +236,39 @@ static void test_store_settle__a_marker_without_a_bucket_revives_nothing(void **
     }
 }
 
+/* Given an edit of a record that somebody else deleted before, which brings it back in another
+ * bucket, because it belongs to another customer now, then it lies there, and goes with that
+ * bucket's. */
+static void test_store_settle__what_is_revived_lies_in_the_bucket_of_the_marker(void **state)
+{
+    struct desk desk;
+    (void)state;
+    desk_begin(&desk);
+    struct id north = known_customer(&desk, 3, "A"), south = desk_id(&desk);
+    struct id contact = desk_id(&desk);
+    desk_row(&desk, BLOCK_NEW, ENTITY_CUSTOMER, 3, 4, &south);
+    desk_text(&desk, CUSTOMER_NAME, "B");
+    desk_row(&desk, BLOCK_NEW, ENTITY_CONTACT, 2, 4, &contact);
+    desk_ref(&desk, CONTACT_CUSTOMER_ID, &north);
+    desk_text(&desk, CONTACT_NAME, "Li");
+    desk_apply(&desk, 4);
+    desk_set(&desk, ENTITY_CONTACT, &contact, 4);
+    desk_ref(&desk, CONTACT_CUSTOMER_ID, &south);
+    desk_commit(&desk);
+    desk_send(&desk);
+    desk_row(&desk, BLOCK_DELETE, ENTITY_CONTACT, 0, 5, &contact);
+    desk_apply(&desk, 5);
+    desk_own(&desk, 6, 1, 3);
+    desk_apply(&desk, 6);
+    assert_int_equal(desk_number(&desk, "SELECT bucket FROM r_contact"), 3);
+    desk_check(&desk);
+    desk_row(&desk, BLOCK_EVICT, ENTITY_CONTACT, 3, 7, &contact);
+    desk_apply(&desk, 7);
+    assert_false(desk_has(&desk, ENTITY_CONTACT, &contact));
+    desk_check(&desk);
+    desk_clear(&desk);
+}
+
 /* Given a line that was made here and is gone by its place in the log, when that is heard, then the
  * document adds up without it. */
 static void test_store_settle__a_document_without_a_line_that_is_gone_adds_up(void **state)
@@ -447,6 +480,7 @@ int main(void)
         cmocka_unit_test(test_store_settle__a_marker_of_another_file_changes_nothing),
         cmocka_unit_test(test_store_settle__a_changeset_over_several_buckets_comes_whole),
         cmocka_unit_test(test_store_settle__a_marker_without_a_bucket_revives_nothing),
+        cmocka_unit_test(test_store_settle__what_is_revived_lies_in_the_bucket_of_the_marker),
         cmocka_unit_test(test_store_settle__a_document_without_a_line_that_is_gone_adds_up),
         cmocka_unit_test(test_store_settle__settled_changesets_wait_for_the_backup),
         cmocka_unit_test(
