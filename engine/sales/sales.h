@@ -102,6 +102,9 @@ uint64_t dk_visit_facts(void);
 #define SALES_WAY_MS ((int64_t)24 * 60 * 60 * 1000)
 /* Whether a visit shows for sure where its rep was, and when. */
 bool dk_visit_is_trace(const struct record *visit);
+/* Whether a visit whose place and times stay as they are says the same of where its rep was in two
+ * states of its machine. */
+bool dk_visit_same_way(int rank, int other);
 /* Whether other visits of the rep are judged otherwise by the one than by the other state of a
  * visit, as far as the way to them goes; NULL: it is not there. */
 bool dk_visit_way_differs(const struct record *before, const struct record *after);

@@ -71,10 +71,10 @@ bool dk_visit_is_ad_hoc(const struct record *visit)
            values[VISIT_REP_ID].kind == VALUE_ID && values[VISIT_CUSTOMER_ID].kind == VALUE_ID;
 }
 
-/* See the header. */
-bool dk_visit_may_join(const struct record *visit)
+/* True in the states of visits that took place, as far as anybody knows. */
+static bool may_join(int rank)
 {
-    switch (dk_machine_state(visit)) {
+    switch (rank) {
     case RANK_VISIT_planned:
     case RANK_VISIT_in_progress:
     case RANK_VISIT_abandoned:
@@ -83,6 +83,12 @@ bool dk_visit_may_join(const struct record *visit)
     case RANK_VISIT_verified: return true;
     default: return false;
     }
+}
+
+/* See the header. */
+bool dk_visit_may_join(const struct record *visit)
+{
+    return may_join(dk_machine_state(visit));
 }
 
 /* See the header. */
@@ -135,6 +141,14 @@ bool dk_visit_is_trace(const struct record *visit)
     return visit->values[VISIT_REDIRECT_TO].kind == VALUE_NULL &&
            visit->values[VISIT_REP_ID].kind == VALUE_ID && dk_visit_may_join(visit) &&
            !is_in(visit, "rejected") && has_point(visit, &checkin, &point);
+}
+
+/* See the header. */
+bool dk_visit_same_way(int rank, int other)
+{
+    bool is = may_join(rank) && rank != RANK_VISIT_rejected;
+    bool other_is = may_join(other) && other != RANK_VISIT_rejected;
+    return is == other_is && (rank == RANK_VISIT_verified) == (other == RANK_VISIT_verified);
 }
 
 /* See the header. */

@@ -9,6 +9,7 @@
  * visit reaches the next two of its rep and, of these, another as far as two hours go from each to
  * the next.
  */
+#include "engine/sales/machines.h"
 #include "sync-server/decide/work.h"
 
 #include <stdlib.h>
@@ -90,7 +91,12 @@ static bool has_changed(const struct work *visit, uint64_t fields)
 /* True where it says something else of where its rep was. */
 static bool is_elsewhere(const struct work *visit)
 {
-    return has_changed(visit, dk_visit_facts() & ~((uint64_t)1 << VISIT_FEEDBACK));
+    uint64_t fields = dk_visit_facts() & ~((uint64_t)1 << VISIT_FEEDBACK);
+    if (visit->stepped &&
+        dk_visit_same_way(visit->old_rank, dk_machine_state(&visit->row.record))) {
+        fields &= ~((uint64_t)1 << VISIT_STATUS);
+    }
+    return has_changed(visit, fields);
 }
 
 /* True where the action has come to its visit, or goes. */
@@ -146,9 +152,6 @@ static bool look_behind(struct decision *decision, const struct work *visit)
 {
     struct record place = visit->row.record;
     int64_t time_ms = srv_visit_time(&place);
-    if (!is_elsewhere(visit) || (visit->effect == EFFECT_NEW && !dk_visit_is_trace(&place))) {
-        return true;
-    }
     if (!read_old_time(decision, visit, &time_ms) || !srv_trail_look_behind(decision, &place)) {
         return false;
     }
@@ -336,8 +339,13 @@ static bool follow_trails(struct decision *decision)
     if (!srv_trail_begin(decision)) {
         return false;
     }
+    for (struct work *work = decision->works; work != NULL; work = work->next) {
+        const struct record *visit = &work->row.record;
+        work->leads = work->traced && is_elsewhere(work) &&
+                      (work->effect != EFFECT_NEW || dk_visit_is_trace(visit));
+    }
     for (const struct work *work = decision->works; work != NULL; work = work->next) {
-        if (work->traced && !look_behind(decision, work)) {
+        if (work->leads && !look_behind(decision, work)) {
             return false;
         }
     }

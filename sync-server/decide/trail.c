@@ -283,6 +283,13 @@ static bool is_as_before(const struct decision *decision, const struct record *v
     return work == NULL || !work->traced;
 }
 
+/* True where those behind the visit are looked at for its own sake. */
+static bool leads(const struct decision *decision, const struct record *visit)
+{
+    const struct work *work = srv_work_find(decision, visit->entity, &visit->id);
+    return work != NULL && work->leads;
+}
+
 /* See the header. */
 bool srv_trail_look_behind(struct decision *decision, const struct record *place)
 {
@@ -292,7 +299,7 @@ bool srv_trail_look_behind(struct decision *decision, const struct record *place
     begin_walk(&walk, decision, place, false);
     for (int i = 0; i < SALES_RUN_MAX && fine && !as_ever; i++, before = visit) {
         fine = walk_on(&walk, &visit);
-        if (!fine || visit == NULL) {
+        if (!fine || visit == NULL || leads(decision, visit)) {
             break;
         }
         as_ever = before != NULL && is_as_before(decision, before) &&

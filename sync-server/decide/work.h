@@ -101,6 +101,7 @@ struct work {
     bool renewed;               /* a visit: whether it counts by itself is found anew */
     bool counts;                /* renewed: it does */
     bool traced;                /* a visit: decision.trail has it, or it is not on one any more */
+    bool leads;                 /* traced: those behind it are looked at for its sake */
     bool marked;                /* a visit: which ones count around it may be others now */
     bool remapped;              /* its change goes to the record that it is redirected to */
     bool own_whole;             /* the author needs the whole record */
