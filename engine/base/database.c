@@ -200,13 +200,13 @@ daybook_status dk_database_open(struct database *database, const char *path,
     if (status == DAYBOOK_OK) {
         status = set_switches(database, options);
     }
-    if (status == DAYBOOK_OK) {
+    if (status == DAYBOOK_OK && options->mode != DATABASE_LOOK) {
         status = set_pragmas(database, options);
     }
-    if (status == DAYBOOK_OK) {
+    if (status == DAYBOOK_OK && options->mode != DATABASE_LOOK) {
         status = check_file(database, options);
     }
-    if (status == DAYBOOK_OK) {
+    if (status == DAYBOOK_OK && options->mode != DATABASE_LOOK) {
         status = prepare_own(database);
     }
     if (status != DAYBOOK_OK) {

@@ -21,7 +21,8 @@
 
 enum database_mode {
     DATABASE_WRITER, /* creates the file where it is missing */
-    DATABASE_READER  /* SQLITE_OPEN_READONLY; the file must exist */
+    DATABASE_READER, /* SQLITE_OPEN_READONLY; the file must exist */
+    DATABASE_LOOK    /* the same for a look at its head: nothing of the file has been read yet */
 };
 
 struct database_options {

@@ -295,38 +295,49 @@ static daybook_status load_counts(struct store *store, int64_t stamp_seq)
     return status == DAYBOOK_OK ? dk_outbox_refresh(store) : status;
 }
 
+/* The number that a statement gives. */
+static daybook_status look(struct database *database, const char *sql, int64_t *number)
+{
+    struct statement *slot = NULL;
+    daybook_status status = DAYBOOK_OK;
+    bool row = false;
+    struct statement *ask = dk_statement(database, &slot, sql, &status);
+    if (ask == NULL) {
+        return status;
+    }
+    status = dk_step(ask, &row);
+    *number = status == DAYBOOK_OK && row ? dk_column_int(ask, 0) : 0;
+    dk_reset(ask);
+    return status;
+}
+
 /* A database of somebody else must not be changed by so much as its journal mode. Only what shows
- * clearly that it is one counts here; whatever else is wrong the writer will find. */
+ * clearly that it is one counts here; whatever else is wrong the writer will find. To count the
+ * tables reads the whole schema, so that is done only where the mark does not say enough. */
 static daybook_status check_foreign(const struct store_options *options, char *problem,
                                     size_t problem_size)
 {
-    struct database reader;
-    struct database_options how = {
-        .mode = DATABASE_READER, .vfs = options->vfs, .busy_ms = BUSY_MS};
-    struct statement *slot = NULL;
-    bool row = false, foreign = false;
-    daybook_status status = dk_database_open(&reader, options->path, &how);
+    struct database file;
+    struct database_options how = {.mode = DATABASE_LOOK, .vfs = options->vfs, .busy_ms = BUSY_MS};
+    int64_t application = 0, tables = 0;
+    daybook_status status = dk_database_open(&file, options->path, &how);
+    if (status == DAYBOOK_OK) {
+        status = look(&file, "PRAGMA application_id", &application);
+    }
+    if (status == DAYBOOK_OK && application == 0) {
+        status = look(&file, "SELECT count(*) FROM sqlite_schema", &tables);
+    }
+    dk_database_close(&file);
     if (status == DAYBOOK_NOT_A_STORE) {
         (void)dk_text_format(problem, problem_size, "the file is not a database");
         return status;
     }
-    if (status != DAYBOOK_OK) {
-        return DAYBOOK_OK;
-    }
-    struct statement *ask =
-        dk_statement(&reader, &slot,
-                     "SELECT (SELECT application_id FROM pragma_application_id),"
-                     " (SELECT count(*) FROM sqlite_schema)",
-                     &status);
-    if (ask != NULL && dk_step(ask, &row) == DAYBOOK_OK && row) {
-        foreign = dk_schema_is_foreign(dk_column_int(ask, 0), dk_column_int(ask, 1));
-    }
-    dk_database_close(&reader);
-    if (foreign) {
+    if (status == DAYBOOK_OK && dk_schema_is_foreign(application, tables)) {
         (void)dk_text_format(problem, problem_size,
                              "the file is a database, but not a Daybook store");
+        return DAYBOOK_NOT_A_STORE;
     }
-    return foreign ? DAYBOOK_NOT_A_STORE : DAYBOOK_OK;
+    return DAYBOOK_OK;
 }
 
 /* Opens the file and brings memory up to it. On failure the caller closes. */

@@ -18,6 +18,7 @@
 #define BULK 4000 /* visits in transactions of 1,000 */
 #define SINGLE 2000
 #define UPDATES 2000
+#define OPENS 20
 
 /* Valgrind dumps what it has counted whenever this is called: the phase that was. */
 __attribute__((noinline)) void count_phase_ends(const char *name, int rows);
@@ -68,6 +69,17 @@ static struct device *new_device(struct bench *bench, struct loopback *loopback,
     device_open(device, &options);
     device_enrol(device, code);
     return device;
+}
+
+static void reopen(struct loopback *loopback, struct device *device)
+{
+    struct device_options options = {.path = device->path,
+                                     .url = LOOPBACK_URL,
+                                     .relaxed = true,
+                                     .cache_kib = BENCH_CACHE_KIB,
+                                     .platform = &loopback->platform};
+    device_close(device);
+    device_open(device, &options);
 }
 
 static void end_device(struct device *device)
@@ -148,6 +160,10 @@ int child_count(char **arguments)
     (void)device_sync(fresh);
     count_phase_ends("first_sync", BULK + SINGLE);
     conflict(writer, reader);
+    for (int i = 0; i < OPENS; i++) {
+        reopen(loopback, fresh);
+    }
+    count_phase_ends("open", OPENS);
     end_device(writer);
     end_device(reader);
     end_device(fresh);
