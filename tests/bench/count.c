@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The workload whose instructions count.sh counts: always the same, in this process, device and
+ * The workload whose instructions count.py counts: always the same, in this process, device and
  * server, one phase after the other. It measures no time, so that neither the machine's load nor
  * its speed shows in it.
  */

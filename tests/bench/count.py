@@ -104,7 +104,7 @@ def main() -> int:
     if options.store:
         text = "".join(f"{phase} {stage} {cost}\n" for (phase, stage), cost in found.items())
         pathlib.Path(options.store).write_text(
-            "# phase, stage, instructions per row: sh tests/bench/run.sh --count --store\n" + text)
+            "# phase, stage, instructions per row: sh tests/bench/run.sh --count-store\n" + text)
     return 0
 
 

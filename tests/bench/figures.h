@@ -33,7 +33,7 @@ int child_first_sync(char **arguments);
 void figure_apply_conflicts(struct bench *bench);
 /* count.c */
 #define CHILD_COUNT "--count"
-/* The workload of count.sh: FOLDER. Prints PHASE, name and rows at the end of each phase. */
+/* The workload of count.py: FOLDER. Prints PHASE, name and rows at the end of each phase. */
 int child_count(char **arguments);
 /* one.c */
 void figure_one_change_ms(struct bench *bench);

@@ -16,7 +16,7 @@
 #define ROWS_SMALL 5000
 #define ROWS_LARGE 500000
 #define STEP 50000 /* visits that the author writes between two syncs */
-#define OPENS 20   /* of each run; like the others, its median is the run's value */
+#define OPENS 20   /* of each run; its median, as of changes, is the run's value */
 #define CHANGES 50
 #define QUERIES 2000
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * SQLite's memory while a store is fuzzed: free lists, one for each size. To read the schema of a
- * file takes thousands of small pieces, and with AddressSanitizer's own allocator they take longer
- * than all else. A step out of a piece, or into one that is free, is still found.
+ * SQLite's memory while libFuzzer runs: free lists, one for each size. To read the schema of a file
+ * takes thousands of small pieces, and with AddressSanitizer's own allocator they take longer than
+ * all else. A step out of a piece is still found, or into one that is free, until it is taken
+ * again; what SQLite does not free is not. The corpora, as plain tests, have the sanitizer's
+ * allocator.
  */
 #ifndef DAYBOOK_TESTS_FUZZ_POOL_H
 #define DAYBOOK_TESTS_FUZZ_POOL_H
@@ -16,21 +18,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
+#ifdef DAYBOOK_FUZZ
 #include <sanitizer/asan_interface.h>
-#endif
-#endif
-#ifndef ASAN_POISON_MEMORY_REGION
-#define ASAN_POISON_MEMORY_REGION(at, size) ((void)(at), (void)(size))
-#define ASAN_UNPOISON_MEMORY_REGION(at, size) ((void)(at), (void)(size))
-#endif
 
-#ifdef __clang__ /* what it does says nothing of the input */
+/* What it does says nothing of the input, and it alone may look at the heads of pieces. */
 #define POOL_PLAIN __attribute__((no_sanitize("address", "undefined", "coverage"))) static
-#else
-#define POOL_PLAIN static
-#endif
 #define POOL_STEP 64   /* sizes differ by so much */
 #define POOL_LISTS 128 /* what is larger than all comes from malloc */
 #define POOL_BLOCK ((size_t)POOL_STEP << 13)
@@ -44,7 +36,8 @@ struct pool_piece {
 static struct {
     atomic_flag lock;
     struct pool_piece *free[POOL_LISTS];
-    char *block; /* the one that pieces are cut from; what is used up is never given back */
+    struct pool_piece *blocks; /* all, each by its first piece; they are never given back */
+    char *block;               /* what is left of the last one */
     size_t left;
 } pool = {.lock = ATOMIC_FLAG_INIT};
 
@@ -63,18 +56,19 @@ POOL_PLAIN struct pool_piece *pool_cut(size_t list)
         return piece;
     }
     if (pool.left < size) {
-        pool.block = malloc(POOL_BLOCK);
-        if (pool.block == NULL) {
-            pool.left = 0;
+        struct pool_piece *block = malloc(POOL_BLOCK);
+        if (block == NULL) {
             return NULL;
         }
-        pool.left = POOL_BLOCK;
-        ASAN_POISON_MEMORY_REGION(pool.block, POOL_BLOCK);
+        block->next = pool.blocks;
+        pool.blocks = block;
+        pool.block = (char *)(block + 1);
+        pool.left = POOL_BLOCK - sizeof *block;
+        ASAN_POISON_MEMORY_REGION(pool.block, pool.left);
     }
     piece = (struct pool_piece *)(void *)pool.block;
     pool.block += size;
     pool.left -= size;
-    ASAN_UNPOISON_MEMORY_REGION(piece, sizeof *piece);
     return piece;
 }
 
@@ -99,6 +93,7 @@ POOL_PLAIN void *pool_take(int size)
         return NULL;
     }
     piece->size = (size_t)size;
+    ASAN_POISON_MEMORY_REGION(piece, sizeof *piece);
     ASAN_UNPOISON_MEMORY_REGION(piece + 1, (size_t)size);
     return piece + 1;
 }
@@ -108,6 +103,7 @@ POOL_PLAIN void pool_give(void *bytes)
     struct pool_piece *piece = (struct pool_piece *)bytes - 1;
     size_t list = pool_list(piece->size);
     if (list >= POOL_LISTS) {
+        ASAN_UNPOISON_MEMORY_REGION(piece, sizeof *piece);
         free(piece);
         return;
     }
@@ -163,5 +159,13 @@ POOL_PLAIN void pool_install(void)
         (void)result;
     }
 }
+
+#else
+
+static inline void pool_install(void)
+{
+}
+
+#endif
 
 #endif
