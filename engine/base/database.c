@@ -181,6 +181,16 @@ static daybook_status prepare_own(struct database *database)
     return DAYBOOK_OK;
 }
 
+/* What a connection to work with has beyond its switches. */
+static daybook_status set_up(struct database *database, const struct database_options *options)
+{
+    daybook_status status = set_pragmas(database, options);
+    if (status == DAYBOOK_OK) {
+        status = check_file(database, options);
+    }
+    return status == DAYBOOK_OK ? prepare_own(database) : status;
+}
+
 /* It can only come too late, and then nothing but speed is lost. */
 void dk_database_own_process(void)
 {
@@ -201,13 +211,7 @@ daybook_status dk_database_open(struct database *database, const char *path,
         status = set_switches(database, options);
     }
     if (status == DAYBOOK_OK && options->mode != DATABASE_LOOK) {
-        status = set_pragmas(database, options);
-    }
-    if (status == DAYBOOK_OK && options->mode != DATABASE_LOOK) {
-        status = check_file(database, options);
-    }
-    if (status == DAYBOOK_OK && options->mode != DATABASE_LOOK) {
-        status = prepare_own(database);
+        status = set_up(database, options);
     }
     if (status != DAYBOOK_OK) {
         dk_database_close(database);
@@ -236,6 +240,20 @@ void dk_database_close(struct database *database)
 daybook_status dk_database_run(struct database *database, const char *sql)
 {
     return dk_database_status(database, sqlite3_exec(database->handle, sql, NULL, NULL, NULL));
+}
+
+/* Prepared anew each time, too. */
+daybook_status dk_database_number(struct database *database, const char *sql, int64_t *number)
+{
+    sqlite3_stmt *statement = NULL;
+    int result = sqlite3_prepare_v2(database->handle, sql, -1, &statement, NULL);
+    if (result == SQLITE_OK) {
+        result = sqlite3_step(statement);
+        *number = result == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : 0;
+    }
+    daybook_status status = dk_database_status(database, result);
+    (void)sqlite3_finalize(statement);
+    return status;
 }
 
 /* Steps one of the statements that open has prepared. */

@@ -56,6 +56,8 @@ void dk_database_close(struct database *database);
 
 /* Runs literal SQL without results, several statements allowed. */
 daybook_status dk_database_run(struct database *database, const char *sql);
+/* The one number that a statement yields; 0 where it yields no row. */
+daybook_status dk_database_number(struct database *database, const char *sql, int64_t *number);
 /* Maps the handle's last SQLite result to a status and keeps its text: FULL -> DISK_FULL, NOMEM ->
  * NO_MEMORY, CORRUPT -> CORRUPT, NOTADB -> NOT_A_STORE, BUSY/LOCKED -> BUSY, INTERRUPT ->
  * INTERRUPTED, READONLY/CANTOPEN/PERM -> CANNOT_OPEN, IOERR -> IO (IOERR with ENOSPC -> DISK_FULL),

@@ -314,20 +314,6 @@ static void write_views(struct buffer *sql)
 
 /* ---- making and upgrading */
 
-/* One number out of a statement that yields one. */
-static daybook_status read_number(struct store *store, const char *sql, int64_t *number)
-{
-    sqlite3_stmt *statement = NULL;
-    int result = sqlite3_prepare_v2(store->database.handle, sql, -1, &statement, NULL);
-    if (result == SQLITE_OK) {
-        result = sqlite3_step(statement);
-        *number = result == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : 0;
-    }
-    daybook_status status = dk_database_status(&store->database, result);
-    (void)sqlite3_finalize(statement);
-    return status;
-}
-
 /* Reads the numbers of the entities in this file; *missing tells whether one has none yet. */
 static daybook_status read_numbers(struct store *store, bool *missing)
 {
@@ -467,8 +453,9 @@ static daybook_status make_entities(struct store *store)
     }
     int64_t rest = 0;
     if (status == DAYBOOK_OK) {
-        status = read_number(
-            store, "SELECT count(*) FROM pragma_table_info('inbox_item') WHERE name='rest'", &rest);
+        status = dk_database_number(
+            &store->database,
+            "SELECT count(*) FROM pragma_table_info('inbox_item') WHERE name='rest'", &rest);
     }
     if (status == DAYBOOK_OK && rest == 0) {
         status = add_column(store, "inbox_item", "rest", "TEXT");
@@ -554,12 +541,14 @@ bool dk_schema_is_foreign(int64_t application, int64_t tables)
 daybook_status dk_schema_open(struct store *store, char *problem, size_t problem_size)
 {
     int64_t application = 0, version = 0, tables = 0;
-    daybook_status status = read_number(store, "PRAGMA application_id", &application);
+    daybook_status status =
+        dk_database_number(&store->database, "PRAGMA application_id", &application);
     if (status == DAYBOOK_OK) {
-        status = read_number(store, "PRAGMA user_version", &version);
+        status = dk_database_number(&store->database, "PRAGMA user_version", &version);
     }
     if (status == DAYBOOK_OK) {
-        status = read_number(store, "SELECT count(*) FROM sqlite_schema", &tables);
+        status =
+            dk_database_number(&store->database, "SELECT count(*) FROM sqlite_schema", &tables);
     }
     if (status != DAYBOOK_OK) {
         return status;

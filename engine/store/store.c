@@ -295,22 +295,6 @@ static daybook_status load_counts(struct store *store, int64_t stamp_seq)
     return status == DAYBOOK_OK ? dk_outbox_refresh(store) : status;
 }
 
-/* The number that a statement gives. */
-static daybook_status look(struct database *database, const char *sql, int64_t *number)
-{
-    struct statement *slot = NULL;
-    daybook_status status = DAYBOOK_OK;
-    bool row = false;
-    struct statement *ask = dk_statement(database, &slot, sql, &status);
-    if (ask == NULL) {
-        return status;
-    }
-    status = dk_step(ask, &row);
-    *number = status == DAYBOOK_OK && row ? dk_column_int(ask, 0) : 0;
-    dk_reset(ask);
-    return status;
-}
-
 /* A database of somebody else must not be changed by so much as its journal mode. Only what shows
  * clearly that it is one counts here; whatever else is wrong the writer will find. To count the
  * tables reads the whole schema, so that is done only where the mark does not say enough. */
@@ -322,10 +306,10 @@ static daybook_status check_foreign(const struct store_options *options, char *p
     int64_t application = 0, tables = 0;
     daybook_status status = dk_database_open(&file, options->path, &how);
     if (status == DAYBOOK_OK) {
-        status = look(&file, "PRAGMA application_id", &application);
+        status = dk_database_number(&file, "PRAGMA application_id", &application);
     }
     if (status == DAYBOOK_OK && application == 0) {
-        status = look(&file, "SELECT count(*) FROM sqlite_schema", &tables);
+        status = dk_database_number(&file, "SELECT count(*) FROM sqlite_schema", &tables);
     }
     dk_database_close(&file);
     if (status == DAYBOOK_NOT_A_STORE) {

@@ -25,30 +25,6 @@
 
 #define CHANGESETS 20000
 
-/* Makes organisation and rep, and an enrolled device with its customers on the server. */
-static void prepare(struct bench *bench, struct loopback *loopback, struct device *device)
-{
-    static const char *const init[] = {"init", NULL};
-    static const char *const user[] = {"user",      "add", "--role", "rep", "--territory",
-                                       "Territory", "--",  "rep",    NULL};
-    static const char *const enrol[] = {"enrol", "--", "rep", NULL};
-    char line[512], path[BENCH_PATH_MAX];
-    loopback_command(loopback, init, line, sizeof line);
-    loopback_command(loopback, user, line, sizeof line);
-    loopback_command(loopback, enrol, line, sizeof line);
-    bench_path(path, bench->folder, "batch.db");
-    bench_remove_store(path);
-    struct device_options options = {.path = path,
-                                     .url = LOOPBACK_URL,
-                                     .relaxed = true,
-                                     .cache_kib = BENCH_CACHE_KIB,
-                                     .platform = &loopback->platform};
-    device_open(device, &options);
-    device_enrol(device, line);
-    device_add_customers(device);
-    (void)device_sync(device);
-}
-
 /* Keeps the requests of a device that has `CHANGESETS` visits to send, and a copy of the server's
  * folder from before. */
 static void keep_requests(struct bench *bench, struct loopback *loopback, const char *folder,
@@ -60,7 +36,10 @@ static void keep_requests(struct bench *bench, struct loopback *loopback, const 
         bench_fail("cannot make %s: %s", folder, strerror(errno));
     }
     loopback_open(loopback, folder);
-    prepare(bench, loopback, device);
+    loopback_found(loopback);
+    loopback_device(bench, loopback, device, "batch.db");
+    device_add_customers(device);
+    (void)device_sync(device);
     loopback_close(loopback);
     bench_copy_folder(folder, copy);
     loopback_open(loopback, folder);

@@ -48,36 +48,16 @@ static bool chance(void *context, void *bytes, size_t length)
     return true;
 }
 
-static void command(struct loopback *loopback, const char *const *argv, char line[512])
-{
-    loopback_command(loopback, argv, line, 512);
-}
-
-/* A device of the rep, enrolled and at the head. */
 static struct device *new_device(struct bench *bench, struct loopback *loopback, const char *name)
 {
-    static const char *const enrol[] = {"enrol", "--", "rep", NULL};
     struct device *device = bench_new(1, sizeof *device);
-    char code[512], path[BENCH_PATH_MAX];
-    command(loopback, enrol, code);
-    bench_path(path, bench->folder, name);
-    struct device_options options = {.path = path,
-                                     .url = LOOPBACK_URL,
-                                     .relaxed = true,
-                                     .cache_kib = BENCH_CACHE_KIB,
-                                     .platform = &loopback->platform};
-    device_open(device, &options);
-    device_enrol(device, code);
+    loopback_device(bench, loopback, device, name);
     return device;
 }
 
-static void reopen(struct loopback *loopback, struct device *device)
+static void reopen(const struct loopback *loopback, struct device *device)
 {
-    struct device_options options = {.path = device->path,
-                                     .url = LOOPBACK_URL,
-                                     .relaxed = true,
-                                     .cache_kib = BENCH_CACHE_KIB,
-                                     .platform = &loopback->platform};
+    struct device_options options = loopback_options(loopback, device->path);
     device_close(device);
     device_open(device, &options);
 }
@@ -126,13 +106,10 @@ static void conflict(struct device *other, struct device *device)
 
 int child_count(char **arguments)
 {
-    static const char *const init[] = {"init", NULL};
-    static const char *const user[] = {"user",      "add", "--role", "rep", "--territory",
-                                       "Territory", "--",  "rep",    NULL};
     struct bench bench = {.folder = arguments[0]};
     struct loopback *loopback = bench_new(1, sizeof *loopback);
     struct rows *bulk = rows_new(0, BULK), *single = rows_new(BULK, SINGLE);
-    char folder[BENCH_PATH_MAX], line[512];
+    char folder[BENCH_PATH_MAX];
     loopback_init(loopback);
     loopback->platform.steady_ms = steady_ms;
     loopback->platform.random = chance;
@@ -141,8 +118,7 @@ int child_count(char **arguments)
         bench_fail("cannot make %s: %s", folder, strerror(errno));
     }
     loopback_open(loopback, folder);
-    command(loopback, init, line);
-    command(loopback, user, line);
+    loopback_found(loopback);
     struct device *writer = new_device(&bench, loopback, "writer.db");
     struct device *reader = new_device(&bench, loopback, "reader.db");
     struct device *fresh = new_device(&bench, loopback, "fresh.db");

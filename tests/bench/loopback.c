@@ -182,6 +182,38 @@ void loopback_command(struct loopback *loopback, const char *const *argv, char *
     dk_memory_free(text);
 }
 
+void loopback_found(struct loopback *loopback)
+{
+    static const char *const init[] = {"init", NULL};
+    static const char *const user[] = {"user",      "add", "--role", "rep", "--territory",
+                                       "Territory", "--",  "rep",    NULL};
+    char line[512];
+    loopback_command(loopback, init, line, sizeof line);
+    loopback_command(loopback, user, line, sizeof line);
+}
+
+struct device_options loopback_options(const struct loopback *loopback, const char *path)
+{
+    return (struct device_options){.path = path,
+                                   .url = LOOPBACK_URL,
+                                   .relaxed = true,
+                                   .cache_kib = BENCH_CACHE_KIB,
+                                   .platform = &loopback->platform};
+}
+
+void loopback_device(struct bench *bench, struct loopback *loopback, struct device *device,
+                     const char *name)
+{
+    static const char *const enrol[] = {"enrol", "--", "rep", NULL};
+    char code[512], path[BENCH_PATH_MAX];
+    loopback_command(loopback, enrol, code, sizeof code);
+    bench_path(path, bench->folder, name);
+    bench_remove_store(path);
+    struct device_options options = loopback_options(loopback, path);
+    device_open(device, &options);
+    device_enrol(device, code);
+}
+
 void loopback_clear(struct loopback *loopback)
 {
     for (int i = 0; i < loopback->recorded_count; i++) {

@@ -7,6 +7,7 @@
 #define DAYBOOK_TESTS_BENCH_LOOPBACK_H
 
 #include "sync-server/service.h"
+#include "tests/bench/device.h"
 
 #include <daybook/platform.h>
 
@@ -45,6 +46,13 @@ void loopback_open(struct loopback *loopback, const char *folder);
 void loopback_close(struct loopback *loopback);
 /* Runs a command as the admin socket does and keeps its last line; argv ends with NULL. */
 void loopback_command(struct loopback *loopback, const char *const *argv, char *line, size_t size);
+/* Makes an organisation with one rep. */
+void loopback_found(struct loopback *loopback);
+/* How a device of the service opens its store. */
+struct device_options loopback_options(const struct loopback *loopback, const char *path);
+/* A new store under this name in the bench's folder, enrolled as the rep's. */
+void loopback_device(struct bench *bench, struct loopback *loopback, struct device *device,
+                     const char *name);
 /* Submits a request and waits for its answer. */
 void loopback_submit(struct loopback *loopback, const struct recorded *request,
                      struct loopback_answer *answer);
