@@ -464,12 +464,12 @@ void people_see_removed(struct act *act, const struct form *form, bool blind)
             if (id[0] == '\0') {
                 break;
             }
-            if (people_look(act, child, id, &seen)) {
-                struct removal *also =
-                    ledger_stage_removal(&act->people->ledger, child, id, act->device->number);
+            struct removal *also =
+                ledger_stage_removal(&act->people->ledger, child, id, act->device->number);
+            also->schema = act->use->schema;
+            also->blind = true; /* lines go as the store has them, seen or not */
+            if (people_look(act, child, id, &seen)) { /* not while the disk fails */
                 memcpy(also->shown, seen.shown, sizeof also->shown);
-                also->schema = act->use->schema;
-                also->blind = true; /* lines go as the store has them */
             }
         }
     }
