@@ -41,6 +41,8 @@ void figure_one_change_ms(struct bench *bench);
 void figure_decide_single(struct bench *bench);
 /* growth.c */
 void figure_growth(struct bench *bench);
+/* log.c */
+void figure_growth_log(struct bench *bench);
 /* phone.c */
 void figure_phone(struct bench *bench);
 #define CHILD_PHONE "--child-phone"

@@ -118,15 +118,6 @@ static void run(struct bench *bench, struct grown *grown, struct grown_series *s
     series_add(&series->apply, run_apply(bench, grown));
 }
 
-static void print(const char *name, const struct series *large, const struct series *small)
-{
-    char line[64];
-    print_figure(name, large, "ms");
-    (void)dk_text_format(line, sizeof line, "%s_small", name);
-    print_figure(line, small, "ms");
-    print_ratio(name, series_median(large) / series_median(small));
-}
-
 void figure_growth(struct bench *bench)
 {
     struct grown *small = bench_new(1, sizeof *small), *large = bench_new(1, sizeof *large);
@@ -143,7 +134,7 @@ void figure_growth(struct bench *bench)
     shrink(large);
     free(small);
     free(large);
-    print("growth_apply", &many.apply, &few.apply);
-    print("growth_open", &many.open, &few.open);
-    print("growth_query", &many.query, &few.query);
+    print_growth("growth_apply", &many.apply, &few.apply, "ms");
+    print_growth("growth_open", &many.open, &few.open, "ms");
+    print_growth("growth_query", &many.query, &few.query, "ms");
 }

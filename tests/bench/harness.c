@@ -123,6 +123,16 @@ void print_ratio(const char *name, double value)
     (void)fflush(stdout);
 }
 
+void print_growth(const char *name, const struct series *large, const struct series *small,
+                  const char *unit)
+{
+    char line[64];
+    print_figure(name, large, unit);
+    (void)dk_text_format(line, sizeof line, "%s_small", name);
+    print_figure(line, small, unit);
+    print_ratio(name, series_median(large) / series_median(small));
+}
+
 /* ---- files ---- */
 
 void bench_refuse_memory_disk(const char *folder)

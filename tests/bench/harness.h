@@ -64,6 +64,9 @@ double series_median(const struct series *series);
 void print_figure(const char *name, const struct series *series, const char *unit);
 /* RATIO name value */
 void print_ratio(const char *name, double value);
+/* FIG name, of the large side; FIG name_small; RATIO name, the first by the second. */
+void print_growth(const char *name, const struct series *large, const struct series *small,
+                  const char *unit);
 
 /* Ends the run where the folder is on a file system in memory: nothing durable is measured there.
  */

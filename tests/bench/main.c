@@ -48,6 +48,12 @@ static const struct entry entries[] = {
     {"growth_apply", figure_growth},
     {"growth_open", figure_growth},
     {"growth_query", figure_growth},
+    {"growth_log_decide", figure_growth_log},
+    {"growth_log_pull", figure_growth_log},
+    {"growth_log_page", figure_growth_log},
+    {"growth_log_open", figure_growth_log},
+    {"growth_log_memory", figure_growth_log},
+    {"growth_log_file", figure_growth_log},
 };
 #define ENTRY_COUNT ((int)(sizeof entries / sizeof entries[0]))
 

@@ -40,7 +40,7 @@ static void *call(void *argument)
         if (caller->count == CHANGES_MAX || row >= rows_count(caller->rows)) {
             bench_fail("the run has too few rows");
         }
-        caller->latencies[caller->count++] = talk_add_visit(&caller->talk, &visits[row]);
+        caller->latencies[caller->count++] = talk_add_visits(&caller->talk, &visits[row], 1);
     }
     return NULL;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Owns the bare protocol client. Called by single.c, one thread per client, and its reply reader by
- * batch.c. Invariant: it does what PROTOCOL.md asks of a device: one seq after the other, settled
- * marks that never go back, positions of the server's epoch.
+ * Owns the bare protocol client. Called by single.c, one thread per client, by log.c, and its reply
+ * reader by batch.c. Invariant: it does what PROTOCOL.md asks of a device: one seq after the other,
+ * settled marks that never go back, positions of the server's epoch.
  */
 #include "tests/bench/talk.h"
 
@@ -142,11 +142,10 @@ static int count_verdicts(struct span *verdicts, int64_t *position)
     return next == 0 ? count : -1;
 }
 
-/* One round trip with the changeset in `body`, or without one where that is empty. */
-static double sync_round(struct talk *talk, bool *more)
+/* One round trip with the changesets in `body`, so many, each of which must be accepted. */
+static double sync_round(struct talk *talk, int changesets, bool *more)
 {
     const daybook_platform *platform = daybook_posix_platform();
-    bool sends = talk->body.length > 0;
     int64_t decided = 0;
     struct sync_request request = {
         .protocol = PROTOCOL_VERSION,
@@ -161,14 +160,14 @@ static double sync_round(struct talk *talk, bool *more)
         .scope = {talk->scope.bytes, talk->scope.length},
     };
     struct sync_reply reply;
-    if (sends) {
+    if (changesets > 0) {
         request.changesets = (struct span){talk->body.bytes, talk->body.length};
     }
     dk_buffer_reset(&talk->json);
     dk_message_encode(&talk->json, &dk_sync_request_table, &request);
     double elapsed = post(talk, "/v1/sync");
     decode(talk, &dk_sync_reply_table, &reply);
-    if (count_verdicts(&reply.verdicts, &decided) != (sends ? 1 : 0)) {
+    if (count_verdicts(&reply.verdicts, &decided) != changesets) {
         bench_fail("a changeset was not accepted");
     }
     if (reply.scope.bytes != NULL) {
@@ -176,14 +175,14 @@ static double sync_round(struct talk *talk, bool *more)
     }
     talk->epoch = reply.epoch;
     talk->position = reply.position;
-    if (sends && reply.position >= decided) {
+    if (changesets > 0 && reply.position >= decided) {
         talk->settled = talk->seq;
     }
     *more = reply.more;
     return elapsed;
 }
 
-/* Puts a changeset with this one change into `body`. */
+/* Puts a changeset with this one change behind those in `body`. */
 static void write_changeset(struct talk *talk, struct change *change)
 {
     const daybook_platform *platform = daybook_posix_platform();
@@ -198,10 +197,8 @@ static void write_changeset(struct talk *talk, struct change *change)
         .change_count = 1,
         .changes = change,
     };
-    dk_buffer_reset(&talk->body);
-    dk_buffer_append_char(&talk->body, '[');
+    dk_buffer_append_char(&talk->body, talk->body.length == 0 ? '[' : ',');
     dk_changeset_encode(&talk->body, &changeset);
-    dk_buffer_append_char(&talk->body, ']');
 }
 
 /* ---- the calls ---- */
@@ -216,7 +213,7 @@ void talk_open(struct talk *talk, const struct server *server, const char *code)
     if (talk->codec == NULL || talk->connection == NULL) {
         bench_fail("no memory for a client");
     }
-    dk_buffer_init(&talk->body, LIMIT_CHANGESET_BYTES);
+    dk_buffer_init(&talk->body, LIMIT_REQUEST_EXPANDED);
     dk_buffer_init(&talk->scope, LIMIT_CHANGESET_BYTES);
     dk_buffer_init(&talk->json, LIMIT_REQUEST_EXPANDED);
     dk_buffer_init(&talk->packed, LIMIT_REQUEST_BYTES);
@@ -226,7 +223,17 @@ void talk_open(struct talk *talk, const struct server *server, const char *code)
     enrol(talk, code);
     dk_buffer_append_text(&talk->scope, "[]");
     while (more) {
-        (void)sync_round(talk, &more);
+        (void)sync_round(talk, 0, &more);
+    }
+}
+
+void talk_hang_up(struct talk *talk)
+{
+    const daybook_platform *platform = daybook_posix_platform();
+    platform->transport_close(platform->context, talk->connection);
+    talk->connection = platform->transport_open(platform->context);
+    if (talk->connection == NULL) {
+        bench_fail("no memory for a connection");
     }
 }
 
@@ -256,18 +263,24 @@ static struct field_value int_value(int field, int64_t integer)
     return (struct field_value){.field = field, .value = {.kind = VALUE_INT, .integer = integer}};
 }
 
-/* Sends one new record; seconds of the exchange. */
-static double add(struct talk *talk, enum entity_kind kind, const struct id *id,
-                  struct field_value *values, int count)
+/* Writes one new record, in a changeset of its own. */
+static void add(struct talk *talk, enum entity_kind kind, const struct id *id,
+                struct field_value *values, int count)
 {
     struct change change = {.op = BLOCK_NEW,
                             .entity = dk_entity((int)kind),
                             .id = *id,
                             .value_count = count,
                             .values = values};
-    bool more;
     write_changeset(talk, &change);
-    double elapsed = sync_round(talk, &more);
+}
+
+/* Sends what was written; seconds of the exchange. */
+static double send_all(struct talk *talk, int changesets)
+{
+    bool more;
+    dk_buffer_append_char(&talk->body, ']');
+    double elapsed = sync_round(talk, changesets, &more);
     dk_buffer_reset(&talk->body);
     return elapsed;
 }
@@ -276,10 +289,11 @@ void talk_add_customer(struct talk *talk)
 {
     struct field_value name = text_value(CUSTOMER_NAME, "Customer", strlen("Customer"));
     talk->customer = new_id(talk);
-    (void)add(talk, ENTITY_CUSTOMER, &talk->customer, &name, 1);
+    add(talk, ENTITY_CUSTOMER, &talk->customer, &name, 1);
+    (void)send_all(talk, 1);
 }
 
-double talk_add_visit(struct talk *talk, const struct visit *visit)
+static void write_visit(struct talk *talk, const struct visit *visit)
 {
     struct id id = new_id(talk);
     struct field_value customer = {.field = VISIT_CUSTOMER_ID,
@@ -296,7 +310,15 @@ double talk_add_visit(struct talk *talk, const struct visit *visit)
         int_value(VISIT_CHECKIN_ACC, visit->checkin_acc_m),
         text_value(VISIT_FEEDBACK, visit->note, (size_t)visit->note_length),
     };
-    return add(talk, ENTITY_VISIT, &id, values, (int)(sizeof values / sizeof values[0]));
+    add(talk, ENTITY_VISIT, &id, values, (int)(sizeof values / sizeof values[0]));
+}
+
+double talk_add_visits(struct talk *talk, const struct visit *visits, int count)
+{
+    for (int i = 0; i < count; i++) {
+        write_visit(talk, &visits[i]);
+    }
+    return send_all(talk, count);
 }
 
 int talk_count_accepted(struct frame_codec *codec, const void *frame, size_t length)

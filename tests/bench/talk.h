@@ -33,9 +33,11 @@ void talk_open(struct talk *talk, const struct server *server, const char *code)
 void talk_close(struct talk *talk);
 /* Makes the customer that the visits go to. */
 void talk_add_customer(struct talk *talk);
-/* One changeset with one visit, and its verdict; ends the run unless that is "accepted". Returns
- * the seconds of the exchange alone. */
-double talk_add_visit(struct talk *talk, const struct visit *visit);
+/* Sends the visits in one request, each in a changeset of its own; ends the run unless all are
+ * "accepted". Returns the seconds of the exchange alone. */
+double talk_add_visits(struct talk *talk, const struct visit *visits, int count);
+/* The next request opens a connection of its own, as after a restart of the server. */
+void talk_hang_up(struct talk *talk);
 
 /* Counts the accepted changesets of a sync reply's frame; -1: it is none. */
 int talk_count_accepted(struct frame_codec *codec, const void *frame, size_t length);
