@@ -58,23 +58,6 @@ struct step {
 
 /* ---- where it goes on */
 
-/* The next bucket whose documents may go somewhere: not an archive. 0: none. */
-static daybook_status next_bucket(struct step *step, int64_t *bucket)
-{
-    struct srv_bucket *rows;
-    int count;
-    daybook_status status = srv_store_buckets(step->decider->store, step->org->org,
-                                              &step->decider->arena, &rows, &count);
-    int64_t before = *bucket;
-    *bucket = 0;
-    for (int i = count - 1; status == DAYBOOK_OK && i >= 0; i--) {
-        if (rows[i].bucket > before && srv_bucket_class(rows[i].bucket) != CLASS_ARCHIVE) {
-            *bucket = rows[i].bucket;
-        }
-    }
-    return status;
-}
-
 /* Moves on to the next entity that has classes, in this bucket or the next. */
 static daybook_status move_on(struct step *step)
 {
@@ -90,7 +73,8 @@ static daybook_status move_on(struct step *step)
     while (!srv_class_applies(dk_entity(run->kind))) {
         run->kind++;
     }
-    daybook_status status = next_bucket(step, &run->bucket);
+    daybook_status status =
+        srv_store_next_bucket(step->decider->store, step->org->org, run->bucket, &run->bucket);
     run->finished = run->bucket == 0;
     return status;
 }

@@ -143,46 +143,87 @@ static daybook_status make_wish(struct srv_store *store, const struct srv_accoun
     return manages ? wish_team(store, account, time_ms, arena, wish) : DAYBOOK_OK;
 }
 
-/* For qsort and bsearch. */
+/* For qsort. */
 static int compare_labels(const void *a, const void *b)
 {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* True where the role sees this label; labels are sorted. */
-static bool wished(const struct wish *wish, const char *label)
+static int compare_buckets(const void *a, const void *b)
 {
-    return wish->all || (wish->count > 0 && bsearch(&label, wish->labels, (size_t)wish->count,
-                                                    sizeof label, compare_labels) != NULL);
+    const struct srv_bucket *x = a, *y = b;
+    return x->bucket < y->bucket ? -1 : x->bucket > y->bucket;
 }
 
-/* Lists the buckets of the organisation that are wished for. */
-static daybook_status list_wished(struct srv_store *store, int64_t org, struct wish *wish,
-                                  struct arena *arena, struct scope *scope)
+/* Adds a bucket, unless it is an archive. */
+static daybook_status add_bucket(struct scope *scope, const struct srv_bucket *bucket,
+                                 struct arena *arena, int *capacity)
 {
-    struct srv_bucket *rows;
-    int count;
-    daybook_status status = srv_store_buckets(store, org, arena, &rows, &count);
-    if (status != DAYBOOK_OK) {
-        return status;
+    if (srv_bucket_class(bucket->bucket) == CLASS_ARCHIVE) {
+        return DAYBOOK_OK;
     }
-    if (wish->count > 0) {
-        qsort(wish->labels, (size_t)wish->count, sizeof *wish->labels, compare_labels);
-    }
-    scope->buckets = dk_arena_new(arena, (size_t)count * sizeof *scope->buckets);
-    if (scope->buckets == NULL && count > 0) {
+    struct srv_bucket *grown =
+        dk_arena_grow(arena, scope->buckets, scope->count, capacity, sizeof *grown);
+    if (grown == NULL) {
         return DAYBOOK_NO_MEMORY;
     }
-    int64_t root = 0; /* the last one that is seen; its other classes follow it */
-    for (int i = 0; i < count; i++) {
-        enum srv_class class = srv_bucket_class(rows[i].bucket);
-        if (class == CLASS_OPEN && wished(wish, rows[i].label)) {
-            root = rows[i].bucket;
+    scope->buckets = grown;
+    scope->buckets[scope->count++] = *bucket;
+    return DAYBOOK_OK;
+}
+
+/* Lists all buckets of the organisation. */
+static daybook_status list_all(struct srv_store *store, int64_t org, struct arena *arena,
+                               struct scope *scope)
+{
+    struct srv_bucket *rows;
+    int count, capacity = 0;
+    daybook_status status = srv_store_buckets(store, org, arena, &rows, &count);
+    for (int i = 0; i < count && status == DAYBOOK_OK; i++) {
+        status = add_bucket(scope, &rows[i], arena, &capacity);
+    }
+    return status;
+}
+
+/* Lists the buckets of the labels, each once: what the organisation has besides costs nothing. */
+static daybook_status list_labels(struct srv_store *store, int64_t org, const struct wish *wish,
+                                  struct arena *arena, struct scope *scope)
+{
+    int capacity = 0;
+    daybook_status status = DAYBOOK_OK;
+    if (wish->count == 0) {
+        return DAYBOOK_OK;
+    }
+    qsort(wish->labels, (size_t)wish->count, sizeof *wish->labels, compare_labels);
+    for (int i = 0; i < wish->count; i++) {
+        bool twin = i > 0 && strcmp(wish->labels[i], wish->labels[i - 1]) == 0;
+        for (int class = CLASS_OPEN; class < CLASS_ARCHIVE && !twin; class ++) {
+            struct srv_bucket bucket;
+            status = srv_store_find_bucket(store, org, wish->labels[i], (enum srv_class) class,
+                                           arena, &bucket);
+            if (status == DAYBOOK_NOT_FOUND) {
+                break; /* there is no class without its root */
+            }
+            status = status == DAYBOOK_OK ? add_bucket(scope, &bucket, arena, &capacity) : status;
+            if (status != DAYBOOK_OK) {
+                return status;
+            }
         }
-        if (srv_bucket_root(rows[i].bucket) == root && class != CLASS_ARCHIVE) {
-            assert(scope->count == 0 || scope->buckets[scope->count - 1].bucket < rows[i].bucket);
-            scope->buckets[scope->count++] = rows[i];
-        }
+    }
+    if (scope->count > 0) {
+        qsort(scope->buckets, (size_t)scope->count, sizeof *scope->buckets, compare_buckets);
+    }
+    return DAYBOOK_OK;
+}
+
+/* Lists the buckets that are wished for. */
+static daybook_status list_wished(struct srv_store *store, int64_t org, const struct wish *wish,
+                                  struct arena *arena, struct scope *scope)
+{
+    daybook_status status = wish->all ? list_all(store, org, arena, scope)
+                                      : list_labels(store, org, wish, arena, scope);
+    if (status != DAYBOOK_OK) {
+        return status;
     }
     return scope->count <= LIMIT_BUCKETS ? DAYBOOK_OK : DAYBOOK_TOO_LARGE;
 }

@@ -45,7 +45,8 @@ struct sqlite_statements {
     struct statement *add_claim, *find_claim, *remove_claims, *move_claims;
     struct statement *add_quarantine, *has_quarantine, *list_quarantine, *measure_quarantine,
         *find_quarantine, *end_quarantine, *ended_quarantine, *move_quarantine, *drop_ended;
-    struct statement *find_bucket, *next_bucket, *add_bucket, *add_class, *buckets, *find_lane;
+    struct statement *find_bucket, *new_bucket, *add_bucket, *add_class, *find_lane;
+    struct statement *buckets, *next_bucket;
     struct statement *append_log, *add_eviction, *any_left, *has_left;
     struct statement *get_floor, *raise_floor, *lanes_of, *log_time, *cut_log, *cut_evictions;
     struct statement *find_header, *add_header, *header_text, *visits, *visits_in_short,
@@ -305,6 +306,11 @@ daybook_status srv_sqlite_bucket_in(struct srv_store *store, int64_t org, int64_
                                     enum srv_class class, int64_t *number);
 daybook_status srv_sqlite_buckets(struct srv_store *store, int64_t org, struct arena *arena,
                                   struct srv_bucket **rows, int *count);
+daybook_status srv_sqlite_find_bucket(struct srv_store *store, int64_t org, const char *root,
+                                      enum srv_class class, struct arena *arena,
+                                      struct srv_bucket *bucket);
+daybook_status srv_sqlite_next_bucket(struct srv_store *store, int64_t org, int64_t after,
+                                      int64_t *bucket);
 /* The lane of a bucket, the high part of its log keys; *found false: no such bucket. */
 daybook_status srv_sqlite_lane(struct sqlite_store *sqlite, int64_t org, int64_t bucket,
                                int64_t *lane, bool *found);

@@ -37,11 +37,18 @@ static daybook_status remember(struct sqlite_store *sqlite, enum sqlite_intern w
 
 /* ---- buckets ---- */
 
+static const char *const suffixes[CLASS_COUNT] = {"", "/recent", "/archive"};
+
 /* The number of a label; *found false: none yet. */
-static daybook_status find_bucket(struct sqlite_store *sqlite, int64_t org, const char *label,
-                                  int64_t *bucket, bool *found)
+static daybook_status look_up(struct sqlite_store *sqlite, int64_t org, const char *label,
+                              int64_t *bucket, bool *found)
 {
     daybook_status status;
+    size_t length = strlen(label);
+    *found = srv_intern_number(&sqlite->interns[INTERN_BUCKETS], org, label, length, bucket);
+    if (*found) {
+        return DAYBOOK_OK;
+    }
     struct statement *statement =
         srv_sqlite_statement(sqlite, &sqlite->statements.find_bucket,
                              "SELECT bucket FROM bucket WHERE org = ?1 AND label = ?2", &status);
@@ -49,11 +56,14 @@ static daybook_status find_bucket(struct sqlite_store *sqlite, int64_t org, cons
         return status;
     }
     dk_bind_int(statement, 1, org);
-    dk_bind_text(statement, 2, label, strlen(label));
-    return select_number(sqlite, statement, bucket, found);
+    dk_bind_text(statement, 2, label, length);
+    status = select_number(sqlite, statement, bucket, found);
+    return status == DAYBOOK_OK && *found
+               ? remember(sqlite, INTERN_BUCKETS, org, *bucket, label, length)
+               : status;
 }
 
-_Static_assert(CLASS_COUNT == 3, "the SQL of next_bucket says so");
+_Static_assert(CLASS_COUNT == 3, "the SQL below says so");
 
 /* Makes the organisation's next root. */
 static daybook_status add_bucket(struct sqlite_store *sqlite, int64_t org, const char *label,
@@ -63,7 +73,7 @@ static daybook_status add_bucket(struct sqlite_store *sqlite, int64_t org, const
     int64_t number = 0;
     daybook_status status;
     struct statement *statement = srv_sqlite_statement(
-        sqlite, &sqlite->statements.next_bucket,
+        sqlite, &sqlite->statements.new_bucket,
         "SELECT coalesce((max(bucket) - 1) / 3 * 3 + 4, 1) FROM bucket WHERE org = ?1", &status);
     if (statement == NULL) {
         return status;
@@ -95,28 +105,50 @@ daybook_status srv_sqlite_bucket(struct srv_store *store, int64_t org, const cha
 {
     struct sqlite_store *sqlite = srv_sqlite(store);
     size_t length = strlen(label);
-    bool found = false;
+    bool found;
     if (length > LIMIT_LABEL_BYTES) {
         return DAYBOOK_TOO_LARGE;
     }
-    if (srv_intern_number(&sqlite->interns[INTERN_BUCKETS], org, label, length, bucket)) {
-        return DAYBOOK_OK;
+    daybook_status status = look_up(sqlite, org, label, bucket, &found);
+    if (status != DAYBOOK_OK || found) {
+        return status;
     }
-    daybook_status status = find_bucket(sqlite, org, label, bucket, &found);
-    if (status == DAYBOOK_OK && !found) {
-        status = store->writer ? add_bucket(sqlite, org, label, bucket) : DAYBOOK_NOT_FOUND;
+    status = store->writer ? add_bucket(sqlite, org, label, bucket) : DAYBOOK_NOT_FOUND;
+    return status == DAYBOOK_OK ? remember(sqlite, INTERN_BUCKETS, org, *bucket, label, length)
+                                : status;
+}
+
+/* See store.h. In memory, but for a class that is not there. */
+daybook_status srv_sqlite_find_bucket(struct srv_store *store, int64_t org, const char *root,
+                                      enum srv_class class, struct arena *arena,
+                                      struct srv_bucket *bucket)
+{
+    struct sqlite_store *sqlite = srv_sqlite(store);
+    size_t length = strlen(root), suffix_length = strlen(suffixes[class]);
+    int64_t number, lane;
+    bool found;
+    daybook_status status = look_up(sqlite, org, root, &number, &found);
+    if (status == DAYBOOK_OK && found && class != CLASS_OPEN) {
+        number += (int64_t) class;
+        status = srv_sqlite_lane(sqlite, org, number, &lane, &found);
     }
-    if (status == DAYBOOK_OK) {
-        status = remember(sqlite, INTERN_BUCKETS, org, *bucket, label, length);
+    if (status != DAYBOOK_OK || !found) {
+        return status == DAYBOOK_OK ? DAYBOOK_NOT_FOUND : status;
     }
-    return status;
+    char *label = dk_arena_new(arena, length + suffix_length + 1);
+    if (label == NULL) {
+        return DAYBOOK_NO_MEMORY;
+    }
+    memcpy(label, root, length);
+    memcpy(label + length, suffixes[class], suffix_length);
+    *bucket = (struct srv_bucket){number, label};
+    return DAYBOOK_OK;
 }
 
 /* See store.h. Few are made, once each. */
 daybook_status srv_sqlite_bucket_in(struct srv_store *store, int64_t org, int64_t root,
                                     enum srv_class class, int64_t *number)
 {
-    static const char *const suffixes[CLASS_COUNT] = {"", "/recent", "/archive"};
     struct sqlite_store *sqlite = srv_sqlite(store);
     int64_t lane;
     bool found;
@@ -183,6 +215,26 @@ daybook_status srv_sqlite_buckets(struct srv_store *store, int64_t org, struct a
         *count = used;
     }
     return status;
+}
+
+/* See store.h. */
+daybook_status srv_sqlite_next_bucket(struct srv_store *store, int64_t org, int64_t after,
+                                      int64_t *bucket)
+{
+    struct sqlite_store *sqlite = srv_sqlite(store);
+    bool found;
+    daybook_status status;
+    struct statement *statement =
+        srv_sqlite_statement(sqlite, &sqlite->statements.next_bucket,
+                             "SELECT bucket FROM bucket WHERE org = ?1 AND bucket > ?2"
+                             " AND bucket % 3 <> 0 ORDER BY bucket LIMIT 1",
+                             &status);
+    if (statement == NULL) {
+        return status;
+    }
+    dk_bind_int(statement, 1, org);
+    dk_bind_int(statement, 2, after);
+    return select_number(sqlite, statement, bucket, &found);
 }
 
 /* See sqlite.h. */

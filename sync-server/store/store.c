@@ -447,6 +447,23 @@ daybook_status srv_store_buckets(struct srv_store *store, int64_t org, struct ar
 }
 
 /* See the header. */
+daybook_status srv_store_find_bucket(struct srv_store *store, int64_t org, const char *root,
+                                     enum srv_class class, struct arena *arena,
+                                     struct srv_bucket *bucket)
+{
+    *bucket = (struct srv_bucket){0, NULL};
+    return store->operations->find_bucket(store, org, root, class, arena, bucket);
+}
+
+/* See the header. */
+daybook_status srv_store_next_bucket(struct srv_store *store, int64_t org, int64_t after,
+                                     int64_t *bucket)
+{
+    *bucket = 0;
+    return store->operations->next_bucket(store, org, after, bucket);
+}
+
+/* See the header. */
 daybook_status srv_store_bucket_records(struct srv_store *store, int64_t org, int64_t bucket,
                                         const struct entity *entity, const struct id *after,
                                         srv_each_record each, void *context)

@@ -470,6 +470,13 @@ daybook_status srv_store_bucket_in(struct srv_store *store, int64_t org, int64_t
 /* All buckets of the organisation, by number. */
 daybook_status srv_store_buckets(struct srv_store *store, int64_t org, struct arena *arena,
                                  struct srv_bucket **rows, int *count);
+/* The bucket of this class of a root, its label in the arena. Makes none: NOT_FOUND. */
+daybook_status srv_store_find_bucket(struct srv_store *store, int64_t org, const char *root,
+                                     enum srv_class class, struct arena *arena,
+                                     struct srv_bucket *bucket);
+/* The next bucket by number that is no archive; 0: none. */
+daybook_status srv_store_next_bucket(struct srv_store *store, int64_t org, int64_t after,
+                                     int64_t *bucket);
 
 /* Live records of `entity` in a bucket, by id order, ids above `after` (zero: from the start):
  * calls `each` with one after the other until it sets *stop or fails. Stamps are not read; the

@@ -185,6 +185,11 @@ struct srv_store_operations {
                                 enum srv_class class, int64_t *number);
     daybook_status (*buckets)(struct srv_store *store, int64_t org, struct arena *arena,
                               struct srv_bucket **rows, int *count);
+    daybook_status (*find_bucket)(struct srv_store *store, int64_t org, const char *root,
+                                  enum srv_class class, struct arena *arena,
+                                  struct srv_bucket *bucket);
+    daybook_status (*next_bucket)(struct srv_store *store, int64_t org, int64_t after,
+                                  int64_t *bucket);
 
     daybook_status (*add_sum)(struct srv_store *store, int64_t org, int64_t bucket,
                               uint64_t difference);

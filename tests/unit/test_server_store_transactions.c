@@ -304,6 +304,25 @@ static void test_server_store_transactions__undone_buckets_are_forgotten(void **
     assert_string_equal(buckets[1].label, "territory:a");
 }
 
+/* The buckets that there are of a root, all classes. */
+static void expect_classes(struct world *world, struct srv_store *store, const char *root,
+                           const char *labels)
+{
+    char found[200] = "";
+    for (int class = 0; class < CLASS_COUNT; class ++) {
+        struct srv_bucket bucket;
+        daybook_status status = srv_store_find_bucket(
+            store, world->org, root, (enum srv_class) class, &world->arena, &bucket);
+        if (status != DAYBOOK_NOT_FOUND) {
+            size_t length = strlen(found);
+            ok(status);
+            (void)snprintf(found + length, sizeof found - length, "%d %s ", (int)bucket.bucket,
+                           bucket.label);
+        }
+    }
+    assert_string_equal(found, labels);
+}
+
 static void test_server_store_transactions__buckets_count_within_their_organisation(void **state)
 {
     struct world *world = *state;
@@ -349,6 +368,17 @@ static void test_server_store_transactions__buckets_count_within_their_organisat
     ok(srv_store_bucket(reader, world->org, "territory:1/recent", &number));
     assert_int_equal(number, 2);
     assert_int_equal(srv_store_bucket(reader, other, "territory:2", &number), DAYBOOK_NOT_FOUND);
+    for (int again = 0; again < 2; again++) { /* out of the file, then out of memory */
+        expect_classes(world, reader, "territory:1",
+                       "1 territory:1 2 territory:1/recent 3 territory:1/archive ");
+        expect_classes(world, reader, "territory:2", "4 territory:2 ");
+        expect_classes(world, reader, "territory:4", "");
+    }
+    static const int64_t next[] = {1, 2, 4, 4, 7, 7, 7, 8, 0, 0};
+    for (int after = 0; after < 10; after++) {
+        ok(srv_store_next_bucket(reader, world->org, after, &number));
+        assert_int_equal(number, next[after]);
+    }
 }
 
 /* Random transactions with savepoints, checked against a list that is undone in the same way. */
