@@ -89,8 +89,12 @@ struct sum_slot {
     int64_t bucket; /* 0: free */
     uint64_t difference;
 };
+struct sum_table {
+    struct sum_slot slots[SUM_SLOTS];
+    uint16_t taken[SUM_SLOTS / 2]; /* the slots in use, in the order in which they came to be */
+};
 struct sums {
-    struct sum_slot *slots; /* SUM_SLOTS; NULL until one is needed */
+    struct sum_table *table; /* NULL until a slot is needed */
     int used;
     bool failed;
     int64_t old_version, old_bucket; /* of the row that an update changed */

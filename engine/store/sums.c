@@ -18,21 +18,22 @@
 static struct sum_slot *find_slot(struct store *store, int64_t bucket)
 {
     struct sums *sums = &store->sums;
-    if (sums->slots == NULL) {
-        sums->slots = dk_memory_new(SUM_SLOTS, sizeof *sums->slots);
-        if (sums->slots == NULL) {
+    if (sums->table == NULL) {
+        sums->table = dk_memory_new(1, sizeof *sums->table);
+        if (sums->table == NULL) {
             return NULL;
         }
     }
     uint64_t start = (uint64_t)bucket * UINT64_C(0x9E3779B97F4A7C15) >> 51;
     for (uint64_t i = 0; i < SUM_SLOTS; i++) {
-        struct sum_slot *slot = &sums->slots[(start + i) % SUM_SLOTS];
+        uint16_t place = (uint16_t)((start + i) % SUM_SLOTS);
+        struct sum_slot *slot = &sums->table->slots[place];
         if (slot->bucket == bucket) {
             return slot;
         }
         if (slot->bucket == 0 && sums->used < SUM_SLOTS / 2) {
             slot->bucket = bucket;
-            sums->used++;
+            sums->table->taken[sums->used++] = place;
             return slot;
         }
         if (slot->bucket == 0) {
@@ -46,7 +47,7 @@ static struct sum_slot *find_slot(struct store *store, int64_t bucket)
 static void add(struct store *store, int64_t bucket, uint64_t difference)
 {
     struct sum_slot *slot = find_slot(store, bucket);
-    if (slot == NULL && store->sums.slots != NULL) {
+    if (slot == NULL && store->sums.table != NULL) {
         daybook_status status = dk_sums_write(store);
         slot = status == DAYBOOK_OK ? find_slot(store, bucket) : NULL;
     }
@@ -83,8 +84,8 @@ void dk_sums_base(struct store *store, const struct holding *old, int64_t versio
 void dk_sums_forget(struct store *store)
 {
     struct sums *sums = &store->sums;
-    if (sums->used > 0) {
-        memset(sums->slots, 0, SUM_SLOTS * sizeof *sums->slots);
+    for (int i = 0; i < sums->used; i++) {
+        sums->table->slots[sums->table->taken[i]] = (struct sum_slot){0};
     }
     sums->used = 0;
     sums->failed = false;
@@ -94,9 +95,9 @@ daybook_status dk_sums_write(struct store *store)
 {
     struct sums *sums = &store->sums;
     daybook_status status = sums->failed ? DAYBOOK_NO_MEMORY : DAYBOOK_OK;
-    for (int i = 0; i < SUM_SLOTS && sums->used > 0 && status == DAYBOOK_OK; i++) {
-        struct sum_slot *slot = &sums->slots[i];
-        if (slot->bucket == 0 || slot->difference == 0) {
+    for (int i = 0; i < sums->used && status == DAYBOOK_OK; i++) {
+        const struct sum_slot *slot = &sums->table->slots[sums->table->taken[i]];
+        if (slot->difference == 0) {
             continue;
         }
         struct statement *update = dk_statement(
