@@ -96,7 +96,7 @@ static daybook_status write_plain(struct page *page, const struct holding *holdi
     if (status == DAYBOOK_OK) {
         status = dk_pending_write(store, &new, true);
     }
-    if (status == DAYBOOK_OK) {
+    if (status == DAYBOOK_OK && (mask != 0 || base->bucket != holding->row.bucket)) {
         status = dk_records_update(store, &row, mask | COLUMN_BUCKET, holding->row.version,
                                    base->bucket);
     }
