@@ -88,18 +88,14 @@ struct decoded {
 struct sum_slot {
     int64_t bucket; /* 0: free */
     uint64_t difference;
-};
-struct sum_table {
-    struct sum_slot slots[SUM_SLOTS];
-    uint16_t taken[SUM_SLOTS / 2]; /* the slots in use, in the order in which they came to be */
+    struct sum_slot *next; /* of those in use */
 };
 struct sums {
-    struct sum_table *table; /* NULL until a slot is needed */
+    struct sum_slot *slots, *first; /* SUM_SLOTS, NULL until one is needed; those in use */
     int used;
-    bool failed;
-    int64_t old_version, old_bucket; /* of the row that an update changed */
-    int64_t old_time_ms;             /* of a visit: its check-in; 0: none */
-    bool old_counted;                /* and whether it counted */
+    /* Of the row that an update changed; of a visit also its check-in, and whether it counted. */
+    int64_t old_version, old_bucket, old_time_ms;
+    bool old_counted, failed;
 };
 
 /* What memory holds of the file; brought back where a transaction fails. */

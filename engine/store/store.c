@@ -372,7 +372,7 @@ static void free_store(struct store *store)
     dk_buffer_clear(&store->body);
     dk_buffer_clear(&store->packed);
     dk_frame_free(store->codec);
-    dk_memory_free(store->sums.table);
+    dk_memory_free(store->sums.slots);
     dk_buffer_clear(&store->text);
     (void)pthread_mutex_destroy(&store->lock);
     dk_memory_free((char *)store->options.path);

@@ -18,22 +18,22 @@
 static struct sum_slot *find_slot(struct store *store, int64_t bucket)
 {
     struct sums *sums = &store->sums;
-    if (sums->table == NULL) {
-        sums->table = dk_memory_new(1, sizeof *sums->table);
-        if (sums->table == NULL) {
+    if (sums->slots == NULL) {
+        sums->slots = dk_memory_new(SUM_SLOTS, sizeof *sums->slots);
+        if (sums->slots == NULL) {
             return NULL;
         }
     }
     uint64_t start = (uint64_t)bucket * UINT64_C(0x9E3779B97F4A7C15) >> 51;
     for (uint64_t i = 0; i < SUM_SLOTS; i++) {
-        uint16_t place = (uint16_t)((start + i) % SUM_SLOTS);
-        struct sum_slot *slot = &sums->table->slots[place];
+        struct sum_slot *slot = &sums->slots[(start + i) % SUM_SLOTS];
         if (slot->bucket == bucket) {
             return slot;
         }
         if (slot->bucket == 0 && sums->used < SUM_SLOTS / 2) {
-            slot->bucket = bucket;
-            sums->table->taken[sums->used++] = place;
+            *slot = (struct sum_slot){.bucket = bucket, .next = sums->first};
+            sums->first = slot;
+            sums->used++;
             return slot;
         }
         if (slot->bucket == 0) {
@@ -47,7 +47,7 @@ static struct sum_slot *find_slot(struct store *store, int64_t bucket)
 static void add(struct store *store, int64_t bucket, uint64_t difference)
 {
     struct sum_slot *slot = find_slot(store, bucket);
-    if (slot == NULL && store->sums.table != NULL) {
+    if (slot == NULL && store->sums.slots != NULL) {
         daybook_status status = dk_sums_write(store);
         slot = status == DAYBOOK_OK ? find_slot(store, bucket) : NULL;
     }
@@ -84,8 +84,10 @@ void dk_sums_base(struct store *store, const struct holding *old, int64_t versio
 void dk_sums_forget(struct store *store)
 {
     struct sums *sums = &store->sums;
-    for (int i = 0; i < sums->used; i++) {
-        sums->table->slots[sums->table->taken[i]] = (struct sum_slot){0};
+    while (sums->first != NULL) {
+        struct sum_slot *slot = sums->first;
+        sums->first = slot->next;
+        *slot = (struct sum_slot){.bucket = 0};
     }
     sums->used = 0;
     sums->failed = false;
@@ -95,8 +97,8 @@ daybook_status dk_sums_write(struct store *store)
 {
     struct sums *sums = &store->sums;
     daybook_status status = sums->failed ? DAYBOOK_NO_MEMORY : DAYBOOK_OK;
-    for (int i = 0; i < sums->used && status == DAYBOOK_OK; i++) {
-        const struct sum_slot *slot = &sums->table->slots[sums->table->taken[i]];
+    for (const struct sum_slot *slot = sums->first; slot != NULL && status == DAYBOOK_OK;
+         slot = slot->next) {
         if (slot->difference == 0) {
             continue;
         }

@@ -149,6 +149,7 @@ static int compare_labels(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+/* The same, by number. */
 static int compare_buckets(const void *a, const void *b)
 {
     const struct srv_bucket *x = a, *y = b;
