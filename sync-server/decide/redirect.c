@@ -199,6 +199,9 @@ bool srv_redirect_change(struct decision *decision, struct work *work)
     if (target == NULL || target == work) {
         return target != NULL;
     }
+    if (!target->found && target->effect != EFFECT_NEW) { /* deleted, and forgotten since */
+        return srv_decide_missing(decision, work, NULL, target);
+    }
     struct change *copy = copy_change(decision, work->change);
     if (copy == NULL) {
         return false;
