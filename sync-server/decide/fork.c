@@ -193,6 +193,10 @@ static bool redirect_new(struct decision *decision, struct work *work, const str
 {
     struct change content = *work->change;
     size_t size = ((size_t)content.value_count + 1) * sizeof *content.values;
+    if (twin->found) { /* it came before, and compaction has taken away what that left here */
+        return srv_decision_reject(decision, REJECT_EXISTS, content.entity, &content.id, NULL,
+                                   NULL);
+    }
     struct field_value *values = dk_arena_new(decision->arena, size);
     if (values == NULL) {
         return srv_decision_out_of_memory(decision);

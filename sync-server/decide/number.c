@@ -4,7 +4,8 @@
  * a quote. Devices make numbers that cannot clash, unless a file was restored or copied and goes on
  * counting from where it was; then the document that comes second gets its device's number behind
  * the one it had. A step of the decision, once the records are merged. Invariants: tombstones
- * count, no number is used again; nobody gives a number of somebody else's device.
+ * count, as long as they are kept, so no number is used again; nobody gives a number of somebody
+ * else's device.
  */
 #include "engine/sales/number.h"
 #include "sync-server/decide/work.h"

@@ -109,11 +109,13 @@ static bool place_by_root(struct decision *decision, struct work *work, int dept
                                        "entity_name", "entity");
         }
         root = same ? srv_work_find(decision, target, id) : srv_work_load(decision, target, id);
-        if (root == NULL) {
-            /* An unchanged root that this changeset does not concern: nothing moves. */
+        bool gone = root != NULL && !root->found && root->effect != EFFECT_NEW;
+        if (root == NULL || (same && gone)) {
+            /* An unchanged root that this changeset does not concern, or a forgotten one: nothing
+             * moves. */
             return same;
         }
-        if (!root->found && root->effect != EFFECT_NEW) {
+        if (gone) {
             return srv_decide_missing(decision, work, record->entity->fields[field].name, root);
         }
     } else if (root == NULL) {
@@ -244,7 +246,7 @@ static bool touch_document(struct decision *decision, struct work *work)
         const struct entity *target =
             record->entity->root == ROOT_RECORD ? root_entity(record) : NULL;
         if (srv_class_applies(record->entity)) {
-            at->touched = true;
+            at->touched = at->found || at->effect == EFFECT_NEW;
             return true;
         }
         if (target == NULL || record->values[record->entity->root_field].kind != VALUE_ID) {

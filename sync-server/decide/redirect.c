@@ -199,7 +199,11 @@ bool srv_redirect_change(struct decision *decision, struct work *work)
     if (target == NULL || target == work) {
         return target != NULL;
     }
-    if (!target->found && target->effect != EFFECT_NEW) { /* deleted, and forgotten since */
+    bool there = target->found && !target->row.deleted;
+    if (!there && dk_change_is_sight(work->change)) {
+        return true; /* who has only looked brings nothing back */
+    }
+    if (!target->found) { /* deleted, and forgotten since */
         return srv_decide_missing(decision, work, NULL, target);
     }
     struct change *copy = copy_change(decision, work->change);

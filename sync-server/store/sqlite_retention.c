@@ -8,6 +8,8 @@
 
 #include "engine/base/text.h"
 
+#include <string.h>
+
 #define LANES_MAX 100000 /* of one organisation: buckets that ever were */
 
 /* See store.h. */
@@ -206,18 +208,22 @@ static daybook_status cut_bucket(struct sqlite_store *sqlite, int64_t org, int64
     return run_cut(sqlite, statement, removed);
 }
 
-/* Tombstones of one entity. */
+/* Tombstones of one entity; not those that have become another record: what names them is led on.
+ */
 static daybook_status cut_entity(struct sqlite_store *sqlite, int64_t org,
                                  const struct entity *entity, int64_t floor, int limit,
                                  int64_t *removed)
 {
+    static const char redirect[] = "redirect_to";
     char sql[400];
     daybook_status status;
+    bool leads = dk_entity_field(entity, redirect, strlen(redirect), 0) >= 0;
     (void)dk_text_format(sql, sizeof sql,
                          "DELETE FROM s_%s WHERE org = ?1 AND id IN (SELECT id FROM s_%s"
                          " INDEXED BY s_%s_deleted WHERE org = ?1 AND deleted = 1"
-                         " AND version <= ?2 LIMIT ?3)",
-                         entity->name, entity->name, entity->name);
+                         " AND version <= ?2%s LIMIT ?3)",
+                         entity->name, entity->name, entity->name,
+                         leads ? " AND redirect_to IS NULL" : "");
     struct statement *statement =
         srv_sqlite_statement(sqlite, &sqlite->entities[entity->kind].cut, sql, &status);
     if (statement == NULL) {

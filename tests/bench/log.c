@@ -120,7 +120,7 @@ static void grow(const struct bench *bench, struct grown *grown)
     free(other);
 }
 
-/* Bytes of the file of a server that has stopped, for each change in its log. */
+/* Bytes of the file of a server that has stopped, for each visit in it. */
 static double file_bytes(const struct grown *grown)
 {
     char path[BENCH_PATH_MAX];

@@ -128,7 +128,7 @@ struct lab_device {
 /* A customer: its number is in its name and in what hangs from it. */
 struct lab_customer {
     char id[DAYBOOK_ID_SIZE];
-    int territory; /* -1: not on the server */
+    int territory; /* -1: not on the server; where compaction took it away, that where it was */
     int into;      /* the customer that it was merged into; -1: none */
     int kin;       /* the same for all that ever were one, also where a restore has parted them */
 };

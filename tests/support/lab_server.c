@@ -249,6 +249,27 @@ void lab_backup(struct lab *lab)
     lab->counts[LAB_BACKUP]++;
 }
 
+/* Whether the server has a row of the customer, a tombstone perhaps. */
+static bool has_customer(struct lab *lab, const char *id)
+{
+    char sql[200];
+    (void)snprintf(sql, sizeof sql,
+                   "SELECT count(*) FROM s_customer WHERE hex(id) = upper(replace('%s', '-', ''))",
+                   id);
+    return strcmp(lab_server_text(lab, sql), "0") != 0;
+}
+
+/* Customers that are on the server now are not known to be on the one that takes its place; what
+ * hangs from one that compaction has taken away is where it was. */
+static void forget_places(struct lab *lab)
+{
+    for (int i = 0; i < lab->customer_count; i++) {
+        if (has_customer(lab, lab->customers[i].id)) {
+            lab->customers[i].territory = -1;
+        }
+    }
+}
+
 /* Devices that enrolled after the backup would have to do so again; then it is not used. */
 bool lab_recover(struct lab *lab)
 {
@@ -262,6 +283,8 @@ bool lab_recover(struct lab *lab)
     if (lab->backup[0] == '\0') {
         return false;
     }
+    lab_look(lab);
+    forget_places(lab);
     lab_stop(lab);
     if (lab->release->restore(lab->backup, lab->data, &position, problem, sizeof problem) !=
         DAYBOOK_OK) {
@@ -271,7 +294,7 @@ bool lab_recover(struct lab *lab)
     lab_open_server(lab);
     lab_trace(lab, "the server is restored from backup %d, position %lld", lab->backups,
               (long long)position);
-    lab_look(lab); /* a customer whose row is gone by compaction stays where it was */
+    lab_look(lab);
     lab->counts[LAB_RECOVERED]++;
     return true;
 }
