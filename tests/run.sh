@@ -42,6 +42,7 @@ and valgrind all flows; it takes hours. Any range:
   DAYBOOK_HISTORY_RUNS=100 DAYBOOK_HISTORY_SECONDS=100 sh tests/run.sh history
   DAYBOOK_DECIDE_FAULTS=30 DAYBOOK_STORE_FAULTS=50 sh tests/run.sh unit
                                        failures in the middle of each decision, reply and commit
+  DAYBOOK_RANDOM_FIRST=n DAYBOOK_RANDOM_WORLDS=400 sh tests/run.sh unit   random decisions
   DAYBOOK_VFS_PLAYS=0 sh tests/run.sh vfs          every point of every flow
   DAYBOOK_KILLS=10000 sh tests/run.sh kill
 --no-install prints the apt line and stops if a package is missing.
@@ -57,6 +58,7 @@ take_full_shares() {
     export DAYBOOK_VFS_PLAYS="${DAYBOOK_VFS_PLAYS:-20}"
     export DAYBOOK_DECIDE_FAULTS="${DAYBOOK_DECIDE_FAULTS:-5}"
     export DAYBOOK_STORE_FAULTS="${DAYBOOK_STORE_FAULTS:-20}"
+    export DAYBOOK_RANDOM_WORLDS="${DAYBOOK_RANDOM_WORLDS:-400}"
     export DAYBOOK_KILLS="${DAYBOOK_KILLS:-500}"
     export DAYBOOK_KILL_STEP="${DAYBOOK_KILL_STEP:-1}"
     export DAYBOOK_HISTORY_SECONDS="${DAYBOOK_HISTORY_SECONDS:-120}"
