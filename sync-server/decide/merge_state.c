@@ -110,25 +110,10 @@ static bool put(struct decision *decision, const struct step *step)
     return true;
 }
 
-/* Whether somebody else has said the present state (was_a_step), which the author had not seen;
- * *device_no: who. The field's stamp is that one's, and no operation has its position. */
-static bool was_said(const struct decision *decision, const struct step *step, uint32_t *device_no)
-{
-    const struct stamp *said = &step->work->row.stamps[step->field];
-    bool unseen = said->device_no != decision->author->device_no &&
-                  said->position > srv_work_seen(decision, step->work->change);
-    for (int i = 0; i < step->count; i++) {
-        unseen = unseen && step->ops[i].position != said->position;
-    }
-    *device_no = unseen ? said->device_no : *device_no;
-    return unseen;
-}
-
 /* Takes the step: another operation in the register. */
 static bool take(struct decision *decision, struct step *step, bool downward)
 {
     uint32_t before = holder(step, step->before);
-    bool said = was_said(decision, step, &before);
     struct state_op op = dk_state_step(step->seen, step->rank, downward, decision->position,
                                        decision->author->device_no);
     step->count = dk_state_add(step->ops, step->count, &op);
@@ -145,7 +130,7 @@ static bool take(struct decision *decision, struct step *step, bool downward)
     struct state_view after = dk_state_value(step->ops, step->count);
     uint32_t mine = decision->author->device_no;
     bool concurrent =
-        said || step->before.rank != step->seen.rank || step->before.epoch != step->seen.epoch;
+        step->before.rank != step->seen.rank || step->before.epoch != step->seen.epoch;
     if (after.rank != step->rank) {
         step->work->own |= (uint64_t)1 << step->field;
         return note(decision, step, after.rank, holder(step, after), step->rank, mine);
@@ -193,15 +178,6 @@ static bool leave_trace(struct decision *decision, struct work *work)
     return srv_merge_trace(decision, work, &stamp);
 }
 
-/* Whether a state that stands already was a step to its author: from none, or from what a restored
- * server does not have yet. Whoever steps on from it unaware is told (was_said). */
-static bool was_a_step(const struct decision *decision, const struct step *step)
-{
-    const struct change *change = step->work->change;
-    return step->work->row.record.values[step->field].kind == VALUE_NULL ||
-           change->seen > srv_work_seen(decision, change);
-}
-
 /* What the machine says to the change, from what the author saw. */
 static bool decide_step(struct decision *decision, struct step *step)
 {
@@ -220,8 +196,8 @@ static bool decide_step(struct decision *decision, struct step *step)
         if (!leave_trace(decision, work)) {
             return false;
         }
-        if (step->before.rank == step->rank) {
-            return was_a_step(decision, step) ? put(decision, step) : true;
+        if (step->before.rank == step->rank) { /* said where there was none, it stands */
+            return work->row.record.values[step->field].kind != VALUE_NULL || put(decision, step);
         }
         work->own |= (uint64_t)1 << step->field;
         return note(decision, step, step->before.rank, holder(step, step->before), step->rank,

@@ -110,7 +110,8 @@ static bool place_by_root(struct decision *decision, struct work *work, int dept
         }
         root = same ? srv_work_find(decision, target, id) : srv_work_load(decision, target, id);
         bool gone = root != NULL && !root->found && root->effect != EFFECT_NEW;
-        if (root == NULL || (same && gone)) {
+        bool is_part = field == record->entity->parent_field; /* which goes with its document */
+        if (root == NULL || (same && gone && !is_part)) {
             /* An unchanged root that this changeset does not concern, or a forgotten one: nothing
              * moves. */
             return same;

@@ -503,7 +503,8 @@ daybook_status srv_store_raise_floor(struct srv_store *store, int64_t org, int64
 daybook_status srv_store_position_before(struct srv_store *store, int64_t org, int64_t time_ms,
                                          int64_t head, int64_t *position);
 /* Removes what stands at or below the floor: log rows, evictions, tombstones; at most about `limit`
- * of them. *removed 0: nothing is left. A document's tombstone goes before those of its lines. */
+ * of them, but no record that has become another. *removed 0: nothing is left. A document's
+ * tombstone goes before those of its lines. */
 daybook_status srv_store_cut(struct srv_store *store, int64_t org, int limit, int64_t *removed);
 /* EXISTS: the bucket has a row of this position. NOT_FOUND: the organisation has no such bucket.
  * TOO_LARGE: position >= 2^41. */

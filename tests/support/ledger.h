@@ -125,6 +125,7 @@ struct ledger {
     int staged_step_count;
     int origins[LAB_DEVICES];       /* 1 + the device whose file this one's is a copy of; 0: none */
     int64_t cloned_at[LAB_DEVICES]; /* the order then */
+    int64_t restored_at;            /* the order when the server was restored last */
     struct ledger_text log; /* what the conflict log and the proposals had before the log was cut */
 };
 

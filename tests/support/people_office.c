@@ -201,6 +201,7 @@ static void recover(struct people *people)
 {
     if (lab_recover(people->lab)) {
         ledger_lose(&people->ledger, -1, people->backup_order + 1, INT64_MAX);
+        people->ledger.restored_at = people->ledger.order;
     }
 }
 

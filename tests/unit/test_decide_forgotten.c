@@ -153,6 +153,36 @@ static void test_decide_forgotten__an_edit_beats_a_delete_without_the_root(void 
     expect_text(world, ENTITY_VISIT, &visit, VISIT_FEEDBACK, "there");
 }
 
+/* Given a quote that was deleted with its line, and of which compaction has taken away only the
+ * quote itself, when somebody changes the line, unaware of that, then he is refused, as when both
+ * are forgotten. */
+static void test_decide_forgotten__a_line_does_not_come_back_alone(void **state)
+{
+    struct world *world = *state;
+    struct paper paper = make_paper(world);
+    int64_t removed = 0, seen = world->org.head;
+    delete_record(world, ENTITY_QUOTE, &paper.quote, seen);
+    for (int i = 0; i < 2; i++) {
+        delete_record(world, ENTITY_QUOTE_LINE, &paper.lines[i], seen);
+    }
+    (void)accept(world, &world->li);
+    struct srv_record row;
+    assert_int_equal(srv_store_begin(world->store), DAYBOOK_OK);
+    assert_int_equal(srv_store_raise_floor(world->store, world->org.org, world->org.head),
+                     DAYBOOK_OK);
+    while (read_row(world, ENTITY_QUOTE, &paper.quote, &row)) {
+        assert_int_equal(srv_store_cut(world->store, world->org.org, 1, &removed), DAYBOOK_OK);
+    }
+    assert_int_equal(srv_store_commit(world->store), DAYBOOK_OK);
+    for (int forgotten = 0; forgotten < 2; forgotten++) {
+        assert_int_equal(read_row(world, ENTITY_QUOTE_LINE, &paper.lines[1], &row), forgotten == 0);
+        edit_record(world, ENTITY_QUOTE_LINE, &paper.lines[1], seen);
+        put_qty(world, 7000);
+        reject(world, &world->wang, REJECT_REF_MISSING, forgotten == 0 ? "quote_id" : "", "");
+        forget_deleted(world);
+    }
+}
+
 /* Given an order that is held, and is deleted and forgotten, when the office looks at it and clears
  * its hold, or clears it alone, then the hold is cleared. */
 static void test_decide_forgotten__a_hold_outlives_its_order(void **state)
@@ -234,6 +264,7 @@ int main(void)
         TEST(a_row_of_redirects_holds),
         TEST(who_looks_brings_nothing_back),
         TEST(an_edit_beats_a_delete_without_the_root),
+        TEST(a_line_does_not_come_back_alone),
         TEST(a_hold_outlives_its_order),
         TEST(a_line_is_not_added_twice),
     };

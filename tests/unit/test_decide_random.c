@@ -347,6 +347,24 @@ static void compact(struct chance *chance)
 
 /* ---- the test */
 
+/* What is part of a document is there with it alone. */
+static void expect_whole_documents(struct chance *chance)
+{
+    struct world *world = chance->world;
+    for (int kind = 0; kind < ENTITY_COUNT; kind++) {
+        const struct entity *entity = dk_entity(kind);
+        int parent = entity->parent_field;
+        for (int i = 0; i < chance->pools[kind].count && parent >= 0; i++) {
+            struct srv_record row;
+            if (read_row(world, kind, &chance->pools[kind].ids[i], &row) && !row.deleted &&
+                !is_live(world, entity->fields[parent].target, &row.record.values[parent].id)) {
+                fail_msg("seed %llu: a %s without its document", (unsigned long long)chance->seed,
+                         entity->name);
+            }
+        }
+    }
+}
+
 static void play(struct chance *chance)
 {
     struct world *world = chance->world;
@@ -375,6 +393,7 @@ static void play(struct chance *chance)
         dk_arena_reset(&world->arena);
     }
     let_go(world);
+    expect_whole_documents(chance);
 }
 
 /* A number out of the environment. */
