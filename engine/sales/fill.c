@@ -99,6 +99,13 @@ int dk_sales_author_field(const struct entity *entity)
     return entity->kind == ENTITY_VISIT ? VISIT_REP_ID : -1;
 }
 
+int dk_sales_redirect_field(const struct entity *entity)
+{
+    return entity->kind == ENTITY_CUSTOMER ? CUSTOMER_REDIRECT_TO
+           : entity->kind == ENTITY_VISIT  ? VISIT_REDIRECT_TO
+                                           : -1;
+}
+
 /* A visit is its author's unless another rep is named. */
 daybook_status dk_fill_visit(const struct sales_case *given)
 {

@@ -43,6 +43,8 @@ daybook_status dk_sales_fill(const struct sales_actor *actor, const struct sales
 /* The field that a creation fills with its author where no device named anybody: what follows from
  * the changeset's header, the author's device need not be told. -1: none. */
 int dk_sales_author_field(const struct entity *entity);
+/* The field that names the record which one of these has become; -1: these do not become one. */
+int dk_sales_redirect_field(const struct entity *entity);
 /* Recomputes the record's own DERIVED fields. For a document the children are read through the
  * reader; for a line, its document. Result texts in the arena. *changed: mask of fields whose value
  * differs now. */

@@ -39,12 +39,6 @@ static struct work *twin_of(struct decision *decision, const struct work *docume
     return srv_work_load(decision, from->row.record.entity, &id);
 }
 
-/* True where the work is there or is being made. */
-static bool exists(const struct work *work)
-{
-    return work->found || work->effect == EFFECT_NEW;
-}
-
 /* Makes `to` a new record with the content of `from`, who made it and wrote what included, so that
  * it is merged with as `from` would be. */
 static bool copy_record(struct decision *decision, const struct work *document,
@@ -103,7 +97,8 @@ static bool copy_children(struct decision *decision, struct work *document, cons
             continue;
         }
         struct work *twin = twin_of(decision, document, child);
-        if (twin == NULL || (!exists(twin) && !copy_child(decision, document, fork, child, twin))) {
+        if (twin == NULL ||
+            (!srv_work_exists(twin) && !copy_child(decision, document, fork, child, twin))) {
             return false;
         }
     }
@@ -158,7 +153,7 @@ static bool begin_revision(struct decision *decision, const struct work *documen
 static struct work *fork_of(struct decision *decision, struct work *document)
 {
     struct work *fork = twin_of(decision, document, document);
-    if (fork == NULL || exists(fork)) {
+    if (fork == NULL || srv_work_exists(fork)) {
         return fork;
     }
     bool made = begin_revision(decision, document, fork) && copy_children(decision, document, fork);
@@ -246,7 +241,7 @@ static bool redirect_set(struct decision *decision, struct work *work, struct wo
     if (!srv_split_content(decision, work, &content)) {
         return false;
     }
-    bool there = exists(twin) || copy_child(decision, document, fork, work, twin);
+    bool there = srv_work_exists(twin) || copy_child(decision, document, fork, work, twin);
     twin->row.deleted = twin->found && twin->row.deleted;
     srv_leave_deleted(work);
     return there && redirect(decision, twin, &content);

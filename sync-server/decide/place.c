@@ -109,7 +109,7 @@ static bool place_by_root(struct decision *decision, struct work *work, int dept
                                        "entity_name", "entity");
         }
         root = same ? srv_work_find(decision, target, id) : srv_work_load(decision, target, id);
-        bool gone = root != NULL && !root->found && root->effect != EFFECT_NEW;
+        bool gone = root != NULL && !srv_work_exists(root);
         bool is_part = field == record->entity->parent_field; /* which goes with its document */
         if (root == NULL || (same && gone && !is_part)) {
             /* An unchanged root that this changeset does not concern, or a forgotten one: nothing
@@ -137,7 +137,7 @@ static bool place(struct decision *decision, struct work *work, int depth)
     if (work->placed) {
         return true;
     }
-    if (depth > DECIDE_ROOTS_MAX || (!work->found && work->effect != EFFECT_NEW)) {
+    if (depth > DECIDE_ROOTS_MAX || !srv_work_exists(work)) {
         return srv_decision_fail(decision, DAYBOOK_INTERNAL); /* references were checked before */
     }
     switch (entity->root) {
@@ -247,7 +247,7 @@ static bool touch_document(struct decision *decision, struct work *work)
         const struct entity *target =
             record->entity->root == ROOT_RECORD ? root_entity(record) : NULL;
         if (srv_class_applies(record->entity)) {
-            at->touched = at->found || at->effect == EFFECT_NEW;
+            at->touched = srv_work_exists(at);
             return true;
         }
         if (target == NULL || record->values[record->entity->root_field].kind != VALUE_ID) {

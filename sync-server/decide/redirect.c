@@ -12,18 +12,10 @@
 
 #define REDIRECT_PAGE 200 /* records read at once */
 
-/* The field that names the other record; -1: these do not become one. */
-static int redirect_field(const struct entity *entity)
-{
-    return entity->kind == ENTITY_CUSTOMER ? CUSTOMER_REDIRECT_TO
-           : entity->kind == ENTITY_VISIT  ? VISIT_REDIRECT_TO
-                                           : -1;
-}
-
 /* See the header. */
 struct work *srv_redirect_target(struct decision *decision, struct work *work)
 {
-    int field = redirect_field(work->row.record.entity);
+    int field = dk_sales_redirect_field(work->row.record.entity);
     for (int steps = 0; field >= 0 && steps < LIMIT_REDIRECTS; steps++) {
         const struct value *next = &work->row.record.values[field];
         if (next->kind != VALUE_ID) {
@@ -41,7 +33,7 @@ struct work *srv_redirect_target(struct decision *decision, struct work *work)
 int64_t srv_redirect_came(const struct decision *decision, const struct work *work)
 {
     const struct entity *entity = work->row.record.entity;
-    int field = redirect_field(entity);
+    int field = dk_sales_redirect_field(entity);
     int64_t came = 0;
     for (int steps = 0; work != NULL && steps < LIMIT_REDIRECTS; steps++) {
         const struct value *next = &work->row.record.values[field];
@@ -76,7 +68,8 @@ bool srv_redirect_lead_on(struct decision *decision, struct work *named, struct 
 static bool follows(const struct entity *entity, int field)
 {
     int target = field < 0 ? -1 : entity->fields[field].target;
-    return target >= 0 && redirect_field(dk_entity(target)) >= 0 && field != redirect_field(entity);
+    return target >= 0 && dk_sales_redirect_field(dk_entity(target)) >= 0 &&
+           field != dk_sales_redirect_field(entity);
 }
 
 /* See the header. The first such one is named. */
@@ -191,7 +184,7 @@ static bool add_late(struct decision *decision, struct work *work, struct work *
  * a revival. */
 bool srv_redirect_change(struct decision *decision, struct work *work)
 {
-    if (redirect_field(work->row.record.entity) < 0 || work->change->op != BLOCK_SET ||
+    if (dk_sales_redirect_field(work->row.record.entity) < 0 || work->change->op != BLOCK_SET ||
         decision->author->is_server) {
         return true;
     }

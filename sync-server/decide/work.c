@@ -411,7 +411,7 @@ struct work *srv_work_adopt(struct decision *decision, const struct srv_record *
 /* See the header. */
 bool srv_work_is_live(const struct work *work)
 {
-    return (work->found || work->effect == EFFECT_NEW) && !work->row.deleted;
+    return srv_work_exists(work) && !work->row.deleted;
 }
 
 /* See the header. */

@@ -255,7 +255,12 @@ bool srv_work_name_fields(struct decision *decision, struct work *work, uint64_t
 /* The first that is entered under an id, and the next; NULL: there is none. */
 const struct named *srv_works_named(const struct decision *decision, const struct id *id);
 const struct named *srv_named_next(const struct named *named);
-/* There and not deleted, after what is decided so far. */
+/* There, deleted or not, after what is decided so far. */
+static inline bool srv_work_exists(const struct work *work)
+{
+    return work->found || work->effect == EFFECT_NEW;
+}
+/* There and not deleted. */
 bool srv_work_is_live(const struct work *work);
 /* The parent's id of a child row; NULL for other records and where there is none. */
 const struct id *srv_work_parent(const struct work *work);

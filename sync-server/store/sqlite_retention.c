@@ -7,8 +7,7 @@
 #include "sync-server/store/sqlite.h"
 
 #include "engine/base/text.h"
-
-#include <string.h>
+#include "engine/sales/sales.h"
 
 #define LANES_MAX 100000 /* of one organisation: buckets that ever were */
 
@@ -214,16 +213,16 @@ static daybook_status cut_entity(struct sqlite_store *sqlite, int64_t org,
                                  const struct entity *entity, int64_t floor, int limit,
                                  int64_t *removed)
 {
-    static const char redirect[] = "redirect_to";
     char sql[400];
     daybook_status status;
-    bool leads = dk_entity_field(entity, redirect, strlen(redirect), 0) >= 0;
+    int redirect = dk_sales_redirect_field(entity);
     (void)dk_text_format(sql, sizeof sql,
                          "DELETE FROM s_%s WHERE org = ?1 AND id IN (SELECT id FROM s_%s"
                          " INDEXED BY s_%s_deleted WHERE org = ?1 AND deleted = 1"
-                         " AND version <= ?2%s LIMIT ?3)",
-                         entity->name, entity->name, entity->name,
-                         leads ? " AND redirect_to IS NULL" : "");
+                         " AND version <= ?2%s%s%s LIMIT ?3)",
+                         entity->name, entity->name, entity->name, redirect < 0 ? "" : " AND ",
+                         redirect < 0 ? "" : entity->fields[redirect].name,
+                         redirect < 0 ? "" : " IS NULL");
     struct statement *statement =
         srv_sqlite_statement(sqlite, &sqlite->entities[entity->kind].cut, sql, &status);
     if (statement == NULL) {

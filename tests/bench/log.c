@@ -6,9 +6,9 @@
  */
 #include "tests/bench/figures.h"
 
-#include "tests/bench/device.h"
 #include "tests/bench/memory.h"
 #include "tests/bench/talk.h"
+#include "tests/bench/world.h"
 
 #include "engine/base/text.h"
 
@@ -76,17 +76,9 @@ static void open_rep(const struct grown *grown, struct talk *talk, const char *l
 static double open_reader(const struct bench *bench, const struct grown *grown,
                           struct device *device, const char *name)
 {
-    char path[BENCH_PATH_MAX], code[SERVER_CODE_MAX], file[64];
+    char file[64];
     (void)dk_text_format(file, sizeof file, "log_%s_%s.db", grown->size, name);
-    bench_path(path, bench->folder, file);
-    bench_remove_store(path);
-    server_code(&grown->server, "own", code);
-    struct device_options options = {.path = path,
-                                     .url = grown->server.url,
-                                     .ca_file = grown->server.ca_file,
-                                     .cache_kib = BENCH_CACHE_KIB};
-    device_open(device, &options);
-    device_enrol(device, code);
+    world_device_of(bench, &grown->server, device, file, "own", false);
     double elapsed = device_sync(device);
     if (device_count(device, "visit") < ROWS_OWN) {
         bench_fail("the device did not get its %d visits", ROWS_OWN);

@@ -29,21 +29,26 @@ void world_user(struct world *world, char login[32])
     server_add_user(&world->server, login, territory);
 }
 
-void world_device(struct bench *bench, struct device *device, const char *name, const char *user,
-                  bool relaxed)
+void world_device_of(const struct bench *bench, const struct server *server, struct device *device,
+                     const char *name, const char *user, bool relaxed)
 {
-    struct world *world = world_get(bench);
     char path[BENCH_PATH_MAX], code[SERVER_CODE_MAX];
     bench_path(path, bench->folder, name);
     bench_remove_store(path);
-    server_code(&world->server, user, code);
+    server_code(server, user, code);
     struct device_options options = {.path = path,
-                                     .url = world->server.url,
-                                     .ca_file = world->server.ca_file,
+                                     .url = server->url,
+                                     .ca_file = server->ca_file,
                                      .relaxed = relaxed,
                                      .cache_kib = BENCH_CACHE_KIB};
     device_open(device, &options);
     device_enrol(device, code);
+}
+
+void world_device(struct bench *bench, struct device *device, const char *name, const char *user,
+                  bool relaxed)
+{
+    world_device_of(bench, &world_get(bench)->server, device, name, user, relaxed);
 }
 
 struct rows *world_rows(struct world *world, int count)

@@ -31,6 +31,9 @@ struct world *world_with_many(struct bench *bench);
 /* Opens a new store under this name and enrols it as the user. */
 void world_device(struct bench *bench, struct device *device, const char *name, const char *user,
                   bool relaxed);
+/* The same of a server of the figure's own. */
+void world_device_of(const struct bench *bench, const struct server *server, struct device *device,
+                     const char *name, const char *user, bool relaxed);
 /* A new user with a territory of its own. */
 void world_user(struct world *world, char login[32]);
 /* Visits that no figure has used yet. */

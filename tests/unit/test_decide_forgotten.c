@@ -6,13 +6,26 @@
 
 #define DAY_MS INT64_C(86400000)
 
+static void redirect(struct world *world, const struct id *from, const struct id *into)
+{
+    edit_record(world, ENTITY_CUSTOMER, from, world->org.head);
+    put_id(world, CUSTOMER_REDIRECT_TO, into);
+    (void)accept(world, &world->server);
+}
+
+/* Nothing of the log is needed any more. */
+static void raise_floor(struct world *world)
+{
+    assert_int_equal(srv_store_begin(world->store), DAYBOOK_OK);
+    assert_int_equal(srv_store_raise_floor(world->store, world->org.org, world->org.head),
+                     DAYBOOK_OK);
+}
+
 /* Takes everything away that is deleted. */
 static void forget_deleted(struct world *world)
 {
     int64_t removed = 1;
-    assert_int_equal(srv_store_begin(world->store), DAYBOOK_OK);
-    assert_int_equal(srv_store_raise_floor(world->store, world->org.org, world->org.head),
-                     DAYBOOK_OK);
+    raise_floor(world);
     while (removed > 0) {
         assert_int_equal(srv_store_cut(world->store, world->org.org, 1000, &removed), DAYBOOK_OK);
     }
@@ -27,9 +40,7 @@ static void test_decide_forgotten__a_customer_led_to_it(void **state)
     struct id from = make_customer(world, &world->li, "first");
     struct id into = make_customer(world, &world->li, "second");
     int64_t seen = world->org.head;
-    edit_record(world, ENTITY_CUSTOMER, &from, seen);
-    put_id(world, CUSTOMER_REDIRECT_TO, &into);
-    (void)accept(world, &world->server);
+    redirect(world, &from, &into);
     delete_record(world, ENTITY_CUSTOMER, &into, world->org.head);
     (void)accept(world, &world->li);
     forget_deleted(world);
@@ -68,13 +79,6 @@ static void test_decide_forgotten__a_visit_led_to_it(void **state)
     edit_record(world, ENTITY_VISIT, &visits[from], seen);
     put_text(world, VISIT_FEEDBACK, "later");
     reject(world, &world->li, REJECT_REF_MISSING, "", "");
-}
-
-static void redirect(struct world *world, const struct id *from, const struct id *into)
-{
-    edit_record(world, ENTITY_CUSTOMER, from, world->org.head);
-    put_id(world, CUSTOMER_REDIRECT_TO, into);
-    (void)accept(world, &world->server);
 }
 
 /* Given a customer that became another, and that one a third, when the second is deleted and what
@@ -167,9 +171,7 @@ static void test_decide_forgotten__a_line_does_not_come_back_alone(void **state)
     }
     (void)accept(world, &world->li);
     struct srv_record row;
-    assert_int_equal(srv_store_begin(world->store), DAYBOOK_OK);
-    assert_int_equal(srv_store_raise_floor(world->store, world->org.org, world->org.head),
-                     DAYBOOK_OK);
+    raise_floor(world);
     while (read_row(world, ENTITY_QUOTE, &paper.quote, &row)) {
         assert_int_equal(srv_store_cut(world->store, world->org.org, 1, &removed), DAYBOOK_OK);
     }
